@@ -1,0 +1,111 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// SQLSTATE codes Gitover acts upon, from PostgreSQL's appendix "Error Codes".
+const (
+	stateInvalidPassword      = "28P01"
+	stateInvalidAuthorization = "28000"
+	stateInvalidCatalog       = "3D000"
+	stateInsufficientRights   = "42501"
+	stateDuplicateObject      = "42710"
+	stateDuplicateDatabase    = "42P04"
+	stateUndefinedObject      = "42704"
+	stateUndefinedTable       = "42P01"
+	stateObjectInUse          = "55006"
+	stateTooManyConnections   = "53300"
+	stateDiskFull             = "53100"
+	stateCannotConnectNow     = "57P03"
+	stateAdminShutdown        = "57P01"
+	stateQueryCanceled        = "57014"
+)
+
+func hasState(err error, states ...string) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	for _, s := range states {
+		if pg.Code == s {
+			return true
+		}
+	}
+	return false
+}
+
+// AuthenticationFailed: the password or the pg_hba rule refused us; a human must act.
+func AuthenticationFailed(err error) bool {
+	return hasState(err, stateInvalidPassword, stateInvalidAuthorization)
+}
+
+// RightsMissing: the user may not do what was asked; a human must act.
+func RightsMissing(err error) bool { return hasState(err, stateInsufficientRights) }
+
+// DatabaseMissing: no database of that name.
+func DatabaseMissing(err error) bool { return hasState(err, stateInvalidCatalog) }
+
+// AlreadyExists: the object is there; for Gitover's own names that is success.
+func AlreadyExists(err error) bool {
+	return hasState(err, stateDuplicateObject, stateDuplicateDatabase)
+}
+
+// NotFound: the object is not there; for a removal that is success.
+func NotFound(err error) bool {
+	return hasState(err, stateUndefinedObject, stateUndefinedTable)
+}
+
+// InUse: somebody holds the object (a slot with an active walsender); worth a retry.
+func InUse(err error) bool { return hasState(err, stateObjectInUse) }
+
+// Refused: the fence or the connection limit holds the session off.
+func Refused(err error) bool { return hasState(err, stateTooManyConnections) }
+
+// DiskFull: the server has no room left.
+func DiskFull(err error) bool { return hasState(err, stateDiskFull) }
+
+// Canceled: the statement was cancelled, by us or by a timeout.
+func Canceled(err error) bool { return hasState(err, stateQueryCanceled) }
+
+// Unreachable: no answer from the server, or it is starting or stopping; worth a retry.
+func Unreachable(err error) bool {
+	if hasState(err, stateCannotConnectNow, stateAdminShutdown) {
+		return true
+	}
+	var netErr net.Error
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		var pg *pgconn.PgError
+		return !errors.As(err, &pg)
+	}
+	return errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// connectionFailure is a connect error reduced to what helps: pgconn's text repeats user,
+// database and every address tried, and must never grow to hold a connection string.
+type connectionFailure struct{ cause error }
+
+func (e *connectionFailure) Error() string {
+	var pg *pgconn.PgError
+	if errors.As(e.cause, &pg) {
+		return pg.Message + " (SQLSTATE " + pg.Code + ")"
+	}
+	var dns *net.DNSError
+	if errors.As(e.cause, &dns) {
+		return dns.Error()
+	}
+	var op *net.OpError
+	if errors.As(e.cause, &op) {
+		return op.Error()
+	}
+	return e.cause.Error()
+}
+
+func (e *connectionFailure) Unwrap() error { return e.cause }
+
+func withoutSecrets(err error) error { return &connectionFailure{cause: err} }

@@ -1,0 +1,133 @@
+// Package postgres is all that Gitover says to a PostgreSQL server.
+//
+// Authority: a function here does what its name says on the server it is given and
+// nothing else; which server, when and whether is decided by package steps. Every
+// function may be called again after a crash: it looks before it acts, and finding its
+// own work done is success. Queries live in sql/, one file each, runnable in psql.
+// SQLSTATE is read in errors.go alone.
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ApplicationName is what pg_stat_activity shows for Gitover's own sessions.
+const ApplicationName = "gitover"
+
+// Password is a secret that no formatting verb, JSON encoder or logger prints.
+type Password string
+
+// String hides the secret from fmt.
+func (Password) String() string { return "(hidden)" }
+
+// GoString hides the secret from %#v.
+func (Password) GoString() string { return "(hidden)" }
+
+// MarshalText hides the secret from encoders.
+func (Password) MarshalText() ([]byte, error) { return []byte("(hidden)"), nil }
+
+// LogValue hides the secret from slog.
+func (Password) LogValue() slog.Value { return slog.StringValue("(hidden)") }
+
+// Server says how to reach one PostgreSQL server with administrative rights.
+type Server struct {
+	// Instance is the server's name in Gitover's words, e.g. "orders-15".
+	Instance string
+	// Host is a DNS name or address that the controller *and* the other server can reach.
+	Host string
+	Port int
+	User string
+	// Password of User; empty where pg_hba asks for none.
+	Password Password
+	// MaintenanceDatabase is connected to for work that belongs to no application
+	// database; usually "postgres".
+	MaintenanceDatabase string
+	// SSLMode as libpq names it; empty means "prefer".
+	SSLMode string
+	// CA holds PEM certificates that sslmode verify-ca and verify-full check against.
+	CA []byte
+}
+
+// Address is host:port, for messages.
+func (s Server) Address() string {
+	return net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+}
+
+// Connect opens one session in database (the maintenance database if empty). The caller
+// closes it. Errors name server and database, never the password; Unreachable,
+// AuthenticationFailed and DatabaseMissing tell them apart.
+func (s Server) Connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	if database == "" {
+		database = s.MaintenanceDatabase
+	}
+	config, err := s.config(database)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s (%s), database %q as %q: %w", s.Instance, s.Address(), database, s.User, withoutSecrets(err))
+	}
+	return conn, nil
+}
+
+// config builds the driver's settings without ever rendering the password into a string.
+func (s Server) config(database string) (*pgx.ConnConfig, error) {
+	mode := s.SSLMode
+	if mode == "" {
+		mode = "prefer"
+	}
+	config, err := pgx.ParseConfig("sslmode=" + mode + " connect_timeout=10")
+	if err != nil {
+		return nil, fmt.Errorf("sslmode %q of %s: %w", mode, s.Instance, err)
+	}
+	config.Host, config.Port = s.Host, uint16(s.Port)
+	config.User, config.Password, config.Database = s.User, string(s.Password), database
+	config.ConnectTimeout = 10 * time.Second
+	config.RuntimeParams["application_name"] = ApplicationName
+	if err := s.trust(config); err != nil {
+		return nil, err
+	}
+	for _, f := range config.Fallbacks {
+		f.Host, f.Port = s.Host, uint16(s.Port)
+	}
+	return config, nil
+}
+
+// trust installs the server's own CA where one is given, and the name to check.
+func (s Server) trust(config *pgx.ConnConfig) error {
+	if config.TLSConfig == nil {
+		return nil
+	}
+	config.TLSConfig.ServerName = s.Host
+	if len(s.CA) == 0 {
+		return nil
+	}
+	pool, err := certPool(s.CA)
+	if err != nil {
+		return fmt.Errorf("CA bundle of %s: %w", s.Instance, err)
+	}
+	config.TLSConfig = verifying(s.SSLMode, s.Host, pool)
+	return nil
+}
+
+// verifying gives the TLS settings for a CA: verify-full also checks the name,
+// verify-ca and require check the chain alone, as libpq does.
+func verifying(mode, host string, pool *x509Pool) *tls.Config {
+	if mode == "verify-full" {
+		return &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}
+	}
+	return &tls.Config{
+		InsecureSkipVerify:    true, //nolint:gosec // the chain is verified below; verify-ca does not check the name
+		VerifyPeerCertificate: verifyChain(pool),
+		MinVersion:            tls.VersionTLS12,
+	}
+}
