@@ -1,0 +1,62 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SecretReference names a Secret in the object's own namespace.
+type SecretReference struct {
+	// Name of the Secret.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// ObjectReference names an object by name, in the referring object's own namespace
+// unless a namespace is given.
+type ObjectReference struct {
+	// Name of the object.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// Namespace of the object; the referring object's own if left out.
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// LocalReference names an object in the same namespace.
+type LocalReference struct {
+	// Name of the object.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// Endpoint is where one instance answers.
+type Endpoint struct {
+	// Host is a DNS name or address.
+	Host string `json:"host"`
+
+	// Port of the PostgreSQL protocol.
+	Port int32 `json:"port"`
+}
+
+// Commit is a Git commit as Gitover speaks of it.
+type Commit struct {
+	// SHA is the full object name.
+	SHA string `json:"sha"`
+
+	// Subject is the first line of the message.
+	// +optional
+	Subject string `json:"subject,omitempty"`
+
+	// Author as "Name <address>".
+	// +optional
+	Author string `json:"author,omitempty"`
+
+	// Time of authorship.
+	// +optional
+	Time *metav1.Time `json:"time,omitempty"`
+}

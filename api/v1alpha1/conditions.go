@@ -1,0 +1,154 @@
+package v1alpha1
+
+// Condition types. Ready, Reconciling and Stalled follow kstatus: Ready=False with
+// Reconciling=True is "on its way", Stalled=True is "a human must act".
+const (
+	// ReadyCondition is True while the object is as Git wants it.
+	//
+	// PgUpgrade, True:  UpToDate, SoakInProgress
+	// PgUpgrade, False: any step's name while it runs (Preflight, CommitGreen, …), and the
+	// reasons of StalledCondition.
+	// PgProxy, True:  Active
+	// PgProxy, False: Switching, SwitchWaiting, SwitchFailed, and the reasons of
+	// StalledCondition.
+	ReadyCondition = "Ready"
+
+	// ReconcilingCondition is True while Gitover works on it or waits for the world.
+	ReconcilingCondition = "Reconciling"
+
+	// StalledCondition is True when nothing goes on before a human acts.
+	StalledCondition = "Stalled"
+
+	// PreflightPassedCondition: False names the first blocking finding; status.findings
+	// holds all of them.
+	PreflightPassedCondition = "PreflightPassed"
+
+	// ReplicatingCondition is True while green (or, during the soak, blue) follows.
+	ReplicatingCondition = "Replicating"
+
+	// RollbackReadyCondition is True while a revert of the cutover commit loses nothing.
+	RollbackReadyCondition = "RollbackReady"
+
+	// SuspendedCondition is True while spec.suspend is.
+	SuspendedCondition = "Suspended"
+)
+
+// Reasons of conditions. A step in progress uses the step's own name as its reason.
+const (
+	// ReasonUpToDate: the active instance has the version that Git asks for.
+	ReasonUpToDate = "UpToDate"
+	// ReasonSoakInProgress: cut over; the way back is open until the soak ends.
+	ReasonSoakInProgress = "SoakInProgress"
+	// ReasonRolledBack: a revert of the cutover commit was applied; waiting for a new version or a retry.
+	ReasonRolledBack = "RolledBack"
+	// ReasonAborting: the version was reverted before the cutover; green is being removed.
+	ReasonAborting = "Aborting"
+	// ReasonWaitingForSoak: another version was asked for during the soak.
+	ReasonWaitingForSoak = "WaitingForSoak"
+	// ReasonSuspended: spec.suspend is true.
+	ReasonSuspended = "Suspended"
+	// ReasonProgressing: the workflow is going on.
+	ReasonProgressing = "Progressing"
+
+	// ReasonInvalidSpec: the spec contradicts itself or names something that can't be.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonPreflightBlocked: at least one blocking finding isn't acknowledged.
+	ReasonPreflightBlocked = "PreflightBlocked"
+	// ReasonSecretNotFound: a referenced Secret is missing.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretInvalid: a referenced Secret lacks a key.
+	ReasonSecretInvalid = "SecretInvalid"
+	// ReasonSourceNotFound: the GitRepository or Kustomization is missing.
+	ReasonSourceNotFound = "SourceNotFound"
+	// ReasonAccessDenied: the object may not use what it refers to (another namespace).
+	ReasonAccessDenied = "AccessDenied"
+	// ReasonGitUnreachable: the Git server does not answer.
+	ReasonGitUnreachable = "GitUnreachable"
+	// ReasonGitUnauthorized: the Git server refused the credentials.
+	ReasonGitUnauthorized = "GitUnauthorized"
+	// ReasonPushRejected: the server declined the push (protected branch, hook, read-only key).
+	ReasonPushRejected = "PushRejected"
+	// ReasonGitConflict: others kept pushing; will be tried again.
+	ReasonGitConflict = "GitConflict"
+	// ReasonPathNotFound: a file or directory is not in the repository.
+	ReasonPathNotFound = "PathNotFound"
+	// ReasonFieldNotFound: spec.versionFrom names a field that the file does not have.
+	ReasonFieldNotFound = "FieldNotFound"
+	// ReasonManifestInvalid: a file can't be edited safely, or was edited by hand.
+	ReasonManifestInvalid = "ManifestInvalid"
+	// ReasonBuildFailed: the instance's base does not build.
+	ReasonBuildFailed = "BuildFailed"
+	// ReasonUnsupportedVersion: not a PostgreSQL major that Gitover supports.
+	ReasonUnsupportedVersion = "UnsupportedVersion"
+
+	// ReasonFluxSuspended: the source or the Kustomization is suspended.
+	ReasonFluxSuspended = "FluxSuspended"
+	// ReasonFluxFailing: Flux can't fetch, build or apply.
+	ReasonFluxFailing = "FluxFailing"
+	// ReasonFluxPending: Flux has not applied the commit yet.
+	ReasonFluxPending = "FluxPending"
+	// ReasonWorkloadNotReady: applied, but the instance's pods are not ready.
+	ReasonWorkloadNotReady = "WorkloadNotReady"
+
+	// ReasonServerUnreachable: no connection to a PostgreSQL server.
+	ReasonServerUnreachable = "ServerUnreachable"
+	// ReasonServerAuthFailed: a PostgreSQL server refused the credentials.
+	ReasonServerAuthFailed = "ServerAuthenticationFailed"
+	// ReasonRightsMissing: the connection's user may not do what the upgrade needs.
+	ReasonRightsMissing = "RightsMissing"
+	// ReasonWrongVersion: the server that answers has another version than the manifests say.
+	ReasonWrongVersion = "WrongVersion"
+	// ReasonSchemaDrift: the two sides' schemas differ.
+	ReasonSchemaDrift = "SchemaDrift"
+	// ReasonReplicationBroken: a subscription stopped with an error, or lags without end.
+	ReasonReplicationBroken = "ReplicationBroken"
+	// ReasonSlotLost: the publisher threw away WAL that the other side still needed.
+	ReasonSlotLost = "SlotLost"
+	// ReasonVerificationFailed: rows differ between the sides.
+	ReasonVerificationFailed = "VerificationFailed"
+	// ReasonJobFailed: the schema Job failed; its last lines are in the message.
+	ReasonJobFailed = "JobFailed"
+
+	// ReasonWaitingForApproval: the gate needs spec.cutover.approvedVersion.
+	ReasonWaitingForApproval = "WaitingForApproval"
+	// ReasonOutsideWindow: the gate is open, the time isn't.
+	ReasonOutsideWindow = "OutsideWindow"
+	// ReasonReplicating: rows flow and the lag is known.
+	ReasonReplicating = "Replicating"
+	// ReasonNotReplicating: nothing to follow, or not set up yet.
+	ReasonNotReplicating = "NotReplicating"
+	// ReasonPassed: no blocking finding.
+	ReasonPassed = "Passed"
+
+	// ReasonActive: traffic goes where Git says.
+	ReasonActive = "Active"
+	// ReasonSwitching: a switch is in progress.
+	ReasonSwitching = "Switching"
+	// ReasonSwitchWaiting: the guard names an obstacle; tried again.
+	ReasonSwitchWaiting = "SwitchWaiting"
+	// ReasonSwitchFailed: attempts are used up; traffic stays where it was.
+	ReasonSwitchFailed = "SwitchFailed"
+	// ReasonUnknownTarget: spec.target names no instance of the pair.
+	ReasonUnknownTarget = "UnknownTarget"
+	// ReasonNoPoolers: the selector matches no ready pooler.
+	ReasonNoPoolers = "NoPoolers"
+	// ReasonPoolerRefused: a pooler's agent or admin console refuses.
+	ReasonPoolerRefused = "PoolerRefused"
+	// ReasonUpgradeNotFound: spec.upgradeRef names nothing.
+	ReasonUpgradeNotFound = "UpgradeNotFound"
+	// ReasonNoWayBack: no reverse replication (before the cutover, or finalized).
+	ReasonNoWayBack = "NoWayBack"
+)
+
+// Finalizer keeps an object until Gitover has cleaned up what is safe.
+const Finalizer = "finalizers.gitover.dev"
+
+// Labels that Gitover writes on every object of an instance.
+const (
+	UpgradeLabel  = "gitover.dev/upgrade"
+	InstanceLabel = "gitover.dev/instance"
+)
+
+// FieldManager is Gitover's name in managedFields. Flux leaves alone what it doesn't
+// have in Git unless the manager's name begins with "kubectl".
+const FieldManager = "gitover"

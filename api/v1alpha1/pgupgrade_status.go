@@ -1,0 +1,193 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// PgUpgradeStatus is what Gitover saw and did.
+type PgUpgradeStatus struct {
+	// ObservedGeneration is the generation that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// +patchMergeKey=type
+	// +patchStrategy=merge
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// Version that the active instance has.
+	// +optional
+	Version string `json:"version,omitempty"`
+
+	// Workflow in progress: Upgrade, Abort, Rollback or Finalize; empty when there's none.
+	// +optional
+	Workflow string `json:"workflow,omitempty"`
+
+	// From is the instance that serves at the start of the workflow (blue).
+	// +optional
+	From string `json:"from,omitempty"`
+
+	// To is the instance of the target version (green).
+	// +optional
+	To string `json:"to,omitempty"`
+
+	// Attempt counts the cutovers tried for this pair, from 1.
+	// +optional
+	Attempt int32 `json:"attempt,omitempty"`
+
+	// RequestedBy is the commit that asked for the version.
+	// +optional
+	RequestedBy *Commit `json:"requestedBy,omitempty"`
+
+	// Step in progress, by name.
+	// +optional
+	Step string `json:"step,omitempty"`
+
+	// Steps of the workflow that began.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Steps []StepStatus `json:"steps,omitempty"`
+
+	// Databases that move.
+	// +optional
+	Databases []string `json:"databases,omitempty"`
+
+	// Copy is the progress of the initial copy.
+	// +optional
+	Copy *CopyStatus `json:"copy,omitempty"`
+
+	// Lag of the side that follows.
+	// +optional
+	Lag *LagStatus `json:"lag,omitempty"`
+
+	// Findings of the preflight.
+	// +optional
+	Findings []Finding `json:"findings,omitempty"`
+
+	// Verification before the cutover.
+	// +optional
+	Verification *VerificationStatus `json:"verification,omitempty"`
+
+	// Commits that Gitover made for this workflow, oldest first.
+	// +optional
+	Commits []CommitStatus `json:"commits,omitempty"`
+
+	// RolledBack is the revert that Gitover obeys until the version or retry changes.
+	// +optional
+	RolledBack *Commit `json:"rolledBack,omitempty"`
+
+	// HandledVersion is the last target version that was acted upon.
+	// +optional
+	HandledVersion string `json:"handledVersion,omitempty"`
+
+	// HandledRetry is the last value of spec.retry that was acted upon.
+	// +optional
+	HandledRetry string `json:"handledRetry,omitempty"`
+
+	// History of finished workflows, newest first.
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	History []HistoryEntry `json:"history,omitempty"`
+}
+
+// StepStatus is one step's course.
+type StepStatus struct {
+	Name string `json:"name"`
+	// +optional
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// +optional
+	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// CopyStatus is the progress of the initial copy.
+type CopyStatus struct {
+	TablesTotal  int32 `json:"tablesTotal"`
+	TablesCopied int32 `json:"tablesCopied"`
+	// BytesTotal is blue's size of all tables, in bytes.
+	BytesTotal int64 `json:"bytesTotal"`
+	// BytesCopied so far, in bytes of blue's size.
+	BytesCopied int64 `json:"bytesCopied"`
+	// BytesPerSecond over the whole copy.
+	// +optional
+	BytesPerSecond int64 `json:"bytesPerSecond,omitempty"`
+	// ETA when the copy should be done at this rate.
+	// +optional
+	ETA *metav1.Time `json:"eta,omitempty"`
+	// Percent as people read it.
+	// +optional
+	Percent string `json:"percent,omitempty"`
+}
+
+// LagStatus is how far the following side is behind.
+type LagStatus struct {
+	// Bytes of WAL.
+	Bytes int64 `json:"bytes"`
+	// At is when it was measured.
+	At metav1.Time `json:"at"`
+	// Human is Bytes as people read it.
+	// +optional
+	Human string `json:"human,omitempty"`
+	// UnderLimitSince is when the lag last went below limits.lag.
+	// +optional
+	UnderLimitSince *metav1.Time `json:"underLimitSince,omitempty"`
+}
+
+// Finding is one thing the preflight has to say.
+type Finding struct {
+	// Name of the rule.
+	Name string `json:"name"`
+	// Severity: Block stops the upgrade, Handle is done by Gitover, Warn goes on.
+	// +kubebuilder:validation:Enum=Block;Handle;Warn
+	Severity string `json:"severity"`
+	// +optional
+	Database string `json:"database,omitempty"`
+	// +optional
+	Object string `json:"object,omitempty"`
+	// Why it matters.
+	// +optional
+	Why string `json:"why,omitempty"`
+	// Fix is the exact SQL or setting.
+	// +optional
+	Fix string `json:"fix,omitempty"`
+	// Acknowledged in spec.acknowledge.
+	// +optional
+	Acknowledged bool `json:"acknowledged,omitempty"`
+}
+
+// VerificationStatus is the evidence that both sides hold the same rows.
+type VerificationStatus struct {
+	Tables int32 `json:"tables"`
+	Rows   int64 `json:"rows"`
+	// InFlight rows kept changing while they were compared.
+	// +optional
+	InFlight int64 `json:"inFlight,omitempty"`
+	// +optional
+	Mismatches []string    `json:"mismatches,omitempty"`
+	At         metav1.Time `json:"at"`
+}
+
+// CommitStatus is one of Gitover's commits.
+type CommitStatus struct {
+	Commit `json:",inline"`
+	// Step that made it.
+	Step string `json:"step"`
+	// AppliedAt is when Flux was seen to have applied it.
+	// +optional
+	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`
+}
+
+// HistoryEntry is one finished workflow.
+type HistoryEntry struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Outcome: Finalized, Aborted or RolledBack.
+	Outcome    string      `json:"outcome"`
+	FinishedAt metav1.Time `json:"finishedAt"`
+	// +optional
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+}
