@@ -1,0 +1,179 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/gitover/gitover/test/cluster/run"
+)
+
+// rootfsFormat is part of every recipe's key: raise it when this file changes
+// what comes out.
+const rootfsFormat = "1"
+
+// defaultMirror serves every Debian suite; STAGE_APT_MIRROR names a nearer one.
+const defaultMirror = "http://deb.debian.org/debian"
+
+// Builder makes images under Dir: <Dir>/<recipe>/rootfs is the unpacked tree
+// and <Dir>/<recipe>/image.tar the archive.
+type Builder struct {
+	Dir   string // image cache
+	Tools string // where a borrowed mmdebstrap is unpacked
+	Logs  string
+}
+
+// Rootfs is where the unpacked root file system of a recipe is.
+func (b Builder) Rootfs(recipe Recipe) string { return filepath.Join(b.Dir, recipe.Name, "rootfs") }
+
+// Archive is where the importable archive of a recipe or binary image is.
+func (b Builder) Archive(name string) string { return filepath.Join(b.Dir, name, "image.tar") }
+
+// Cached tells whether a recipe's image is there and up to date.
+func (b Builder) Cached(recipe Recipe) bool {
+	key, err := recipe.key()
+	if err != nil {
+		return false
+	}
+	stored, err := os.ReadFile(filepath.Join(b.Dir, recipe.Name, "key"))
+	return err == nil && string(stored) == key
+}
+
+// Build makes the root file system and the archive of a recipe, unless they are
+// there already. The key is written last, so that a half-made image is made anew.
+func (b Builder) Build(ctx context.Context, recipe Recipe) error {
+	if b.Cached(recipe) {
+		return nil
+	}
+	key, err := recipe.key()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(b.Dir, recipe.Name)
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("clearing a half-made image: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := b.debootstrap(ctx, recipe); err != nil {
+		return fmt.Errorf("image %s: %w", recipe.Name, err)
+	}
+	if err := finish(b.Rootfs(recipe), recipe); err != nil {
+		return fmt.Errorf("image %s: %w", recipe.Name, err)
+	}
+	if err := writeArchive(b.Archive(recipe.Name), directory(b.Rootfs(recipe)), recipe.Refs); err != nil {
+		return fmt.Errorf("image %s: %w", recipe.Name, err)
+	}
+	return os.WriteFile(filepath.Join(dir, "key"), []byte(key), 0o644)
+}
+
+// excluded keeps documentation, translations and the JIT compiler out: half of
+// the bytes, and PostgreSQL runs without JIT when its library isn't there.
+var excluded = []string{
+	"/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*",
+	"/usr/lib/*/libLLVM*", "/usr/lib/llvm*", "/usr/lib/postgresql/*/lib/bitcode/*", "/usr/lib/postgresql/*/lib/llvmjit*",
+}
+
+// beforePackages gives postgres the official image's user id and keeps Debian
+// from creating a cluster of its own.
+const beforePackages = `
+grep -q '^postgres:' "$1/etc/passwd" || {
+	echo 'postgres:x:999:999::/var/lib/postgresql:/bin/bash' >> "$1/etc/passwd"
+	echo 'postgres:*:19000:0:99999:7:::' >> "$1/etc/shadow"
+	echo 'postgres:x:999:' >> "$1/etc/group"
+}
+mkdir -p "$1/etc/postgresql-common"
+echo 'create_main_cluster = false' > "$1/etc/postgresql-common/createcluster.conf"`
+
+// afterPackages makes the official image's locale. An image without the locales
+// package keeps C.UTF-8 only.
+const afterPackages = `
+if [ -d "$1/usr/share/i18n" ]; then
+	chroot "$1" localedef -i en_US -c -f UTF-8 en_US.UTF-8 && rm -rf "$1/usr/share/i18n"
+fi`
+
+func (b Builder) debootstrap(ctx context.Context, recipe Recipe) error {
+	program, env, err := b.mmdebstrap(ctx)
+	if err != nil {
+		return err
+	}
+	mirror := os.Getenv("STAGE_APT_MIRROR")
+	if mirror == "" {
+		mirror = defaultMirror
+	}
+	args := []string{
+		program, "--mode=root", "--variant=minbase", "--format=directory",
+		"--include=" + strings.Join(recipe.Packages, ","),
+		"--dpkgopt=force-unsafe-io",
+		`--aptopt=Acquire::Retries "4"`, `--aptopt=Acquire::http::Timeout "30"`,
+		`--aptopt=APT::Install-Recommends "false"`, `--aptopt=Acquire::Languages "none"`,
+		"--essential-hook=" + beforePackages, "--customize-hook=" + afterPackages,
+	}
+	for _, path := range excluded {
+		args = append(args, "--dpkgopt=path-exclude="+path)
+	}
+	args = append(args, recipe.Suite, b.Rootfs(recipe), "deb "+mirror+" "+recipe.Suite+" main")
+	if recipe.Suite != "forky" && recipe.Suite != "sid" {
+		args = append(args, "deb "+mirror+"-security "+recipe.Suite+"-security main")
+	}
+	command := run.Command{Args: args, Env: env, Log: filepath.Join(b.Logs, "image-"+recipe.Name+".log")}
+	if err := command.Run(ctx); err != nil {
+		return fmt.Errorf("Debian packages of %s from %s (set STAGE_APT_MIRROR if this mirror doesn't answer): %w",
+			recipe.Suite, mirror, err)
+	}
+	return nil
+}
+
+// mmdebstrap finds the program, or unpacks it from its Debian package without
+// installing anything.
+func (b Builder) mmdebstrap(ctx context.Context) (program string, env []string, err error) {
+	env = []string{"SOURCE_DATE_EPOCH=1700000000", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
+	if program, err := exec.LookPath("mmdebstrap"); err == nil {
+		return program, env, nil
+	}
+	program = filepath.Join(b.Tools, "mmdebstrap", "usr", "bin", "mmdebstrap")
+	if _, err := os.Stat(program); err == nil {
+		return program, env, nil
+	}
+	unpack := run.Command{
+		Args: []string{"sh", "-ec", `
+			rm -rf "$1"; mkdir -p "$1/download"; cd "$1/download"
+			chown -R _apt "$1/download" 2>/dev/null || true
+			apt-get download mmdebstrap || { apt-get update && apt-get download mmdebstrap; }
+			dpkg-deb -x mmdebstrap_*.deb "$1"`, "sh", filepath.Join(b.Tools, "mmdebstrap")},
+		Log: filepath.Join(b.Logs, "mmdebstrap.log"),
+	}
+	if err := unpack.Run(ctx); err != nil {
+		return "", nil, fmt.Errorf("getting mmdebstrap from Debian (does the apt mirror of this machine answer?): %w", err)
+	}
+	return program, env, nil
+}
+
+// finish puts the entrypoints in and takes out what only the installation needed.
+func finish(root string, recipe Recipe) error {
+	for _, path := range append([]string{"var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/log/dpkg.log"}, recipe.Drop...) {
+		if err := os.RemoveAll(filepath.Join(root, path)); err != nil {
+			return err
+		}
+	}
+	for _, script := range recipe.Scripts {
+		content, err := entrypoints.ReadFile("entrypoint/" + script)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(root, "usr/local/bin", script), content, 0o755); err != nil {
+			return err
+		}
+	}
+	err := os.Mkdir(filepath.Join(root, "docker-entrypoint-initdb.d"), 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
