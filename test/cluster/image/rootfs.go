@@ -20,6 +20,9 @@ const rootfsFormat = "1"
 // defaultMirror serves every Debian suite; STAGE_APT_MIRROR names a nearer one.
 const defaultMirror = "http://deb.debian.org/debian"
 
+// testing is the suite that has no security archive of its own yet.
+const testing = "forky"
+
 // Builder makes images under Dir: <Dir>/<recipe>/rootfs is the unpacked tree
 // and <Dir>/<recipe>/image.tar the archive.
 type Builder struct {
@@ -115,11 +118,15 @@ func (b Builder) debootstrap(ctx context.Context, recipe Recipe) error {
 		`--aptopt=APT::Install-Recommends "false"`, `--aptopt=Acquire::Languages "none"`,
 		"--essential-hook=" + beforePackages, "--customize-hook=" + afterPackages,
 	}
+	if recipe.Suite == testing {
+		// A testing suite's index expires within days; a mirror may be slower.
+		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
+	}
 	for _, path := range excluded {
 		args = append(args, "--dpkgopt=path-exclude="+path)
 	}
 	args = append(args, recipe.Suite, b.Rootfs(recipe), "deb "+mirror+" "+recipe.Suite+" main")
-	if recipe.Suite != "forky" && recipe.Suite != "sid" {
+	if recipe.Suite != testing {
 		args = append(args, "deb "+mirror+"-security "+recipe.Suite+"-security main")
 	}
 	command := run.Command{Args: args, Env: env, Log: filepath.Join(b.Logs, "image-"+recipe.Name+".log")}
