@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed sql/register.sql
+var registerSQL string
+
+// registerLock keeps two controllers from creating the register at once.
+const registerLock = 0x6769746f766572
+
+// EnsureRegister makes the decision register of a server: Gitover's own database, which
+// applications may not connect to, its tables and functions, and the role agentRole,
+// which may log in and call three of the functions (abort, open, state) and nothing else.
+// The password is stored as a SCRAM verifier computed here, so the server never sees it.
+// A second call repairs what is missing and sets the password only if it differs.
+func EnsureRegister(ctx context.Context, s Server, agentRole string, agentPassword Password) error {
+	if err := ensureRegisterDatabase(ctx, s); err != nil {
+		return err
+	}
+	conn, err := s.Connect(ctx, MaintenanceDatabase)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", registerLock); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, registerSQL); err != nil {
+			return err
+		}
+		return ensureAgentRole(ctx, tx, agentRole, agentPassword)
+	})
+	if err != nil {
+		return fmt.Errorf("create the decision register on %s: %w", s.Instance, err)
+	}
+	return nil
+}
+
+func ensureRegisterDatabase(ctx context.Context, s Server) error {
+	conn, err := s.Connect(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	name := pgx.Identifier{MaintenanceDatabase}.Sanitize()
+	var found bool
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", MaintenanceDatabase).Scan(&found)
+	if err == nil && !found {
+		_, err = conn.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE template0")
+		if AlreadyExists(err) {
+			err = nil
+		}
+	}
+	if err == nil {
+		_, err = conn.Exec(ctx, "REVOKE CONNECT ON DATABASE "+name+" FROM PUBLIC")
+	}
+	if err != nil {
+		return fmt.Errorf("create database %q on %s: %w", MaintenanceDatabase, s.Instance, err)
+	}
+	return nil
+}
+
+// ensureAgentRole gives the agents their role, and takes from it what it should not have.
+func ensureAgentRole(ctx context.Context, tx pgx.Tx, role string, password Password) error {
+	name := pgx.Identifier{role}.Sanitize()
+	var stored *string
+	err := tx.QueryRow(ctx, "SELECT rolpassword FROM pg_authid WHERE rolname = $1", role).Scan(&stored)
+	statements := []string{}
+	switch {
+	case err == pgx.ErrNoRows:
+		statements = append(statements, "CREATE ROLE "+name)
+	case err != nil:
+		return err
+	}
+	if stored == nil || !scramMatches(*stored, password) {
+		verifier, err := scramVerifier(password)
+		if err != nil {
+			return err
+		}
+		statements = append(statements, "ALTER ROLE "+name+" PASSWORD '"+verifier+"'")
+	}
+	statements = append(statements,
+		"ALTER ROLE "+name+" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS",
+		"GRANT CONNECT ON DATABASE "+pgx.Identifier{MaintenanceDatabase}.Sanitize()+" TO "+name,
+		"GRANT USAGE ON SCHEMA gitover TO "+name,
+		"GRANT EXECUTE ON FUNCTION gitover.abort(text, text), gitover.open(text, text), gitover.state(text) TO "+name)
+	for _, statement := range statements {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}

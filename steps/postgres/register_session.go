@@ -1,0 +1,144 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Decision is what stands in the register for a switch.
+type Decision string
+
+// Decisions.
+const (
+	// NeverBegan: the register knows nothing of the switch.
+	NeverBegan Decision = ""
+	// Open: undecided.
+	Open Decision = "open"
+	// Abort: the old side goes on serving; its fence is lifted.
+	Abort Decision = "abort"
+	// Commit: the new side serves; the old side stays fenced.
+	Commit Decision = "commit"
+)
+
+// SwitchRow identifies a switch in the register of the server that it leaves.
+type SwitchRow struct {
+	ID        string
+	From, To  string
+	Databases []string
+}
+
+// Entrance is what the new side knows of a switch that leads to it.
+type Entrance struct {
+	// State is "" (not ready), "ready", "opened" or "closed".
+	State string
+	// Position is the WAL position at which the new side had all and nothing of its own.
+	Position string
+	// Left: a later switch away from this server was committed.
+	Left bool
+}
+
+// Register is a session in a server's decision register. Every method is one statement:
+// a caller that dies leaves no transaction open. Not for concurrent use.
+type Register struct {
+	conn     *pgx.Conn
+	instance string
+}
+
+//go:embed sql/entrance.sql
+var entranceSQL string
+
+// OpenRegister opens a session in the register of s, which may be an agent's server
+// value: its role can do Abort, OpenEntrance and State.
+func OpenRegister(ctx context.Context, s Server) (*Register, error) {
+	conn, err := s.Connect(ctx, MaintenanceDatabase)
+	if err != nil {
+		return nil, err
+	}
+	return &Register{conn: conn, instance: s.Instance}, nil
+}
+
+// Close ends the session.
+func (r *Register) Close(ctx context.Context) { _ = r.conn.Close(ctx) }
+
+// Conn is the session itself, for the other queries of this package.
+func (r *Register) Conn() *pgx.Conn { return r.conn }
+
+// Begin opens the row of a switch, or finds it, and returns what stands. Another
+// undecided switch of this server is an error that InUse recognizes.
+func (r *Register) Begin(ctx context.Context, row SwitchRow) (Decision, error) {
+	return r.decision(ctx, "begin switch", "SELECT gitover.begin($1, $2, $3, $4)", row.ID, row.From, row.To, row.Databases)
+}
+
+// Fence refuses new application sessions on the old side if the switch is open, and
+// returns what stands: anything but Open means that nothing was done.
+func (r *Register) Fence(ctx context.Context, id string) (Decision, error) {
+	return r.decision(ctx, "fence", "SELECT gitover.fence($1)", id)
+}
+
+// Commit decides that the switch goes forward, unless it was decided already. What it
+// returns stands for ever.
+func (r *Register) Commit(ctx context.Context, id, who string) (Decision, error) {
+	return r.decision(ctx, "commit switch", "SELECT gitover.commit($1, $2)", id, who)
+}
+
+// Abort decides that the switch does not happen, and lifts the old side's fence in the
+// same transaction, unless it was decided already. What it returns stands for ever.
+func (r *Register) Abort(ctx context.Context, id, who string) (Decision, error) {
+	return r.decision(ctx, "abort switch", "SELECT gitover.abort($1, $2)", id, who)
+}
+
+// State reads what stands.
+func (r *Register) State(ctx context.Context, id string) (Decision, error) {
+	return r.decision(ctx, "read switch", "SELECT gitover.state($1)", id)
+}
+
+// Ready declares, durably, that the new side has applied everything, and returns its WAL
+// position of that moment. A second call returns the first one's position.
+func (r *Register) Ready(ctx context.Context, row SwitchRow) (position string, err error) {
+	err = r.conn.QueryRow(ctx, "SELECT gitover.ready($1, $2, $3)", row.ID, row.From, row.To).Scan(&position)
+	return position, r.failed("make ready", err)
+}
+
+// OpenEntrance lifts the fence of the new side, once for each switch. The caller must
+// have read Commit on the old side. It returns the entrance's state: "opened", or what
+// kept it from being opened.
+func (r *Register) OpenEntrance(ctx context.Context, id, who string) (string, error) {
+	var state *string
+	err := r.conn.QueryRow(ctx, "SELECT gitover.open($1, $2)", id, who).Scan(&state)
+	if state == nil {
+		return "", r.failed("open", err)
+	}
+	return *state, r.failed("open", err)
+}
+
+// Entrance reads what the new side knows of a switch.
+func (r *Register) Entrance(ctx context.Context, id string) (Entrance, error) {
+	var e Entrance
+	err := r.conn.QueryRow(ctx, entranceSQL, id).Scan(&e.State, &e.Position, &e.Left)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Entrance{}, nil
+	}
+	return e, r.failed("read entrance", err)
+}
+
+func (r *Register) decision(ctx context.Context, what, query string, args ...any) (Decision, error) {
+	var state *string
+	if err := r.conn.QueryRow(ctx, query, args...).Scan(&state); err != nil {
+		return NeverBegan, r.failed(what, err)
+	}
+	if state == nil {
+		return NeverBegan, nil
+	}
+	return Decision(*state), nil
+}
+
+func (r *Register) failed(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s in the register of %s: %w", what, r.instance, err)
+}

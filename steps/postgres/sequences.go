@@ -1,0 +1,161 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+var (
+	//go:embed sql/sequences.sql
+	sequencesSQL string
+	//go:embed sql/set_sequences.sql
+	setSequencesSQL string
+)
+
+// sequencesPerRead bounds the locks and the plan of one statement.
+const sequencesPerRead = 500
+
+// SequenceName is a sequence of one database.
+type SequenceName struct{ Schema, Name string }
+
+// SequenceValue is all that a sequence remembers: the next value is last+increment if it
+// was called, last if it was not. Values that sessions cached (CACHE) lie at or before
+// last, so a copy hands none of them out again.
+type SequenceValue struct {
+	Last   int64
+	Called bool
+}
+
+// SequenceReader reads all sequences of a database again and again on one warm session.
+// The relations themselves are read: pg_sequence_last_value hides an uncalled sequence's
+// value. Not for concurrent use.
+type SequenceReader struct {
+	conn  *pgx.Conn
+	names []SequenceName
+}
+
+// SequenceWriter sets sequences of a database on one warm session, by the same names.
+type SequenceWriter struct {
+	conn *pgx.Conn
+	oids map[SequenceName]uint32
+}
+
+// NewSequenceReader lists the sequences and plans their reading.
+func NewSequenceReader(ctx context.Context, conn *pgx.Conn) (*SequenceReader, error) {
+	_, names, err := listSequences(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	r := &SequenceReader{conn: conn, names: names}
+	for i := 0; i < len(names); i += sequencesPerRead {
+		chunk := names[i:min(i+sequencesPerRead, len(names))]
+		if _, err := conn.Prepare(ctx, readStatement(i), sequenceQuery(chunk, i)); err != nil {
+			return nil, fmt.Errorf("plan the reading of sequences: %w", err)
+		}
+	}
+	return r, nil
+}
+
+func readStatement(first int) string { return fmt.Sprintf("gitover_sequences_%d", first) }
+
+// sequenceQuery reads sequences by name, each with its number.
+func sequenceQuery(names []SequenceName, first int) string {
+	var b strings.Builder
+	for i, n := range names {
+		if i > 0 {
+			b.WriteString(" UNION ALL ")
+		}
+		fmt.Fprintf(&b, "SELECT %d, last_value, is_called FROM %s", first+i, pgx.Identifier{n.Schema, n.Name}.Sanitize())
+	}
+	return b.String()
+}
+
+// Read returns every sequence's value as it is now.
+func (r *SequenceReader) Read(ctx context.Context) (map[SequenceName]SequenceValue, error) {
+	values := make(map[SequenceName]SequenceValue, len(r.names))
+	for i := 0; i < len(r.names); i += sequencesPerRead {
+		rows, err := r.conn.Query(ctx, readStatement(i))
+		if err != nil {
+			return nil, fmt.Errorf("read sequences: %w", err)
+		}
+		var number int
+		var v SequenceValue
+		_, err = pgx.ForEachRow(rows, []any{&number, &v.Last, &v.Called}, func() error {
+			values[r.names[number]] = v
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read sequences: %w", err)
+		}
+	}
+	return values, nil
+}
+
+// NewSequenceWriter looks the sequences up and plans their setting.
+func NewSequenceWriter(ctx context.Context, conn *pgx.Conn) (*SequenceWriter, error) {
+	oids, names, err := listSequences(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	w := &SequenceWriter{conn: conn, oids: make(map[SequenceName]uint32, len(names))}
+	for i, name := range names {
+		w.oids[name] = oids[i]
+	}
+	if _, err := conn.Prepare(ctx, "gitover_set_sequences", setSequencesSQL); err != nil {
+		return nil, fmt.Errorf("plan the setting of sequences: %w", err)
+	}
+	return w, w.Set(ctx, nil)
+}
+
+// Set makes the given sequences exactly so, in one statement. A sequence that this side
+// does not have is an error before anything is set.
+func (w *SequenceWriter) Set(ctx context.Context, values map[SequenceName]SequenceValue) error {
+	oids := make([]uint32, 0, len(values))
+	last := make([]int64, 0, len(values))
+	called := make([]bool, 0, len(values))
+	for name, v := range values {
+		oid, ok := w.oids[name]
+		if !ok {
+			return fmt.Errorf("sequence %s is missing on the new side", pgx.Identifier{name.Schema, name.Name}.Sanitize())
+		}
+		oids, last, called = append(oids, oid), append(last, v.Last), append(called, v.Called)
+	}
+	if _, err := w.conn.Exec(ctx, "gitover_set_sequences", oids, last, called); err != nil {
+		return fmt.Errorf("set sequences: %w", err)
+	}
+	return nil
+}
+
+// MovedSequences returns the values that are not what they were.
+func MovedSequences(was, is map[SequenceName]SequenceValue) map[SequenceName]SequenceValue {
+	moved := map[SequenceName]SequenceValue{}
+	for name, v := range is {
+		if old, ok := was[name]; !ok || old != v {
+			moved[name] = v
+		}
+	}
+	return moved
+}
+
+func listSequences(ctx context.Context, conn *pgx.Conn) ([]uint32, []SequenceName, error) {
+	rows, err := conn.Query(ctx, sequencesSQL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list sequences: %w", err)
+	}
+	var oids []uint32
+	var names []SequenceName
+	var oid uint32
+	var name SequenceName
+	_, err = pgx.ForEachRow(rows, []any{&oid, &name.Schema, &name.Name}, func() error {
+		oids, names = append(oids, oid), append(names, name)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list sequences: %w", err)
+	}
+	return oids, names, nil
+}

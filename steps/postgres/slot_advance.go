@@ -1,0 +1,25 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+)
+
+//go:embed sql/advance_slot.sql
+var advanceSlotSQL string
+
+// AdvanceSlot moves a logical slot of db to position exactly: what was written before is
+// skipped, what was written after is sent. One that is there or beyond stays. InUse
+// recognizes the error of a slot that somebody reads.
+func AdvanceSlot(ctx context.Context, publisher Server, db, slot, position string) error {
+	conn, err := publisher.Connect(ctx, db)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, advanceSlotSQL, slot, position); err != nil {
+		return fmt.Errorf("advance slot %q on %s to %s: %w", slot, publisher.Instance, position, err)
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+-- The decision register: what one server knows of switches, and its fence.
+--
+-- Run in database gitover by the administrative user, inside one transaction.
+-- Parameters: none. A second run changes nothing and replaces the functions.
+--
+-- Every function is one statement of the caller's, so a caller that dies leaves no
+-- transaction open. Those that act on behalf of a switch look at its row first, under
+-- its lock: a caller that slept through an abort finds itself refused.
+
+CREATE SCHEMA IF NOT EXISTS gitover;
+REVOKE ALL ON SCHEMA gitover FROM PUBLIC;
+
+-- One row for each fenced database: the limit that the fence replaced.
+CREATE TABLE IF NOT EXISTS gitover.connection_limits (
+    datname   name PRIMARY KEY,
+    connlimit integer NOT NULL
+);
+
+-- Switches that lead away from this server. open -> abort | commit, once.
+CREATE TABLE IF NOT EXISTS gitover.switches (
+    id            text PRIMARY KEY,
+    from_instance text NOT NULL,
+    to_instance   text NOT NULL,
+    databases     text[] NOT NULL,
+    state         text NOT NULL CHECK (state IN ('open', 'abort', 'commit')),
+    decided_by    text,
+    opened_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    fenced_at     timestamptz,
+    decided_at    timestamptz
+);
+
+-- Switches that lead to this server. ready -> opened | closed, once. position is the WAL
+-- position at which this server had everything of the other and nothing of its own.
+CREATE TABLE IF NOT EXISTS gitover.entrances (
+    id            text PRIMARY KEY,
+    from_instance text NOT NULL,
+    to_instance   text NOT NULL,
+    state         text NOT NULL CHECK (state IN ('ready', 'opened', 'closed')),
+    position      pg_lsn NOT NULL,
+    ready_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    opened_by     text,
+    opened_at     timestamptz
+);
+
+-- shut: no new application session in these databases. Remembers the limit that stood,
+-- never forgets the first one remembered.
+CREATE OR REPLACE FUNCTION gitover.shut(wanted text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    d record;
+    missing text;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    SELECT string_agg(quote_ident(w), ', ') INTO missing
+      FROM unnest(wanted) w WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = w);
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'database not found: %', missing USING ERRCODE = 'invalid_catalog_name';
+    END IF;
+    FOR d IN SELECT datname, datconnlimit FROM pg_database
+              WHERE datname = ANY (wanted) AND datconnlimit <> -2 ORDER BY datname LOOP
+        INSERT INTO gitover.connection_limits VALUES (d.datname, d.datconnlimit)
+            ON CONFLICT DO NOTHING;
+        IF d.datconnlimit <> 0 THEN
+            EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 0', d.datname);
+        END IF;
+    END LOOP;
+END $$;
+
+-- lift: the remembered limits come back. Called by abort and open only.
+CREATE OR REPLACE FUNCTION gitover.lift() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    l record;
+BEGIN
+    FOR l IN SELECT c.datname, c.connlimit FROM gitover.connection_limits c
+               JOIN pg_database d ON d.datname = c.datname ORDER BY 1 LOOP
+        EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT %s', l.datname, l.connlimit);
+    END LOOP;
+    DELETE FROM gitover.connection_limits;
+END $$;
+
+-- begin: opens the row of a switch away from this server. One at a time; entrances that
+-- were never used are closed, so that nobody who slept can open this server later.
+CREATE OR REPLACE FUNCTION gitover.begin(switch_id text, source text, destination text, dbs text[]) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    other text;
+    result text;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    LOCK TABLE gitover.switches IN EXCLUSIVE MODE;
+    SELECT id INTO other FROM gitover.switches WHERE state = 'open' AND id <> switch_id LIMIT 1;
+    IF other IS NOT NULL THEN
+        RAISE EXCEPTION 'switch % is undecided', other USING ERRCODE = 'object_in_use';
+    END IF;
+    UPDATE gitover.entrances SET state = 'closed' WHERE state = 'ready';
+    INSERT INTO gitover.switches (id, from_instance, to_instance, databases, state)
+        VALUES (switch_id, source, destination, dbs, 'open') ON CONFLICT DO NOTHING;
+    SELECT state INTO result FROM gitover.switches WHERE id = switch_id;
+    RETURN result;
+END $$;
+
+-- fence: shut, on behalf of a switch that is open; nothing for any other.
+CREATE OR REPLACE FUNCTION gitover.fence(switch_id text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s gitover.switches;
+BEGIN
+    SELECT * INTO s FROM gitover.switches WHERE id = switch_id FOR UPDATE;
+    IF s.state = 'open' THEN
+        PERFORM gitover.shut(s.databases);
+        UPDATE gitover.switches SET fenced_at = clock_timestamp() WHERE id = switch_id;
+    END IF;
+    RETURN s.state;
+END $$;
+
+-- commit: open -> commit, if this server is fenced. Returns what stands.
+CREATE OR REPLACE FUNCTION gitover.commit(switch_id text, who text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s gitover.switches;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    SELECT * INTO s FROM gitover.switches WHERE id = switch_id FOR UPDATE;
+    IF s.state = 'open' THEN
+        IF s.fenced_at IS NULL OR EXISTS (SELECT FROM pg_database
+             WHERE datname = ANY (s.databases) AND datconnlimit NOT IN (0, -2)) THEN
+            RAISE EXCEPTION 'switch % may not commit: its old side is not fenced', switch_id
+                USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
+        UPDATE gitover.switches SET state = 'commit', decided_by = who,
+               decided_at = clock_timestamp() WHERE id = switch_id;
+        RETURN 'commit';
+    END IF;
+    RETURN s.state;
+END $$;
+
+-- abort: open -> abort, and the fence is lifted in the same transaction. Returns what
+-- stands. A switch that never began here is aborted for good, and nothing is lifted.
+CREATE OR REPLACE FUNCTION gitover.abort(switch_id text, who text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result text;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    INSERT INTO gitover.switches (id, from_instance, to_instance, databases, state, decided_by, decided_at)
+        VALUES (switch_id, '', '', '{}', 'abort', who, clock_timestamp()) ON CONFLICT DO NOTHING;
+    SELECT state INTO result FROM gitover.switches WHERE id = switch_id FOR UPDATE;
+    IF result = 'open' THEN
+        UPDATE gitover.switches SET state = 'abort', decided_by = who,
+               decided_at = clock_timestamp() WHERE id = switch_id;
+        PERFORM gitover.lift();
+        RETURN 'abort';
+    END IF;
+    RETURN result;
+END $$;
+
+-- state: what stands for a switch away from this server; null if it never began.
+CREATE OR REPLACE FUNCTION gitover.state(switch_id text) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ SELECT state FROM gitover.switches WHERE id = switch_id $$;
+
+-- ready: this server has applied all; it may be opened by this switch once. The commit is
+-- synchronous, so all that was applied before it is durable too.
+CREATE OR REPLACE FUNCTION gitover.ready(switch_id text, source text, destination text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result text;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    IF EXISTS (SELECT FROM gitover.switches WHERE state = 'open') THEN
+        RAISE EXCEPTION 'a switch away from this server is undecided' USING ERRCODE = 'object_in_use';
+    END IF;
+    UPDATE gitover.entrances SET state = 'closed' WHERE state = 'ready' AND id <> switch_id;
+    INSERT INTO gitover.entrances (id, from_instance, to_instance, state, position)
+        VALUES (switch_id, source, destination, 'ready', pg_current_wal_insert_lsn())
+        ON CONFLICT DO NOTHING;
+    SELECT position INTO result FROM gitover.entrances WHERE id = switch_id;
+    RETURN result;
+END $$;
+
+-- open: ready -> opened, and the fence of this server is lifted in the same transaction.
+-- The caller has read 'commit' in the old side's register. A second call, or one that
+-- comes after this server was left again, lifts nothing. Returns what stands.
+CREATE OR REPLACE FUNCTION gitover.open(switch_id text, who text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result text;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    SELECT state INTO result FROM gitover.entrances WHERE id = switch_id FOR UPDATE;
+    IF result = 'ready' THEN
+        UPDATE gitover.entrances SET state = 'opened', opened_by = who,
+               opened_at = clock_timestamp() WHERE id = switch_id;
+        PERFORM gitover.lift();
+        RETURN 'opened';
+    END IF;
+    RETURN result;
+END $$;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA gitover FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gitover FROM PUBLIC;
