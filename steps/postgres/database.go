@@ -1,0 +1,83 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Database is one database of a server.
+type Database struct {
+	Name, Owner string
+	// Encoding, Collate, CType, Provider ("c" libc, "i" ICU, "b" builtin), Locale and Rules
+	// are what CREATE DATABASE was given; Locale and Rules belong to ICU and builtin.
+	Encoding, Collate, CType, Provider, Locale, Rules string
+	// Limit is the connection limit, -1 for none.
+	Limit int
+	// Bytes is pg_database_size.
+	Bytes int64
+	// Skipped says why the upgrade leaves this database out; empty for those it moves.
+	Skipped string
+}
+
+// Version is the server's major version: 13 … 18.
+func Version(ctx context.Context, s Server) (int, error) {
+	number, err := scalar[int](ctx, s, "", "SELECT current_setting('server_version_num')::int")
+	if err != nil {
+		return 0, fmt.Errorf("version of %s: %w", s.Instance, err)
+	}
+	return number / 10000, nil
+}
+
+// ApplicationDatabases lists every database of s but the templates and Gitover's own. Those
+// with an empty Skipped are the upgrade's: all that allow connections ("postgres" only when
+// it has tables), narrowed by include (all if empty) and exclude. A name in include that
+// doesn't exist is listed with the reason, too. Reads only.
+func ApplicationDatabases(ctx context.Context, s Server, include, exclude []string) ([]Database, error) {
+	var all []Database
+	err := withSession(ctx, s, "", func(conn *pgx.Conn) (err error) {
+		all, err = collect[Database](ctx, conn, query("application_databases"), MaintenanceDatabase)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the databases of %s: %w", s.Instance, err)
+	}
+	for i := range all {
+		d := &all[i]
+		switch {
+		case d.Skipped != "":
+		case slices.Contains(exclude, d.Name):
+			d.Skipped = "excluded by the spec"
+		case len(include) > 0 && !slices.Contains(include, d.Name):
+			d.Skipped = "not among the spec's databases"
+		case d.Name == "postgres" && len(include) == 0:
+			if d.Skipped, err = withoutTables(ctx, s, d.Name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, name := range include {
+		if !slices.ContainsFunc(all, func(d Database) bool { return d.Name == name }) {
+			all = append(all, Database{Name: name, Skipped: "does not exist"})
+		}
+	}
+	return all, nil
+}
+
+// Moved are the databases that the upgrade moves.
+func Moved(all []Database) []Database {
+	return slices.DeleteFunc(slices.Clone(all), func(d Database) bool { return d.Skipped != "" })
+}
+
+func withoutTables(ctx context.Context, s Server, database string) (reason string, err error) {
+	some, err := scalar[bool](ctx, s, database, query("has_user_tables"), Schema)
+	if err != nil {
+		return "", fmt.Errorf("tables in database %q of %s: %w", database, s.Instance, err)
+	}
+	if !some {
+		reason = "has no tables"
+	}
+	return reason, nil
+}

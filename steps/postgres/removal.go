@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// noteSubscriber leaves on the publisher, as the publication's comment, which server
+// subscribes: its system identifier ends the names of the slots that table
+// synchronisation makes, and tells RemoveAll which of them are this upgrade's.
+func noteSubscriber(ctx context.Context, subscriber Server, o SubscribeOptions) error {
+	id, err := scalar[string](ctx, subscriber, "", "SELECT system_identifier::text FROM pg_control_system()")
+	if err != nil {
+		return fmt.Errorf("system identifier of %s: %w", subscriber.Instance, err)
+	}
+	err = withSession(ctx, o.Publisher, o.Database, func(conn *pgx.Conn) error {
+		known, err := subscribers(ctx, conn, o.Names)
+		if err != nil || slices.Contains(known, id) {
+			return err
+		}
+		comment := subscribersNote + strings.Join(append(known, id), " ")
+		_, err = conn.Exec(ctx, "COMMENT ON PUBLICATION "+ident(o.Names.Publication())+" IS "+literal(comment))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("note the subscriber of database %q on %s: %w", o.Database, o.Publisher.Instance, err)
+	}
+	return nil
+}
+
+const subscribersNote = "Gitover's; subscribers: "
+
+func subscribers(ctx context.Context, conn *pgx.Conn, n Names) ([]string, error) {
+	var comment string
+	err := conn.QueryRow(ctx, query("publication_comment"), n.Publication()).Scan(&comment)
+	if rest, ok := strings.CutPrefix(comment, subscribersNote); ok {
+		return strings.Fields(rest), err
+	}
+	return nil, err
+}
+
+// RemoveAll takes everything of an upgrade off a server: subscriptions, publications, slots,
+// the slots that table synchronisation left, and Gitover's schema where no other upgrade
+// uses it. Databases are visited even when fenced. What can't be removed is named in left,
+// each with the reason; err is for a server that can't be asked at all. A second run
+// removes what the first one left.
+func RemoveAll(ctx context.Context, s Server, n Names) (left []string, err error) {
+	var databases []string
+	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query("connectable_databases"))
+		if err == nil {
+			databases, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("databases of %s: %w", s.Instance, err)
+	}
+	ids := []string{}
+	for _, database := range databases {
+		found, problems := removeFrom(ctx, s, database, n)
+		ids, left = append(ids, found...), append(left, problems...)
+	}
+	slots, err := listSlots(ctx, s, n, ids)
+	if err != nil {
+		return left, err
+	}
+	for _, slot := range slots {
+		if err := DropSlot(ctx, s, slot); err != nil {
+			left = append(left, err.Error())
+		}
+	}
+	return left, nil
+}
+
+// removeFrom clears one database and tells which servers had subscribed to it.
+func removeFrom(ctx context.Context, s Server, database string, n Names) (subscribed, left []string) {
+	problem := func(err error) {
+		if err != nil {
+			left = append(left, err.Error())
+		}
+	}
+	var names []string
+	err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query("own_subscriptions"), n.Prefix())
+		if err != nil {
+			return err
+		}
+		if names, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return err
+		}
+		subscribed, err = subscribers(ctx, conn, n)
+		return err
+	})
+	if err != nil {
+		return nil, []string{fmt.Sprintf("look for subscriptions in database %q of %s: %v", database, s.Instance, err)}
+	}
+	for _, name := range names {
+		problem(DropSubscription(ctx, s, database, name))
+	}
+	slots, err := listSlots(ctx, s, n, subscribed)
+	problem(err)
+	for _, slot := range slots {
+		state, err := SlotState(ctx, s, slot)
+		problem(err)
+		if state.Database == database {
+			problem(DropSlot(ctx, s, slot))
+		}
+	}
+	if len(left) > 0 {
+		return subscribed, left
+	}
+	problem(DropPublication(ctx, s, database, n))
+	problem(dropSchema(ctx, s, database))
+	return subscribed, left
+}
+
+// listSlots are the slots of the upgrade and those of its subscribers' table synchronisation.
+func listSlots(ctx context.Context, s Server, n Names, subscribers []string) (slots []string, err error) {
+	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query("own_slots"), n.Prefix(), subscribers)
+		if err == nil {
+			slots, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("replication slots of %s: %w", s.Instance, err)
+	}
+	return slots, nil
+}
+
+// dropSchema removes Gitover's schema from a database in which no upgrade is left.
+func dropSchema(ctx context.Context, s Server, database string) error {
+	err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
+		var used bool
+		if err := conn.QueryRow(ctx, query("upgrades_left")).Scan(&used); err != nil || used {
+			return err
+		}
+		_, err := conn.Exec(ctx, "DROP SCHEMA IF EXISTS "+ident(Schema)+" CASCADE")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("drop schema %q in database %q of %s: %w", Schema, database, s.Instance, err)
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed sql
+var queries embed.FS
+
+// query is the text of sql/<name>.sql. A missing file is a mistake of the programmer.
+func query(name string) string {
+	text, err := queries.ReadFile("sql/" + name + ".sql")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// sessionSettings make names and values read the same on every version and in every
+// locale, keep user triggers and event triggers away from what Gitover does itself, and
+// bound how long anything may run or wait.
+const sessionSettings = `
+SET search_path = ''; SET standard_conforming_strings = on; SET default_transaction_read_only = off;
+SET session_replication_role = replica; SET row_security = off; SET client_min_messages = warning;
+SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 1;
+SET bytea_output = hex; SET xmloption = content; SET xmlbinary = base64; SET lc_monetary = 'C'; SET default_text_search_config = 'pg_catalog.simple';
+SET statement_timeout = '5min'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5min'`
+
+// withSession runs do in a session of its own in database (the maintenance database if empty).
+func withSession(ctx context.Context, s Server, database string, do func(*pgx.Conn) error) error {
+	conn, err := s.Connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer closeSession(conn)
+	if _, err := conn.Exec(ctx, sessionSettings); err != nil {
+		return fmt.Errorf("settings of a session on %s: %w", s.Instance, err)
+	}
+	return do(conn)
+}
+
+// closeSession says goodbye even when the caller's context has ended.
+func closeSession(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
+// withoutTimeout lifts the session's statement timeout, for work whose time grows with the
+// data; the caller's context bounds it instead.
+func withoutTimeout(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET statement_timeout = 0")
+	return err
+}
+
+// quiet keeps the statements of a session that carry secrets out of the server's log,
+// pg_stat_statements and pg_stat_activity, also when they fail.
+const quiet = `
+SET track_activities = off; SET log_statement = 'none'; SET log_min_error_statement = 'panic';
+SET log_min_duration_statement = -1; SET log_min_duration_sample = -1; SET log_transaction_sample_rate = 0;
+SET log_duration = off; SET pg_stat_statements.track_utility = off; SET pgaudit.log = 'none'`
+
+// withQuietSession is withSession for statements that carry secrets: no server log, no
+// statistics view and no error of ours repeats their text.
+func withQuietSession(ctx context.Context, s Server, database string, do func(*pgx.Conn) error) error {
+	return withSession(ctx, s, database, func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, quiet); err != nil {
+			return fmt.Errorf("keep secrets out of the log of %s: %w", s.Instance, err)
+		}
+		return do(conn)
+	})
+}
+
+// scalar runs a query that yields one value.
+func scalar[T any](ctx context.Context, s Server, database, sql string, args ...any) (value T, err error) {
+	err = withSession(ctx, s, database, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, sql, args...).Scan(&value)
+	})
+	return value, err
+}
+
+// collect reads every row of a query into values of T by column position.
+func collect[T any](ctx context.Context, conn *pgx.Conn, sql string, args ...any) ([]T, error) {
+	rows, err := conn.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+}
+
+// waitUntil asks condition again and again until it holds, fails, or ctx ends.
+func waitUntil(ctx context.Context, every time.Duration, condition func() (bool, error)) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if ok, err := condition(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// ident quotes a name, or a qualified one.
+func ident(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
+
+// literal quotes a string constant; sessions have standard_conforming_strings on.
+func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

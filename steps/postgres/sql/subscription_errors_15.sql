@@ -1,0 +1,5 @@
+-- Failures of a subscription's workers; the view exists from 15 on. $1: its name. Reads only.
+SELECT coalesce(sum(e.apply_error_count), 0)::bigint, coalesce(sum(e.sync_error_count), 0)::bigint
+FROM pg_stat_subscription_stats e
+JOIN pg_subscription s ON s.oid = e.subid JOIN pg_database d ON d.oid = s.subdbid
+WHERE d.datname = current_database() AND s.subname = $1

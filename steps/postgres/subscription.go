@@ -1,0 +1,128 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// SubscribeOptions say what a subscription reads.
+type SubscribeOptions struct {
+	Publisher Server
+	Database  string
+	Names     Names
+	// CopyData starts with a copy of every table.
+	CopyData bool
+}
+
+// createSubscription has only options that every subscriber knows, but for run_as_owner:
+// from 16 on it keeps what all versions before did, that a table owner's missing rights or
+// forced row-level security don't stop the apply worker.
+func createSubscription(o SubscribeOptions, name, connection string, version int) string {
+	owner := ""
+	if version >= 16 {
+		owner = ", run_as_owner = true"
+	}
+	return fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION %s WITH (create_slot = false, slot_name = %s, enabled = true, copy_data = %t%s)",
+		ident(name), literal(connection), ident(o.Names.Publication()), literal(name), o.CopyData, owner)
+}
+
+// CreateSubscription subscribes o.Database on subscriber to the slot that CreateSlot made on
+// the publisher, enabled from the start; success when it is there. The password
+// doesn't reach the server's log.
+func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptions) error {
+	name := o.Names.Subscription(o.Database, subscriber.Instance)
+	if err := noteSubscriber(ctx, subscriber, o); err != nil {
+		return err
+	}
+	err := withQuietSession(ctx, subscriber, o.Database, func(conn *pgx.Conn) error {
+		var there bool
+		if err := conn.QueryRow(ctx, query("subscription_exists"), name).Scan(&there); err != nil || there {
+			return err
+		}
+		version, err := versionOf(ctx, conn)
+		if err != nil {
+			return err
+		}
+		_, err = conn.Exec(ctx, createSubscription(o, name, conninfo(o.Publisher, o.Database), version))
+		if AlreadyExists(err) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("subscribe database %q of %s to %s: %w", o.Database, subscriber.Instance, o.Publisher.Instance, err)
+	}
+	return nil
+}
+
+// SetSubscriptionEnabled turns a subscription on or off; when it returns after turning off,
+// no worker of it is left. Success when it already is so.
+func SetSubscriptionEnabled(ctx context.Context, subscriber Server, database, name string, on bool) error {
+	err := withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		verb := " DISABLE"
+		if on {
+			verb = " ENABLE"
+		}
+		if _, err := conn.Exec(ctx, "ALTER SUBSCRIPTION "+ident(name)+verb); err != nil || on {
+			return err
+		}
+		return awaitNoWorker(ctx, conn, name)
+	})
+	if err != nil {
+		return fmt.Errorf("switch subscription %q in database %q of %s: %w", name, database, subscriber.Instance, err)
+	}
+	return nil
+}
+
+// awaitNoWorker returns when the last worker of a disabled subscription has ended. Workers that
+// wait for a lock or a slow publisher are told to end.
+func awaitNoWorker(ctx context.Context, conn *pgx.Conn, name string) error {
+	return waitUntil(ctx, 20*time.Millisecond, func() (gone bool, err error) {
+		err = conn.QueryRow(ctx, query("end_subscription_workers"), name).Scan(&gone)
+		return gone, err
+	})
+}
+
+// DropSubscription removes a subscription and its replication origin without touching the
+// publisher: the slot stays (DropSlot). Success when absent, also when the database is.
+func DropSubscription(ctx context.Context, subscriber Server, database, name string) error {
+	err := withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		var there bool
+		if err := conn.QueryRow(ctx, query("subscription_exists"), name).Scan(&there); err != nil || !there {
+			return err
+		}
+		for _, statement := range dropSubscription(name) {
+			if _, err := conn.Exec(ctx, statement); err != nil {
+				return err
+			}
+			if err := awaitNoWorker(ctx, conn, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil && !DatabaseMissing(err) {
+		return fmt.Errorf("drop subscription %q in database %q of %s: %w", name, database, subscriber.Instance, err)
+	}
+	return nil
+}
+
+// dropSubscription are separate transactions: a worker must see that it is disabled. The
+// origin goes with the subscription.
+func dropSubscription(name string) []string {
+	q := ident(name)
+	return []string{
+		"ALTER SUBSCRIPTION " + q + " DISABLE",
+		"ALTER SUBSCRIPTION " + q + " SET (slot_name = NONE)",
+		"DROP SUBSCRIPTION IF EXISTS " + q,
+	}
+}
+
+func versionOf(ctx context.Context, conn *pgx.Conn) (int, error) {
+	var number int
+	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&number)
+	return number / 10000, err
+}

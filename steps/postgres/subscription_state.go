@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Subscription is what the subscriber knows of one subscription.
+type Subscription struct {
+	Exists, Enabled bool
+	// Running: its apply worker is alive now.
+	Running bool
+	// Tables counts all tables of the subscription, Ready those that follow the main apply
+	// worker, Copied those whose initial copy is finished.
+	Tables, Ready, Copied int
+	// ApplyErrors and SyncErrors count failures since the subscription was made; -1 where the
+	// version doesn't say (before 15).
+	ApplyErrors, SyncErrors int64
+	// Received and LatestEnd are positions in the publisher's WAL; empty when unknown.
+	Received, LatestEnd string
+}
+
+// SubscriptionState looks at a subscription; one that isn't there is no error.
+func SubscriptionState(ctx context.Context, subscriber Server, database, name string) (Subscription, error) {
+	var state Subscription
+	err := withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query("subscription_state"), name, Schema)
+		if err != nil {
+			return err
+		}
+		state, err = pgx.CollectOneRow(rows, pgx.RowToStructByPos[Subscription])
+		if errors.Is(err, pgx.ErrNoRows) {
+			state = Subscription{}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		version, err := versionOf(ctx, conn)
+		if err != nil || version < 15 {
+			return err
+		}
+		return conn.QueryRow(ctx, query("subscription_errors_15"), name).Scan(&state.ApplyErrors, &state.SyncErrors)
+	})
+	if err != nil {
+		return Subscription{}, fmt.Errorf("subscription %q in database %q of %s: %w", name, database, subscriber.Instance, err)
+	}
+	return state, nil
+}
+
+// ReplicationReady: every table is copied and follows the main apply worker, which runs.
+func (s Subscription) ReplicationReady() bool {
+	return s.Exists && s.Enabled && s.Running && s.Ready == s.Tables
+}
+
+// UnsyncedTables names, sorted, the tables whose initial copy isn't finished.
+func UnsyncedTables(ctx context.Context, subscriber Server, database, name string) (tables []string, err error) {
+	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query("unsynced_tables"), name)
+		if err != nil {
+			return err
+		}
+		tables, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tables of subscription %q in database %q of %s: %w", name, database, subscriber.Instance, err)
+	}
+	return tables, nil
+}
