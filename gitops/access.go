@@ -1,0 +1,263 @@
+package gitops
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	fluxgit "github.com/fluxcd/pkg/git"
+	"github.com/fluxcd/pkg/ssh/knownhosts"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+const dialTimeout = 20 * time.Second
+
+// Secret is a Kubernetes Secret in the format that Flux's GitRepository uses:
+// username and password, or bearerToken, with ca.crt (or caFile), tls.crt and
+// tls.key for https; identity, known_hosts and optionally password for ssh.
+type Secret struct {
+	Namespace, Name string
+	Data            map[string][]byte
+}
+
+// String names the Secret, never a value.
+func (s Secret) String() string { return fmt.Sprintf("Secret %s/%s", s.Namespace, s.Name) }
+
+// Access is how one branch of one repository is reached. Its text form is safe to log.
+type Access struct {
+	url     string // without userinfo
+	branch  string
+	secret  string
+	options fluxgit.AuthOptions
+	auth    transport.AuthMethod
+	secrets []string
+}
+
+// String is the URL without credentials.
+func (a Access) String() string { return a.url }
+
+// GoString keeps credentials out of %#v too.
+func (a Access) GoString() string { return "gitops.Access{" + a.url + "}" }
+
+// Branch is the branch that is read and written.
+func (a Access) Branch() string { return a.branch }
+
+func (a Access) secretName() string {
+	if a.secret == "" {
+		return "the GitRepository's Secret (none is given)"
+	}
+	return a.secret
+}
+
+// NewAccess checks URL, branch and credentials and makes them ready for use.
+// A nil secret means anonymous access. Errors are ErrBadReference or
+// ErrBadSecret, name Secret and key, and never hold a value; they last until
+// somebody mends the object.
+func NewAccess(repositoryURL, branch string, secret *Secret) (Access, error) {
+	parsed, err := url.Parse(strings.TrimSpace(repositoryURL))
+	if err != nil || parsed.Host == "" {
+		return Access{}, failure(ErrBadReference, "the repository URL isn't of the form https://host/path or ssh://user@host/path")
+	}
+	if !slices.Contains([]string{"http", "https", "ssh"}, parsed.Scheme) {
+		return Access{}, failure(ErrBadReference, "repository URL scheme %q isn't supported: use https or ssh", printable(parsed.Scheme, 20))
+	}
+	if err := checkBranch(branch); err != nil {
+		return Access{}, err
+	}
+	access := Access{branch: branch}
+	data := map[string][]byte{}
+	if secret != nil {
+		access.secret = secret.String()
+		data = secret.Data
+		if err := checkSecret(*secret, parsed.Scheme); err != nil {
+			return Access{}, err
+		}
+	} else if parsed.Scheme == "ssh" {
+		return Access{}, failure(ErrBadSecret, "an ssh URL needs a Secret with the keys identity and known_hosts")
+	}
+	options, err := fluxgit.NewAuthOptions(*parsed, data)
+	if err != nil {
+		// The checks above name Secret and key; this is what is left.
+		return Access{}, failure(ErrBadSecret, "%s: %v", access.secretName(), err)
+	}
+	access.options = *options
+	access.secrets = confidential(parsed, data)
+	parsed.User = nil
+	access.url = parsed.String()
+	access.auth, err = authMethod(*options, access.secretName())
+	return access, err
+}
+
+// identityOf distinguishes clones that were made with other credentials, so
+// that a shared cache never shows a repository to somebody who can't read it.
+func (a Access) identityOf() string {
+	digest := sha256.New()
+	for _, part := range append([]string{a.url, a.branch, a.options.Username}, a.secrets...) {
+		fmt.Fprintf(digest, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(digest.Sum(nil))[:32]
+}
+
+// endpoint is the repository with TLS material, without credentials.
+func (a Access) endpoint() (*transport.Endpoint, error) {
+	endpoint, err := transport.NewEndpoint(a.url)
+	if err != nil {
+		return nil, failure(ErrBadReference, "repository URL %s isn't usable: %s", a, a.redact(err.Error()))
+	}
+	endpoint.CaBundle, endpoint.ClientCert, endpoint.ClientKey = a.options.CAFile, a.options.ClientCert, a.options.ClientKey
+	return endpoint, nil
+}
+
+func confidential(parsed *url.URL, data map[string][]byte) []string {
+	var values []string
+	for _, key := range []string{"password", "bearerToken", "identity", "tls.key"} {
+		values = append(values, strings.TrimSpace(string(data[key])))
+	}
+	if parsed.User != nil {
+		password, _ := parsed.User.Password()
+		values = append(values, password)
+	}
+	values = append(values, strings.TrimSpace(string(data["username"])))
+	for _, value := range slices.Clone(values) {
+		values = append(values, url.QueryEscape(value), url.PathEscape(value))
+	}
+	// A user name such as "git" says nothing and would mangle messages.
+	values = slices.DeleteFunc(values, func(value string) bool { return len(value) < 4 })
+	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(values)
+}
+
+func checkSecret(secret Secret, scheme string) error {
+	missing := func(key, why string) error {
+		return failure(ErrBadSecret, "%s has no key %q: %s", secret, key, why)
+	}
+	has := func(key string) bool { return len(secret.Data[key]) > 0 }
+	if has("githubAppID") {
+		return failure(ErrBadSecret, "%s holds a GitHub App; give Gitover a token (username, password), a bearerToken or an SSH key", secret)
+	}
+	if scheme == "ssh" {
+		switch {
+		case !has("identity"):
+			return missing("identity", "an ssh URL needs a private key")
+		case !has("known_hosts"):
+			return missing("known_hosts", "an ssh URL needs the server's host key")
+		}
+		if _, _, err := knownhosts.New(secret.Data["known_hosts"]); err != nil {
+			return failure(ErrBadSecret, "%s: key %q isn't in known_hosts format: make it with ssh-keyscan", secret, "known_hosts")
+		}
+		return nil
+	}
+	switch {
+	case has("bearerToken"):
+	case has("password") && !has("username"):
+		return missing("username", "a password needs a user name; with an access token any name will do")
+	case has("username") && !has("password"):
+		return missing("password", "a user name needs a password or an access token")
+	}
+	return checkTLS(secret, has)
+}
+
+func checkTLS(secret Secret, has func(string) bool) error {
+	for _, key := range []string{"ca.crt", "caFile"} {
+		if has(key) && !x509.NewCertPool().AppendCertsFromPEM(secret.Data[key]) {
+			return failure(ErrBadSecret, "%s: key %q holds no PEM certificate", secret, key)
+		}
+	}
+	if has("tls.crt") != has("tls.key") {
+		return failure(ErrBadSecret, "%s needs both keys %q and %q, or neither", secret, "tls.crt", "tls.key")
+	}
+	if has("tls.crt") {
+		if _, err := tls.X509KeyPair(secret.Data["tls.crt"], secret.Data["tls.key"]); err != nil {
+			return failure(ErrBadSecret, "%s: keys %q and %q aren't a PEM certificate with its private key", secret, "tls.crt", "tls.key")
+		}
+	}
+	return nil
+}
+
+func authMethod(options fluxgit.AuthOptions, secret string) (transport.AuthMethod, error) {
+	if options.Transport == fluxgit.SSH {
+		return sshAuth(options, secret)
+	}
+	switch {
+	case options.BearerToken != "":
+		return &githttp.TokenAuth{Token: strings.TrimSpace(options.BearerToken)}, nil
+	case options.Username != "" || options.Password != "":
+		return &githttp.BasicAuth{Username: options.Username, Password: options.Password}, nil
+	}
+	return nil, nil
+}
+
+func sshAuth(options fluxgit.AuthOptions, secret string) (transport.AuthMethod, error) {
+	keys, err := gitssh.NewPublicKeys(options.Username, bytes.TrimSpace(options.Identity), options.Password)
+	if err != nil {
+		advice := "it isn't a private key in PEM or OpenSSH format"
+		if options.Password != "" {
+			advice += ", or key \"password\" doesn't open it"
+		} else if _, locked := err.(*gossh.PassphraseMissingError); locked || strings.Contains(err.Error(), "passphrase") || strings.Contains(err.Error(), "password") {
+			advice = "it is encrypted, add its passphrase under the key \"password\""
+		}
+		return nil, failure(ErrBadSecret, "%s: key %q can't be used: %s", secret, "identity", advice)
+	}
+	keys.HostKeyCallback, keys.HostKeyAlgorithms, err = knownhosts.New(options.KnownHosts)
+	if err != nil {
+		return nil, failure(ErrBadSecret, "%s: key %q isn't in known_hosts format", secret, "known_hosts")
+	}
+	if slices.Equal(keys.HostKeyAlgorithms, []string{"ssh-rsa"}) {
+		keys.HostKeyAlgorithms = []string{"rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"}
+	}
+	return timedKeys{keys}, nil
+}
+
+// timedKeys bounds the dialling, which go-git does outside any context.
+type timedKeys struct{ *gitssh.PublicKeys }
+
+// ClientConfig is what go-git asks of an SSH authentication method.
+func (k timedKeys) ClientConfig() (*gossh.ClientConfig, error) {
+	settings, err := k.PublicKeys.ClientConfig()
+	if err == nil {
+		settings.Timeout = dialTimeout
+	}
+	return settings, err
+}
+
+// BranchOf tells which branch of a GitRepository can be written to: spec.ref's
+// branch, or a name of the form refs/heads/…; without a ref it is Flux's default,
+// master. A commit, tag or semver is ErrBadReference, since nothing can be pushed there.
+func BranchOf(repository *sourcev1.GitRepository) (string, error) {
+	reference := repository.Spec.Reference
+	if reference == nil {
+		return fluxgit.DefaultBranch, nil
+	}
+	name := fmt.Sprintf("GitRepository %s/%s", repository.Namespace, repository.Name)
+	if branch, ok := strings.CutPrefix(reference.Name, "refs/heads/"); ok {
+		return branch, checkBranch(branch)
+	}
+	if reference.Commit != "" || reference.Tag != "" || reference.SemVer != "" || reference.Name != "" {
+		return "", failure(ErrBadReference, "%s follows a tag or a commit, where nothing can be pushed: set spec.ref.branch", name)
+	}
+	if reference.Branch == "" {
+		return fluxgit.DefaultBranch, nil
+	}
+	return reference.Branch, checkBranch(reference.Branch)
+}
+
+func checkBranch(branch string) error {
+	bad := branch == "" || strings.HasPrefix(branch, "-") || strings.HasPrefix(branch, "/") || strings.HasSuffix(branch, "/") ||
+		strings.HasSuffix(branch, ".lock") || strings.Contains(branch, "..") || strings.Contains(branch, "@{") ||
+		strings.ContainsAny(branch, " ~^:?*[\\\x7f") || strings.IndexFunc(branch, func(r rune) bool { return r < ' ' }) >= 0
+	if bad {
+		return failure(ErrBadReference, "%q isn't the name of a branch", printable(branch, 100))
+	}
+	return nil
+}

@@ -1,0 +1,321 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+const (
+	defaultAttempts = 12
+	firstPause      = 50 * time.Millisecond
+	longestPause    = 3 * time.Second
+	diffLimit       = 64 << 10
+)
+
+// CommitRequest says what to commit.
+type CommitRequest struct {
+	// Directory of the repository; nothing outside it can be changed.
+	Directory string
+	// Message without trailers; its first line is the subject.
+	Message string
+	// Trailers go to the end of the message, in this order.
+	Trailers []Trailer
+	Author   Person
+	// Signing is optional, see SigningKey.
+	Signing *openpgp.Entity
+	Edit    Edit
+	// Unique trailers identify this commit. If the branch has a commit that
+	// carries them, that one is the result. They must be among Trailers.
+	Unique map[string]string
+	// Attempts against other writers, 12 if 0.
+	Attempts int
+}
+
+// Result says what is on the branch now.
+type Result struct {
+	Commit Commit
+	// AlreadyThere: an earlier call, or an earlier life of this process, had
+	// committed it. Ask RevertedBy whether somebody took it back since.
+	AlreadyThere bool
+	// Tries that this call needed.
+	Tries int
+	// Diff in Git's format, cut at 64 KiB.
+	Diff string
+}
+
+// Commit puts an edit on top of the branch's tip and pushes it, without force.
+// After a lost race or a lost answer it fetches, looks whether its commit landed,
+// applies the edit to the new tip and tries again, with growing jittered pauses.
+//
+// A second call is harmless if Unique is given. Errors: those of Edit,
+// ErrUnauthorized, ErrPushForbidden, ErrBranchMissing, ErrPathMissing,
+// ErrNothingToChange, ErrBadMessage; ErrConflict and ErrUnreachable are worth a
+// retry, and after ErrUnreachable the commit may be on the branch.
+func (r *Repository) Commit(ctx context.Context, request CommitRequest) (Result, error) {
+	draft, err := newDraft(request)
+	if err != nil {
+		return Result{}, err
+	}
+	writer := writerOf(r.access)
+	if err := writer.lock(ctx); err != nil {
+		return Result{}, r.access.remoteFailure("wait for another commit to", err)
+	}
+	defer writer.unlock()
+	for try := 1; ; try++ {
+		result, err := r.attempt(ctx, draft)
+		result.Tries = try
+		if err == nil {
+			return result, nil
+		}
+		raced := errors.Is(err, errRace)
+		if !raced && !draft.uncertain {
+			return result, err
+		}
+		if try >= draft.Attempts {
+			return r.settle(ctx, draft, result, err)
+		}
+		if waitErr := r.wait(ctx, r.backoff(try)); waitErr != nil {
+			return result, r.access.remoteFailure("commit to", fmt.Errorf("%w while retrying", waitErr))
+		}
+	}
+}
+
+// draft is a checked request and what became of its attempts.
+type draft struct {
+	CommitRequest
+	message string
+	tried   []plumbing.Hash
+	// uncertain: the last push ended without an answer.
+	uncertain bool
+}
+
+func newDraft(request CommitRequest) (*draft, error) {
+	directory, err := CleanDirectory(request.Directory)
+	if err != nil {
+		return nil, err
+	}
+	request.Directory = directory
+	if request.Attempts <= 0 {
+		request.Attempts = defaultAttempts
+	}
+	for key, value := range request.Unique {
+		if !slices.Contains(request.Trailers, Trailer{key, value}) {
+			return nil, failure(ErrBadMessage, "trailer %s identifies the commit but isn't among its trailers", key)
+		}
+	}
+	author := request.Author
+	if author.Name == "" || author.Email == "" || strings.ContainsAny(author.Name+author.Email, "<>\n\r\x00") {
+		return nil, failure(ErrBadMessage, "the author needs a name and an e-mail address of one line, without < and >")
+	}
+	message, err := FormatMessage(request.Message, request.Trailers)
+	if err != nil {
+		return nil, err
+	}
+	return &draft{CommitRequest: request, message: message}, nil
+}
+
+// backoff grows from 50 ms to 3 s, each between half and one and a half times that.
+func (r *Repository) backoff(try int) time.Duration {
+	grown := min(firstPause<<min(try-1, 10), longestPause)
+	return time.Duration(float64(grown) * (0.5 + r.jitter()))
+}
+
+// attempt is one round: fetch, look, edit, push.
+func (r *Repository) attempt(ctx context.Context, draft *draft) (Result, error) {
+	var result Result
+	err := r.locked(ctx, func(c *clone) error {
+		if err := c.fetch(ctx, r.access); err != nil {
+			return err
+		}
+		found, err := c.findOwn(ctx, draft)
+		if err != nil || found != nil {
+			if found != nil {
+				result = *found
+			}
+			return err
+		}
+		objects := newBatch()
+		hash, err := r.write(c, draft, objects)
+		if err != nil {
+			draft.uncertain = false
+			return err
+		}
+		draft.tried = append(draft.tried, hash)
+		err = r.pushTimed(ctx, c.tip, hash, objects)
+		draft.uncertain = err != nil && errors.Is(err, ErrUnreachable)
+		if err != nil {
+			return err
+		}
+		if err := objects.keep(c.objects); err != nil {
+			// It is on the branch; a clone made anew will have it too.
+			c.drop()
+			if err := c.fetch(ctx, r.access); err != nil {
+				draft.uncertain = true
+				return err
+			}
+		} else if err := c.advance(r.access, hash); err != nil {
+			return damaged(err)
+		}
+		result, err = c.resultOf(ctx, hash, false)
+		return err
+	})
+	return result, err
+}
+
+func (r *Repository) pushTimed(ctx context.Context, base, tip plumbing.Hash, objects *batch) error {
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	return r.access.push(ctx, base, tip, objects)
+}
+
+// findOwn looks for a commit of ours that landed: one of this call's, or one with its trailers.
+func (c *clone) findOwn(ctx context.Context, draft *draft) (*Result, error) {
+	if len(draft.tried) > 0 {
+		history, err := c.historyAt(ctx)
+		if err != nil {
+			return nil, damaged(err)
+		}
+		for _, hash := range draft.tried {
+			if _, landed := history.seen[hash]; landed {
+				result, err := c.resultOf(ctx, hash, false)
+				return &result, err
+			}
+		}
+	}
+	if len(draft.Unique) == 0 {
+		return nil, nil
+	}
+	commits, err := c.findByTrailers(ctx, draft.Unique)
+	if err != nil || len(commits) == 0 {
+		return nil, err
+	}
+	result, err := c.resultOf(ctx, plumbing.NewHash(commits[0].SHA), true)
+	return &result, err
+}
+
+func (c *clone) resultOf(ctx context.Context, hash plumbing.Hash, alreadyThere bool) (Result, error) {
+	commit, err := object.GetCommit(c.objects, hash)
+	if err != nil {
+		return Result{}, damaged(err)
+	}
+	diff, err := diffOf(ctx, commit)
+	return Result{Commit: describe(commit), AlreadyThere: alreadyThere, Diff: diff}, err
+}
+
+// write makes the objects of the commit on top of the clone's tip.
+func (r *Repository) write(c *clone, draft *draft, objects *batch) (plumbing.Hash, error) {
+	parent, err := object.GetCommit(c.objects, c.tip)
+	if err != nil {
+		return plumbing.ZeroHash, damaged(err)
+	}
+	tree, err := c.treeAt(parent, draft.Directory)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	if err := draft.Edit(tree); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	root, err := tree.write(objects)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	if root == parent.TreeHash {
+		return plumbing.ZeroHash, failure(ErrNothingToChange, "branch %q of %s has it already: %q changes nothing", r.access.branch, r, draft.subject())
+	}
+	signature := object.Signature{Name: draft.Author.Name, Email: draft.Author.Email, When: r.now().UTC().Truncate(time.Second)}
+	return writeCommit(objects, &object.Commit{
+		Author: signature, Committer: signature, Message: draft.message,
+		TreeHash: root, ParentHashes: []plumbing.Hash{parent.Hash},
+	}, draft.Signing)
+}
+
+func (d *draft) subject() string {
+	subject, _, _ := strings.Cut(d.message, "\n")
+	return subject
+}
+
+// treeAt gives a directory of a commit, which must exist.
+func (c *clone) treeAt(commit *object.Commit, directory string) (*Tree, error) {
+	entry, found, err := lookup(c.objects, commit.TreeHash, directory)
+	if err != nil {
+		return nil, err
+	}
+	if !found || entry.Mode != filemode.Dir {
+		return nil, failure(ErrPathMissing, "directory %q isn't in the repository at %s: correct the path, or create it", directory, commit.Hash)
+	}
+	return &Tree{objects: c.objects, root: commit.TreeHash, directory: directory, changed: map[string][]byte{}}, nil
+}
+
+// settle is the last look before giving up.
+func (r *Repository) settle(ctx context.Context, draft *draft, result Result, err error) (Result, error) {
+	lookErr := r.locked(ctx, func(c *clone) error {
+		if err := c.fetch(ctx, r.access); err != nil {
+			return err
+		}
+		found, err := c.findOwn(ctx, draft)
+		if found != nil {
+			tries := result.Tries
+			result, result.Tries = *found, tries
+		}
+		return err
+	})
+	if lookErr == nil && result.Commit.SHA != "" {
+		return result, nil
+	}
+	if errors.Is(err, errRace) {
+		return result, failure(ErrConflict, "branch %q of %s: %v, %d times in a row; another attempt follows: %v", r.access.branch, r, ErrConflict, result.Tries, err)
+	}
+	return result, err
+}
+
+// View shows a directory as it is at a revision, with an optional edit applied that is never committed.
+func (r *Repository) View(ctx context.Context, revision, directory string, edit Edit, show func(*Tree) error) error {
+	directory, err := CleanDirectory(directory)
+	if err != nil {
+		return err
+	}
+	return r.ready(ctx, func(c *clone) error {
+		commit, err := r.commitAt(ctx, c, revision)
+		if err != nil {
+			return err
+		}
+		tree, err := c.treeAt(commit, directory)
+		if err != nil {
+			return err
+		}
+		if edit != nil {
+			if err := edit(tree); err != nil {
+				return err
+			}
+		}
+		return show(tree)
+	})
+}
+
+func diffOf(ctx context.Context, commit *object.Commit) (string, error) {
+	if commit.NumParents() == 0 {
+		return "", nil
+	}
+	parent, err := commit.Parent(0)
+	if err != nil {
+		return "", damaged(err)
+	}
+	patch, err := parent.PatchContext(ctx, commit)
+	if err != nil {
+		return "", damaged(err)
+	}
+	text := patch.String()
+	if len(text) > diffLimit {
+		text = strings.ToValidUTF8(text[:diffLimit], "") + "\n… (cut)\n"
+	}
+	return text, nil
+}

@@ -1,0 +1,51 @@
+package gitops
+
+import (
+	"path"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// Manifests are small; anything above isn't one. In bytes.
+	fileLimit = 1 << 20
+	// Files below one directory that are looked at.
+	filesLimit = 10000
+)
+
+// CleanDirectory gives the form of a directory of the repository that the other
+// functions use: "./apps/orders/" is "apps/orders", "./" is "". One that leaves
+// the repository or enters .git is ErrBadPath.
+func CleanDirectory(directory string) (string, error) {
+	cleaned := path.Clean(strings.TrimSpace(directory))
+	if strings.HasPrefix(directory, "/") {
+		return "", failure(ErrBadPath, "directory %q is absolute: give it relative to the repository", printable(directory, 200))
+	}
+	if cleaned == "." {
+		return "", nil
+	}
+	return cleaned, checkPath(cleaned)
+}
+
+// checkPath refuses every path that isn't plainly a file or directory below the root.
+func checkPath(name string) error {
+	refuse := func(why string) error {
+		return failure(ErrBadPath, "path %q %s", printable(name, 200), why)
+	}
+	switch {
+	case name == "" || name == ".":
+		return refuse("is empty")
+	case len(name) > 4096 || !utf8.ValidString(name) || strings.ContainsRune(name, '\\') || strings.IndexFunc(name, unicode.IsControl) >= 0:
+		return refuse("isn't a plain path")
+	case strings.HasPrefix(name, "/") || path.Clean(name) != name || name == ".." || strings.HasPrefix(name, "../"):
+		return refuse("leaves its directory or isn't in its shortest form")
+	}
+	for component := range strings.SplitSeq(name, "/") {
+		bare := strings.ToLower(strings.TrimRight(component, ". "))
+		if bare == ".git" || bare == "git~1" || strings.HasPrefix(bare, ".git:") || len(component) > 255 {
+			return refuse("isn't allowed in Git")
+		}
+	}
+	return nil
+}
