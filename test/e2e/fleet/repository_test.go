@@ -1,0 +1,67 @@
+package fleet
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func bare(t *testing.T) Remote {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("git", "init", "--quiet", "--bare", "--initial-branch", Branch, dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return Remote{URL: dir}
+}
+
+func TestATeamMergesAndReverts(t *testing.T) {
+	ctx, remote := context.Background(), bare(t)
+	ada, err := Clone(ctx, remote, t.TempDir(), Maintainer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t)(ada.Commit(ctx, "Begin", Write("apps/orders/upgrade.yaml", "version: \"15\"\n")))
+	merge := must(t)(ada.Merge(ctx, "postgres-17", "Upgrade orders to PostgreSQL 17", Replace("apps/orders/upgrade.yaml", `"15"`, `"17"`)))
+
+	grace, err := Clone(ctx, remote, t.TempDir(), Person{"Grace", "grace@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t)(grace.Commit(ctx, "Something else", Write("other", "x\n")))
+	must(t)(ada.Revert(ctx, merge)) // on top of Grace's
+
+	log, err := ada.Log(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	subjects := []string{}
+	for _, c := range log {
+		subjects = append(subjects, c.Subject)
+	}
+	want := `Revert "Merge pull request from postgres-17"|Something else|Merge pull request from postgres-17|Upgrade orders to PostgreSQL 17|Begin`
+	if got := strings.Join(subjects, "|"); got != want {
+		t.Errorf("log is %s\nwant %s", got, want)
+	}
+	if files, err := ada.Files(ctx, merge); err != nil || len(files) != 1 || files[0] != "apps/orders/upgrade.yaml" {
+		t.Errorf("the merge touched %v (%v)", files, err)
+	}
+}
+
+func TestAnAmbiguousEditIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := All(Write("f", "a a"), Replace("f", "a", "b"))(dir); err == nil {
+		t.Error("replaced one of two")
+	}
+}
+
+func must(t *testing.T) func(string, error) string {
+	return func(sha string, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sha
+	}
+}
