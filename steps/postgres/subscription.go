@@ -30,8 +30,9 @@ func createSubscription(o SubscribeOptions, name, connection string, version int
 }
 
 // CreateSubscription subscribes o.Database on subscriber to the slot that CreateSlot made on
-// the publisher, enabled from the start; success when it is there. The password
-// doesn't reach the server's log.
+// the publisher, enabled from the start; success when it is there. With CopyData the tables
+// are emptied first, which only a fenced database allows. The password doesn't reach the
+// server's log.
 func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptions) error {
 	name := o.Names.Subscription(o.Database, subscriber.Instance)
 	if err := noteSubscriber(ctx, subscriber, o); err != nil {
@@ -45,6 +46,11 @@ func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptio
 		version, err := versionOf(ctx, conn)
 		if err != nil {
 			return err
+		}
+		if o.CopyData {
+			if err := emptyTables(ctx, conn); err != nil {
+				return err
+			}
 		}
 		_, err = conn.Exec(ctx, createSubscription(o, name, conninfo(o.Publisher, o.Database), version))
 		if AlreadyExists(err) {

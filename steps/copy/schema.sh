@@ -1,0 +1,55 @@
+# Moves one half of a database's schema from blue to green: GITOVER_PHASE is pre-data (types,
+# tables, functions, and the keys that replication needs) or post-data (everything else:
+# indexes, constraints, triggers, rules). One transaction: done wholly or not at all, and a
+# repeated run finds its own work. Connections come from BLUE_PG… and GREEN_PG… variables;
+# nothing secret is an argument.
+set -eu
+umask 077
+cd "${TMPDIR:-/tmp}"
+
+on() { # on BLUE|GREEN command…: runs the command with that side's connection
+  side=$1; shift
+  eval "export PGHOST=\"\$${side}_PGHOST\" PGPORT=\"\$${side}_PGPORT\" PGUSER=\"\$${side}_PGUSER\""
+  eval "export PGDATABASE=\"\$${side}_PGDATABASE\" PGPASSWORD=\"\${${side}_PGPASSWORD-}\" PGSSLMODE=\"\${${side}_PGSSLMODE:-prefer}\""
+  eval "ca=\"\${${side}_CA-}\""
+  unset PGSSLROOTCERT
+  if [ -n "$ca" ]; then printf '%s\n' "$ca" >"$side.crt"; export PGSSLROOTCERT="$PWD/$side.crt"; fi
+  "$@"
+}
+export PGCONNECT_TIMEOUT=15 PGAPPNAME=gitover
+sql() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
+
+case $GITOVER_PHASE in pre-data) mark=pre_data ;; post-data) mark=post_data ;; *) echo "unknown phase" >&2; exit 2 ;; esac
+case $GITOVER_UPGRADE in *[!0-9a-z-]*) echo "the upgrade's id must be a UID" >&2; exit 2 ;; esac
+found=$(on GREEN sql -c "SELECT coalesce(to_regclass('gitover.$mark')::text, '')")
+if [ -n "$found" ] && [ "$(on GREEN sql -c "SELECT upgrade FROM gitover.$mark")" = "$GITOVER_UPGRADE" ]; then
+  echo "$GITOVER_PHASE is there already"; exit 0
+fi
+
+on BLUE pg_dump -Fc --schema-only --no-publications --no-subscriptions --no-tablespaces \
+  --exclude-schema=gitover --lock-wait-timeout=60s --quote-all-identifiers -f schema.dump
+printf '%s' "$GITOVER_IDENTITY_SQL" | on BLUE sql -f - | sort >identity
+
+# Entries of the table of contents read "<dump id>; <catalog> <oid> <kind> …".
+pg_restore -l --section=post-data schema.dump | grep '^[0-9]' >post || true
+awk 'FILENAME == "identity" { identity[$0] = 1; next } { print > (($2 " " $3) in identity ? "keys" : "rest") }' identity post
+touch keys rest
+if [ "$GITOVER_PHASE" = pre-data ]; then
+  pg_restore -l --section=pre-data schema.dump | grep '^[0-9]' | cat - keys >list
+else
+  cp rest list
+fi
+
+# Older servers refuse settings that a newer pg_restore begins with; the rest of the script
+# is left as it is. Schema "public" is there already in every database. The server must not
+# write the script's statements into its log when one fails: they may hold secrets of others.
+{
+  echo 'SET client_min_messages = warning; SET lock_timeout = 0; SET statement_timeout = 0;'
+  echo 'SET session_replication_role = replica;'
+  pg_restore --use-list=list -f - schema.dump | sed '1,60{/^SET transaction_timeout = 0;$/d;}'
+  echo
+  echo 'RESET search_path; CREATE SCHEMA IF NOT EXISTS gitover; REVOKE ALL ON SCHEMA gitover FROM PUBLIC;'
+  echo "CREATE OR REPLACE VIEW gitover.$mark AS SELECT '$GITOVER_UPGRADE'::text AS upgrade;"
+} >script.sql
+on GREEN psql -Xq -1 -v ON_ERROR_STOP=1 -o /dev/null -f script.sql
+echo "$GITOVER_PHASE: $(wc -l <list) objects"

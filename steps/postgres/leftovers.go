@@ -1,0 +1,55 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Leftovers names what an upgrade still has on a server, without touching it: the
+// read-only twin of RemoveAll.
+func Leftovers(ctx context.Context, s Server, n Names) (left []string, err error) {
+	slots, err := listSlots(ctx, s, n, []string{})
+	if err != nil {
+		return nil, err
+	}
+	for _, slot := range slots {
+		left = append(left, "slot "+slot)
+	}
+	var databases []string
+	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query("connectable_databases"))
+		if err == nil {
+			databases, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("databases of %s: %w", s.Instance, err)
+	}
+	for _, database := range databases {
+		err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, query("own_subscriptions"), n.Prefix())
+			if err != nil {
+				return err
+			}
+			subscriptions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			for _, name := range subscriptions {
+				left = append(left, fmt.Sprintf("subscription %s in database %q", name, database))
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("look for subscriptions in database %q of %s: %w", database, s.Instance, err)
+		}
+		published, err := PublicationExists(ctx, s, database, n)
+		if err != nil {
+			return nil, err
+		}
+		if published {
+			left = append(left, fmt.Sprintf("publication %s in database %q", n.Publication(), database))
+		}
+	}
+	return left, nil
+}

@@ -1,0 +1,220 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/steps/copy"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// pairs are the upgrades, and downgrades, that stories are told of.
+var pairs = [][2]int{{15, 17}, {17, 15}, {13, 18}, {18, 13}}
+
+var names = postgres.Names{UID: pg.UpgradeUID}
+
+// eachPair runs a story on fresh servers of every pair.
+func eachPair(t *testing.T, story func(t *testing.T, blue, green *pg.Server)) {
+	for _, p := range pairs {
+		t.Run(fmt.Sprintf("%d to %d", p[0], p[1]), func(t *testing.T) {
+			story(t, pg.Start(t, p[0], pg.Logical), pg.Start(t, p[1], pg.Logical))
+		})
+	}
+}
+
+// must fails the test on an error of a step that a story takes for granted.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits for a condition of the world.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(60 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+const hostile = `we"ird; DROP ' $(BLUE_PGPASSWORD) Ünï`
+
+// replicate brings every application database of blue to green, up to tables that follow.
+func replicate(t *testing.T, blue, green *pg.Server) []postgres.Database {
+	t.Helper()
+	ctx := t.Context()
+	prepare(t, green)
+	must(t, postgres.CopyRoles(ctx, blue.Server, green.Server))
+	all, err := postgres.ApplicationDatabases(ctx, blue.Server, nil, nil)
+	must(t, err)
+	dbs := postgres.Moved(all)
+	must(t, postgres.CreateDatabases(ctx, blue.Server, green.Server, dbs))
+	for _, d := range dbs {
+		pg.CopySchema(t, copy.PreData, blue, green, d.Name)
+		subscribe(t, blue, green, d.Name, true)
+	}
+	for _, d := range dbs {
+		awaitReady(t, green, d.Name)
+	}
+	return dbs
+}
+
+func prepare(t *testing.T, s *pg.Server) {
+	t.Helper()
+	must(t, postgres.EnsureRegister(t.Context(), s.Server, "gitover_agent", "secret"))
+}
+
+func subscribe(t *testing.T, blue, green *pg.Server, database string, copyData bool) {
+	t.Helper()
+	ctx := t.Context()
+	must(t, postgres.EnsureMarker(ctx, blue.Server, database))
+	must(t, postgres.EnsureMarker(ctx, green.Server, database))
+	for range 2 {
+		must(t, postgres.CreatePublication(ctx, blue.Server, database, names))
+		must(t, postgres.CreateSlot(ctx, blue.Server, database, names, green.Instance))
+		must(t, postgres.CreateSubscription(ctx, green.Server, postgres.SubscribeOptions{
+			Publisher: blue.Server, Database: database, Names: names, CopyData: copyData,
+		}))
+	}
+}
+
+func awaitReady(t *testing.T, green *pg.Server, database string) {
+	t.Helper()
+	eventually(t, "tables of "+database+" follow\n", func() bool {
+		state, err := postgres.SubscriptionState(t.Context(), green.Server, database, names.Subscription(database, green.Instance))
+		must(t, err)
+		return state.ReplicationReady()
+	})
+}
+
+const shop = `
+CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, vip bool DEFAULT false);
+CREATE TABLE orders (id serial PRIMARY KEY, customer bigint REFERENCES customers, total numeric(12,2) CHECK (total >= 0), placed timestamptz DEFAULT now());
+CREATE INDEX orders_by_customer ON orders (customer);
+CREATE TABLE events (at timestamptz NOT NULL, what jsonb) PARTITION BY RANGE (at);
+CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+ALTER TABLE events ADD PRIMARY KEY (at);
+CREATE TABLE codes (code text NOT NULL, label text);
+CREATE UNIQUE INDEX codes_key ON codes (code);
+ALTER TABLE codes REPLICA IDENTITY USING INDEX codes_key;
+CREATE TABLE loose (a int, b text); ALTER TABLE loose REPLICA IDENTITY FULL;
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE TABLE "Odd ""name""" ("Sel ect" positive PRIMARY KEY, m mood, doubled int GENERATED ALWAYS AS (1 + 1) STORED);
+CREATE VIEW grouped AS SELECT c.*, count(*) FROM customers c JOIN orders o ON o.customer = c.id GROUP BY c.id;
+CREATE MATERIALIZED VIEW totals AS SELECT customer, sum(total) FROM orders GROUP BY 1;
+CREATE MATERIALIZED VIEW grand AS SELECT sum(sum) FROM totals;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.placed := now(); RETURN NEW; END $$;
+CREATE TRIGGER touched BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION touch();
+INSERT INTO customers (name) SELECT 'customer ' || g FROM generate_series(1, 500) g;
+INSERT INTO orders (customer, total) SELECT 1 + g % 500, g FROM generate_series(1, 3000) g;
+INSERT INTO events SELECT '2025-01-01'::timestamptz + g * interval '1 hour', jsonb_build_object('g', g) FROM generate_series(1, 9000) g;
+INSERT INTO codes SELECT g::text, 'label ' || g FROM generate_series(1, 100) g;
+INSERT INTO loose SELECT g, NULL FROM generate_series(1, 50) g;
+INSERT INTO "Odd ""name""" SELECT g, 'happy' FROM generate_series(1, 20) g;`
+
+// sell fills blue with the databases of a small shop.
+func sell(blue *pg.Server) {
+	blue.Exec("", `CREATE ROLE owner LOGIN PASSWORD 'o'; CREATE ROLE reader NOLOGIN; CREATE ROLE app LOGIN PASSWORD 'a''pp' IN ROLE reader CONNECTION LIMIT 7;
+		GRANT owner TO app WITH ADMIN OPTION; ALTER ROLE app SET search_path TO "$user", public, "Odd"; COMMENT ON ROLE app IS 'the shop';`)
+	for _, db := range []string{"shop", hostile} {
+		q := `"` + strings.ReplaceAll(db, `"`, `""`) + `"`
+		blue.Exec("", "CREATE DATABASE "+q+" OWNER owner CONNECTION LIMIT 9")
+		blue.Exec("", "ALTER DATABASE "+q+" SET work_mem TO '5MB'; REVOKE CONNECT ON DATABASE "+q+" FROM PUBLIC; GRANT CONNECT ON DATABASE "+q+" TO reader")
+		blue.Exec(db, "SET ROLE owner; "+shop+"GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader; ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO app;")
+	}
+}
+
+func TestAServerMovesToAnotherVersionAndFollows(t *testing.T) {
+	eachPair(t, func(t *testing.T, blue, green *pg.Server) {
+		sell(blue)
+		dbs := replicate(t, blue, green)
+		if len(dbs) != 2 {
+			t.Fatalf("databases moved: %+v", dbs)
+		}
+		for _, d := range dbs {
+			follow(t, blue, green, d.Name)
+		}
+		for _, secret := range []string{pg.Password, "SCRAM-SHA-256$"} {
+			for _, s := range []*pg.Server{blue, green} {
+				if strings.Contains(s.Log(), secret) {
+					t.Errorf("the log of %s has a secret:\n%s", s.Instance, s.Log())
+				}
+			}
+		}
+		for range 2 {
+			left, err := postgres.RemoveAll(t.Context(), green.Server, names)
+			must(t, err)
+			more, err := postgres.RemoveAll(t.Context(), blue.Server, names)
+			must(t, err)
+			if left = append(left, more...); len(left) > 0 {
+				t.Errorf("left over: %q", left)
+			}
+		}
+		if got := blue.Query("", "SELECT count(*) FROM pg_replication_slots"); got != "0" {
+			t.Errorf("%s slots outlive the upgrade", got)
+		}
+	})
+}
+
+// follow checks that changes on blue arrive, that the rest of the schema goes in, and that
+// statistics and materialized views are there.
+func follow(t *testing.T, blue, green *pg.Server, database string) {
+	t.Helper()
+	ctx := t.Context()
+	progress, err := postgres.CopyProgress(ctx, blue.Server, green.Server, database, names)
+	must(t, err)
+	if progress.TablesCopied != progress.TablesTotal || progress.TablesTotal != 7 || progress.BytesCopied != progress.BytesTotal {
+		t.Errorf("progress %+v of a finished copy", progress)
+	}
+	subscription := names.Subscription(database, green.Instance)
+	must(t, postgres.SetSubscriptionEnabled(ctx, green.Server, database, subscription, false))
+	pg.CopySchema(t, copy.PostData, blue, green, database)
+	if again := pg.CopySchema(t, copy.PostData, blue, green, database); !strings.Contains(again, "there already") {
+		t.Errorf("a repeated Job says %q", again)
+	}
+	must(t, postgres.SetSubscriptionEnabled(ctx, green.Server, database, subscription, true))
+	blue.Exec(database, `UPDATE customers SET vip = true WHERE id <= 10; DELETE FROM loose WHERE a <= 10; UPDATE codes SET label = 'new' WHERE code = '7'; INSERT INTO events VALUES ('2026-12-24', '{}')`)
+	id, err := postgres.CommitMarker(ctx, blue.Server, database)
+	must(t, err)
+	must(t, awaitMarker(ctx, blue, green, database, id))
+	const sum = `SELECT (SELECT count(*) FROM customers WHERE vip) || ' ' || (SELECT count(*) FROM loose) || ' ' || (SELECT count(*) FROM events) || ' ' || (SELECT label FROM codes WHERE code = '7')`
+	if got := green.Query(database, sum); got != "10 40 9001 new" {
+		t.Errorf("green has %q", got)
+	}
+	must(t, postgres.RefreshMaterializedViews(ctx, green.Server, database))
+	must(t, postgres.Analyze(ctx, green.Server, database))
+	eventually(t, "every table analyzed", func() bool {
+		done, _, err := postgres.Analyzed(ctx, green.Server, database)
+		must(t, err)
+		return done
+	})
+	if got := green.Query(database, "SELECT sum FROM grand"); got != "4501500.00" {
+		t.Errorf("materialized view says %q", got)
+	}
+	lag, err := postgres.Lag(ctx, blue.Server, database, names.Slot(database, green.Instance))
+	must(t, err)
+	if lag < 0 {
+		t.Errorf("lag %d", lag)
+	}
+}
+
+func awaitMarker(ctx context.Context, blue, green *pg.Server, database string, id int64) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return postgres.AwaitMarker(ctx, blue.Server, green.Server, database, id)
+}
