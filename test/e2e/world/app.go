@@ -1,0 +1,170 @@
+package world
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/test/e2e/fleet"
+)
+
+// Name of every database's objects: examples/fleet is used as it is, each in a namespace
+// of its own.
+const Name = "orders"
+
+// Databases of the applications, on one server.
+var Databases = []string{"orders", "billing"}
+
+// AppRole owns them. It is no superuser.
+const AppRole = "orders_app"
+
+// App is one directory of the fleet: a PostgreSQL server, its poolers, its PgUpgrade and
+// PgProxy, in a namespace of its own.
+type App struct {
+	*World
+	Namespace string
+	// Dir in the repository.
+	Dir string
+	// Repository is this team's clone.
+	Repository *fleet.Repository
+
+	superuser, application string
+	addresses              sync.Map
+}
+
+// Founding says how an app differs from the example.
+type Founding struct {
+	// Namespace, and the directory below apps/; "orders" is the example itself.
+	Namespace string
+	// Clone is an empty directory of this machine for the team's clone.
+	Clone string
+	// Source is the directory of this checkout that is copied; examples/fleet/apps/orders if empty.
+	Source string
+	// Change the example's files on their way into the repository.
+	Change func(file, content string) string
+}
+
+// Found an app: namespace, Secrets, Flux objects, manifests in Git.
+func (w *World) Found(ctx context.Context, f Founding) (*App, error) {
+	app := &App{World: w, Namespace: f.Namespace, Dir: "apps/" + f.Namespace, superuser: secret(), application: secret()}
+	var err error
+	if app.Repository, err = fleet.Clone(ctx, w.Git, f.Clone, fleet.Maintainer); err != nil {
+		return nil, err
+	}
+	if f.Source == "" {
+		f.Source = filepath.Join(w.Checkout, "examples", "fleet", "apps", "orders")
+	}
+	copyIn := fleet.Copy(f.Source, app.Dir, func(file, content string) string {
+		content = strings.ReplaceAll(content, "path: apps/orders\n", "path: "+app.Dir+"\n")
+		if f.Change != nil {
+			content = f.Change(file, content)
+		}
+		return content
+	})
+	if _, err := app.Repository.Commit(ctx, "Run the database "+f.Namespace, copyIn); err != nil {
+		return nil, err
+	}
+	objects, err := read(filepath.Join(w.Checkout, "examples", "fleet", "clusters", "demo", "orders.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range objects {
+		app.settle(object)
+	}
+	if err := w.apply(ctx, objects[:1]); err != nil { // the namespace
+		return nil, err
+	}
+	if err := app.createSecrets(ctx); err != nil {
+		return nil, err
+	}
+	return app, w.apply(ctx, objects[1:])
+}
+
+// settle one of the example's cluster objects in the app's namespace.
+func (a *App) settle(object *unstructured.Unstructured) {
+	set := func(value string, path ...string) {
+		_ = unstructured.SetNestedField(object.Object, value, path...) // maps all the way: our own example
+	}
+	switch object.GetKind() {
+	case "Namespace":
+		object.SetName(a.Namespace)
+		return
+	case "GitRepository":
+		set(a.GitURL, "spec", "url")
+	case "Kustomization":
+		set("./"+a.Dir, "spec", "path")
+		set(a.Namespace, "spec", "targetNamespace")
+	}
+	object.SetNamespace(a.Namespace)
+}
+
+// createSecrets makes what is not in Git, as examples/README.md tells people to.
+func (a *App) createSecrets(ctx context.Context) error {
+	git := map[string]string{"username": a.Git.Username, "password": a.Git.Password}
+	secrets := map[string]map[string]string{
+		"fleet-read":          git,
+		"fleet-push":          git,
+		"orders-superuser":    {"username": "postgres", "password": a.superuser},
+		"orders-pooler-users": {"userlist.txt": fmt.Sprintf("%q %q\n", AppRole, a.application)},
+	}
+	for name, data := range secrets {
+		if err := a.SetSecret(ctx, name, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetSecret creates or replaces a Secret of the app's namespace.
+func (a *App) SetSecret(ctx context.Context, name string, data map[string]string) error {
+	object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: name}, StringData: data}
+	err := a.Client.Create(ctx, object)
+	if client.IgnoreAlreadyExists(err) != nil {
+		return fmt.Errorf("secret %s/%s: %w", a.Namespace, name, err)
+	}
+	if err == nil {
+		return nil
+	}
+	var there corev1.Secret
+	if err := a.Client.Get(ctx, client.ObjectKeyFromObject(object), &there); err != nil {
+		return err
+	}
+	there.Data, there.StringData = nil, data
+	return a.Client.Update(ctx, &there)
+}
+
+// Abandon deletes the app: its objects, not its directory in Git.
+func (a *App) Abandon(ctx context.Context) error {
+	return client.IgnoreNotFound(a.Client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: a.Namespace}}))
+}
+
+// AwaitStatefulSet waits until an instance's pod is ready.
+func (a *App) AwaitStatefulSet(ctx context.Context, name string, patience time.Duration) error {
+	return a.Await(ctx, patience, "StatefulSet "+a.Namespace+"/"+name, func(ctx context.Context) (bool, string, error) {
+		set, err := a.StatefulSet(ctx, name)
+		if err != nil {
+			return false, "", err
+		}
+		state := fmt.Sprintf("%d of %d ready", set.Status.ReadyReplicas, *set.Spec.Replicas)
+		if set.Status.ReadyReplicas < *set.Spec.Replicas {
+			state += a.podTroubles(ctx, a.Namespace, set.Spec.Selector.MatchLabels)
+		}
+		return set.Status.ReadyReplicas == *set.Spec.Replicas && set.Status.ObservedGeneration >= set.Generation, state, nil
+	})
+}
+
+func secret() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}

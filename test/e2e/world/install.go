@@ -1,0 +1,129 @@
+package world
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+// SystemNamespace is where manifests/default puts Gitover.
+const SystemNamespace = "gitover-system"
+
+// installer owns what a person would apply by hand.
+const installer = client.FieldOwner("gitover-stage")
+
+// Install does `kubectl apply -k manifests/default` and waits until the controller is ready.
+func (w *World) Install(ctx context.Context) error {
+	objects, err := build(filepath.Join(w.Checkout, "manifests", "default"))
+	if err != nil {
+		return err
+	}
+	if err := w.apply(ctx, objects); err != nil {
+		return err
+	}
+	return w.AwaitDeployment(ctx, SystemNamespace, "gitover-controller", 3*time.Minute)
+}
+
+// AwaitDeployment waits until all replicas of the current template are available.
+func (w *World) AwaitDeployment(ctx context.Context, namespace, name string, patience time.Duration) error {
+	return w.Await(ctx, patience, "Deployment "+namespace+"/"+name, func(ctx context.Context) (bool, string, error) {
+		var d appsv1.Deployment
+		if err := w.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &d); err != nil {
+			return false, "", err
+		}
+		want, ready := *d.Spec.Replicas, d.Status.AvailableReplicas
+		state := fmt.Sprintf("%d of %d available", ready, want)
+		if ready < want {
+			state += w.podTroubles(ctx, namespace, d.Spec.Selector.MatchLabels)
+		}
+		return d.Status.ObservedGeneration >= d.Generation && d.Status.UpdatedReplicas == want && d.Status.Replicas == want && ready == want, state, nil
+	})
+}
+
+// podTroubles says why pods are not ready, in the words of the kubelet.
+func (w *World) podTroubles(ctx context.Context, namespace string, labels map[string]string) string {
+	var pods corev1.PodList
+	if err := w.Client.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels(labels)); err != nil {
+		return ""
+	}
+	var troubles strings.Builder
+	for _, pod := range pods.Items {
+		for _, s := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+			if s.State.Waiting != nil && s.State.Waiting.Reason != "PodInitializing" {
+				fmt.Fprintf(&troubles, "; %s: %s %s", s.Name, s.State.Waiting.Reason, s.State.Waiting.Message)
+			}
+		}
+	}
+	return troubles.String()
+}
+
+// build a kustomization of this checkout.
+func build(dir string) ([]*unstructured.Unstructured, error) {
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", dir, err)
+	}
+	text, err := resources.AsYaml()
+	if err != nil {
+		return nil, err
+	}
+	return decode(strings.NewReader(string(text)))
+}
+
+// read the manifests of one file.
+func read(file string) ([]*unstructured.Unstructured, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return decode(f)
+}
+
+func decode(text io.Reader) ([]*unstructured.Unstructured, error) {
+	decoder := yaml.NewYAMLOrJSONDecoder(text, 4096)
+	var objects []*unstructured.Unstructured
+	for {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(object); err == io.EOF {
+			return objects, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if len(object.Object) > 0 {
+			objects = append(objects, object)
+		}
+	}
+}
+
+// apply on the server's side, as kubectl apply does. Kinds that were defined a moment ago
+// may need another.
+func (w *World) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
+	for _, object := range objects {
+		name := fmt.Sprintf("%s %s", object.GetKind(), object.GetName())
+		var last error
+		err := w.Await(ctx, 30*time.Second, "apply "+name, func(ctx context.Context) (bool, string, error) {
+			last = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), installer, client.ForceOwnership)
+			if last != nil {
+				return false, last.Error(), nil
+			}
+			return true, "", nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

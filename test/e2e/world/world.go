@@ -1,0 +1,109 @@
+// Package world is the cluster with Flux and a Git server in which the stories of the
+// end-to-end tests and of the demo take place: it installs Gitover from manifests/, founds
+// databases from examples/, and looks at what becomes of them. It changes nothing by other
+// ways than a team has: git, SQL and the few objects that are not in Git.
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/e2e/fleet"
+)
+
+// Stage is what a world needs to know of the cluster that it is in.
+type Stage struct {
+	// Kubeconfig of an administrator. Services and pods must be reachable from here.
+	Kubeconfig string
+	// Git is the fleet repository as this machine reaches it.
+	Git fleet.Remote
+	// GitURL is the same repository as pods reach it.
+	GitURL string
+	// Checkout of this project.
+	Checkout string
+}
+
+// World is a cluster in which stories take place.
+type World struct {
+	Stage
+	Client client.Client
+	Pods   kubernetes.Interface
+	// Log takes one line of progress.
+	Log func(format string, args ...any)
+}
+
+// Enter connects to the cluster.
+func Enter(stage Stage, log func(string, ...any)) (*World, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", stage.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig of the stage: %w", err)
+	}
+	config.QPS, config.Burst = 100, 200
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, sourcev1.AddToScheme, kustomizev1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, err
+		}
+	}
+	w := &World{Stage: stage, Log: log}
+	if w.Client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+		return nil, err
+	}
+	w.Pods, err = kubernetes.NewForConfig(config)
+	return w, err
+}
+
+// look is how often a condition is looked at.
+const look = 250 * time.Millisecond
+
+// Await looks until done says so, and logs each new state. An error ends it, except one
+// that says that the object isn't there (yet). When time is up it tells the last state.
+func (w *World) Await(ctx context.Context, patience time.Duration, what string, done func(context.Context) (bool, string, error)) error {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	began, last := time.Now(), ""
+	for {
+		ok, state, err := done(ctx)
+		if apierrors.IsNotFound(err) || transient(err) {
+			ok, state, err = false, err.Error(), nil
+		}
+		if err != nil {
+			return fmt.Errorf("waiting for %s: %w", what, err)
+		}
+		if state != last {
+			w.Log("%5.1f s  %s: %s", time.Since(began).Seconds(), what, state)
+			last = state
+		}
+		if ok {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			return fmt.Errorf("waited %s in vain for %s; last seen: %s", patience, what, last)
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w; last seen: %s", what, context.Cause(ctx), last)
+		}
+	}
+}
+
+// transient errors of the API server are worth another look.
+func transient(err error) bool {
+	return apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || errors.Is(err, os.ErrDeadlineExceeded)
+}
