@@ -313,9 +313,5 @@ func diffOf(ctx context.Context, commit *object.Commit) (string, error) {
 	if err != nil {
 		return "", damaged(err)
 	}
-	text := patch.String()
-	if len(text) > diffLimit {
-		text = strings.ToValidUTF8(text[:diffLimit], "") + "\n… (cut)\n"
-	}
-	return text, nil
+	return cut(patch.String()), nil
 }

@@ -1,0 +1,173 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// LastChange gives the commit that gave a field the value it has at a revision,
+// following merges to the commit in which somebody wrote it: who asked for the
+// upgrade, and when. Errors: those of ReadField.
+func (r *Repository) LastChange(ctx context.Context, revision, path, field string) (Commit, error) {
+	full, err := CleanDirectory(path)
+	if err != nil {
+		return Commit{}, err
+	}
+	var found Commit
+	err = r.ready(ctx, func(c *clone) error {
+		start, err := r.commitAt(ctx, c, revision)
+		if err != nil {
+			return err
+		}
+		if err := c.hasField(start, full, field); err != nil {
+			return err
+		}
+		commit, err := c.lastChange(ctx, start, fieldProbe(c, full, field))
+		if err != nil {
+			return err
+		}
+		found = describe(commit)
+		return nil
+	})
+	return found, err
+}
+
+func (c *clone) hasField(commit *object.Commit, full, field string) error {
+	tree := &Tree{objects: c.objects, root: commit.TreeHash}
+	content, err := tree.readFull(full)
+	if err != nil {
+		return err
+	}
+	_, err = FieldValue(content, field)
+	return inFile(full, err)
+}
+
+// probe looks at one thing in a commit's tree and gives it as text; two commits
+// with the same text agree about the thing.
+type probe func(tree plumbing.Hash) (string, error)
+
+const absent = "\x00absent"
+
+// fieldProbe looks at a field of a file. Files that are the same are parsed once.
+func fieldProbe(c *clone, full, field string) probe {
+	known := map[plumbing.Hash]string{}
+	return func(root plumbing.Hash) (string, error) {
+		entry, found, err := lookup(c.objects, root, full)
+		if errors.Is(err, ErrBadPath) || err == nil && !found {
+			return absent, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if seen, ok := known[entry.Hash]; ok {
+			return seen, nil
+		}
+		content, err := readEntry(c.objects, full, entry)
+		text := absent
+		if err == nil {
+			if value, err := FieldValue(content, field); err == nil {
+				text = value
+			}
+		} else if errors.Is(err, ErrUnreachable) {
+			return "", err
+		}
+		known[entry.Hash] = text
+		return text, nil
+	}
+}
+
+// lastChange walks down as long as a parent agrees; the commit none of whose
+// parents agrees made the change. A merge that took one side leads to that side.
+func (c *clone) lastChange(ctx context.Context, start *object.Commit, look probe) (*object.Commit, error) {
+	want, err := look(start.TreeHash)
+	if err != nil {
+		return nil, err
+	}
+	commit := start
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, &Error{kind: ErrUnreachable, cause: err, text: "reading the history took too long, another attempt follows"}
+		}
+		var agrees *object.Commit
+		for _, hash := range commit.ParentHashes {
+			parent, err := object.GetCommit(c.objects, hash)
+			if err != nil {
+				return nil, damaged(err)
+			}
+			got, err := look(parent.TreeHash)
+			if err != nil {
+				return nil, err
+			}
+			if got == want {
+				agrees = parent
+				break
+			}
+		}
+		if agrees == nil {
+			return commit, nil
+		}
+		commit = agrees
+	}
+}
+
+// RevertedBy tells whether what one of our commits did is still so at the
+// newest tip that was fetched; if not, it gives the commit that ended it: a `git revert`,
+// an edit by hand, or a later commit of Gitover's own (see its Trailers). It
+// judges by content, so that a revert that was itself reverted doesn't count.
+// What a human took back must never be committed again.
+//
+// What counts: fields that the commit set or removed, entries that it added to or
+// took from lists, files that it added (whatever is in them now) or removed.
+// ErrUnknownRevision says that history was rewritten without the commit.
+func (r *Repository) RevertedBy(ctx context.Context, commit Commit) (*Commit, error) {
+	var found *Commit
+	err := r.ready(ctx, func(c *clone) error {
+		history, err := c.historyAt(ctx)
+		if err != nil {
+			return damaged(err)
+		}
+		hash := plumbing.NewHash(commit.SHA)
+		if _, on := history.seen[hash]; !on {
+			return failure(ErrUnknownRevision, "commit %s isn't on branch %q of %s any more: its history was rewritten", commit.SHA, r.access.branch, r)
+		}
+		ours, err := object.GetCommit(c.objects, hash)
+		if err != nil {
+			return damaged(err)
+		}
+		tip, err := object.GetCommit(c.objects, c.tip)
+		if err != nil {
+			return damaged(err)
+		}
+		ended, err := c.endedBy(ctx, ours, tip)
+		if err == nil && ended != nil {
+			description := describe(ended)
+			found = &description
+		}
+		return err
+	})
+	return found, err
+}
+
+func (c *clone) endedBy(ctx context.Context, ours, tip *object.Commit) (*object.Commit, error) {
+	effects, err := c.effectsOf(ctx, ours)
+	if err != nil {
+		return nil, err
+	}
+	for _, effect := range effects {
+		want, err := effect(ours.TreeHash)
+		if err != nil {
+			return nil, err
+		}
+		got, err := effect(tip.TreeHash)
+		if err != nil {
+			return nil, err
+		}
+		if got != want {
+			return c.lastChange(ctx, tip, effect)
+		}
+	}
+	return nil, nil
+}
