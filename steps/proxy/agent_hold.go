@@ -1,0 +1,270 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/gitover/gitover/steps/proxy/pgbouncer"
+)
+
+// keepInterval is how often a held pooler is looked at: one that restarted is held again.
+const keepInterval = 100 * time.Millisecond
+
+// holdRecord is what an agent knows of a switch, as its state file has it.
+type holdRecord struct {
+	SwitchID string        `json:"switchID,omitempty"`
+	From     Target        `json:"from"`
+	To       Target        `json:"to"`
+	Phase    HoldPhase     `json:"phase,omitempty"`
+	Since    time.Time     `json:"since"`
+	Limit    time.Duration `json:"limit,omitempty"`
+	Margin   time.Duration `json:"margin,omitempty"`
+	// Joined: no controller told this agent to hold; it follows the register.
+	Joined bool `json:"joined,omitempty"`
+}
+
+// hold is a switch at one pooler. The channels are closed once: entered when no statement
+// begins any more, held when none runs. ctx ends when clients were let go for good.
+type hold struct {
+	holdRecord
+	entered, held chan struct{}
+	ctx           context.Context
+	end           context.CancelFunc
+}
+
+func newHold(life context.Context, r holdRecord) *hold {
+	h := &hold{holdRecord: r, entered: make(chan struct{}), held: make(chan struct{})}
+	h.ctx, h.end = context.WithCancel(life)
+	return h
+}
+
+func done(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func finish(c chan struct{}) {
+	if !done(c) {
+		close(c)
+	}
+}
+
+// stateFile is what survives a restart of the agent's container.
+type stateFile struct {
+	Target Target     `json:"target"`
+	Hold   holdRecord `json:"hold"`
+}
+
+// persist writes the state file; a rename, no sync: it outlives a container, not a node.
+// The caller holds mu.
+func (a *agent) persist() error {
+	content, err := json.Marshal(stateFile{Target: a.target, Hold: a.hold.holdRecord})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(a.o.StateFile+".new", content, 0o600); err != nil {
+		return fmt.Errorf("write the agent's state: %w", err)
+	}
+	return os.Rename(a.o.StateFile+".new", a.o.StateFile)
+}
+
+// enter moves a hold to a phase and remembers it. The caller holds mu.
+func (a *agent) enter(h *hold, phase HoldPhase) {
+	h.Phase = phase
+	if err := a.persist(); err != nil {
+		a.o.Log.Error("remembering the phase of a switch failed", "switch", h.SwitchID, "phase", phase, "error", err)
+	}
+}
+
+// stage announces a switch.
+func (a *agent) stage(r StageRequest) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := a.hold
+	switch {
+	case r.SwitchID == "" || !r.From.usable() || !r.To.usable():
+		return errInvalid("a stage request needs a switch id and two targets")
+	case h.SwitchID == r.SwitchID && h.Phase.settled():
+		return a.stale("switch %s is over here: %s", r.SwitchID, h.Phase)
+	case h.SwitchID == r.SwitchID && h.Phase != PhaseStaged:
+		return nil
+	case h.Phase.paused():
+		return a.stale("clients are held for switch %s", h.SwitchID)
+	case a.target.Host != r.From.Host || a.target.Port != r.From.Port:
+		return a.stale("the pooler leads to %s:%d, not to the old side", a.target.Host, a.target.Port)
+	}
+	content, err := r.To.pooler().Render()
+	if err != nil {
+		return errInvalid(err.Error())
+	}
+	if err := pgbouncer.Prepare(a.o.TargetFile, []byte(content)); err != nil {
+		return fmt.Errorf("prepare the target file: %w", err)
+	}
+	h.end()
+	a.hold = newHold(a.life, holdRecord{SwitchID: r.SwitchID, From: r.From, To: r.To})
+	a.enter(a.hold, PhaseStaged)
+	return a.on(func(ctx context.Context, c *pgbouncer.Console) error { _, err := c.Paused(ctx); return err })
+}
+
+// beginHold starts the hold of a staged switch, or finds it.
+func (a *agent) beginHold(r HoldRequest) (*hold, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := a.hold
+	switch {
+	case h.SwitchID != r.SwitchID || h.Phase == PhaseNone || h.Phase.settled():
+		return nil, a.stale("switch %s is not staged here", r.SwitchID)
+	case r.limit() <= r.margin() || r.margin() <= 0:
+		return nil, errInvalid("a hold needs a limit, and a margin below it")
+	case h.Phase.paused():
+		return h, nil
+	}
+	if h.Phase == PhaseReleased {
+		h.end()
+		h = newHold(a.life, h.holdRecord)
+		a.hold = h
+	}
+	h.Since, h.Limit, h.Margin = time.Now(), r.limit(), r.margin()
+	return h, a.startHold(h)
+}
+
+// startHold pauses the pooler and starts the two tasks that own the hold: one that keeps
+// it paused, one that ends it when the controller is silent. The caller holds mu.
+func (a *agent) startHold(h *hold) error {
+	if !h.Phase.paused() {
+		a.enter(h, PhaseHolding)
+	}
+	drained, err := a.pause(h)
+	if err != nil && !h.Joined {
+		a.enter(h, PhaseBack)
+		h.end()
+		_ = a.resume()
+		return err
+	}
+	if err == nil {
+		finish(h.entered)
+	}
+	a.tasks.Go(func() { a.keep(h, drained) })
+	a.tasks.Go(func() { a.watch(h) })
+	return nil
+}
+
+// pause sends PAUSE on a connection of its own and returns when the pooler is in that
+// state; the channel tells when no server connection is in use. The caller holds mu.
+func (a *agent) pause(h *hold) (<-chan error, error) {
+	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
+	defer cancel()
+	console, err := a.o.Admin.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	drained := make(chan error, 1)
+	a.tasks.Go(func() {
+		err := console.Pause(h.ctx)
+		if pgbouncer.AlreadyPaused(err) {
+			err = nil
+		}
+		drained <- err
+		console.Close(h.ctx)
+	})
+	for {
+		var paused bool
+		err := a.on(func(ctx context.Context, c *pgbouncer.Console) (err error) {
+			paused, err = c.Paused(ctx)
+			return err
+		})
+		if err != nil || paused {
+			return drained, err
+		}
+		select {
+		case err := <-drained:
+			if err != nil {
+				return nil, err
+			}
+			drained <- nil
+		case <-time.After(200 * time.Microsecond):
+		}
+		if ctx.Err() != nil {
+			return nil, errors.New("PgBouncer did not pause")
+		}
+	}
+}
+
+// keep sees the hold through: it tells when nothing runs any more, and pauses a pooler
+// again that was restarted or resumed by somebody else.
+func (a *agent) keep(h *hold, drained <-chan error) {
+	tick := time.NewTicker(keepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case err := <-drained:
+			drained = nil
+			if err == nil && a.looksDrained(h) {
+				continue
+			}
+		case <-tick.C:
+			if again := a.pauseAgain(h); again != nil {
+				drained = again
+			} else if drained == nil {
+				a.looksDrained(h)
+			}
+		}
+	}
+}
+
+// looksDrained declares the hold complete once no server connection is in use.
+func (a *agent) looksDrained(h *hold) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if done(h.held) || !h.Phase.paused() {
+		return true
+	}
+	busy := 1
+	err := a.on(func(ctx context.Context, c *pgbouncer.Console) error {
+		load, err := c.Load(ctx)
+		busy = load.Busy
+		return err
+	})
+	if err != nil || busy > 0 {
+		return false
+	}
+	if h.Phase == PhaseHolding {
+		a.enter(h, PhaseHeld)
+	}
+	finish(h.held)
+	return true
+}
+
+// pauseAgain pauses a pooler that should be paused and is not.
+func (a *agent) pauseAgain(h *hold) <-chan error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !h.Phase.paused() || a.hold != h {
+		return nil
+	}
+	var paused bool
+	err := a.on(func(ctx context.Context, c *pgbouncer.Console) (err error) {
+		paused, err = c.Paused(ctx)
+		return err
+	})
+	if err != nil || paused {
+		return nil
+	}
+	drained, err := a.pause(h)
+	if err != nil {
+		a.o.Log.Warn("holding the pooler again failed", "switch", h.SwitchID, "error", err)
+		return nil
+	}
+	finish(h.entered)
+	return drained
+}

@@ -1,0 +1,134 @@
+package proxy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/gitover/gitover/steps/proxy/pgbouncer"
+)
+
+// maxRequest bounds what an agent reads.
+const maxRequest = 4 << 20
+
+type invalidRequest struct{ message string }
+
+func (e *invalidRequest) Error() string { return e.message }
+
+func errInvalid(message string) error { return &invalidRequest{message} }
+
+func (a *agent) stale(format string, args ...any) error {
+	return &StaleSwitch{Pooler: a.o.Name, Message: fmt.Sprintf(format, args...)}
+}
+
+// handler is the API for the controller.
+func (a *agent) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/state", func(w http.ResponseWriter, _ *http.Request) {
+		state, err := a.state()
+		a.answer(w, state, err)
+	})
+	mux.HandleFunc("POST /v1/stage", func(w http.ResponseWriter, r *http.Request) {
+		var request StageRequest
+		if a.read(w, r, &request) {
+			a.answer(w, struct{}{}, a.stage(request))
+		}
+	})
+	mux.HandleFunc("POST /v1/hold", a.serveHold)
+	for path, do := range map[string]func(string) error{"/v1/flip": a.flip, "/v1/resume": a.forward, "/v1/abort": a.abort} {
+		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+			var request SwitchRequest
+			if a.read(w, r, &request) {
+				a.answer(w, struct{}{}, do(request.SwitchID))
+			}
+		})
+	}
+	return mux
+}
+
+// probes answers the kubelet: healthz that the agent runs, startupz that the target file
+// is written so that PgBouncer may start, readyz that the pooler leads where it should.
+func (a *agent) probes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	look := func(ok func() bool) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			a.mu.Lock()
+			good := ok()
+			a.mu.Unlock()
+			if !good {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}
+	}
+	mux.HandleFunc("GET /startupz", look(func() bool { return a.started }))
+	mux.HandleFunc("GET /readyz", look(func() bool { return a.started && a.verified }))
+	return mux
+}
+
+// serveHold answers with one line when the hold is entered and one when it is complete.
+func (a *agent) serveHold(w http.ResponseWriter, r *http.Request) {
+	var request HoldRequest
+	if !a.read(w, r, &request) {
+		return
+	}
+	h, err := a.beginHold(request)
+	if err != nil {
+		a.answer(w, nil, err)
+		return
+	}
+	encoder := json.NewEncoder(w)
+	say := func(event HoldEvent) {
+		_ = encoder.Encode(event)
+		_ = http.NewResponseController(w).Flush()
+	}
+	for _, stage := range []struct {
+		reached chan struct{}
+		name    string
+	}{{h.entered, "entered"}, {h.held, "held"}} {
+		select {
+		case <-stage.reached:
+			say(HoldEvent{Event: stage.name})
+		case <-h.ctx.Done():
+			say(HoldEvent{Event: "failed", Code: codeStale, Error: "the hold is over"})
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (a *agent) read(w http.ResponseWriter, r *http.Request, into any) bool {
+	err := json.NewDecoder(io.LimitReader(r.Body, maxRequest)).Decode(into)
+	if err != nil {
+		a.answer(w, nil, errInvalid("not a request that this agent understands"))
+	}
+	return err == nil
+}
+
+func (a *agent) answer(w http.ResponseWriter, body any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err == nil {
+		_ = json.NewEncoder(w).Encode(body)
+		return
+	}
+	status, refusal := http.StatusInternalServerError, errorBody{Error: err.Error(), Code: codeOther}
+	var stale *StaleSwitch
+	var reload *ReloadFailed
+	var refused *pgbouncer.RefusedError
+	var invalid *invalidRequest
+	switch {
+	case errors.As(err, &stale):
+		status, refusal = http.StatusConflict, errorBody{Error: stale.Message, Code: codeStale}
+	case errors.As(err, &reload):
+		refusal = errorBody{Error: reload.Message, Code: codeReload}
+	case errors.As(err, &refused):
+		refusal = errorBody{Error: refused.Error(), Code: codePooler}
+	case errors.As(err, &invalid):
+		status, refusal.Code = http.StatusBadRequest, codeInvalid
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(refusal)
+}

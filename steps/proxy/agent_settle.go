@@ -1,0 +1,217 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+const (
+	registerTimeout = 1500 * time.Millisecond
+	registerPause   = 100 * time.Millisecond
+	joinedPoll      = 250 * time.Millisecond
+	releasedPoll    = time.Second
+	// releaseReserve is what letting clients go may take.
+	releaseReserve = 300 * time.Millisecond
+)
+
+// watch ends a hold whose controller is silent: from limit-margin on it goes to the
+// register and does what stands there; at the limit it lets clients go wherever the pooler
+// leads, which the fences make harmless, and goes on asking. A hold that the agent joined
+// by itself asks from the beginning, without deciding.
+func (a *agent) watch(h *hold) {
+	act := time.NewTimer(time.Until(h.Since.Add(h.Limit - h.Margin)))
+	defer act.Stop()
+	limit := time.NewTimer(time.Until(h.Since.Add(h.Limit - releaseReserve)))
+	defer limit.Stop()
+	look := time.NewTicker(joinedPoll)
+	defer look.Stop()
+	if !h.Joined {
+		look.Stop()
+	}
+	deciding, released := false, false
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-act.C:
+			deciding = true
+			a.o.Log.Warn("the controller is silent; asking the register what stands", "switch", h.SwitchID)
+			look.Reset(registerPause)
+		case <-limit.C:
+			released = true
+			a.release(h)
+			look.Reset(releasedPoll)
+			continue
+		case <-look.C:
+		}
+		ctx, cancel := context.WithTimeout(h.ctx, registerTimeout)
+		settled := a.follow(ctx, h, deciding, released)
+		cancel()
+		if settled {
+			return
+		}
+	}
+}
+
+// follow does what the register says of a switch, and says whether that settled it. With
+// decide an undecided switch is decided against.
+func (a *agent) follow(ctx context.Context, h *hold, decide, late bool) bool {
+	decision, err := a.ask(ctx, h, decide)
+	if err != nil {
+		a.o.Log.Warn("the register of the old side does not answer", "switch", h.SwitchID, "error", err)
+		return false
+	}
+	switch decision {
+	case postgres.Open:
+		return false
+	case postgres.Commit:
+		if err := a.openNewSide(ctx, h); err != nil {
+			a.o.Log.Warn("the new side could not be opened", "switch", h.SwitchID, "error", err)
+			if !late {
+				return false
+			}
+		}
+		err = a.goForward(h)
+	default:
+		err = a.goBack(h)
+	}
+	if err != nil {
+		a.o.Log.Error("letting clients go failed", "switch", h.SwitchID, "decision", string(decision), "error", err)
+	}
+	return err == nil
+}
+
+func (a *agent) ask(ctx context.Context, h *hold, decide bool) (postgres.Decision, error) {
+	register, err := a.register(ctx, h.From)
+	if err != nil {
+		return "", err
+	}
+	defer register.Close(ctx)
+	if decide {
+		return register.Abort(ctx, h.SwitchID, "agent "+a.o.Name)
+	}
+	return register.State(ctx, h.SwitchID)
+}
+
+// openNewSide lifts the new side's fence after 'commit' was read on the old one.
+func (a *agent) openNewSide(ctx context.Context, h *hold) error {
+	register, err := a.register(ctx, h.To)
+	if err != nil {
+		return err
+	}
+	defer register.Close(ctx)
+	_, err = register.OpenEntrance(ctx, h.SwitchID, "agent "+a.o.Name)
+	return err
+}
+
+// goForward leads clients to the new side and lets them go.
+func (a *agent) goForward(h *hold) error { return a.letGo(h, h.To, PhaseForward) }
+
+// goBack leads clients to the old side and lets them go.
+func (a *agent) goBack(h *hold) error { return a.letGo(h, h.From, PhaseBack) }
+
+func (a *agent) letGo(h *hold, to Target, phase HoldPhase) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hold != h || h.Phase == phase {
+		return nil
+	}
+	if a.target.Host != to.Host || a.target.Port != to.Port {
+		if err := a.lead(to, false); err != nil {
+			return err
+		}
+	}
+	return a.settle(h, phase)
+}
+
+// release lets clients go without knowing the decision.
+func (a *agent) release(h *hold) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hold != h || !h.Phase.paused() {
+		return
+	}
+	a.o.Log.Error("the limit of the hold is over and the decision is not known: letting clients go where the pooler leads", "switch", h.SwitchID, "instance", a.target.Instance)
+	h.Phase = PhaseReleased
+	if err := a.resume(); err != nil {
+		a.o.Log.Error("letting clients go failed", "switch", h.SwitchID, "error", err)
+	}
+	a.enter(h, PhaseReleased)
+}
+
+// settle resumes the pooler and settles the hold. The caller holds mu.
+func (a *agent) settle(h *hold, phase HoldPhase) error {
+	before := h.Phase
+	h.Phase = phase
+	if err := a.resume(); err != nil {
+		h.Phase = before
+		return err
+	}
+	a.enter(h, phase)
+	h.end()
+	a.o.Log.Info("clients go on", "switch", h.SwitchID, "phase", string(phase), "instance", a.target.Instance)
+	return nil
+}
+
+// flip leads held clients to the new side.
+func (a *agent) flip(id string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := a.hold
+	switch {
+	case h.SwitchID != id:
+		return a.stale("switch %s is not the one here", id)
+	case h.Phase == PhaseFlipped || h.Phase == PhaseForward:
+		return nil
+	case h.Phase != PhaseHeld && h.Phase != PhaseReleased:
+		return a.stale("clients are not held for switch %s: %s", id, h.Phase)
+	}
+	if err := a.lead(h.To, h.Phase == PhaseHeld); err != nil {
+		return err
+	}
+	if h.Phase == PhaseHeld {
+		a.enter(h, PhaseFlipped)
+	}
+	return nil
+}
+
+// forward is the controller's resume on the new side.
+func (a *agent) forward(id string) error {
+	a.mu.Lock()
+	h := a.hold
+	err := error(nil)
+	switch {
+	case h.SwitchID != id:
+		err = a.stale("switch %s is not the one here", id)
+	case h.Phase == PhaseForward:
+	case h.Phase == PhaseFlipped, h.Phase == PhaseReleased && a.target.Host == h.To.Host && a.target.Port == h.To.Port:
+		err = a.settle(h, PhaseForward)
+	default:
+		err = a.stale("the pooler was not led to the new side of switch %s: %s", id, h.Phase)
+	}
+	a.mu.Unlock()
+	return err
+}
+
+// abort is the controller's resume on the old side.
+func (a *agent) abort(id string) error {
+	a.mu.Lock()
+	h := a.hold
+	switch {
+	case h.SwitchID != id || h.Phase == PhaseNone || h.Phase == PhaseBack:
+		a.mu.Unlock()
+		return nil
+	case h.Phase == PhaseForward:
+		a.mu.Unlock()
+		return a.stale("switch %s went forward here", id)
+	case h.Phase == PhaseStaged:
+		a.enter(h, PhaseBack)
+		h.end()
+		a.mu.Unlock()
+		return nil
+	}
+	a.mu.Unlock()
+	return a.goBack(h)
+}

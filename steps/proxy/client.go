@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Pooler is one pooler, as the switch sees it: an AgentClient, or a fake in tests. Every
+// method may be called again; a switch that is over is refused with StaleSwitch.
+type Pooler interface {
+	// Name for messages: the pod's.
+	Name() string
+	// State looks.
+	State(ctx context.Context) (PoolerState, error)
+	// Stage announces a switch.
+	Stage(ctx context.Context, request StageRequest) error
+	// Hold holds clients: it calls entered when no statement begins any more, and returns
+	// when none runs any more.
+	Hold(ctx context.Context, request HoldRequest, entered func()) error
+	// Flip leads held clients to the new side, without letting them go.
+	Flip(ctx context.Context, switchID string) error
+	// Resume lets clients go to the new side.
+	Resume(ctx context.Context, switchID string) error
+	// Abort lets clients go to the old side.
+	Abort(ctx context.Context, switchID string) error
+}
+
+// AgentClient reaches one agent. It keeps one connection open, so that nothing but a round
+// trip is spent inside a stall.
+type AgentClient struct {
+	name, base string
+	http       *http.Client
+}
+
+// NewAgentClient reaches the agent at address (host:port) with ClientTLS's settings. name
+// is for messages.
+func NewAgentClient(name, address string, config *tls.Config) *AgentClient {
+	transport := &http.Transport{
+		TLSClientConfig:     config.Clone(),
+		ForceAttemptHTTP2:   true,
+		DialContext:         (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 3 * time.Second,
+		IdleConnTimeout:     time.Minute,
+	}
+	return &AgentClient{name: name, base: "https://" + address, http: &http.Client{Transport: transport}}
+}
+
+// Close drops the connection.
+func (c *AgentClient) Close() { c.http.CloseIdleConnections() }
+
+// Name for messages.
+func (c *AgentClient) Name() string { return c.name }
+
+// State looks.
+func (c *AgentClient) State(ctx context.Context) (PoolerState, error) {
+	var state PoolerState
+	response, err := c.send(ctx, http.MethodGet, "/v1/state", nil)
+	if err != nil {
+		return state, err
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&state); err != nil {
+		return state, fmt.Errorf("agent of pooler %s: %w", c.name, err)
+	}
+	return state, nil
+}
+
+// Stage announces a switch.
+func (c *AgentClient) Stage(ctx context.Context, request StageRequest) error {
+	return c.post(ctx, "/v1/stage", request)
+}
+
+// Flip leads held clients to the new side.
+func (c *AgentClient) Flip(ctx context.Context, switchID string) error {
+	return c.post(ctx, "/v1/flip", SwitchRequest{SwitchID: switchID})
+}
+
+// Resume lets clients go to the new side.
+func (c *AgentClient) Resume(ctx context.Context, switchID string) error {
+	return c.post(ctx, "/v1/resume", SwitchRequest{SwitchID: switchID})
+}
+
+// Abort lets clients go to the old side.
+func (c *AgentClient) Abort(ctx context.Context, switchID string) error {
+	return c.post(ctx, "/v1/abort", SwitchRequest{SwitchID: switchID})
+}
+
+// Hold holds clients.
+func (c *AgentClient) Hold(ctx context.Context, request HoldRequest, entered func()) error {
+	response, err := c.send(ctx, http.MethodPost, "/v1/hold", request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	decoder := json.NewDecoder(response.Body)
+	for {
+		var event HoldEvent
+		if err := decoder.Decode(&event); err != nil {
+			return fmt.Errorf("agent of pooler %s while holding: %w", c.name, errors.Join(context.Cause(ctx), err))
+		}
+		switch event.Event {
+		case "entered":
+			entered()
+		case "held":
+			return nil
+		default:
+			return c.refusal(errorBody{Error: event.Error, Code: event.Code})
+		}
+	}
+}
+
+func (c *AgentClient) post(ctx context.Context, path string, body any) error {
+	response, err := c.send(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response.Body.Close()
+}
+
+func (c *AgentClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("agent of pooler %s: %w", c.name, err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
+	}
+	defer response.Body.Close()
+	var refusal errorBody
+	if err := json.NewDecoder(io.LimitReader(response.Body, 64<<10)).Decode(&refusal); err != nil {
+		return nil, fmt.Errorf("agent of pooler %s: %s", c.name, response.Status)
+	}
+	return nil, c.refusal(refusal)
+}
+
+func (c *AgentClient) refusal(body errorBody) error {
+	switch body.Code {
+	case codeStale:
+		return &StaleSwitch{Pooler: c.name, Message: body.Error}
+	case codePooler:
+		return &PoolerRefused{Pooler: c.name, Message: body.Error}
+	case codeReload:
+		return &ReloadFailed{Pooler: c.name, Message: body.Error}
+	}
+	return fmt.Errorf("agent of pooler %s: %s", c.name, body.Error)
+}

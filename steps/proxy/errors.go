@@ -1,0 +1,108 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// Obstacle is one reason why a switch can't begin, or gave up.
+type Obstacle struct {
+	// Kind by name.
+	Kind ObstacleKind
+	// Message for people: what stands in the way and what to do.
+	Message string
+	// Session that stands in the way, if one does.
+	Session *postgres.Session
+}
+
+// ObstacleKind names a kind of obstacle.
+type ObstacleKind string
+
+// Kinds of obstacles.
+const (
+	LongTransaction     ObstacleKind = "LongTransaction"
+	PreparedTransaction ObstacleKind = "PreparedTransaction"
+	Lagging             ObstacleKind = "Lagging"
+	NotReplicating      ObstacleKind = "NotReplicating"
+	SchemaDrift         ObstacleKind = "SchemaDrift"
+	RolesDrift          ObstacleKind = "RolesDrift"
+	PoolerUnreachable   ObstacleKind = "PoolerUnreachable"
+	PoolerOutOfStep     ObstacleKind = "PoolerOutOfStep"
+	NewSideOpen         ObstacleKind = "NewSideOpen"
+	OldSideFenced       ObstacleKind = "OldSideFenced"
+	NoPooler            ObstacleKind = "NoPooler"
+)
+
+// Waiting: the switch can't begin now; nothing was done. Worth a retry once the obstacles
+// are gone.
+type Waiting struct{ Obstacles []Obstacle }
+
+func (w *Waiting) Error() string {
+	messages := make([]string, len(w.Obstacles))
+	for i, o := range w.Obstacles {
+		messages[i] = o.Message
+	}
+	return strings.Join(messages, "; ")
+}
+
+// PoolerRefused: an agent or its PgBouncer said no; a human must act.
+type PoolerRefused struct{ Pooler, Message string }
+
+func (e *PoolerRefused) Error() string { return fmt.Sprintf("pooler %s: %s", e.Pooler, e.Message) }
+
+// ReloadFailed: a pooler did not take its new target; it kept the old one.
+type ReloadFailed struct{ Pooler, Message string }
+
+func (e *ReloadFailed) Error() string { return fmt.Sprintf("pooler %s: %s", e.Pooler, e.Message) }
+
+// StaleSwitch: an agent knows that the switch is over, or is busy with another.
+type StaleSwitch struct{ Pooler, Message string }
+
+func (e *StaleSwitch) Error() string { return fmt.Sprintf("pooler %s: %s", e.Pooler, e.Message) }
+
+// NewSideBehind: the new side did not apply everything in time.
+type NewSideBehind struct {
+	Database string
+	Cause    error
+}
+
+func (e *NewSideBehind) Error() string {
+	return fmt.Sprintf("the new side did not apply all of database %q in time: %v", e.Database, e.Cause)
+}
+
+func (e *NewSideBehind) Unwrap() error { return e.Cause }
+
+// Aborted: the switch was undone; traffic is on the old side. Worth a retry with a new id.
+type Aborted struct {
+	// Why it was given up: one of this package's errors, or whatever failed.
+	Why error
+	// Parts measured until then, so that an abort shows where time went.
+	Result Result
+}
+
+func (e *Aborted) Error() string { return "the switch was undone: " + e.Why.Error() }
+func (e *Aborted) Unwrap() error { return e.Why }
+
+// Undecided: the old side's register could not be asked what stands. Agents release what
+// they hold within the limit; call Recover until it answers.
+type Undecided struct{ Why error }
+
+func (e *Undecided) Error() string {
+	return "whether the switch went forward is not known yet: " + e.Why.Error()
+}
+func (e *Undecided) Unwrap() error { return e.Why }
+
+// Unfinished: the switch went forward and is decided for good, but what follows is not
+// done yet. Call Recover until it is.
+type Unfinished struct{ Why error }
+
+func (e *Unfinished) Error() string {
+	return "the switch went forward; finishing it failed: " + e.Why.Error()
+}
+func (e *Unfinished) Unwrap() error { return e.Why }
+
+// errDecidedAgainst is why a switch was undone when an agent had settled it first.
+var errDecidedAgainst = errors.New("the time limit of the hold was over: an agent decided against the switch")

@@ -1,0 +1,45 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// finishTimeout bounds what follows a switch; it is repeated until done.
+const finishTimeout = 5 * time.Minute
+
+// Finish does what follows a switch that went forward: the forward subscription and its
+// slot end, the reverse slot moves to exactly position, and the old side subscribes to
+// it. A second call goes on where the first ended.
+func Finish(ctx context.Context, in Input, position string) error {
+	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		forward := in.Names.Subscription(db, in.To.Instance)
+		back := in.Names.Slot(db, in.From.Instance)
+		for _, step := range []func() error{
+			func() error { return postgres.DropSubscription(ctx, in.To, db, forward) },
+			func() error { return postgres.DropSlot(ctx, in.From, in.Names.Slot(db, in.To.Instance)) },
+			func() error { return advance(ctx, in, db, back, position) },
+			func() error {
+				return postgres.CreateSubscription(ctx, in.From, postgres.SubscribeOptions{
+					Publisher: in.To, Database: db, Names: in.Names, CopyData: false,
+				})
+			},
+		} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// advance leaves a slot alone that its subscription already reads.
+func advance(ctx context.Context, in Input, db, slot, position string) error {
+	subscription, err := postgres.SubscriptionState(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
+	if err != nil || subscription.Exists {
+		return err
+	}
+	return postgres.AdvanceSlot(ctx, in.To, db, slot, position)
+}

@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// guardReplication: each database's subscription runs, is not far behind, and a row does
+// pass.
+func guardReplication(ctx context.Context, in Input) ([]Obstacle, error) {
+	found := make([][]Obstacle, len(in.Databases))
+	numbers := map[string]int{}
+	for i, db := range in.Databases {
+		numbers[db] = i
+	}
+	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) (err error) {
+		found[numbers[db]], err = guardDatabase(ctx, in, db)
+		return err
+	})
+	return flatten(found), err
+}
+
+func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error) {
+	name := in.Names.Subscription(db, in.To.Instance)
+	state, err := postgres.SubscriptionState(ctx, in.To, db, name)
+	if err != nil {
+		return nil, err
+	}
+	if !state.ReplicationReady() {
+		return []Obstacle{obstacle(NotReplicating, "database %q does not replicate to %s: %s", db, in.To.Instance, whyNot(state))}, nil
+	}
+	lag, err := postgres.Lag(ctx, in.From, db, in.Names.Slot(db, in.To.Instance))
+	if err != nil {
+		return nil, err
+	}
+	if lag > in.Limits.LagBytes {
+		return []Obstacle{obstacle(Lagging, "database %q of %s is %d bytes behind; the limit is %d", db, in.To.Instance, lag, in.Limits.LagBytes)}, nil
+	}
+	id, err := postgres.CommitMarker(ctx, in.From, db)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, guardMarkerWait)
+	defer cancel()
+	err = postgres.AwaitMarker(ctx, in.From, in.To, db, id)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return []Obstacle{obstacle(Lagging, "a row of database %q did not reach %s within %s", db, in.To.Instance, guardMarkerWait)}, nil
+	}
+	return nil, err
+}
+
+func whyNot(s postgres.Subscription) string {
+	switch {
+	case !s.Exists:
+		return "there is no subscription"
+	case !s.Enabled:
+		return "the subscription is disabled"
+	case !s.Running:
+		return "its apply worker is not running; the server's log says why"
+	}
+	return "tables are still being copied"
+}

@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// LongTransactionPolicy says what happens to transactions that stand in a switch's way.
+type LongTransactionPolicy string
+
+// Policies.
+const (
+	// Wait reports them as obstacles.
+	Wait LongTransactionPolicy = "Wait"
+	// Terminate ends their sessions.
+	Terminate LongTransactionPolicy = "Terminate"
+)
+
+// Limits of a switch. Zero values stand for the defaults.
+type Limits struct {
+	// Hold is the longest time that traffic is held, whatever dies. Default 10 s.
+	Hold time.Duration
+	// Margin before Hold's end at which agents go to the register. Default a fifth of Hold.
+	Margin time.Duration
+	// Drain is how long a hold waits for transactions in flight. Default a quarter of Hold.
+	Drain time.Duration
+	// LagBytes of WAL that the new side may be behind at the guard. Default 16 MiB.
+	LagBytes int64
+	// LongTransaction is the age from which a transaction is an obstacle. Default 5 s.
+	LongTransaction time.Duration
+	// LongTransactions says what to do about them. Default Wait.
+	LongTransactions LongTransactionPolicy
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	set(&l.Hold, DefaultHoldLimit)
+	set(&l.Margin, l.Hold/5)
+	set(&l.Drain, l.Hold/4)
+	set(&l.LongTransaction, 5*time.Second)
+	if l.LagBytes == 0 {
+		l.LagBytes = 16 << 20
+	}
+	if l.LongTransactions == "" {
+		l.LongTransactions = Wait
+	}
+	return l
+}
+
+// stall is how long the controller tries before it undoes: it gives up well before the
+// agents act by themselves.
+func (l Limits) stall() time.Duration { return l.Hold - l.Margin - l.Hold/20 }
+
+// Input says what a switch is between.
+type Input struct {
+	// ID of the switch, new for each attempt; the key of its row in the register.
+	ID string
+	// From serves now, To shall serve.
+	From, To postgres.Server
+	// Databases that applications use.
+	Databases []string
+	// Names of the upgrade's objects.
+	Names postgres.Names
+	// Poolers that hold and lead the traffic: all of them.
+	Poolers []Pooler
+	Limits  Limits
+	// Who decides, in the register: the controller's pod.
+	Who string
+	// Report, if set, is told the phase before it begins; an error ends the switch before
+	// anything is held. It is called outside the stall only.
+	Report func(phase Phase) error
+}
+
+// Phase of a switch, for people and for a controller that takes over.
+type Phase string
+
+// Phases.
+const (
+	PhasePreparing Phase = "Preparing"
+	// PhaseHoldBegins is reported when all is prepared and the hold comes next.
+	PhaseHoldBegins Phase = "Holding"
+	// PhaseSettling is reported by Recover.
+	PhaseSettling Phase = "Settling"
+	// PhaseFinishing is reported when traffic flows again on the new side.
+	PhaseFinishing Phase = "Finishing"
+)
+
+func (in Input) report(phase Phase) error {
+	if in.Report == nil {
+		return nil
+	}
+	return in.Report(phase)
+}
+
+func (in Input) row() postgres.SwitchRow {
+	return postgres.SwitchRow{ID: in.ID, From: in.From.Instance, To: in.To.Instance, Databases: in.Databases}
+}
+
+func (in Input) who() string {
+	if in.Who == "" {
+		return "controller"
+	}
+	return in.Who
+}
+
+// Result is what a switch did, measured.
+type Result struct {
+	ID     string
+	HeldAt time.Time
+	// Held from the first hold to the last resume.
+	Held  time.Duration
+	Parts Parts
+	// Position is the new side's WAL position at the commit point.
+	Position string
+	// Markers committed on the old side behind the fence, per database.
+	Markers map[string]int64
+	// SequencesMoved while traffic was held.
+	SequencesMoved int
+	// Terminated sessions that did not leave by themselves.
+	Terminated []postgres.Session
+}
+
+// Parts are the durations of a switch's parts. Hold and Fence overlap, and Drain,
+// Sequences and Flip do.
+type Parts struct {
+	Prepare, Hold, Fence, Drain, Sequences, Flip, Decide, Open, Resume, Finish time.Duration
+}
+
+// Map gives the parts by name, in microseconds.
+func (p Parts) Map() map[string]int64 {
+	return map[string]int64{
+		"prepare": p.Prepare.Microseconds(), "hold": p.Hold.Microseconds(), "fence": p.Fence.Microseconds(),
+		"drain": p.Drain.Microseconds(), "sequences": p.Sequences.Microseconds(), "flip": p.Flip.Microseconds(),
+		"decide": p.Decide.Microseconds(), "open": p.Open.Microseconds(), "resume": p.Resume.Microseconds(),
+		"finish": p.Finish.Microseconds(),
+	}
+}

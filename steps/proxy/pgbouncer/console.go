@@ -1,0 +1,192 @@
+package pgbouncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Admin says how to reach the admin console.
+type Admin struct {
+	// Host is an address, or the directory of a Unix socket.
+	Host string
+	Port int
+	// User is one of admin_users; "pgbouncer" needs no password over a Unix socket from
+	// the user that PgBouncer runs as.
+	User     string
+	Password string
+}
+
+// Console is a session on the admin console. Not for concurrent use.
+type Console struct{ conn *pgconn.PgConn }
+
+// Database is what the pooler believes of one of its databases.
+type Database struct {
+	Name, Host string
+	Port       int
+	// Database on the server.
+	Database string
+}
+
+// Load is what clients feel.
+type Load struct {
+	// Waiting clients, and the seconds that the oldest has waited.
+	Waiting       int
+	OldestSeconds float64
+	// Busy server connections.
+	Busy int
+}
+
+// RefusedError is the console saying no: wrong user or password, not an admin, or a
+// command that it won't do. A human must act.
+type RefusedError struct{ Cause error }
+
+func (e *RefusedError) Error() string {
+	var pg *pgconn.PgError
+	if errors.As(e.Cause, &pg) {
+		return "PgBouncer's admin console refused: " + pg.Message
+	}
+	return "PgBouncer's admin console refused"
+}
+
+func (e *RefusedError) Unwrap() error { return e.Cause }
+
+// Connect opens a session.
+func (a Admin) Connect(ctx context.Context) (*Console, error) {
+	config, err := pgconn.ParseConfig("sslmode=disable")
+	if err != nil {
+		return nil, err
+	}
+	config.Host, config.Port = a.Host, uint16(a.Port)
+	config.User, config.Password, config.Database = a.User, a.Password, "pgbouncer"
+	config.Fallbacks, config.RuntimeParams = nil, map[string]string{}
+	conn, err := pgconn.ConnectConfig(ctx, config)
+	if err != nil {
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) {
+			return nil, &RefusedError{Cause: err}
+		}
+		return nil, fmt.Errorf("connect to PgBouncer's admin console at %s:%d: no answer", a.Host, a.Port)
+	}
+	return &Console{conn: conn}, nil
+}
+
+// Close ends the session. A pause that it began goes on.
+func (c *Console) Close(ctx context.Context) { _ = c.conn.Close(ctx) }
+
+// Alive says whether the session can be used.
+func (c *Console) Alive() bool { return !c.conn.IsClosed() && !c.conn.IsBusy() }
+
+// Pause holds all clients and returns when no server connection is in use. Held already
+// is an error that AlreadyPaused recognizes. After an error the session is of no use.
+func (c *Console) Pause(ctx context.Context) error { return c.do(ctx, "PAUSE") }
+
+// Resume lets clients go on; not paused is success.
+func (c *Console) Resume(ctx context.Context) error {
+	err := c.do(ctx, "RESUME")
+	if refusedWith(err, "not paused") {
+		return nil
+	}
+	return err
+}
+
+// AlreadyPaused recognizes the error of a second Pause.
+func AlreadyPaused(err error) bool { return refusedWith(err, "already suspended/paused") }
+
+// Reload reads the configuration again. Success says nothing about the file: look at
+// Databases.
+func (c *Console) Reload(ctx context.Context) error { return c.do(ctx, "RELOAD") }
+
+// Paused says whether clients are held.
+func (c *Console) Paused(ctx context.Context) (bool, error) {
+	rows, err := c.query(ctx, "SHOW STATE")
+	for _, row := range rows {
+		if row["key"] == "paused" {
+			return row["value"] == "yes", nil
+		}
+	}
+	if err == nil {
+		err = errors.New("SHOW STATE says nothing of a pause: PgBouncer 1.24 or later is needed")
+	}
+	return false, err
+}
+
+// Databases lists what the pooler knows, its own console excepted.
+func (c *Console) Databases(ctx context.Context) ([]Database, error) {
+	rows, err := c.query(ctx, "SHOW DATABASES")
+	var list []Database
+	for _, row := range rows {
+		if row["name"] == "pgbouncer" {
+			continue
+		}
+		port, _ := strconv.Atoi(row["port"])
+		list = append(list, Database{Name: row["name"], Host: row["host"], Port: port, Database: row["database"]})
+	}
+	return list, err
+}
+
+// Load sums up the pools.
+func (c *Console) Load(ctx context.Context) (Load, error) {
+	rows, err := c.query(ctx, "SHOW POOLS")
+	var load Load
+	for _, row := range rows {
+		if row["database"] == "pgbouncer" {
+			continue
+		}
+		load.Waiting += number(row["cl_waiting"])
+		load.Busy += number(row["sv_active"]) + number(row["sv_tested"])
+		wait := float64(number(row["maxwait"])) + float64(number(row["maxwait_us"]))/1e6
+		load.OldestSeconds = max(load.OldestSeconds, wait)
+	}
+	return load, err
+}
+
+// Version is "PgBouncer 1.24.1" and the like.
+func (c *Console) Version(ctx context.Context) (string, error) {
+	rows, err := c.query(ctx, "SHOW VERSION")
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	return rows[0]["version"], nil
+}
+
+func number(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
+func refusedWith(err error, text string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && strings.Contains(pg.Message, text)
+}
+
+func (c *Console) do(ctx context.Context, command string) error {
+	_, err := c.query(ctx, command)
+	return err
+}
+
+func (c *Console) query(ctx context.Context, command string) ([]map[string]string, error) {
+	results, err := c.conn.Exec(ctx, command).ReadAll()
+	if err != nil {
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) {
+			return nil, fmt.Errorf("%s: %w", command, &RefusedError{Cause: err})
+		}
+		return nil, fmt.Errorf("%s on PgBouncer's admin console: %w", command, err)
+	}
+	var rows []map[string]string
+	for _, result := range results {
+		for _, values := range result.Rows {
+			row := make(map[string]string, len(values))
+			for i, field := range result.FieldDescriptions {
+				row[field.Name] = string(values[i])
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}

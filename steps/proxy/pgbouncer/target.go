@@ -1,0 +1,113 @@
+package pgbouncer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Target is where a pooler's databases lead.
+type Target struct {
+	Host      string
+	Port      int
+	Databases []string
+}
+
+// Render gives the file that pgbouncer.ini includes: an entry for each database, so that
+// SHOW DATABASES tells where it leads before a client asks, and "*" for those made later.
+func (t Target) Render() (string, error) {
+	if err := t.check(); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("; Written by gitover pooler-agent. Changes made by hand are lost.\n[databases]\n")
+	for _, name := range t.names() {
+		fmt.Fprintf(&b, "%s = host=%s port=%d dbname=%s\n", key(name), value(t.Host), t.Port, value(name))
+	}
+	fmt.Fprintf(&b, "* = host=%s port=%d\n", value(t.Host), t.Port)
+	return b.String(), nil
+}
+
+// Matches says whether the pooler leads every database of t where t says. Other entries,
+// the user's own, are none of Gitover's business, unless they lead to left, the instance
+// that t is to replace.
+func (t Target) Matches(found []Database, left Target) error {
+	names := map[string]bool{}
+	for _, name := range t.names() {
+		names[name] = true
+	}
+	moved := left.Host != "" && (left.Host != t.Host || left.Port != t.Port)
+	for _, d := range found {
+		right := d.Host == t.Host && d.Port == t.Port
+		if names[d.Name] && !right || moved && d.Host == left.Host && d.Port == left.Port {
+			return fmt.Errorf("database %q leads to %s:%d, not to %s:%d", d.Name, d.Host, d.Port, t.Host, t.Port)
+		}
+		delete(names, d.Name)
+	}
+	for name := range names {
+		return fmt.Errorf("database %q is unknown to the pooler", name)
+	}
+	return nil
+}
+
+// names leaves out what PgBouncer keeps for itself.
+func (t Target) names() []string {
+	names := slices.DeleteFunc(slices.Clone(t.Databases), func(n string) bool { return n == "pgbouncer" })
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (t Target) check() error {
+	if t.Host == "" || t.Port < 1 || t.Port > 65535 {
+		return fmt.Errorf("no usable host and port: %q, %d", t.Host, t.Port)
+	}
+	for _, s := range append([]string{t.Host}, t.Databases...) {
+		if s == "" || strings.ContainsAny(s, "\n\r\x00") {
+			return errors.New("a name is empty or has a line break")
+		}
+	}
+	return nil
+}
+
+// key quotes a database name for the left side: "" stands for a quote inside.
+func key(name string) string {
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+// value quotes for the connection string: doubled quotes stand for one.
+func value(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// Write puts content into path, durably, so that a reader finds the old file or the new
+// one, whole.
+func Write(path string, content []byte) error {
+	if err := Prepare(path, content); err != nil {
+		return err
+	}
+	if err := Promote(path); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Prepare writes content beside path, durably, for Promote.
+func Prepare(path string, content []byte) error {
+	f, err := os.OpenFile(path+".next", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Promote puts what Prepare wrote in the place of path: no more than a rename.
+func Promote(path string) error { return os.Rename(path+".next", path) }

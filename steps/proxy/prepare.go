@@ -1,0 +1,254 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// prepareTimeout bounds everything before the hold; creating a slot waits for the
+// transactions that run on the new side.
+const prepareTimeout = 2 * time.Minute
+
+// run is one attempt at a switch: its sessions are opened before it begins and never
+// again, so that a later attempt can end them all.
+type run struct {
+	in       Input
+	nonce    string
+	from, to *postgres.Register
+	// watcher is a second session on the old side, for looks beside the fence.
+	watcher *pgx.Conn
+	lanes   []*lane
+	result  Result
+	// decideSent: the register may have been told 'commit'.
+	decideSent bool
+}
+
+// lane is what one database needs inside the stall, warm.
+type lane struct {
+	database      string
+	commit, await *postgres.Marker
+	read          *postgres.SequenceReader
+	write         *postgres.SequenceWriter
+	ahead         map[postgres.SequenceName]postgres.SequenceValue
+	conns         []*pgx.Conn
+}
+
+// prepare does all that can be done before anything is held. After an error nothing needs
+// to be undone: what it made is found again by the next attempt.
+func prepare(ctx context.Context, in Input) (_ *run, err error) {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	begun := time.Now()
+	r := &run{in: in, nonce: rand.Text()[:16], result: Result{ID: in.ID, Markers: map[string]int64{}}}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	if err := prepareWayBack(ctx, in); err != nil {
+		return nil, fmt.Errorf("prepare the way back: %w", err)
+	}
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	for _, register := range []*postgres.Register{r.from, r.to} {
+		if err := register.TakeOver(ctx, r.nonce); err != nil {
+			return nil, err
+		}
+	}
+	decision, err := r.from.Begin(ctx, in.row())
+	if err != nil {
+		return nil, err
+	}
+	if decision != postgres.Open {
+		return nil, fmt.Errorf("switch %s is decided already: %s", in.ID, decision)
+	}
+	if err := r.ahead(ctx); err != nil {
+		return nil, r.undo(err)
+	}
+	request := StageRequest{SwitchID: in.ID, From: TargetOf(in.From, in.Databases), To: TargetOf(in.To, in.Databases)}
+	err = eachPooler(ctx, in.Poolers, func(ctx context.Context, p Pooler) error { return p.Stage(ctx, request) })
+	if err != nil {
+		return nil, r.undo(err)
+	}
+	r.result.Parts.Prepare = time.Since(begun)
+	return r, nil
+}
+
+// prepareWayBack makes publication, slot and marker table for the reverse direction,
+// before the new side's first write. A slot of that name is of an attempt that failed.
+func prepareWayBack(ctx context.Context, in Input) error {
+	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		slot := in.Names.Slot(db, in.From.Instance)
+		for _, step := range []func() error{
+			func() error {
+				return postgres.DropSubscription(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
+			},
+			func() error { return postgres.DropSlot(ctx, in.To, slot) },
+			func() error { return postgres.EnsureMarker(ctx, in.To, db) },
+			func() error { return postgres.CreatePublication(ctx, in.To, db, in.Names) },
+			func() error { return postgres.CreateSlot(ctx, in.To, db, in.Names, in.From.Instance) },
+		} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// open opens every session that the stall needs.
+func (r *run) open(ctx context.Context) (err error) {
+	if r.from, err = postgres.SwitchRegister(ctx, r.in.From, r.nonce); err != nil {
+		return err
+	}
+	if r.to, err = postgres.SwitchRegister(ctx, r.in.To, r.nonce); err != nil {
+		return err
+	}
+	if r.watcher, err = postgres.SwitchSession(ctx, r.in.From, "", r.nonce); err != nil {
+		return err
+	}
+	for _, db := range r.in.Databases {
+		r.lanes = append(r.lanes, &lane{database: db})
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range r.lanes {
+		group.Go(func() error { return l.open(ctx, r.in, r.nonce) })
+	}
+	return group.Wait()
+}
+
+func (l *lane) open(ctx context.Context, in Input, nonce string) error {
+	session := func(s postgres.Server) (*pgx.Conn, error) {
+		conn, err := postgres.SwitchSession(ctx, s, l.database, nonce)
+		if err == nil {
+			l.conns = append(l.conns, conn)
+		}
+		return conn, err
+	}
+	var conns [4]*pgx.Conn
+	for i, s := range []postgres.Server{in.From, in.From, in.To, in.To} {
+		conn, err := session(s)
+		if err != nil {
+			return err
+		}
+		conns[i] = conn
+	}
+	var err error
+	if l.commit, err = postgres.NewMarker(ctx, conns[0]); err != nil {
+		return err
+	}
+	if l.read, err = postgres.NewSequenceReader(ctx, conns[1]); err != nil {
+		return err
+	}
+	if l.await, err = postgres.NewMarker(ctx, conns[2]); err != nil {
+		return err
+	}
+	l.write, err = postgres.NewSequenceWriter(ctx, conns[3])
+	return err
+}
+
+// ahead copies sequences and connection limits once, and warms every statement that the
+// stall will run.
+func (r *run) ahead(ctx context.Context) error {
+	limits, err := r.from.Fences(ctx, r.in.Databases)
+	if err != nil {
+		return err
+	}
+	for _, f := range limits {
+		if err := postgres.RememberLimit(ctx, r.to.Conn(), f.Database, f.Limit); err != nil {
+			return err
+		}
+	}
+	if _, _, err := r.from.Clear(ctx, "none: planned only"); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range r.lanes {
+		group.Go(func() error { return l.warm(ctx, r.in.From.Instance) })
+	}
+	return group.Wait()
+}
+
+// warm runs twice what will run once more while traffic is held.
+func (l *lane) warm(ctx context.Context, from string) error {
+	if err := l.commit.Forget(ctx, from); err != nil {
+		return err
+	}
+	for range 2 {
+		values, err := l.read.Read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := l.write.Set(ctx, postgres.MovedSequences(l.ahead, values)); err != nil {
+			return err
+		}
+		l.ahead = values
+	}
+	id, err := l.commit.Commit(ctx, from)
+	if err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := l.await.Await(bounded, from, id); err != nil {
+		return &NewSideBehind{Database: l.database, Cause: err}
+	}
+	return nil
+}
+
+// close ends the sessions.
+func (r *run) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	for _, register := range []*postgres.Register{r.from, r.to} {
+		if register != nil {
+			register.Close(ctx)
+		}
+	}
+	if r.watcher != nil {
+		_ = r.watcher.Close(ctx)
+	}
+	for _, l := range r.lanes {
+		for _, conn := range l.conns {
+			_ = conn.Close(ctx)
+		}
+	}
+}
+
+// eachPooler does the same at all poolers at once.
+func eachPooler(ctx context.Context, poolers []Pooler, do func(context.Context, Pooler) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range poolers {
+		group.Go(func() error { return do(ctx, p) })
+	}
+	return group.Wait()
+}
+
+// eachDatabase does the same in all databases at once, a few at a time.
+func eachDatabase(ctx context.Context, databases []string, do func(context.Context, string) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for _, db := range databases {
+		group.Go(func() error { return do(ctx, db) })
+	}
+	return group.Wait()
+}
+
+// joined is errors.Join that keeps a lone error as it is.
+func joined(errs ...error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}

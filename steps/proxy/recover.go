@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// State is how a switch ended.
+type State string
+
+// States.
+const (
+	// StateUnknown: the register could not be asked.
+	StateUnknown State = ""
+	// StateAborted: traffic is on the old side.
+	StateAborted State = "Aborted"
+	// StateCommitted: traffic is on the new side.
+	StateCommitted State = "Committed"
+)
+
+// Recover ends a switch that a controller left: an undecided one is decided against and
+// undone, a decided one is finished. It may be called at any time after the id was
+// written down, also when the switch never began, and again after an error. The result
+// carries what is known of a committed switch. With StateCommitted an error means that
+// traffic is on the new side, but something is left to do; *Undecided that the old side's
+// register does not answer.
+func Recover(ctx context.Context, in Input) (State, Result, error) {
+	in.Limits = in.Limits.withDefaults()
+	result := Result{ID: in.ID}
+	if err := in.report(PhaseSettling); err != nil {
+		return StateUnknown, result, err
+	}
+	state, position, err := settle(ctx, in)
+	result.Position = position
+	switch {
+	case state == StateUnknown:
+		return state, result, &Undecided{Why: err}
+	case err != nil || state == StateAborted:
+		return state, result, err
+	}
+	if err := in.report(PhaseFinishing); err != nil {
+		return state, result, &Unfinished{Why: err}
+	}
+	if err := Finish(ctx, in, position); err != nil {
+		return state, result, &Unfinished{Why: err}
+	}
+	return state, result, nil
+}
+
+// settle makes the decision stand and brings servers and poolers in line with it. What it
+// returns with StateCommitted beside an error is that poolers or the new side lag.
+func settle(ctx context.Context, in Input) (State, string, error) {
+	entrance, decision, err := decision(ctx, in)
+	if err != nil {
+		return StateUnknown, "", err
+	}
+	if decision != postgres.Commit {
+		err := eachOfAll(in.Poolers, func(p Pooler) error { return p.Abort(ctx, in.ID) })
+		return StateAborted, "", err
+	}
+	if entrance.Left {
+		return StateCommitted, entrance.Position, errors.New("a later switch has left the new side again")
+	}
+	if err := openEntrance(ctx, in); err != nil {
+		return StateCommitted, entrance.Position, err
+	}
+	err = eachOfAll(in.Poolers, func(p Pooler) error { return bringForward(ctx, in, p) })
+	return StateCommitted, entrance.Position, err
+}
+
+// decision asks both sides. An entrance that was opened says 'commit' even when the old
+// side is gone; otherwise an undecided switch is aborted. Sessions that an earlier run
+// left are ended first.
+func decision(ctx context.Context, in Input) (entrance postgres.Entrance, _ postgres.Decision, err error) {
+	to, toErr := postgres.SwitchRegister(ctx, in.To, in.ID)
+	if toErr == nil {
+		defer to.Close(ctx)
+		if toErr = to.TakeOver(ctx, in.ID); toErr == nil {
+			entrance, toErr = to.Entrance(ctx, in.ID)
+		}
+	}
+	if entrance.State == "opened" {
+		return entrance, postgres.Commit, nil
+	}
+	from, err := postgres.SwitchRegister(ctx, in.From, in.ID)
+	if err != nil {
+		return entrance, "", err
+	}
+	defer from.Close(ctx)
+	if err := from.TakeOver(ctx, in.ID); err != nil {
+		return entrance, "", err
+	}
+	stands, err := from.Abort(ctx, in.ID, in.who())
+	if err == nil && stands == postgres.Commit && toErr != nil {
+		return entrance, "", toErr
+	}
+	return entrance, stands, err
+}
+
+func openEntrance(ctx context.Context, in Input) error {
+	to, err := postgres.OpenRegister(ctx, in.To)
+	if err != nil {
+		return err
+	}
+	defer to.Close(ctx)
+	state, err := to.OpenEntrance(ctx, in.ID, in.who())
+	if err == nil && state != "opened" {
+		return fmt.Errorf("the entrance of %s for switch %s is %q", in.To.Instance, in.ID, state)
+	}
+	return err
+}
+
+// bringForward leads one pooler to the new side, wherever the switch left it.
+func bringForward(ctx context.Context, in Input, p Pooler) error {
+	state, err := p.State(ctx)
+	if err != nil {
+		return err
+	}
+	there := state.Target.Host == in.To.Host && state.Target.Port == in.To.Port
+	if there && !state.Paused {
+		return nil
+	}
+	request := HoldRequest{
+		SwitchID: in.ID, LimitMilliseconds: in.Limits.Hold.Milliseconds(),
+		MarginMilliseconds: in.Limits.Margin.Milliseconds(),
+	}
+	for _, step := range []func() error{
+		func() error {
+			return p.Stage(ctx, StageRequest{SwitchID: in.ID, From: TargetOf(in.From, in.Databases), To: TargetOf(in.To, in.Databases)})
+		},
+		func() error { return p.Hold(ctx, request, func() {}) },
+		func() error { return p.Flip(ctx, in.ID) },
+		func() error { return p.Resume(ctx, in.ID) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachOfAll does the same at all poolers, also when some fail.
+func eachOfAll(poolers []Pooler, do func(Pooler) error) error {
+	errs := make([]error, len(poolers))
+	var group errgroup.Group
+	for i, p := range poolers {
+		group.Go(func() error { errs[i] = do(p); return nil })
+	}
+	_ = group.Wait()
+	return errors.Join(errs...)
+}

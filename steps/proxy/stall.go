@@ -1,0 +1,265 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+const (
+	// fencePoll spaces two looks for sessions behind the fence.
+	fencePoll = time.Millisecond
+	// resumeTimeout bounds what must be tried after the decision.
+	resumeTimeout = 5 * time.Second
+)
+
+// stall is everything between the hold and the resume. Nothing in it writes to the API
+// server or opens a connection.
+func (r *run) stall(parent context.Context) error {
+	r.result.HeldAt = time.Now()
+	ctx, cancel := context.WithTimeout(parent, r.in.Limits.stall())
+	defer cancel()
+	if err := r.holdAndFence(ctx); err != nil {
+		return err
+	}
+	if err := r.moveAll(ctx); err != nil {
+		return err
+	}
+	if err := r.decide(ctx); err != nil {
+		return err
+	}
+	after, cancelAfter := context.WithTimeout(context.WithoutCancel(parent), resumeTimeout)
+	defer cancelAfter()
+	return r.resume(after)
+}
+
+// timed measures one part.
+func timed(part *time.Duration, do func() error) error {
+	begun := time.Now()
+	err := do()
+	*part = time.Since(begun)
+	return err
+}
+
+// holdAndFence holds every pooler, and fences the old side as soon as the last of them
+// lets no new statement begin: before that a refused login would reach a client.
+func (r *run) holdAndFence(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	entered := make(chan struct{})
+	var pending atomic.Int64
+	pending.Store(int64(len(r.in.Poolers)))
+	group.Go(func() error {
+		return timed(&r.result.Parts.Hold, func() error {
+			return r.hold(ctx, func() {
+				if pending.Add(-1) == 0 {
+					close(entered)
+				}
+			})
+		})
+	})
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-entered:
+		}
+		return timed(&r.result.Parts.Fence, func() error { return r.fence(ctx) })
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	begun := time.Now()
+	err := r.clear(ctx)
+	r.result.Parts.Fence += time.Since(begun)
+	return err
+}
+
+// hold returns when no pooler has a transaction in flight. One that takes too long is
+// named, or ended if the limits say so.
+func (r *run) hold(parent context.Context, entered func()) error {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	request := HoldRequest{
+		SwitchID: r.in.ID, LimitMilliseconds: r.in.Limits.Hold.Milliseconds(),
+		MarginMilliseconds: r.in.Limits.Margin.Milliseconds(),
+	}
+	held := make(chan error, 1)
+	go func() {
+		held <- eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error {
+			return p.Hold(ctx, request, sync.OnceFunc(entered))
+		})
+	}()
+	patience := time.NewTimer(r.in.Limits.Drain)
+	defer patience.Stop()
+	for {
+		select {
+		case err := <-held:
+			return err
+		case <-patience.C:
+			if err := r.hurry(ctx); err != nil {
+				cancel()
+				<-held
+				return err
+			}
+		}
+	}
+}
+
+// hurry deals with the transactions that keep a hold from being complete.
+func (r *run) hurry(ctx context.Context) error {
+	long, err := postgres.LongTransactions(ctx, r.watcher, r.in.Databases, r.in.Limits.Drain)
+	if err != nil {
+		return err
+	}
+	if r.in.Limits.LongTransactions != Terminate {
+		return &Waiting{Obstacles: longTransactions(long, r.in.Limits.Drain)}
+	}
+	for _, session := range long {
+		if err := postgres.TerminateSession(ctx, r.watcher, session.PID); err != nil {
+			return err
+		}
+	}
+	r.result.Terminated = append(r.result.Terminated, long...)
+	return nil
+}
+
+func (r *run) fence(ctx context.Context) error {
+	decision, err := r.from.Fence(ctx, r.in.ID)
+	if err == nil && decision != postgres.Open {
+		return errDecidedAgainst
+	}
+	return err
+}
+
+// clear ends what is left behind the fence, until nothing is left.
+func (r *run) clear(ctx context.Context) error {
+	seen := map[int]bool{}
+	for {
+		left, logins, err := r.from.Clear(ctx, r.in.ID)
+		if err != nil {
+			return err
+		}
+		for _, session := range left {
+			if !seen[session.PID] {
+				seen[session.PID] = true
+				r.result.Terminated = append(r.result.Terminated, session)
+			}
+		}
+		if len(left) == 0 && logins == 0 {
+			break
+		}
+		if err := rest(ctx, fencePoll); err != nil {
+			return fmt.Errorf("sessions on the old side do not end: %w", err)
+		}
+	}
+	prepared, err := postgres.PreparedTransactions(ctx, r.watcher, r.in.Databases)
+	if err == nil && len(prepared) > 0 {
+		return &Waiting{Obstacles: preparedTransactions(prepared)}
+	}
+	return err
+}
+
+// moveAll drains, sets sequences and flips the poolers, side by side.
+func (r *run) moveAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var mu sync.Mutex
+	var moved atomic.Int64
+	begun := time.Now()
+	longest := func(part *time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		*part = max(*part, time.Since(begun))
+	}
+	for _, l := range r.lanes {
+		group.Go(func() error {
+			defer longest(&r.result.Parts.Drain)
+			id, err := l.commit.Commit(ctx, r.in.From.Instance)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			r.result.Markers[l.database] = id
+			mu.Unlock()
+			if err := l.await.Await(ctx, r.in.From.Instance, id); err != nil {
+				return &NewSideBehind{Database: l.database, Cause: err}
+			}
+			return nil
+		})
+		group.Go(func() error {
+			defer longest(&r.result.Parts.Sequences)
+			now, err := l.read.Read(ctx)
+			if err != nil {
+				return err
+			}
+			changed := postgres.MovedSequences(l.ahead, now)
+			moved.Add(int64(len(changed)))
+			if len(changed) == 0 {
+				return nil
+			}
+			return l.write.Set(ctx, changed)
+		})
+	}
+	group.Go(func() error {
+		defer longest(&r.result.Parts.Flip)
+		return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Flip(ctx, r.in.ID) })
+	})
+	err := group.Wait()
+	r.result.SequencesMoved = int(moved.Load())
+	return err
+}
+
+// decide makes the new side ready, durably, and then takes the one decision that counts.
+func (r *run) decide(ctx context.Context) error {
+	return timed(&r.result.Parts.Decide, func() (err error) {
+		if r.result.Position, err = r.to.Ready(ctx, r.in.row()); err != nil {
+			return err
+		}
+		r.decideSent = true
+		decision, err := r.from.Commit(ctx, r.in.ID, r.in.who())
+		if err != nil {
+			return err
+		}
+		if decision != postgres.Commit {
+			return errDecidedAgainst
+		}
+		return nil
+	})
+}
+
+// resume opens the new side and lets clients go there.
+func (r *run) resume(ctx context.Context) error {
+	err := timed(&r.result.Parts.Open, func() error {
+		state, err := r.to.OpenEntrance(ctx, r.in.ID, r.in.who())
+		if err == nil && state != "opened" {
+			return errors.New("the new side's entrance is " + state)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = timed(&r.result.Parts.Resume, func() error {
+		return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Resume(ctx, r.in.ID) })
+	})
+	r.result.Held = time.Since(r.result.HeldAt)
+	return err
+}
+
+// rest spaces two looks.
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

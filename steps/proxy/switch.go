@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"context"
+	"time"
+)
+
+// undoTimeout bounds what is done for safety after the caller's context has ended.
+const undoTimeout = 8 * time.Second
+
+// Switch moves traffic from in.From to in.To, in the order that this package's
+// documentation gives. It returns
+//   - nil: done, all of it;
+//   - *Waiting: nothing was done, obstacles stand in the way;
+//   - *Aborted: undone, traffic is on the old side;
+//   - *Undecided: nobody could be asked what stands; call Recover until it is known;
+//   - *Unfinished: traffic is on the new side for good; call Recover until the rest is done;
+//   - anything else: nothing was held and nothing moved.
+//
+// The end of ctx undoes a switch that is not decided; it doesn't stop one that is.
+func Switch(ctx context.Context, in Input) (Result, error) {
+	in.Limits = in.Limits.withDefaults()
+	obstacles, err := Guard(ctx, in)
+	if err != nil {
+		return Result{ID: in.ID}, err
+	}
+	if len(obstacles) > 0 {
+		return Result{ID: in.ID}, &Waiting{Obstacles: obstacles}
+	}
+	r, err := prepare(ctx, in)
+	if err != nil {
+		return Result{ID: in.ID}, err
+	}
+	defer r.close()
+	if err := in.report(PhaseHoldBegins); err != nil {
+		return r.result, r.undo(err)
+	}
+	if err := r.stall(ctx); err != nil {
+		return r.result, r.settle(err)
+	}
+	return r.finish(context.WithoutCancel(ctx))
+}
+
+// finish does what follows a decided switch.
+func (r *run) finish(ctx context.Context) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	if err := r.in.report(PhaseFinishing); err != nil {
+		return r.result, &Unfinished{Why: err}
+	}
+	begun := time.Now()
+	if err := Finish(ctx, r.in, r.result.Position); err != nil {
+		return r.result, &Unfinished{Why: err}
+	}
+	r.result.Parts.Finish = time.Since(begun)
+	return r.result, nil
+}
+
+// settle ends a stall that failed: it asks the register what stands, which is 'abort'
+// unless the failure came after the decision, and does it.
+func (r *run) settle(why error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
+	defer cancel()
+	state, _, err := settle(ctx, r.in)
+	switch {
+	case err != nil && state == StateUnknown:
+		if !r.decideSent {
+			// Nobody else says 'commit': the old side is right, whether its fence is
+			// lifted by us or by an agent.
+			r.release(ctx)
+		}
+		return &Undecided{Why: joined(why, err)}
+	case state == StateCommitted:
+		return &Unfinished{Why: joined(why, err)}
+	}
+	return &Aborted{Why: joined(why, err), Result: r.result}
+}
+
+// undo is settle for a switch that has held nothing yet.
+func (r *run) undo(why error) error { return r.settle(why) }
+
+// release tells every pooler to let clients go to the old side.
+func (r *run) release(ctx context.Context) {
+	_ = eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Abort(ctx, r.in.ID) })
+}

@@ -1,0 +1,123 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy/pgbouncer"
+)
+
+// Target is an instance that poolers can lead to, and whose register agents can ask.
+type Target struct {
+	Instance  string   `json:"instance"`
+	Host      string   `json:"host"`
+	Port      int      `json:"port"`
+	Databases []string `json:"databases"`
+	// SSLMode and CA are how an agent reaches the register.
+	SSLMode string `json:"sslMode,omitempty"`
+	CA      []byte `json:"ca,omitempty"`
+}
+
+// TargetOf describes a server to agents, without its credentials.
+func TargetOf(s postgres.Server, databases []string) Target {
+	return Target{Instance: s.Instance, Host: s.Host, Port: s.Port, Databases: databases, SSLMode: s.SSLMode, CA: s.CA}
+}
+
+// usable says whether the target says where it is.
+func (t Target) usable() bool { return t.Host != "" && t.Port != 0 }
+
+func (t Target) pooler() pgbouncer.Target {
+	return pgbouncer.Target{Host: t.Host, Port: t.Port, Databases: t.Databases}
+}
+
+// StageRequest announces a switch to an agent: nothing changes for clients yet.
+type StageRequest struct {
+	SwitchID string `json:"switchID"`
+	From     Target `json:"from"`
+	To       Target `json:"to"`
+}
+
+// HoldRequest asks for clients to be held for the staged switch.
+type HoldRequest struct {
+	SwitchID string `json:"switchID"`
+	// LimitMilliseconds from now within which the agent lets clients go whatever happens.
+	LimitMilliseconds int64 `json:"limitMilliseconds"`
+	// MarginMilliseconds before the limit at which the agent goes to the register itself.
+	MarginMilliseconds int64 `json:"marginMilliseconds"`
+}
+
+func (h HoldRequest) limit() time.Duration  { return time.Duration(h.LimitMilliseconds) * time.Millisecond }
+func (h HoldRequest) margin() time.Duration { return time.Duration(h.MarginMilliseconds) * time.Millisecond }
+
+// HoldEvent is one line of the answer to a HoldRequest.
+type HoldEvent struct {
+	// Event is "entered" (no statement begins any more), "held" (none runs any more) or
+	// "failed".
+	Event string `json:"event"`
+	Error string `json:"error,omitempty"`
+	Code  string `json:"code,omitempty"`
+}
+
+// SwitchRequest names the switch that a flip, resume or abort belongs to.
+type SwitchRequest struct {
+	SwitchID string `json:"switchID"`
+}
+
+// PoolerState is what an agent says of its pooler.
+type PoolerState struct {
+	// Target that the pooler leads to now.
+	Target Target `json:"target"`
+	// SwitchID of the switch that the agent takes part in or last took part in.
+	SwitchID string `json:"switchID,omitempty"`
+	// Phase of that switch here.
+	Phase HoldPhase `json:"phase,omitempty"`
+	// Paused: clients are held.
+	Paused bool `json:"paused"`
+	// Verified: the pooler confirmed that it leads there.
+	Verified bool `json:"verified"`
+	// Version of the pooler.
+	Version string `json:"version"`
+	// Waiting clients, and how long the oldest has waited.
+	Waiting             int   `json:"waiting"`
+	OldestMilliseconds  int64 `json:"oldestMilliseconds"`
+	UnixMillisecondsNow int64 `json:"unixMillisecondsNow"`
+}
+
+// HoldPhase is how far a switch has come at one pooler.
+type HoldPhase string
+
+// Phases, in order. Forward and Back are settled; Released means that clients go on
+// because the limit was over while the decision could not be learned.
+const (
+	PhaseNone     HoldPhase = ""
+	PhaseStaged   HoldPhase = "Staged"
+	PhaseHolding  HoldPhase = "Holding"
+	PhaseHeld     HoldPhase = "Held"
+	PhaseFlipped  HoldPhase = "Flipped"
+	PhaseForward  HoldPhase = "Forward"
+	PhaseBack     HoldPhase = "Back"
+	PhaseReleased HoldPhase = "Released"
+)
+
+// paused says that clients should be held in this phase.
+func (p HoldPhase) paused() bool {
+	return p == PhaseHolding || p == PhaseHeld || p == PhaseFlipped
+}
+
+// settled says that the switch is over here.
+func (p HoldPhase) settled() bool { return p == PhaseForward || p == PhaseBack }
+
+// errorBody is what an agent answers when it refuses.
+type errorBody struct {
+	Error string `json:"error"`
+	Code  string `json:"code"`
+}
+
+// Codes of refusals.
+const (
+	codeStale   = "StaleSwitch"
+	codePooler  = "PoolerRefused"
+	codeReload  = "ReloadFailed"
+	codeOther   = "Failed"
+	codeInvalid = "InvalidRequest"
+)
