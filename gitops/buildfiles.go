@@ -97,7 +97,9 @@ var (
 )
 
 // notLocal is true for whatever kustomize might look for outside the repository.
-func notLocal(entry string) bool { return remoteURL.MatchString(entry) || remoteHost.MatchString(entry) }
+func notLocal(entry string) bool {
+	return remoteURL.MatchString(entry) || remoteHost.MatchString(entry)
+}
 
 // fields of a kustomization that hold text and not paths
 var textFields = []string{"patch", "literals", "commonAnnotations", "commonLabels", "labels", "buildMetadata", "metadata", "images",

@@ -57,7 +57,9 @@ func RemoveInstance(version string) Edit {
 }
 
 // SetTarget sets spec.target of a PgProxy and touches only the file that holds it.
-func SetTarget(proxy, instance string) Edit { return setField("PgProxy", proxy, "spec.target", instance) }
+func SetTarget(proxy, instance string) Edit {
+	return setField("PgProxy", proxy, "spec.target", instance)
+}
 
 // SetVersion sets spec.version of a PgUpgrade and touches only the file that holds it.
 func SetVersion(upgrade, version string) Edit {
