@@ -115,6 +115,7 @@ func (a *App) createSecrets(ctx context.Context) error {
 		"fleet-read":          git,
 		"fleet-push":          git,
 		"orders-superuser":    {"username": "postgres", "password": a.superuser},
+		"orders-app":          {"username": AppRole, "password": a.application},
 		"orders-pooler-users": {"userlist.txt": fmt.Sprintf("%q %q\n", AppRole, a.application)},
 	}
 	for name, data := range secrets {

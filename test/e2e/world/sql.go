@@ -50,8 +50,8 @@ func (a *App) address(ctx context.Context, service string) (string, error) {
 	return s.Spec.ClusterIP, nil
 }
 
-// Exec statements as superuser on one instance.
-func (a *App) Exec(ctx context.Context, instance, database string, statements ...string) error {
+// Run statements as superuser on one instance.
+func (a *App) Run(ctx context.Context, instance, database string, statements ...string) error {
 	conn, err := a.Superuser(ctx, instance, database)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (a *App) FoundDatabases(ctx context.Context, instance string) error {
 			fmt.Sprintf("REVOKE CONNECT ON DATABASE %s FROM PUBLIC", database),
 			fmt.Sprintf("GRANT CONNECT ON DATABASE %s TO orders_reader", database))
 	}
-	return a.Exec(ctx, instance, "postgres", statements...)
+	return a.Run(ctx, instance, "postgres", statements...)
 }
 
 // AwaitEndpoint waits until an application can work in every database.

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"strings"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -28,6 +30,8 @@ import (
 type Stage struct {
 	// Kubeconfig of an administrator. Services and pods must be reachable from here.
 	Kubeconfig string
+	// Kubectl is the program, for exec.
+	Kubectl string
 	// Git is the fleet repository as this machine reaches it.
 	Git fleet.Remote
 	// GitURL is the same repository as pods reach it.
@@ -64,6 +68,17 @@ func Enter(stage Stage, log func(string, ...any)) (*World, error) {
 	}
 	w.Pods, err = kubernetes.NewForConfig(config)
 	return w, err
+}
+
+// Exec runs a program in a pod's default container and returns its output.
+func (w *World) Exec(ctx context.Context, namespace, pod string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, w.Kubectl, append([]string{"--kubeconfig", w.Kubeconfig, "exec", "-n", namespace, pod, "--"}, args...)...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("in pod %s/%s, %s: %w: %s", namespace, pod, args[0], err, strings.TrimSpace(errs.String()))
+	}
+	return out.String(), nil
 }
 
 // look is how often a condition is looked at.

@@ -1,0 +1,96 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/ledger"
+)
+
+// Traffic is the ledger's workload on an app, until it is stopped.
+type Traffic struct {
+	*ledger.Workload
+	app   *App
+	stop  context.CancelFunc
+	ended chan error
+}
+
+// StartTraffic makes the ledger's tables as the application's own role and begins to write
+// through the poolers.
+func (a *App) StartTraffic(ctx context.Context, config ledger.Config) (*Traffic, error) {
+	for _, database := range Databases {
+		conn, err := a.Application(ctx, database)
+		if err != nil {
+			return nil, err
+		}
+		err = ledger.Install(ctx, conn)
+		if err := errors.Join(err, conn.Close(ctx)); err != nil {
+			return nil, err
+		}
+	}
+	config.Databases, config.Connect = Databases, a.Application
+	t := &Traffic{Workload: ledger.New(config), app: a, ended: make(chan error, 1)}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	t.stop = stop
+	go func() { t.ended <- t.Run(running) }()
+	return t, nil
+}
+
+// Stop lets each client finish its transaction.
+func (t *Traffic) Stop() error {
+	t.stop()
+	err := <-t.ended
+	t.ended <- err // a second Stop is harmless
+	return err
+}
+
+// Check stops the traffic and compares its ledger with what an instance holds.
+func (t *Traffic) Check(ctx context.Context, instance string, switches int) (ledger.Report, error) {
+	if err := t.Stop(); err != nil {
+		return ledger.Report{}, err
+	}
+	states := map[string]ledger.State{}
+	for _, database := range Databases {
+		conn, err := t.app.Superuser(ctx, instance, database)
+		if err != nil {
+			return ledger.Report{}, err
+		}
+		states[database], err = ledger.Read(ctx, conn)
+		if err := errors.Join(err, conn.Close(ctx)); err != nil {
+			return ledger.Report{}, err
+		}
+	}
+	return ledger.Check(t.History(), states, ledger.Options{Switches: switches}), nil
+}
+
+// Errors that applications saw, in words, the first few.
+func (t *Traffic) Errors(most int) []string {
+	var errs []string
+	for _, tx := range t.History() {
+		if tx.Failed() && len(errs) < most {
+			errs = append(errs, fmt.Sprintf("%s client %d %s: %s", tx.Start.Format("15:04:05.000"), tx.Client, tx.Name, tx.Error))
+		}
+	}
+	return errs
+}
+
+// Held is the time in which a switch held traffic.
+func Held(record v1alpha1.SwitchRecord) (from, until time.Time, ok bool) {
+	if record.HeldAt == nil {
+		return time.Time{}, time.Time{}, false
+	}
+	from = record.HeldAt.Time
+	return from, from.Add(time.Duration(record.HeldMicroseconds) * time.Microsecond), true
+}
+
+// Stall that clients felt of a switch.
+func Stall(spans []ledger.Span, record v1alpha1.SwitchRecord) (ledger.Stall, error) {
+	from, until, ok := Held(record)
+	if !ok {
+		return ledger.Stall{}, fmt.Errorf("the switch %s → %s has no time at which it held traffic", record.From, record.To)
+	}
+	return ledger.StallOf(spans, from, until), nil
+}
