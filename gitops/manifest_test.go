@@ -22,17 +22,17 @@ func TestManifestEditsTouchOnlyWhatTheyMean(t *testing.T) {
 			g := NewWithT(t)
 			call := strings.Split(strings.TrimSpace(string(content(t, file))), "\n")
 			before, after := content(t, filepath.Join(directory, "before")), content(t, filepath.Join(directory, "after"))
-			got, err := run(call, before)
+			got, err := edited(call, before)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(string(got)).To(Equal(string(after)))
-			again, err := run(call, got)
+			again, err := edited(call, got)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(string(again)).To(Equal(string(after)), "a second call changes nothing")
 		})
 	}
 }
 
-func run(call []string, before []byte) ([]byte, error) {
+func edited(call []string, before []byte) ([]byte, error) {
 	switch call[0] {
 	case "SetField":
 		return SetField(before, call[1], call[2], call[3], call[4])
