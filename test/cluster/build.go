@@ -22,7 +22,14 @@ type compiled struct {
 	module string // directory of the module, below the checkout
 	target string // package path
 	links  []string
+	// ldflags are more flags for the linker.
+	ldflags string
 }
+
+// kubeVersion is what the components say they are; the version of
+// k8s.io/kubernetes in the node's go.mod.
+const kubeVersion = "-X k8s.io/component-base/version.gitVersion=v1.36.3" +
+	" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"
 
 const nodeModule = "test/cluster/node"
 
@@ -30,7 +37,7 @@ const nodeModule = "test/cluster/node"
 // module: they are made again when its files change.
 var nodePrograms = []compiled{
 	{name: "kube", module: nodeModule, target: "./cmd/kube", links: []string{
-		"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"}},
+		"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"}, ldflags: kubeVersion},
 	{name: "coredns", module: nodeModule, target: "./cmd/coredns"},
 	{name: "source-controller", module: nodeModule, target: "github.com/fluxcd/source-controller"},
 	{name: "kustomize-controller", module: nodeModule, target: "github.com/fluxcd/kustomize-controller"},
@@ -104,7 +111,7 @@ func (s *Stage) compile(ctx context.Context, program compiled) error {
 	command := run.Command{
 		Dir:  filepath.Join(s.layout.Repo, program.module),
 		Env:  []string{"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off"},
-		Args: []string{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", partial, program.target},
+		Args: []string{"go", "build", "-trimpath", "-ldflags", "-s -w " + program.ldflags, "-o", partial, program.target},
 		Log:  s.buildLog(program.name),
 	}
 	if err := command.Run(ctx); err != nil {
@@ -208,6 +215,7 @@ func (s *Stage) builtWith(name, key string) bool {
 // nodeKey changes with anything that the node's programs are made of.
 func nodeKey(repo string) (string, error) {
 	hash := sha256.New()
+	fmt.Fprintln(hash, kubeVersion)
 	err := filepath.WalkDir(filepath.Join(repo, nodeModule), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

@@ -213,6 +213,12 @@ func (g Git) Protect(rules ...string) error {
 	return os.WriteFile(filepath.Join(g.dir, "protection"), []byte(strings.Join(rules, "\n")), 0o644)
 }
 
+// SetFault makes the server misbehave over HTTP, see cmd/gitserver; an empty
+// fault ends that.
+func (g Git) SetFault(fault string) error {
+	return os.WriteFile(filepath.Join(g.dir, "fault"), []byte(fault), 0o644)
+}
+
 // run runs git in a bare repository on this machine, as the stage's own author.
 func (g Git) run(ctx context.Context, repository string, args ...string) (string, error) {
 	identity := []string{"-c", "user.name=Stage", "-c", "user.email=stage@gitover.local", "-c", "safe.directory=*"}

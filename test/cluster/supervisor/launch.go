@@ -112,5 +112,9 @@ func Enter(configPath string) error {
 	if err := syscall.Unshare(syscall.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("new cgroup namespace: %w", err)
 	}
-	return syscall.Exec("/proc/self/exe", []string{"stage-node", RunCommand, configPath}, os.Environ())
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(program, []string{"stage-node", RunCommand, configPath}, os.Environ())
 }
