@@ -40,13 +40,18 @@ else
   cp rest list
 fi
 
-# Older servers refuse settings that a newer pg_restore begins with; the rest of the script
-# is left as it is. Schema "public" is there already in every database. The server must not
+# Older servers refuse settings that a newer pg_restore begins with. Late minor releases of some
+# versions keep a note of their own, pg_attver, among a column's options, which only their
+# own pg_dump leaves out. The rest of the script is left as it is. Schema "public" is there already in every database. The server must not
 # write the script's statements into its log when one fails: they may hold secrets of others.
 {
   echo 'SET client_min_messages = warning; SET lock_timeout = 0; SET statement_timeout = 0;'
   echo 'SET session_replication_role = replica;'
-  pg_restore --use-list=list -f - schema.dump | sed '1,60{/^SET transaction_timeout = 0;$/d;}'
+  pg_restore --use-list=list -f - schema.dump | sed \
+    -e '1,60{/^SET transaction_timeout = 0;$/d;}' \
+    -e 's/ SET (pg_attver=[0-9]*);$/ RESET (n_distinct);/' \
+    -e 's/ SET (pg_attver=[0-9]*, \(n_distinct.*\));$/ SET (\1);/' \
+    -e 's/ SET (\(n_distinct.*\), pg_attver=[0-9]*);$/ SET (\1);/'
   echo
   echo 'RESET search_path; CREATE SCHEMA IF NOT EXISTS gitover; REVOKE ALL ON SCHEMA gitover FROM PUBLIC;'
   echo "CREATE OR REPLACE VIEW gitover.$mark AS SELECT '$GITOVER_UPGRADE'::text AS upgrade;"

@@ -115,7 +115,10 @@ func removeFrom(ctx context.Context, s Server, database string, n Names) (subscr
 		return subscribed, left
 	}
 	problem(DropPublication(ctx, s, database, n))
-	problem(dropSchema(ctx, s, database))
+	if database != MaintenanceDatabase {
+		// the decision register outlives upgrades
+		problem(dropSchema(ctx, s, database))
+	}
 	return subscribed, left
 }
 

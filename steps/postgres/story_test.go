@@ -13,7 +13,7 @@ import (
 )
 
 // pairs are the upgrades, and downgrades, that stories are told of.
-var pairs = [][2]int{{15, 17}, {17, 15}, {13, 18}, {18, 13}}
+var pairs = [][2]int{{15, 17}, {17, 15}, {13, 18}, {18, 13}, {17, 18}}
 
 var names = postgres.Names{UID: pg.UpgradeUID}
 
@@ -64,12 +64,28 @@ func replicate(t *testing.T, blue, green *pg.Server) []postgres.Database {
 	must(t, postgres.CreateDatabases(ctx, blue.Server, green.Server, dbs))
 	for _, d := range dbs {
 		pg.CopySchema(t, copy.PreData, blue, green, d.Name)
+		sameSchema(t, blue, green, d.Name, postgres.SchemaFingerprintPreData)
 		subscribe(t, blue, green, d.Name, true)
 	}
 	for _, d := range dbs {
 		awaitReady(t, green, d.Name)
 	}
 	return dbs
+}
+
+// sameSchema fails when blue and green differ.
+func sameSchema(t *testing.T, blue, green *pg.Server, database string, of func(context.Context, postgres.Server, string) (postgres.Fingerprint, error)) {
+	t.Helper()
+	want, err := of(t.Context(), blue.Server, database)
+	must(t, err)
+	have, err := of(t.Context(), green.Server, database)
+	must(t, err)
+	if len(want.Items) < 20 {
+		t.Errorf("a schema of %d items", len(want.Items))
+	}
+	for _, d := range want.Diff(have) {
+		t.Errorf("database %q of %s and %s: %s", database, blue.Instance, green.Instance, d)
+	}
 }
 
 func prepare(t *testing.T, s *pg.Server) {
@@ -103,6 +119,7 @@ func awaitReady(t *testing.T, green *pg.Server, database string) {
 const shop = `
 CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, vip bool DEFAULT false);
 CREATE TABLE orders (id serial PRIMARY KEY, customer bigint REFERENCES customers, total numeric(12,2) CHECK (total >= 0), placed timestamptz DEFAULT now());
+ALTER TABLE orders ALTER total SET (n_distinct = 7);
 CREATE INDEX orders_by_customer ON orders (customer);
 CREATE TABLE events (at timestamptz NOT NULL, what jsonb) PARTITION BY RANGE (at);
 CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
@@ -188,6 +205,7 @@ func follow(t *testing.T, blue, green *pg.Server, database string) {
 		t.Errorf("a repeated Job says %q", again)
 	}
 	must(t, postgres.SetSubscriptionEnabled(ctx, green.Server, database, subscription, true))
+	sameSchema(t, blue, green, database, postgres.SchemaFingerprint)
 	blue.Exec(database, `UPDATE customers SET vip = true WHERE id <= 10; DELETE FROM loose WHERE a <= 10; UPDATE codes SET label = 'new' WHERE code = '7'; INSERT INTO events VALUES ('2026-12-24', '{}')`)
 	id, err := postgres.CommitMarker(ctx, blue.Server, database)
 	must(t, err)

@@ -1,0 +1,50 @@
+-- Tables, views, sequences and composite types: name, definition, whether pg_dump makes it
+-- after the data. $1: Gitover's own schema. Reads only.
+-- pg_get_expr prints names with their schema, since search_path is empty. Column options that begin
+-- with pg_ are a server's own notes (pg_attver in late minor releases of 15 and 17).
+WITH relations AS (
+  SELECT c.*, format('%I.%I', n.nspname, c.relname) AS name,
+         CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'f' THEN 'foreign table' WHEN 'v' THEN 'view'
+           WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' WHEN 'c' THEN 'type' END AS kind
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c') AND c.relpersistence <> 't'
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+)
+SELECT r.kind || ' ' || r.name,
+       concat_ws(', ', 'kind ' || r.relkind::text, 'persistence ' || r.relpersistence::text, 'owner ' || pg_get_userbyid(r.relowner),
+         CASE WHEN r.relrowsecurity THEN 'row security' END, CASE WHEN r.relforcerowsecurity THEN 'forced' END,
+         'identity ' || CASE WHEN r.relkind IN ('r', 'p') AND r.relreplident <> 'i' THEN r.relreplident::text END,
+         'partitioned by ' || pg_get_partkeydef(r.oid), 'partition ' || pg_get_expr(r.relpartbound, r.oid),
+         'inherits ' || (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid),
+         'of type ' || CASE WHEN r.reloftype <> 0 THEN format_type(r.reloftype, NULL) END),
+       r.relkind = 'm'
+FROM relations r
+UNION ALL
+SELECT 'options of ' || r.kind || ' ' || r.name, (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(r.reloptions) o), r.relkind IN ('v', 'm')
+FROM relations r WHERE r.reloptions IS NOT NULL
+UNION ALL
+SELECT 'column ' || r.name || '.' || quote_ident(a.attname),
+       concat_ws(', ', CASE WHEN r.relkind IN ('r', 'f', 'p', 'c') THEN 'number ' || row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum) END,
+         format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'not null' END,
+         CASE WHEN a.attidentity <> '' THEN 'identity ' || a.attidentity::text END,
+         CASE WHEN a.attgenerated <> '' THEN 'generated ' || a.attgenerated::text END,
+         'default ' || pg_get_expr(d.adbin, d.adrelid),
+         CASE WHEN a.attcollation <> t.typcollation THEN 'collation ' || a.attcollation::regcollation::text END,
+         'options ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_'), 'foreign ' || md5(a.attfdwoptions::text)),
+       r.relkind = 'm'
+FROM relations r
+JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND r.relkind NOT IN ('S')
+WHERE r.relkind <> 'S'
+UNION ALL
+SELECT 'definition of sequence ' || r.name,
+       concat_ws(', ', format_type(s.seqtypid, NULL), 'start ' || s.seqstart, 'increment ' || s.seqincrement, 'min ' || s.seqmin,
+         'max ' || s.seqmax, 'cache ' || s.seqcache, CASE WHEN s.seqcycle THEN 'cycle' END,
+         'owned by ' || (SELECT d.refobjid::regclass::text || '.' || quote_ident(a.attname)
+                         FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                         WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+                           AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))),
+       false
+FROM relations r JOIN pg_sequence s ON s.seqrelid = r.oid
