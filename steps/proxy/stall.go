@@ -50,8 +50,8 @@ func timed(part *time.Duration, do func() error) error {
 
 // holdAndFence holds every pooler, and fences the old side as soon as the last of them
 // lets no new statement begin: before that a refused login would reach a client.
-func (r *run) holdAndFence(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
+func (r *run) holdAndFence(parent context.Context) error {
+	group, ctx := errgroup.WithContext(parent)
 	entered := make(chan struct{})
 	var pending atomic.Int64
 	pending.Store(int64(len(r.in.Poolers)))
@@ -76,7 +76,7 @@ func (r *run) holdAndFence(ctx context.Context) error {
 		return err
 	}
 	begun := time.Now()
-	err := r.clear(ctx)
+	err := r.clear(parent)
 	r.result.Parts.Fence += time.Since(begun)
 	return err
 }

@@ -1,0 +1,284 @@
+package proxy_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/test/pg"
+)
+
+const (
+	appPassword   = "app secret"
+	agentRole     = "gitover_agent"
+	agentPassword = "agents'-secret"
+)
+
+var databases = []string{"orders", "stock"}
+
+// schema has tables of several kinds, and sequences that are hard to copy.
+const schema = `
+CREATE TABLE ledger (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, client int NOT NULL, n bigint NOT NULL, UNIQUE (client, n));
+CREATE TABLE keyless (client int NOT NULL, n bigint NOT NULL); ALTER TABLE keyless REPLICA IDENTITY FULL;
+CREATE SEQUENCE down INCREMENT -3 MAXVALUE 10 MINVALUE -1000000;
+CREATE SEQUENCE round MAXVALUE 5 CYCLE;
+CREATE SEQUENCE cached CACHE 20;
+CREATE SEQUENCE never START 7;
+CREATE SEQUENCE untouched;
+CREATE SEQUENCE "odd "" name";
+GRANT ALL ON ALL TABLES IN SCHEMA public TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app;`
+
+// stage is two servers that replicate, two poolers with agents, and what PgProxy says.
+type stage struct {
+	t         *testing.T
+	servers   map[string]*pg.Server
+	names     postgres.Names
+	source    *source
+	poolers   []*pooler
+	authority *proxy.Authority
+	client    proxy.KeyPair
+	active    string
+	switches  int
+	limits    proxy.Limits
+}
+
+// pooler is a PgBouncer with its agent.
+type pooler struct {
+	*pg.PgBouncer
+	stage   *stage
+	name    string
+	address string
+	probes  string
+	agent   *proxy.AgentClient
+	stop    func()
+}
+
+func newStage(t *testing.T, from, to int) *stage {
+	t.Helper()
+	s := &stage{
+		t: t, servers: map[string]*pg.Server{}, source: newSource(),
+		names: postgres.Names{UID: "0c4a9a3e-5a35-4d5c-9a5f-1f0c0a6b8f11"},
+	}
+	for i, major := range []int{from, to} {
+		server := pg.Start(t, major, pg.Logical)
+		server.Instance = fmt.Sprintf("orders-%d-%d", major, i)
+		s.servers[server.Instance] = server
+		s.prepareServer(server)
+		if i == 0 {
+			s.active = server.Instance
+		}
+	}
+	blue, green := s.servers[s.active], s.other()
+	must(t, postgres.FenceStandby(t.Context(), green.Server, databases))
+	for _, db := range databases {
+		must(t, postgres.CreatePublication(t.Context(), blue.Server, db, s.names))
+		must(t, postgres.CreateSlot(t.Context(), blue.Server, db, s.names, green.Instance))
+		must(t, postgres.CreateSubscription(t.Context(), green.Server, postgres.SubscribeOptions{
+			Publisher: blue.Server, Database: db, Names: s.names, CopyData: true,
+		}))
+	}
+	s.issueCertificates()
+	s.say(nil)
+	for i := range 2 {
+		s.poolers = append(s.poolers, s.newPooler(fmt.Sprintf("pooler-%d", i)))
+	}
+	s.awaitGuard()
+	return s
+}
+
+func (s *stage) prepareServer(server *pg.Server) {
+	server.Exec("", "CREATE ROLE app LOGIN PASSWORD '"+appPassword+"'")
+	for _, db := range databases {
+		server.Exec("", "CREATE DATABASE "+db)
+		server.Exec(db, schema)
+		must(s.t, postgres.EnsureMarker(s.t.Context(), server.Server, db))
+	}
+	for range 2 {
+		must(s.t, postgres.EnsureRegister(s.t.Context(), server.Server, agentRole, agentPassword))
+	}
+}
+
+func (s *stage) issueCertificates() {
+	var err error
+	s.authority, err = proxy.NewAuthority("orders", "shop")
+	must(s.t, err)
+	s.client, err = s.authority.IssueClient()
+	must(s.t, err)
+}
+
+func (s *stage) other() *pg.Server {
+	for name, server := range s.servers {
+		if name != s.active {
+			return server
+		}
+	}
+	return nil
+}
+
+// say publishes what PgProxy's status would.
+func (s *stage) say(sw *proxy.ActiveSwitch) {
+	s.source.set(proxy.Active{Target: proxy.TargetOf(s.servers[s.active].Server, databases), Switch: sw})
+}
+
+func (s *stage) newPooler(name string) *pooler {
+	p := &pooler{
+		PgBouncer: pg.NewPgBouncer(s.t, map[string]string{"app": appPassword}, nil),
+		stage:     s, name: name, address: freeAddress(s.t), probes: freeAddress(s.t),
+	}
+	pair, err := s.authority.IssueServer("orders", "shop")
+	must(s.t, err)
+	for file, content := range map[string][]byte{
+		"ca.crt": s.authority.Pair.Certificate, "tls.crt": pair.Certificate, "tls.key": pair.Key,
+		"user": []byte(agentRole + "\n"), "password": []byte(agentPassword + "\n"),
+	} {
+		must(s.t, os.WriteFile(filepath.Join(p.Dir, file), content, 0o600))
+	}
+	config, err := proxy.ClientTLS(s.authority.Pair.Certificate, s.client, "orders", "shop")
+	must(s.t, err)
+	p.agent = proxy.NewAgentClient(name, p.address, config)
+	must(s.t, os.Remove(p.TargetFile))
+	p.startAgent()
+	s.t.Cleanup(func() { p.stopAgent() })
+	eventually(s.t, "the agent writes the target", func() bool {
+		_, err := os.Stat(p.TargetFile)
+		return err == nil
+	})
+	p.Run()
+	return p
+}
+
+func (p *pooler) startAgent() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	file := func(name string) string { return filepath.Join(p.Dir, name) }
+	o := proxy.AgentOptions{
+		Name: p.name, TargetFile: p.TargetFile, StateFile: file("agent.json"), Admin: p.Admin,
+		Listen: p.address, ProbeListen: p.probes,
+		CertificateAuthority: file("ca.crt"), Certificate: file("tls.crt"), Key: file("tls.key"),
+		RegisterUserFile: file("user"), RegisterPasswordFile: file("password"), Source: p.stage.source,
+		HoldLimit: 4 * time.Second, HoldMargin: 2 * time.Second, SourceWait: time.Second,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	go func() { ended <- proxy.RunAgent(ctx, o) }()
+	p.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			p.stage.t.Errorf("agent of %s: %v", p.name, err)
+		}
+	}
+}
+
+func (p *pooler) stopAgent() {
+	if p.stop != nil {
+		p.stop()
+		p.stop = nil
+	}
+}
+
+// input is a switch to the other side.
+func (s *stage) input() proxy.Input {
+	s.switches++
+	in := proxy.Input{
+		ID: fmt.Sprintf("switch-%d", s.switches), From: s.servers[s.active].Server, To: s.other().Server,
+		Databases: databases, Names: s.names, Limits: s.limits, Who: "test",
+	}
+	for _, p := range s.poolers {
+		in.Poolers = append(in.Poolers, p.agent)
+	}
+	in.Report = func(phase proxy.Phase) error {
+		s.say(&proxy.ActiveSwitch{ID: in.ID, Holding: phase != proxy.PhasePreparing, To: proxy.TargetOf(in.To, databases)})
+		return nil
+	}
+	return in
+}
+
+// switched records that traffic moved.
+func (s *stage) switched(in proxy.Input) {
+	s.active = in.To.Instance
+	s.say(nil)
+}
+
+// awaitGuard returns when nothing stands in the way of a switch.
+func (s *stage) awaitGuard() {
+	s.t.Helper()
+	var last string
+	deadline := time.Now().Add(30 * time.Second)
+	for time.Now().Before(deadline) {
+		in := s.input()
+		s.switches--
+		obstacles, err := proxy.Guard(s.t.Context(), in)
+		if err == nil && len(obstacles) == 0 {
+			return
+		}
+		last = fmt.Sprint(obstacles, err)
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.t.Fatalf("the guard does not open: %s", last)
+}
+
+// source is a PgProxy in memory.
+type source struct {
+	mu      sync.Mutex
+	active  *proxy.Active
+	changed chan struct{}
+}
+
+func newSource() *source { return &source{changed: make(chan struct{})} }
+
+func (s *source) set(active proxy.Active) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active = &active
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *source) Run(ctx context.Context, seen func(proxy.Active)) error {
+	for {
+		s.mu.Lock()
+		active, changed := s.active, s.changed
+		s.mu.Unlock()
+		if active != nil {
+			seen(*active)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,64 @@
+package proxy_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+func TestTrafficGoesForthAndBackAndForthWithoutLosingARow(t *testing.T) {
+	s := newStage(t, 15, 17)
+	c := s.startClients(16)
+	for range 3 {
+		s.awaitGuard()
+		time.Sleep(time.Second)
+		c.takeWorst()
+		in := s.input()
+		result, err := proxy.Switch(t.Context(), in)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		s.switched(in)
+		s.compareSequences(in)
+		s.oneSideOpen()
+		p := result.Parts
+		t.Logf("%s -> %s: held %v (hold %v, fence %v, drain %v, sequences %v [%d], flip %v, decide %v, open %v, resume %v), prepare %v, finish %v, worst %v, terminated %v",
+			in.From.Instance, in.To.Instance, result.Held, p.Hold, p.Fence, p.Drain, p.Sequences, result.SequencesMoved, p.Flip, p.Decide, p.Open, p.Resume, p.Prepare, p.Finish, c.takeWorst(), len(result.Terminated))
+	}
+	time.Sleep(300 * time.Millisecond)
+	c.end(s)
+}
+
+// compareSequences checks sequences that clients never touch; the others moved on.
+func (s *stage) compareSequences(in proxy.Input) {
+	s.t.Helper()
+	for _, db := range databases {
+		for _, name := range []string{"never", "untouched", `odd "" name`} {
+			query := `SELECT last_value || ' ' || is_called FROM "` + name + `"`
+			from, to := s.servers[in.From.Instance].Query(db, query), s.servers[in.To.Instance].Query(db, query)
+			if from != to {
+				s.t.Errorf("sequence %s of %s: %s, then %s", name, db, from, to)
+			}
+		}
+	}
+}
+
+// oneSideOpen checks the fences.
+func (s *stage) oneSideOpen() {
+	s.t.Helper()
+	for name, server := range s.servers {
+		r, err := postgres.OpenRegister(context.Background(), server.Server)
+		must(s.t, err)
+		states, err := r.Fences(context.Background(), databases)
+		must(s.t, err)
+		r.Close(context.Background())
+		for _, f := range states {
+			if f.Fenced() == (name == s.active) {
+				s.t.Errorf("%s of %s: fenced is %t, active is %s", f.Database, name, f.Fenced(), s.active)
+			}
+		}
+	}
+}
