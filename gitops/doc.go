@@ -1,0 +1,39 @@
+// Package gitops reads and writes the Git repository that declares what
+// databases run, and tells what Flux has made of it.
+//
+// # Authority
+//
+// Git is the only memory. This package keeps nothing that it couldn't read again:
+// a commit of Gitover's is found by its trailers, what a human took back by
+// comparing contents, what the cluster runs by Flux's own status. It changes
+// files only below the directory it was given, only through an Edit, and never touches
+// a work tree: files are read from and written to Git objects, so that symlinks,
+// submodules, hooks and odd names in a repository have no effect here.
+//
+// # A commit
+//
+//	fetch -> look for our trailers -> edit the tip's tree -> push if the branch is still at that tip
+//	  ^                                                              |
+//	  +---- pause with jitter: the race or the answer was lost <-----+
+//
+// The push carries the tip that was fetched, and the server compares before it
+// swaps. There is no force. One writer per repository and branch runs at a time in a
+// process; others, in other processes, meet at the compare-and-swap. Whatever happens
+// in between, a second call with the same unique trailers finds the first one's
+// commit, or makes it.
+//
+// # The way of a commit to the cluster
+//
+//	NotFetched -> Fetched -> Applying -> Applied
+//
+// beside which stand the phases that need somebody: SourceFailed, BuildFailed,
+// ReconciliationFailed, AppliedUnhealthy, Suspended, DependencyNotReady. A descendant of
+// the commit counts as the commit. Ready alone is never believed.
+//
+// # Failure
+//
+// Errors have a kind (errors.go) for errors.Is and a text that says what to do.
+// Temporary tells those that pass by themselves. No text holds a credential. A
+// clone that is damaged, too old or too large in number is thrown away and made
+// anew; a rewritten history replaces ours.
+package gitops
