@@ -43,6 +43,8 @@ const (
 	ReasonRolledBack = "RolledBack"
 	// ReasonAborting: the version was reverted before the cutover; green is being removed.
 	ReasonAborting = "Aborting"
+	// ReasonContradiction: spec.version and the proxy's spec.target want different things.
+	ReasonContradiction = "Contradiction"
 	// ReasonWaitingForSoak: another version was asked for during the soak.
 	ReasonWaitingForSoak = "WaitingForSoak"
 	// ReasonSuspended: spec.suspend is true.
@@ -98,6 +100,10 @@ const (
 	ReasonRightsMissing = "RightsMissing"
 	// ReasonWrongVersion: the server that answers has another version than the manifests say.
 	ReasonWrongVersion = "WrongVersion"
+	// ReasonInstanceNotFresh: the new instance's volume holds somebody's tables.
+	ReasonInstanceNotFresh = "InstanceNotFresh"
+	// ReasonDiskFull: a PostgreSQL server has no room left.
+	ReasonDiskFull = "DiskFull"
 	// ReasonSchemaDrift: the two sides' schemas differ.
 	ReasonSchemaDrift = "SchemaDrift"
 	// ReasonReplicationBroken: a subscription stopped with an error, or lags without end.

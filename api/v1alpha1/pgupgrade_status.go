@@ -21,9 +21,14 @@ type PgUpgradeStatus struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// Workflow in progress: Upgrade, Abort, Rollback or Finalize; empty when there's none.
+	// Workflow in progress: Upgrade, Abort, Rollback, GiveUp or RolledBack; empty when
+	// there's none.
 	// +optional
 	Workflow string `json:"workflow,omitempty"`
+
+	// Run identifies the workflow in commit trailers and object names.
+	// +optional
+	Run string `json:"run,omitempty"`
 
 	// From is the instance that serves at the start of the workflow (blue).
 	// +optional

@@ -144,6 +144,7 @@ type CommitAuthor struct {
 type InstanceSpec struct {
 	// Base is the directory of the user's manifests, below git.path.
 	// +kubebuilder:default="base"
+	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(p, p == '..')",message="base must stay below git.path"
 	// +optional
 	Base string `json:"base,omitempty"`
@@ -159,6 +160,14 @@ type InstanceSpec struct {
 	// +kubebuilder:validation:MaxLength=58
 	// +optional
 	Service string `json:"service,omitempty"`
+
+	// Volumes says what becomes of an instance's volumes when it leaves: Delete them, or
+	// Retain them. A retained volume keeps a later instance of the same version from
+	// starting fresh, and Gitover will say so.
+	// +kubebuilder:default=Delete
+	// +kubebuilder:validation:Enum=Delete;Retain
+	// +optional
+	Volumes string `json:"volumes,omitempty"`
 
 	// Patches are kustomize patches for the new instance; "{version}" and "{instance}" are replaced.
 	// +kubebuilder:validation:MaxItems=32

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+type agentFlags struct {
+	proxy, namespace, secrets string
+	adminPassword             string
+	options                   proxy.AgentOptions
+}
+
+func agentCommand() *cobra.Command {
+	var f agentFlags
+	command := &cobra.Command{
+		Use:   "pooler-agent",
+		Short: "Run beside a pooler: write its target, hold and release its traffic",
+		Long: `pooler-agent is a container of the pooler's pod. It writes the file that the
+pooler includes, with the instance that PgProxy's status says is active; it does what
+the controller asks over mutual TLS; and it releases held traffic by itself when the
+controller is silent. POD_NAME and POD_NAMESPACE come from the downward API.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			options, err := f.complete()
+			if err != nil {
+				return err
+			}
+			return proxy.RunAgent(cmd.Context(), options)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&f.proxy, "proxy", "", "name of the PgProxy")
+	flags.StringVar(&f.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the PgProxy")
+	flags.StringVar(&f.secrets, "secret-dir", "/etc/gitover-agent", "directory where the Secret <proxy>-gitover-agent is mounted")
+	flags.StringVar(&f.options.TargetFile, "target-file", "/run/gitover/target.ini", "file that pgbouncer.ini includes; on a volume that both containers mount")
+	flags.StringVar(&f.options.StateFile, "state-file", "", "where the agent remembers a hold; agent.json beside the target file by default")
+	flags.StringVar(&f.options.Admin.Host, "admin-socket-dir", "/run/gitover", "directory of PgBouncer's Unix socket, or an address")
+	flags.IntVar(&f.options.Admin.Port, "admin-port", 6432, "PgBouncer's listen_port")
+	flags.StringVar(&f.options.Admin.User, "admin-user", "pgbouncer", "one of PgBouncer's admin_users; \"pgbouncer\" needs no password over its socket from the same user id")
+	flags.StringVar(&f.adminPassword, "admin-password-file", "", "file with that user's password, if it needs one")
+	flags.StringVar(&f.options.Listen, "listen", ":8600", "address of the API")
+	flags.StringVar(&f.options.ProbeListen, "probe-listen", ":8601", "address of the kubelet's probes")
+	flags.DurationVar(&f.options.HoldLimit, "hold-limit", proxy.DefaultHoldLimit, "longest hold that the agent joins by itself, when it starts during one")
+	_ = command.MarkFlagRequired("proxy")
+	return command
+}
+
+func (f *agentFlags) complete() (proxy.AgentOptions, error) {
+	o := f.options
+	if f.namespace == "" {
+		return o, fmt.Errorf("namespace unknown: set POD_NAMESPACE from the downward API, or --namespace")
+	}
+	config, err := rest.InClusterConfig()
+	if err != nil {
+		return o, fmt.Errorf("reach the API server: %w", err)
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	if o.Source, err = proxy.NewKubernetesSource(config, f.namespace, f.proxy, log); err != nil {
+		return o, err
+	}
+	if f.adminPassword != "" {
+		password, err := os.ReadFile(f.adminPassword)
+		if err != nil {
+			return o, fmt.Errorf("read the admin user's password: %w", err)
+		}
+		o.Admin.Password = string(password)
+	}
+	in := func(name string) string { return filepath.Join(f.secrets, name) }
+	o.CertificateAuthority, o.Certificate, o.Key = in("ca.crt"), in("tls.crt"), in("tls.key")
+	o.RegisterUserFile, o.RegisterPasswordFile = in("register-user"), in("register-password")
+	if o.StateFile == "" {
+		o.StateFile = filepath.Join(filepath.Dir(o.TargetFile), "agent.json")
+	}
+	o.HoldMargin = o.HoldLimit / 5
+	o.Name = os.Getenv("POD_NAME")
+	o.Log = log
+	return o, nil
+}
+

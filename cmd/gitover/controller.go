@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/runtime/events"
+	"github.com/fluxcd/pkg/runtime/logger"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers"
+)
+
+type controllerFlags struct {
+	metrics, probes, eventsAddress, namespace, clones string
+	leaderElect, noCrossNamespaceRefs                 bool
+	concurrent                                        int
+	log                                               logger.Options
+}
+
+func controllerCommand() *cobra.Command {
+	var f controllerFlags
+	command := &cobra.Command{
+		Use:   "controller",
+		Short: "Run the controllers of PgUpgrade and PgProxy",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return runController(cmd, f) },
+	}
+	flags := command.Flags()
+	flags.StringVar(&f.metrics, "metrics-addr", ":8080", "address of the metrics endpoint")
+	flags.StringVar(&f.probes, "health-addr", ":8081", "address of the health endpoint")
+	flags.StringVar(&f.eventsAddress, "events-addr", "", "address of Flux's notification-controller, to forward events to")
+	flags.StringVar(&f.namespace, "watch-namespace", "", "namespace to watch; all if empty")
+	flags.StringVar(&f.clones, "clone-dir", "/tmp/gitover", "directory for clones of fleet repositories")
+	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one of several controllers lead")
+	flags.BoolVar(&f.noCrossNamespaceRefs, "no-cross-namespace-refs", false, "refuse references to Flux objects of other namespaces")
+	flags.IntVar(&f.concurrent, "concurrent", 8, "objects of each kind that are worked on at once")
+	f.log.BindFlags(flags)
+	return command
+}
+
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(s))
+	utilruntime.Must(v1alpha1.AddToScheme(s))
+	utilruntime.Must(sourcev1.AddToScheme(s))
+	utilruntime.Must(kustomizev1.AddToScheme(s))
+	return s
+}
+
+func runController(cmd *cobra.Command, f controllerFlags) error {
+	log := logger.NewLogger(f.log)
+	ctrl.SetLogger(log)
+	grace := 20 * time.Second
+	options := ctrl.Options{
+		Scheme:                        scheme(),
+		Metrics:                       server.Options{BindAddress: f.metrics},
+		HealthProbeBindAddress:        f.probes,
+		LeaderElection:                f.leaderElect,
+		LeaderElectionID:              "gitover.dev",
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &grace,
+		// Secrets are read one by one, when needed: no cache of ours holds them
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+	}
+	if f.namespace != "" {
+		options.Cache.DefaultNamespaces = map[string]cache.Config{f.namespace: {}}
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the cluster: %w", err)
+	}
+	manager, err := ctrl.NewManager(config, options)
+	if err != nil {
+		return fmt.Errorf("set up the manager: %w", err)
+	}
+	recorder, err := events.NewRecorder(manager, log, f.eventsAddress, "gitover")
+	if err != nil {
+		return fmt.Errorf("set up events: %w", err)
+	}
+	pods, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("set up the client: %w", err)
+	}
+	upgrades := &controllers.UpgradeReconciler{
+		Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Pods: pods, Recorder: recorder,
+		CloneDirectory: f.clones, NoCrossNamespaceRefs: f.noCrossNamespaceRefs, Now: time.Now,
+	}
+	if err := upgrades.SetupWithManager(manager, f.concurrent); err != nil {
+		return fmt.Errorf("set up PgUpgrade: %w", err)
+	}
+	proxies := &controllers.ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: recorder, Now: time.Now}
+	if err := proxies.SetupWithManager(manager, f.concurrent); err != nil {
+		return fmt.Errorf("set up PgProxy: %w", err)
+	}
+	for _, add := range []func(string, healthz.Checker) error{manager.AddHealthzCheck, manager.AddReadyzCheck} {
+		if err := add("ping", healthz.Ping); err != nil {
+			return fmt.Errorf("set up health checks: %w", err)
+		}
+	}
+	return manager.Start(cmd.Context())
+}

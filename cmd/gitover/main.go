@@ -1,0 +1,39 @@
+// Command gitover is the one binary: the controller, the poolers' agent, and what people
+// type at a terminal.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "gitover:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop has run
+	}
+}
+
+func root() *cobra.Command {
+	command := &cobra.Command{
+		Use:           "gitover",
+		Short:         "PostgreSQL major-version upgrades whose cutover is a Git commit",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	command.AddCommand(controllerCommand(), agentCommand(), checkCommand(), statusCommand())
+	return command
+}

@@ -1,0 +1,42 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// Check runs the preflight of an upgrade that nobody has asked for yet, against the
+// instance that serves now. It reads only.
+func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, target string) ([]postgres.Finding, error) {
+	if !steps.Supported(target) {
+		return nil, fmt.Errorf("%q is no supported PostgreSQL major version; supported are 13 to 18", target)
+	}
+	var proxy v1alpha1.PgProxy
+	key := client.ObjectKey{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}
+	if err := c.Get(ctx, key, &proxy); err != nil {
+		return nil, fmt.Errorf("read PgProxy: %w", err)
+	}
+	server, err := serverOf(ctx, c, upgrade, proxy.Status.Active)
+	if err != nil {
+		return nil, err
+	}
+	all, err := postgres.ApplicationDatabases(ctx, server, upgrade.Spec.Databases.Include, upgrade.Spec.Databases.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	request := postgres.PreflightRequest{Acknowledged: upgrade.Spec.Acknowledge, Names: postgres.Names{UID: string(upgrade.UID)}, WayBack: true}
+	for _, d := range postgres.Moved(all) {
+		request.Databases = append(request.Databases, d.Name)
+	}
+	if request.Target, err = strconv.Atoi(target); err != nil {
+		return nil, fmt.Errorf("version %q: %w", target, err)
+	}
+	return postgres.Preflight(ctx, server, request)
+}

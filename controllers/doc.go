@@ -1,0 +1,11 @@
+// Package controllers holds the two controllers that meet in Git: PgUpgrade walks an
+// upgrade and never moves traffic; PgProxy moves traffic and only because Git said so.
+//
+// Each reconcile follows one line: get, observe (reads only), decide (steps.Next, pure),
+// patch the intent, run one step, patch the result. Nothing of SQL and nothing of Git
+// plumbing is here: git_port.go and cluster_port.go lend the steps what they ask for.
+//
+// On failure: report.go alone turns outcomes and errors into conditions and events. An
+// unknown error is transient and tried again with backoff; a known one has a reason that
+// the API documents, and a message that says what to do.
+package controllers

@@ -1,0 +1,181 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/pkg/runtime/patch"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	kerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/client-go/tools/record"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// ProxyReconciler makes status.active equal spec.target. It moves traffic only because
+// Git said so: the first cutover, a human's revert and our own are one code path.
+type ProxyReconciler struct {
+	client.Client
+	// Uncached reads Secrets, which the cache must not hold.
+	Uncached client.Reader
+	Recorder record.EventRecorder
+	// Identity of this process, as the decision register names who decided.
+	Identity string
+	Now      func() time.Time
+	agents   agentCache
+}
+
+// pair is a proxy with what it refers to.
+type pair struct {
+	proxy    *v1alpha1.PgProxy
+	upgrade  *v1alpha1.PgUpgrade
+	identity identity
+	patcher  *patch.SerialPatcher
+}
+
+// Reconcile looks at one PgProxy.
+func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
+	p := &v1alpha1.PgProxy{}
+	// what this controller wrote a moment ago must be seen: a switch in progress is in it
+	if err := r.Uncached.Get(ctx, request.NamespacedName, p); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	patcher := patch.NewSerialPatcher(p, r.Client)
+	defer func() {
+		if perr := persist(ctx, patcher, p); perr != nil && client.IgnoreNotFound(perr) != nil {
+			err = kerrors.NewAggregate([]error{err, perr})
+		}
+	}()
+	if !p.DeletionTimestamp.IsZero() {
+		return r.finalize(p)
+	}
+	if controllerutil.AddFinalizer(p, v1alpha1.Finalizer) {
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	before := standing(p)
+	o := r.reconcile(ctx, p, patcher)
+	if ctx.Err() != nil {
+		return ctrl.Result{}, nil
+	}
+	reportSuspended(p, p.Spec.Suspend)
+	report(p, o)
+	p.Status.ObservedGeneration = p.Generation
+	announce(r.Recorder, p, before, o)
+	if o.again == 0 {
+		o.again = slowLook
+	}
+	return ctrl.Result{RequeueAfter: o.again}, nil
+}
+
+// slowLook is the pace of a proxy that has nothing to do: it still watches its poolers
+// and the way back.
+const slowLook = 10 * time.Second
+
+func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, patcher *patch.SerialPatcher) outcome {
+	x := &pair{proxy: p, upgrade: &v1alpha1.PgUpgrade{}, patcher: patcher}
+	key := client.ObjectKey{Namespace: p.Namespace, Name: p.Spec.UpgradeRef.Name}
+	if err := r.Uncached.Get(ctx, key, x.upgrade); err != nil {
+		if apierrors.IsNotFound(err) {
+			err = &known{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true, text: fmt.Sprintf("PgUpgrade %s does not exist; check spec.upgradeRef", key.Name)}
+		}
+		return outcomeOf(err, v1alpha1.ReasonActive)
+	}
+	var err error
+	if x.identity, err = r.identity(ctx, p); err != nil {
+		return outcomeOf(err, v1alpha1.ReasonActive)
+	}
+	switch {
+	case p.Status.Switch != nil:
+		return r.recover(ctx, x)
+	case p.Status.Active == "":
+		return r.begin(ctx, x)
+	case p.Status.Active == p.Spec.Target:
+		p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
+		return r.steady(ctx, x)
+	case p.Spec.Suspend:
+		return outcome{reason: v1alpha1.ReasonSuspended, message: fmt.Sprintf("%s serves; Git wants %s, but spec.suspend is true", p.Status.Active, p.Spec.Target), stalled: true}
+	}
+	return r.move(ctx, x)
+}
+
+// begin takes spec.target as the active instance of a new proxy: Git says so, it answers,
+// and it has the version of its name. Nothing is switched.
+func (r *ProxyReconciler) begin(ctx context.Context, x *pair) outcome {
+	p := x.proxy
+	server, err := r.server(ctx, x, p.Spec.Target)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonActive)
+	}
+	have, err := postgres.Version(ctx, server)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
+	}
+	if want := steps.VersionOf(x.upgrade.Name, x.upgrade.Spec.Adopt, p.Spec.Target); fmt.Sprint(have) != want {
+		return outcome{reason: v1alpha1.ReasonWrongVersion, stalled: true, again: retryStalled,
+			message: fmt.Sprintf("%s answers as PostgreSQL %d, its name says %s", p.Spec.Target, have, want)}
+	}
+	if err := r.activate(ctx, x, p.Spec.Target); err != nil {
+		return outcomeOf(err, v1alpha1.ReasonActive)
+	}
+	r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonActive, "%s serves", p.Spec.Target)
+	return r.steady(ctx, x)
+}
+
+// activate writes down who serves; agents follow it.
+func (r *ProxyReconciler) activate(ctx context.Context, x *pair, instance string) error {
+	p := x.proxy
+	endpoint, err := endpointOf(x.upgrade, instance)
+	if err != nil {
+		return err
+	}
+	if p.Status.Active != instance {
+		now := apiTime(r.Now())
+		p.Status.Active, p.Status.ActiveSince = instance, &now
+	}
+	p.Status.Endpoint = &endpoint
+	return nil
+}
+
+// server gives the way to an instance of the pair. An instance that neither serves nor is
+// part of the upgrade in progress is no target: nothing replicates to it.
+func (r *ProxyReconciler) server(ctx context.Context, x *pair, instance string) (postgres.Server, error) {
+	s := x.upgrade.Status
+	if active := x.proxy.Status.Active; active != "" && instance != active && instance != s.From && instance != s.To {
+		return postgres.Server{}, &known{reason: v1alpha1.ReasonUnknownTarget, stalled: true,
+			text: fmt.Sprintf("spec.target %q is neither %s, which serves, nor part of an upgrade; set it to an instance of the pair, or change the version in PgUpgrade %s", instance, active, x.upgrade.Name)}
+	}
+	return serverOf(ctx, r.Uncached, x.upgrade, instance)
+}
+
+// databases that the upgrade moves, or all application databases when none runs.
+func (r *ProxyReconciler) databases(ctx context.Context, x *pair, server postgres.Server) ([]string, error) {
+	if x.upgrade.Status.Workflow != "" && len(x.upgrade.Status.Databases) > 0 {
+		return x.upgrade.Status.Databases, nil
+	}
+	spec := x.upgrade.Spec.Databases
+	all, err := postgres.ApplicationDatabases(ctx, server, spec.Include, spec.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, d := range postgres.Moved(all) {
+		names = append(names, d.Name)
+	}
+	return names, nil
+}
+
+// finalize lets a proxy go. Traffic stays where it is: poolers keep their last target.
+func (r *ProxyReconciler) finalize(p *v1alpha1.PgProxy) (ctrl.Result, error) {
+	if controllerutil.RemoveFinalizer(p, v1alpha1.Finalizer) {
+		r.agents.forget(string(p.UID))
+		r.Recorder.Eventf(p, corev1.EventTypeNormal, "Released", "deleted; the poolers go on leading to %s", p.Status.Active)
+	}
+	return ctrl.Result{}, nil
+}

@@ -1,0 +1,232 @@
+package controllers
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+// steady looks after a proxy whose traffic is where Git wants it: the databases that
+// poolers know by name, whether each is in step, and whether a revert would work.
+func (r *ProxyReconciler) steady(ctx context.Context, x *pair) outcome {
+	p := x.proxy
+	if err := r.activate(ctx, x, p.Status.Active); err != nil {
+		return outcomeOf(err, v1alpha1.ReasonActive)
+	}
+	server, err := r.server(ctx, x, p.Status.Active)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonActive)
+	}
+	databases, err := r.databases(ctx, x, server)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
+	}
+	p.Status.Databases = databases
+	if err := r.wayBack(ctx, x); err != nil {
+		return outcomeOf(err, v1alpha1.ReasonActive)
+	}
+	trouble, err := r.lookAtPoolers(ctx, x)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonPoolerRefused)
+	}
+	if trouble != nil {
+		return *trouble
+	}
+	return outcome{ready: true, reason: v1alpha1.ReasonActive, message: fmt.Sprintf("%s serves through %d poolers", p.Status.Active, p.Status.Poolers.Total)}
+}
+
+// lookAtPoolers counts poolers in step and tells what is wrong with the others.
+func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome, error) {
+	p := x.proxy
+	poolers, err := r.poolers(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	count := &v1alpha1.PoolerCount{Total: int32(len(poolers))}
+	var trouble []string
+	for _, pooler := range poolers {
+		asking, cancel := context.WithTimeout(ctx, 3*time.Second)
+		state, err := pooler.State(asking)
+		cancel()
+		switch {
+		case err != nil:
+			trouble = append(trouble, err.Error())
+		case state.Target.Instance != p.Status.Active:
+			trouble = append(trouble, fmt.Sprintf("pooler %s leads to %q", pooler.Name(), state.Target.Instance))
+		default:
+			count.InStep++
+		}
+	}
+	count.Human = fmt.Sprintf("%d/%d", count.InStep, count.Total)
+	p.Status.Poolers = count
+	switch {
+	case count.Total == 0:
+		return &outcome{reason: v1alpha1.ReasonNoPoolers, message: "no running pod matches spec.pooler.selector", again: retrySoon}, nil
+	case len(trouble) > 0:
+		return &outcome{reason: v1alpha1.ReasonPoolerRefused, message: strings.Join(trouble, "; "), again: retrySoon}, nil
+	}
+	return nil, nil
+}
+
+// wayBack keeps RollbackReady true to the reverse replication.
+func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
+	p, s := x.proxy, x.upgrade.Status
+	soaking := (s.Workflow == steps.Upgrade && s.Step == steps.Soak) || s.Workflow == steps.RolledBack
+	other := s.From
+	if p.Status.Active == s.From {
+		other = s.To
+	}
+	if !soaking || other == "" {
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonNoWayBack, "no other instance follows %s", p.Status.Active)
+		return nil
+	}
+	active, err := serverOf(ctx, r.Uncached, x.upgrade, p.Status.Active)
+	if err != nil {
+		return err
+	}
+	follower, err := serverOf(ctx, r.Uncached, x.upgrade, other)
+	if err != nil {
+		return err
+	}
+	names := postgres.Names{UID: string(x.upgrade.UID)}
+	var most int64
+	for _, db := range s.Databases {
+		trouble, lag, err := follows(ctx, active, follower, names, db)
+		if err != nil {
+			trouble = err.Error()
+		}
+		if trouble != "" {
+			conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken, "%s does not follow: %s", other, trouble)
+			return nil
+		}
+		most = max(most, lag)
+	}
+	conditions.MarkTrue(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicating, "%s follows; a revert returns traffic to it and loses nothing", other)
+	return nil
+}
+
+// follows says what is wrong with a database's replication, and its lag in bytes.
+func follows(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string) (trouble string, lag int64, err error) {
+	slot, err := postgres.SlotState(ctx, active, names.Slot(db, follower.Instance))
+	if err != nil {
+		return "", 0, err
+	}
+	state, err := postgres.SubscriptionState(ctx, follower, db, names.Subscription(db, follower.Instance))
+	if err != nil {
+		return "", 0, err
+	}
+	switch {
+	case !slot.Exists || slot.Lost:
+		return fmt.Sprintf("the slot for database %q is lost", db), 0, nil
+	case !state.Exists || !state.Enabled:
+		return fmt.Sprintf("the subscription in database %q is missing or disabled", db), 0, nil
+	case !slot.Active:
+		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, follower.Instance), 0, nil
+	}
+	want, err := postgres.SchemaFingerprint(ctx, active, db)
+	if err != nil {
+		return "", 0, err
+	}
+	have, err := postgres.SchemaFingerprint(ctx, follower, db)
+	if err != nil {
+		return "", 0, err
+	}
+	if diff := want.Diff(have); len(diff) > 0 {
+		return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, diff[0], follower.Instance), 0, nil
+	}
+	lag, err = postgres.Lag(ctx, active, db, names.Slot(db, follower.Instance))
+	return "", lag, err
+}
+
+// poolers reaches every pod that matches the selector and may carry clients: a pod that
+// is terminating still does.
+func (r *ProxyReconciler) poolers(ctx context.Context, x *pair) ([]proxy.Pooler, error) {
+	p := x.proxy
+	selector, err := metav1.LabelSelectorAsSelector(&p.Spec.Pooler.Selector)
+	if err != nil {
+		return nil, &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf("spec.pooler.selector: %v", err)}
+	}
+	var pods corev1.PodList
+	if err := r.Uncached.List(ctx, &pods, client.InNamespace(p.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
+		return nil, fmt.Errorf("list poolers: %w", err)
+	}
+	port := p.Spec.Pooler.AgentPort
+	if port == 0 {
+		port = 8600
+	}
+	var found []proxy.Pooler
+	addresses := map[string]bool{}
+	for _, pod := range pods.Items {
+		if pod.Status.PodIP == "" || pod.Status.Phase != corev1.PodRunning {
+			continue
+		}
+		address := net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(port)))
+		addresses[address] = true
+		found = append(found, r.agents.get(string(p.UID), pod.Name, address, x.identity.tls))
+	}
+	r.agents.keep(string(p.UID), addresses)
+	slices.SortFunc(found, func(a, b proxy.Pooler) int { return strings.Compare(a.Name(), b.Name()) })
+	return found, nil
+}
+
+// agentCache keeps connections to agents warm, so that a switch spends no handshake.
+type agentCache struct {
+	mu     sync.Mutex
+	agents map[string]map[string]*cachedAgent
+}
+
+type cachedAgent struct {
+	client      *proxy.AgentClient
+	certificate string
+}
+
+func (c *agentCache) get(uid, name, address string, config *tls.Config) *proxy.AgentClient {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.agents == nil {
+		c.agents = map[string]map[string]*cachedAgent{}
+	}
+	if c.agents[uid] == nil {
+		c.agents[uid] = map[string]*cachedAgent{}
+	}
+	certificate := string(config.Certificates[0].Certificate[0])
+	if have := c.agents[uid][address]; have != nil {
+		if have.certificate == certificate && have.client.Name() == name {
+			return have.client
+		}
+		have.client.Close()
+	}
+	made := proxy.NewAgentClient(name, address, config)
+	c.agents[uid][address] = &cachedAgent{client: made, certificate: certificate}
+	return made
+}
+
+// keep drops the agents whose pods are gone.
+func (c *agentCache) keep(uid string, addresses map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for address, agent := range c.agents[uid] {
+		if !addresses[address] {
+			agent.client.Close()
+			delete(c.agents[uid], address)
+		}
+	}
+}
+
+func (c *agentCache) forget(uid string) { c.keep(uid, nil) }

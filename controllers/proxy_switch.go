@@ -1,0 +1,252 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+// move makes spec.target the active instance by a switch.
+func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
+	p := x.proxy
+	if p.Status.FailedTarget != p.Spec.Target {
+		p.Status.FailedTarget, p.Status.FailedAttempts, p.Status.LastFailure, p.Status.NextAttempt = p.Spec.Target, 0, "", nil
+	}
+	if p.Status.FailedAttempts >= attemptsOf(p) {
+		return outcome{reason: v1alpha1.ReasonSwitchFailed, stalled: true, again: retryStalled,
+			message: fmt.Sprintf("%d attempts to switch to %s failed, %s goes on serving: %s. Mend it, then set spec.target back and forth or raise spec.switch.attempts",
+				p.Status.FailedAttempts, p.Spec.Target, p.Status.Active, p.Status.LastFailure)}
+	}
+	if next := p.Status.NextAttempt; next != nil {
+		if left := next.Sub(r.Now()); left > 0 {
+			return outcome{reason: v1alpha1.ReasonSwitching, again: left, message: fmt.Sprintf("attempt %d of %d to reach %s failed: %s; next attempt at %s",
+				p.Status.FailedAttempts, attemptsOf(p), p.Spec.Target, p.Status.LastFailure, next.UTC().Format("15:04:05 UTC"))}
+		}
+	}
+	id := "gitover-" + string(p.UID)[:8] + "-" + strconv.FormatInt(r.Now().UnixNano(), 36)
+	input, err := r.input(ctx, x, id, p.Status.Active, p.Spec.Target)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+	}
+	// a look without any trace comes first: an obstacle may stay for long
+	obstacles, err := proxy.Guard(ctx, input)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+	}
+	if len(obstacles) > 0 {
+		return waitingFor(p, &proxy.Waiting{Obstacles: obstacles})
+	}
+	endpoint, err := endpointOf(x.upgrade, p.Spec.Target)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+	}
+	p.Status.Switch = &v1alpha1.SwitchStatus{ID: id, From: p.Status.Active, To: p.Spec.Target, Endpoint: &endpoint,
+		Phase: string(proxy.PhasePreparing), Commit: r.cause(x), StartedAt: apiTime(r.Now())}
+	if err := persist(ctx, x.patcher, p); err != nil {
+		p.Status.Switch = nil
+		return outcomeOf(err, v1alpha1.ReasonSwitching)
+	}
+	r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonSwitching, "switching from %s to %s", p.Status.Active, p.Spec.Target)
+	result, err := proxy.Switch(ctx, input)
+	return r.after(ctx, x, result, err)
+}
+
+// recover ends a switch that another process, or a failure, left in progress.
+func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
+	s := x.proxy.Status.Switch
+	input, err := r.input(ctx, x, s.ID, s.From, s.To)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonSwitching)
+	}
+	state, result, err := proxy.Recover(ctx, input)
+	if state == proxy.StateAborted && err == nil {
+		err = &proxy.Aborted{Why: errors.New("the controller was interrupted before the decision"), Result: result}
+	}
+	return r.after(ctx, x, result, err)
+}
+
+// after writes down how a switch ended, or that it goes on.
+func (r *ProxyReconciler) after(ctx context.Context, x *pair, result proxy.Result, err error) outcome {
+	p := x.proxy
+	var waiting *proxy.Waiting
+	var aborted *proxy.Aborted
+	var undecided *proxy.Undecided
+	var unfinished *proxy.Unfinished
+	switch {
+	case err == nil:
+		return r.switched(ctx, x, result)
+	case errors.As(err, &waiting):
+		p.Status.Switch = nil
+		return waitingFor(p, waiting)
+	case errors.As(err, &unfinished):
+		if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
+			return outcomeOf(err, v1alpha1.ReasonSwitching)
+		}
+		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: unfinished.Error()}
+	case errors.As(err, &undecided):
+		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: undecided.Error()}
+	case errors.As(err, &aborted):
+		return r.failed(x, aborted.Result, aborted.Error())
+	}
+	if p.Status.Switch != nil && p.Status.Switch.Phase != string(proxy.PhasePreparing) {
+		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: err.Error()}
+	}
+	// nothing was held and nothing moved
+	return r.failed(x, result, err.Error())
+}
+
+// switched records a switch that is done, all of it.
+func (r *ProxyReconciler) switched(ctx context.Context, x *pair, result proxy.Result) outcome {
+	p := x.proxy
+	if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
+		return outcomeOf(err, v1alpha1.ReasonSwitching)
+	}
+	entry := r.record(p, result, "Switched", "")
+	p.Status.Switch = nil
+	p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
+	observe(entry)
+	r.Recorder.AnnotatedEventf(p, revisionOf(entry.Commit), corev1.EventTypeNormal, "Switched", "%s serves instead of %s; traffic was held for %.1f ms",
+		entry.To, entry.From, float64(entry.HeldMicroseconds)/1000)
+	o := r.steady(ctx, x)
+	if o.again == 0 || o.again > retrySoon {
+		o.again = retrySoon
+	}
+	return o
+}
+
+// failed records an attempt that left everything as it was.
+func (r *ProxyReconciler) failed(x *pair, result proxy.Result, why string) outcome {
+	p := x.proxy
+	entry := r.record(p, result, "Aborted", why)
+	observe(entry)
+	p.Status.Switch = nil
+	p.Status.FailedTarget = entry.To
+	p.Status.FailedAttempts++
+	p.Status.LastFailure = why
+	next := apiTime(r.Now().Add(retryIntervalOf(p)))
+	p.Status.NextAttempt = &next
+	r.Recorder.Eventf(p, corev1.EventTypeWarning, v1alpha1.ReasonSwitchFailed, "attempt %d of %d to reach %s: %s", p.Status.FailedAttempts, attemptsOf(p), entry.To, why)
+	return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: why}
+}
+
+func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result proxy.Result, end, why string) v1alpha1.SwitchRecord {
+	s := p.Status.Switch
+	entry := v1alpha1.SwitchRecord{
+		ID: s.ID, From: s.From, To: s.To, Outcome: end, Reason: why, Commit: s.Commit,
+		FinishedAt: metav1.NewMicroTime(r.Now()), HeldMicroseconds: result.Held.Microseconds(),
+		Position: result.Position, Terminated: int32(len(result.Terminated)),
+	}
+	if !result.HeldAt.IsZero() {
+		held := metav1.NewMicroTime(result.HeldAt)
+		entry.HeldAt, entry.Parts = &held, result.Parts.Map()
+	}
+	p.Status.Switches = append([]v1alpha1.SwitchRecord{entry}, p.Status.Switches...)
+	p.Status.Switches = p.Status.Switches[:min(len(p.Status.Switches), 16)]
+	return entry
+}
+
+func waitingFor(p *v1alpha1.PgProxy, w *proxy.Waiting) outcome {
+	return outcome{reason: v1alpha1.ReasonSwitchWaiting, again: retrySoon,
+		message: fmt.Sprintf("%s serves; the switch to %s waits: %v", p.Status.Active, p.Spec.Target, w)}
+}
+
+// input gathers what a switch is between; the register is made on both sides first.
+func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to string) (proxy.Input, error) {
+	old, err := r.server(ctx, x, from)
+	if err != nil {
+		return proxy.Input{}, err
+	}
+	young, err := r.server(ctx, x, to)
+	if err != nil {
+		return proxy.Input{}, err
+	}
+	for _, s := range []postgres.Server{old, young} {
+		if err := postgres.EnsureRegister(ctx, s, agentRole, x.identity.password); err != nil && !postgres.Unreachable(err) {
+			return proxy.Input{}, err
+		}
+	}
+	databases, err := r.databases(ctx, x, old)
+	if err != nil {
+		return proxy.Input{}, err
+	}
+	poolers, err := r.poolers(ctx, x)
+	if err != nil {
+		return proxy.Input{}, err
+	}
+	return proxy.Input{
+		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)},
+		Poolers: poolers, Limits: limitsOf(x), Who: r.Identity,
+		Report: func(phase proxy.Phase) error { return r.phase(ctx, x, phase) },
+	}, nil
+}
+
+// phase writes a switch's phase down, outside the stall only. From Finishing on the new
+// side serves, whatever happens.
+func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase proxy.Phase) error {
+	s := x.proxy.Status.Switch
+	if s == nil {
+		return nil
+	}
+	s.Phase = string(phase)
+	switch phase {
+	case proxy.PhaseHoldBegins:
+		now := metav1.NewMicroTime(r.Now())
+		s.HeldSince = &now
+	case proxy.PhaseFinishing:
+		if err := r.activate(ctx, x, s.To); err != nil {
+			return err
+		}
+	}
+	return persist(context.WithoutCancel(ctx), x.patcher, x.proxy)
+}
+
+// cause is the revision that Flux applied when the target changed.
+func (r *ProxyReconciler) cause(x *pair) *v1alpha1.Commit {
+	commits := x.upgrade.Status.Commits
+	for i := len(commits) - 1; i >= 0; i-- {
+		if commits[i].Step == "CommitCutover" && x.proxy.Spec.Target == x.upgrade.Status.To {
+			commit := commits[i].Commit
+			return &commit
+		}
+	}
+	return nil
+}
+
+func limitsOf(x *pair) proxy.Limits {
+	spec := x.proxy.Spec.Switch
+	limits := proxy.Limits{LongTransactions: proxy.LongTransactionPolicy(spec.LongTransactions)}
+	if d := spec.HoldLimit; d != nil {
+		limits.Hold = d.Duration
+	}
+	if d := spec.TransactionLimit; d != nil {
+		limits.LongTransaction = d.Duration
+	}
+	if l := x.upgrade.Spec.Limits.Lag; l != nil {
+		// the guard's limit is wider than CatchUp's: a burst must not stop a switch
+		limits.LagBytes = max(l.Value(), 16<<20)
+	}
+	return limits
+}
+
+func retryIntervalOf(p *v1alpha1.PgProxy) time.Duration {
+	if d := p.Spec.Switch.RetryInterval; d != nil && d.Duration > 0 {
+		return d.Duration
+	}
+	return 15 * time.Second
+}
+
+func revisionOf(c *v1alpha1.Commit) map[string]string {
+	if c == nil {
+		return nil
+	}
+	return map[string]string{v1alpha1.GroupVersion.Group + "/revision": "sha1:" + c.SHA}
+}

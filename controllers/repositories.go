@@ -1,0 +1,97 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops"
+)
+
+// repositoryCache keeps one client per upgrade, so that clones are reused; a changed
+// Secret or URL makes a new one.
+type repositoryCache struct {
+	mu   sync.Mutex
+	open map[string]cachedRepository
+}
+
+type cachedRepository struct {
+	version    string
+	repository *gitops.Repository
+}
+
+func (c *repositoryCache) get(key, version string, open func() (*gitops.Repository, error)) (*gitops.Repository, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if have, ok := c.open[key]; ok && have.version == version {
+		return have.repository, nil
+	}
+	repository, err := open()
+	if err != nil {
+		return nil, err
+	}
+	if c.open == nil {
+		c.open = map[string]cachedRepository{}
+	}
+	c.open[key] = cachedRepository{version: version, repository: repository}
+	return repository, nil
+}
+
+func (c *repositoryCache) forget(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, key)
+}
+
+// repository opens the fleet repository with the right to push.
+func (r *UpgradeReconciler) repository(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (*gitops.Repository, error) {
+	secret, version, err := r.pushSecret(ctx, upgrade, source)
+	if err != nil {
+		return nil, err
+	}
+	branch := upgrade.Spec.Git.Branch
+	if branch == "" {
+		if branch, err = gitops.BranchOf(source); err != nil {
+			return nil, err
+		}
+	}
+	key := string(upgrade.UID)
+	version = source.Spec.URL + "\x00" + branch + "\x00" + version
+	return r.repositories.get(key, version, func() (*gitops.Repository, error) {
+		access, err := gitops.NewAccess(source.Spec.URL, branch, secret)
+		if err != nil {
+			return nil, err
+		}
+		return gitops.Open(access, r.CloneDirectory), nil
+	})
+}
+
+// pushSecret is spec.git.pushSecretRef, or the GitRepository's own where that is in the
+// upgrade's namespace: nobody's credentials are borrowed from another tenant.
+func (r *UpgradeReconciler) pushSecret(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (*gitops.Secret, string, error) {
+	name := ""
+	switch {
+	case upgrade.Spec.Git.PushSecretRef != nil:
+		name = upgrade.Spec.Git.PushSecretRef.Name
+	case source.Spec.SecretRef == nil:
+		return nil, "", nil
+	case source.Namespace != upgrade.Namespace:
+		return nil, "", &known{reason: v1alpha1.ReasonAccessDenied, stalled: true,
+			text: fmt.Sprintf("GitRepository %s/%s keeps its credentials in another namespace; set spec.git.pushSecretRef", source.Namespace, source.Name)}
+	default:
+		name = source.Spec.SecretRef.Name
+	}
+	secret, err := secretOf(ctx, r.Uncached, upgrade.Namespace, name)
+	if err != nil {
+		return nil, "", err
+	}
+	return &gitops.Secret{Namespace: secret.Namespace, Name: secret.Name, Data: secret.Data}, secret.ResourceVersion, nil
+}
+
+func apiCommit(c gitops.Commit) v1alpha1.Commit {
+	when := apiTime(c.When)
+	return v1alpha1.Commit{SHA: c.SHA, Subject: c.Subject, Author: c.Author.String(), Time: &when}
+}

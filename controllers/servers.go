@@ -1,0 +1,113 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// endpointOf an instance: its Service's DNS name, or what spec.adopt says.
+func endpointOf(upgrade *v1alpha1.PgUpgrade, instance string) (v1alpha1.Endpoint, error) {
+	port := upgrade.Spec.Connection.Port
+	if port == 0 {
+		port = 5432
+	}
+	if a := upgrade.Spec.Adopt; a != nil && a.Name == instance {
+		if a.Port != 0 {
+			port = a.Port
+		}
+		if a.Host != "" {
+			return v1alpha1.Endpoint{Host: a.Host, Port: port}, nil
+		}
+		return v1alpha1.Endpoint{Host: a.Service + "." + upgrade.Namespace + ".svc", Port: port}, nil
+	}
+	version := steps.VersionOf(upgrade.Name, nil, instance)
+	if version == "" {
+		return v1alpha1.Endpoint{}, &known{reason: v1alpha1.ReasonUnknownTarget, stalled: true,
+			text: fmt.Sprintf("%q is no instance of PgUpgrade %s; instances are called %s-<version>", instance, upgrade.Name, upgrade.Name)}
+	}
+	service := upgrade.Spec.Instance.Service
+	if service == "" {
+		service = upgrade.Name
+	}
+	return v1alpha1.Endpoint{Host: fmt.Sprintf("%s-%s.%s.svc", service, version, upgrade.Namespace), Port: port}, nil
+}
+
+// serverOf gives the way to an instance with the credentials of its Secret, read anew so
+// that a rotated password is found.
+func serverOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade, instance string) (postgres.Server, error) {
+	endpoint, err := endpointOf(upgrade, instance)
+	if err != nil {
+		return postgres.Server{}, err
+	}
+	spec := upgrade.Spec.Connection
+	secret, err := secretOf(ctx, c, upgrade.Namespace, secretNameOf(upgrade, instance))
+	if err != nil {
+		return postgres.Server{}, err
+	}
+	user, err := keyOf(secret, orDefault(spec.UsernameKey, "username"))
+	if err != nil {
+		return postgres.Server{}, err
+	}
+	password, err := keyOf(secret, orDefault(spec.PasswordKey, "password"))
+	if err != nil {
+		return postgres.Server{}, err
+	}
+	mode := orDefault(spec.SSLMode, "prefer")
+	ca := secret.Data["ca.crt"]
+	if strings.HasPrefix(mode, "verify-") && len(ca) == 0 {
+		_, err := keyOf(secret, "ca.crt")
+		return postgres.Server{}, err
+	}
+	return postgres.Server{
+		Instance: instance, Host: endpoint.Host, Port: int(endpoint.Port),
+		User: user, Password: postgres.Password(password),
+		MaintenanceDatabase: orDefault(spec.Database, "postgres"), SSLMode: mode, CA: ca,
+	}, nil
+}
+
+// secretNameOf is the Secret with an instance's credentials.
+func secretNameOf(upgrade *v1alpha1.PgUpgrade, instance string) string {
+	if a := upgrade.Spec.Adopt; a != nil && a.Name == instance && a.SecretRef != nil {
+		return a.SecretRef.Name
+	}
+	return upgrade.Spec.Connection.SecretRef.Name
+}
+
+func secretOf(ctx context.Context, c client.Reader, namespace, name string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, &known{reason: v1alpha1.ReasonSecretNotFound, stalled: true,
+			text: fmt.Sprintf("Secret %s/%s does not exist; create it", namespace, name)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read Secret %s/%s: %w", namespace, name, err)
+	}
+	return secret, nil
+}
+
+func keyOf(secret *corev1.Secret, key string) (string, error) {
+	value := string(secret.Data[key])
+	if value == "" {
+		return "", &known{reason: v1alpha1.ReasonSecretInvalid, stalled: true,
+			text: fmt.Sprintf("Secret %s/%s has no key %q; add it", secret.Namespace, secret.Name, key)}
+	}
+	return value, nil
+}
+
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

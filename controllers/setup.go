@@ -1,0 +1,85 @@
+package controllers
+
+import (
+	"context"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// SetupWithManager watches what moves an upgrade on: itself, its proxy, its Flux objects
+// and its Jobs.
+func (r *UpgradeReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.PgUpgrade{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(&batchv1.Job{}).
+		Watches(&v1alpha1.PgProxy{}, handler.EnqueueRequestsFromMapFunc(upgradeOfProxy)).
+		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(r.referring(func(s v1alpha1.GitSpec) v1alpha1.ObjectReference { return s.SourceRef }))).
+		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(r.referring(func(s v1alpha1.GitSpec) v1alpha1.ObjectReference { return s.KustomizationRef }))).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent}).
+		Named("pgupgrade").
+		Complete(r)
+}
+
+func upgradeOfProxy(_ context.Context, object client.Object) []reconcile.Request {
+	proxy, ok := object.(*v1alpha1.PgProxy)
+	if !ok {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: proxy.Namespace, Name: proxy.Spec.UpgradeRef.Name}}}
+}
+
+// referring finds the upgrades whose spec names a Flux object.
+func (r *UpgradeReconciler) referring(ref func(v1alpha1.GitSpec) v1alpha1.ObjectReference) handler.MapFunc {
+	return func(ctx context.Context, object client.Object) []reconcile.Request {
+		var upgrades v1alpha1.PgUpgradeList
+		if err := r.List(ctx, &upgrades); err != nil {
+			return nil
+		}
+		var requests []reconcile.Request
+		for i := range upgrades.Items {
+			u := &upgrades.Items[i]
+			if to := ref(u.Spec.Git); to.Name == object.GetName() && orDefault(to.Namespace, u.Namespace) == object.GetNamespace() {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(u)})
+			}
+		}
+		return requests
+	}
+}
+
+// proxiesOf finds the proxies that lead to an upgrade's instances.
+func (r *ProxyReconciler) proxiesOf(ctx context.Context, object client.Object) []reconcile.Request {
+	var proxies v1alpha1.PgProxyList
+	if err := r.List(ctx, &proxies, client.InNamespace(object.GetNamespace())); err != nil {
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range proxies.Items {
+		if proxies.Items[i].Spec.UpgradeRef.Name == object.GetName() {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&proxies.Items[i])})
+		}
+	}
+	return requests
+}
+
+// SetupWithManager watches proxies, the upgrades they belong to, and nothing else: the
+// poolers' state is asked of the poolers.
+func (r *ProxyReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.PgProxy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.PgUpgrade{}, handler.EnqueueRequestsFromMapFunc(r.proxiesOf)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent}).
+		Named("pgproxy").
+		Complete(r)
+}

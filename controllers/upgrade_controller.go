@@ -1,0 +1,127 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/pkg/runtime/patch"
+	"k8s.io/apimachinery/pkg/types"
+	kerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/record"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// +kubebuilder:rbac:groups=gitover.dev,resources=pgupgrades;pgproxies,verbs=get;list;watch;update;patch
+// +kubebuilder:rbac:groups=gitover.dev,resources=pgupgrades/status;pgproxies/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=gitover.dev,resources=pgupgrades/finalizers;pgproxies/finalizers,verbs=update
+// +kubebuilder:rbac:groups=source.toolkit.fluxcd.io,resources=gitrepositories,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=kustomize.toolkit.fluxcd.io,resources=kustomizations,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps,resources=statefulsets;deployments,verbs=get;list;watch
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=pods/log,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create;update;patch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;list;watch;create;update;patch;delete
+
+// UpgradeReconciler walks upgrades. It commits and replicates; it never moves traffic.
+type UpgradeReconciler struct {
+	client.Client
+	// Uncached reads Secrets, which the cache must not hold, and what must be fresh.
+	Uncached client.Reader
+	Pods     kubernetes.Interface
+	Recorder record.EventRecorder
+	// CloneDirectory holds the clones of fleet repositories.
+	CloneDirectory string
+	// NoCrossNamespaceRefs refuses references into other namespaces, as Flux's flag does.
+	NoCrossNamespaceRefs bool
+	Now                  func() time.Time
+	repositories         repositoryCache
+}
+
+// Reconcile looks at one PgUpgrade and takes it as far as the world allows now.
+func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
+	upgrade := &v1alpha1.PgUpgrade{}
+	if err := r.Get(ctx, request.NamespacedName, upgrade); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	patcher := patch.NewSerialPatcher(upgrade, r.Client)
+	defer func() {
+		if perr := persist(ctx, patcher, upgrade); perr != nil && client.IgnoreNotFound(perr) != nil {
+			err = kerrors.NewAggregate([]error{err, perr})
+		}
+	}()
+	if !upgrade.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, upgrade)
+	}
+	if controllerutil.AddFinalizer(upgrade, v1alpha1.Finalizer) {
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	reportSuspended(upgrade, upgrade.Spec.Suspend)
+	if upgrade.Spec.Suspend {
+		upgrade.Status.ObservedGeneration = upgrade.Generation
+		return ctrl.Result{}, nil
+	}
+	before := standing(upgrade)
+	o := r.reconcile(ctx, upgrade, patcher)
+	if ctx.Err() != nil {
+		// shutting down: the next leader looks anew
+		return ctrl.Result{}, nil
+	}
+	report(upgrade, o)
+	upgrade.Status.ObservedGeneration = upgrade.Generation
+	announce(r.Recorder, upgrade, before, o)
+	if o.again == 0 {
+		o.again = intervalOf(upgrade)
+	}
+	return ctrl.Result{RequeueAfter: o.again}, nil
+}
+
+func (r *UpgradeReconciler) reconcile(ctx context.Context, upgrade *v1alpha1.PgUpgrade, patcher *patch.SerialPatcher) outcome {
+	seen, err := r.observe(ctx, upgrade)
+	if err != nil {
+		log.FromContext(ctx).Info("can't observe", "reason", err.Error())
+		return outcomeOf(err, upgrade.Status.Step)
+	}
+	return r.walk(ctx, upgrade, seen, patcher)
+}
+
+// persist patches spec metadata and status; our conditions are ours alone.
+func persist(ctx context.Context, patcher *patch.SerialPatcher, object client.Object) error {
+	err := patcher.Patch(ctx, object, patch.WithFieldOwner(v1alpha1.FieldManager), patch.WithOwnedConditions{Conditions: []string{
+		v1alpha1.ReadyCondition, v1alpha1.ReconcilingCondition, v1alpha1.StalledCondition, v1alpha1.SuspendedCondition,
+		v1alpha1.PreflightPassedCondition, v1alpha1.ReplicatingCondition, v1alpha1.RollbackReadyCondition,
+	}})
+	if err != nil {
+		return fmt.Errorf("patch %s/%s: %w", object.GetNamespace(), object.GetName(), err)
+	}
+	return nil
+}
+
+func intervalOf(upgrade *v1alpha1.PgUpgrade) time.Duration {
+	if i := upgrade.Spec.Interval; i != nil && i.Duration > 0 {
+		return i.Duration
+	}
+	return time.Minute
+}
+
+func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*v1alpha1.PgProxy, error) {
+	proxy := &v1alpha1.PgProxy{}
+	err := r.Get(ctx, types.NamespacedName{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}, proxy)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("read PgProxy %s: %w", upgrade.Spec.ProxyRef.Name, err)
+	}
+	if err != nil {
+		return nil, nil
+	}
+	return proxy, nil
+}
+

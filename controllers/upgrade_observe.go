@@ -1,0 +1,126 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/steps"
+)
+
+// seen is what one look at the world found; reads only.
+type seen struct {
+	proxy         *v1alpha1.PgProxy
+	source        *sourcev1.GitRepository
+	kustomization *kustomizev1.Kustomization
+	repository    *gitops.Repository
+	facts         steps.Facts
+}
+
+// observe reads the objects an upgrade refers to, opens its repository, and learns which
+// version Git asks for.
+func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*seen, error) {
+	s := &seen{source: &sourcev1.GitRepository{}, kustomization: &kustomizev1.Kustomization{}}
+	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.SourceRef, "GitRepository", s.source); err != nil {
+		return nil, err
+	}
+	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.KustomizationRef, "Kustomization", s.kustomization); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.proxy, err = r.proxyOf(ctx, upgrade); err != nil {
+		return nil, err
+	}
+	if s.repository, err = r.repository(ctx, upgrade, s.source); err != nil {
+		return nil, err
+	}
+	s.facts = steps.Facts{Name: upgrade.Name, Adopted: upgrade.Spec.Adopt, Retry: upgrade.Spec.Retry}
+	if s.facts.Wanted, err = r.wanted(ctx, upgrade, s); err != nil {
+		return nil, err
+	}
+	if s.proxy != nil {
+		s.facts.Active, s.facts.Target = s.proxy.Status.Active, s.proxy.Spec.Target
+		s.facts.GaveUp = s.proxy.Status.FailedTarget == s.proxy.Spec.Target && s.proxy.Status.FailedAttempts >= attemptsOf(s.proxy)
+	}
+	return s, nil
+}
+
+// referred reads a Flux object that the spec names.
+func (r *UpgradeReconciler) referred(ctx context.Context, upgrade *v1alpha1.PgUpgrade, ref v1alpha1.ObjectReference, kind string, into client.Object) error {
+	namespace := orDefault(ref.Namespace, upgrade.Namespace)
+	if namespace != upgrade.Namespace && r.NoCrossNamespaceRefs {
+		return &known{reason: v1alpha1.ReasonAccessDenied, stalled: true,
+			text: fmt.Sprintf("%s %s/%s is in another namespace, which this installation forbids; put one in %s", kind, namespace, ref.Name, upgrade.Namespace)}
+	}
+	err := r.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, into)
+	if apierrors.IsNotFound(err) {
+		return &known{reason: v1alpha1.ReasonSourceNotFound, stalled: true,
+			text: fmt.Sprintf("%s %s/%s does not exist; check spec.git", kind, namespace, ref.Name)}
+	}
+	if err != nil {
+		return fmt.Errorf("read %s %s/%s: %w", kind, namespace, ref.Name, err)
+	}
+	return nil
+}
+
+// wanted is the major version that Git asks for, as Flux applied or fetched it.
+func (r *UpgradeReconciler) wanted(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen) (string, error) {
+	from := upgrade.Spec.VersionFrom
+	if from == nil {
+		return upgrade.Spec.Version, nil
+	}
+	artifact := s.source.GetArtifact()
+	if artifact == nil {
+		return "", &known{reason: v1alpha1.ReasonFluxPending, text: fmt.Sprintf("GitRepository %s has fetched nothing yet", s.source.Name)}
+	}
+	_, sha, ok := gitops.ParseRevision(artifact.Revision)
+	if !ok {
+		return "", &known{reason: v1alpha1.ReasonFluxFailing, stalled: true, text: fmt.Sprintf("GitRepository %s has the revision %q, which names no commit", s.source.Name, artifact.Revision)}
+	}
+	value, err := s.repository.ReadField(ctx, sha, from.Path, from.Field)
+	if err != nil {
+		return "", err
+	}
+	major := leadingMajor.FindString(value)
+	if !steps.Supported(major) {
+		return "", &known{reason: v1alpha1.ReasonUnsupportedVersion, stalled: true,
+			text: fmt.Sprintf("%s: %s is %q, which is no supported PostgreSQL version; supported are 13 to 18", from.Path, from.Field, value)}
+	}
+	return major, nil
+}
+
+// leadingMajor of a version or an image tag such as "17.2-bookworm".
+var leadingMajor = regexp.MustCompile(`^[0-9]+`)
+
+// requestedBy is the commit that last changed the version, as far as Git can tell.
+func (r *UpgradeReconciler) requestedBy(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen) *v1alpha1.Commit {
+	tip, err := s.repository.Fetch(ctx)
+	if err != nil {
+		return nil
+	}
+	path, field := upgrade.Spec.Git.Path+"/upgrade.yaml", "spec.version"
+	if from := upgrade.Spec.VersionFrom; from != nil {
+		path, field = from.Path, from.Field
+	}
+	commit, err := s.repository.LastChange(ctx, tip.SHA, path, field)
+	if err != nil {
+		return nil
+	}
+	c := apiCommit(commit)
+	return &c
+}
+
+func attemptsOf(proxy *v1alpha1.PgProxy) int32 {
+	if proxy.Spec.Switch.Attempts > 0 {
+		return proxy.Spec.Switch.Attempts
+	}
+	return 5
+}

@@ -1,0 +1,283 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+	"github.com/fluxcd/pkg/runtime/patch"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// walk takes the workflow as far as the world allows now: decide, persist the intent,
+// look, act once, look again.
+func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, patcher *patch.SerialPatcher) outcome {
+	if s.proxy == nil {
+		return outcome{reason: v1alpha1.ReasonFluxPending, message: fmt.Sprintf("PgProxy %s does not exist; Flux has to apply it", upgrade.Spec.ProxyRef.Name), again: retrySoon}
+	}
+	status := &upgrade.Status
+	acted := ""
+	// a walk is short; the bound is for a world that contradicts itself
+	for range 64 {
+		decision := steps.Next(*status, s.facts)
+		r.enter(ctx, upgrade, s, decision)
+		showReplication(upgrade, s)
+		if decision.Idle {
+			if s.facts.Active == "" {
+				return outcome{reason: v1alpha1.ReasonUnknownTarget, message: "PgProxy " + s.proxy.Name + " has no active instance yet", again: retrySoon}
+			}
+			return r.idle(upgrade, s, decision)
+		}
+		if err := persist(ctx, patcher, upgrade); err != nil {
+			return outcomeOf(err, status.Step)
+		}
+		step, _ := steps.Find(status.Workflow, status.Step)
+		if step == nil {
+			return outcome{reason: v1alpha1.ReasonInvalidSpec, stalled: true, again: retryStalled,
+				message: fmt.Sprintf("status names step %q of workflow %q, which this version of Gitover does not have", status.Step, status.Workflow)}
+		}
+		run := r.run(upgrade, s, patcher)
+		verdict, err := step.Done(ctx, run)
+		if err != nil {
+			return r.failed(ctx, upgrade, err)
+		}
+		switch {
+		case verdict.Done:
+			r.leave(ctx, upgrade, verdict)
+		case verdict.Reverted != nil:
+			r.reverted(upgrade, verdict)
+		case verdict.Act && step.Run != nil && acted != status.Step:
+			acted = status.Step
+			note(status, verdict.Message)
+			if err := step.Run(ctx, run); err != nil {
+				return r.failed(ctx, upgrade, err)
+			}
+		default:
+			return r.wait(upgrade, step, verdict, decision)
+		}
+	}
+	return outcome{reason: orDefault(status.Step, v1alpha1.ReasonProgressing), message: "going on", again: retryStep}
+}
+
+func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen, patcher *patch.SerialPatcher) *steps.Run {
+	return &steps.Run{
+		Upgrade: upgrade, Proxy: s.proxy, Status: &upgrade.Status,
+		Git: r.gitPort(upgrade, s),
+		Cluster: &clusterPort{Client: r.Client, pods: r.Pods, namespace: upgrade.Namespace, upgrade: upgrade.Name,
+			images: upgrade.Spec.Instance.Images},
+		Server: func(ctx context.Context, instance string) (postgres.Server, error) {
+			return serverOf(ctx, r.Uncached, upgrade, instance)
+		},
+		Register: func(ctx context.Context, server postgres.Server) error {
+			password, err := registerPassword(ctx, r.Uncached, s.proxy)
+			if err != nil {
+				return err
+			}
+			return postgres.EnsureRegister(ctx, server, agentRole, password)
+		},
+		Secret: func(instance string) string { return secretNameOf(upgrade, instance) },
+		Checkpoint: func(ctx context.Context) {
+			if err := persist(ctx, patcher, upgrade); err != nil {
+				log.FromContext(ctx).Info("can't save progress", "error", err.Error())
+			}
+		},
+		Now: r.Now,
+	}
+}
+
+// enter writes a decision into the status; what doesn't change is left alone.
+func (r *UpgradeReconciler) enter(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, d steps.Decision) {
+	status := &upgrade.Status
+	if d.Idle {
+		return
+	}
+	now := metav1.NewTime(r.Now().Truncate(time.Second))
+	if d.Begin {
+		*status = v1alpha1.PgUpgradeStatus{
+			ObservedGeneration: status.ObservedGeneration, Conditions: status.Conditions, Version: status.Version, History: status.History,
+			Run:  d.From + "-to-" + d.To + "-" + strconv.FormatInt(now.Unix(), 36),
+			From: d.From, To: d.To, Attempt: 1,
+			HandledVersion: s.facts.Wanted, HandledRetry: s.facts.Retry,
+			RequestedBy: r.requestedBy(ctx, upgrade, s),
+		}
+	}
+	if d.NewAttempt {
+		status.Attempt++
+		status.HandledRetry = s.facts.Retry
+		status.RolledBack, status.Verification, status.Lag = nil, nil, nil
+	}
+	if status.Workflow == d.Workflow && status.Step == d.Step && !d.Begin {
+		return
+	}
+	changed := status.Workflow != d.Workflow
+	status.Workflow, status.Step = d.Workflow, d.Step
+	began := v1alpha1.StepStatus{Name: d.Step, StartedAt: &now}
+	status.Steps = append(withoutStep(status.Steps, d.Step), began)
+	if changed && d.Message != "" {
+		r.Recorder.Event(upgrade, corev1.EventTypeNormal, d.Workflow, d.Message)
+	}
+}
+
+func withoutStep(all []v1alpha1.StepStatus, name string) []v1alpha1.StepStatus {
+	kept := make([]v1alpha1.StepStatus, 0, len(all)+1)
+	for _, s := range all {
+		if s.Name != name {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// leave closes a finished step and goes to the next, or ends the run.
+func (r *UpgradeReconciler) leave(ctx context.Context, upgrade *v1alpha1.PgUpgrade, verdict steps.Verdict) {
+	status := &upgrade.Status
+	now := metav1.NewTime(r.Now().Truncate(time.Second))
+	for i := range status.Steps {
+		if status.Steps[i].Name == status.Step {
+			status.Steps[i].FinishedAt, status.Steps[i].Message = &now, verdict.Message
+		}
+	}
+	if status.Step == steps.Preflight || status.Step == steps.PreflightGreen {
+		conditions.MarkTrue(upgrade, v1alpha1.PreflightPassedCondition, v1alpha1.ReasonPassed, "%s", verdict.Message)
+	}
+	log.FromContext(ctx).Info("step done", "workflow", status.Workflow, "step", status.Step, "message", verdict.Message)
+	r.Recorder.AnnotatedEventf(upgrade, annotations(status), corev1.EventTypeNormal, status.Step, "%s", verdict.Message)
+	d := steps.Advance(*status)
+	if d.Outcome != "" {
+		r.close(upgrade, d.Outcome, now)
+		return
+	}
+	status.Workflow, status.Step = d.Workflow, d.Step
+	status.Steps = append(withoutStep(status.Steps, d.Step), v1alpha1.StepStatus{Name: d.Step, StartedAt: &now})
+}
+
+// close ends a run with an entry in the history; the steps stay to be read.
+func (r *UpgradeReconciler) close(upgrade *v1alpha1.PgUpgrade, outcome string, now metav1.Time) {
+	status := &upgrade.Status
+	entry := v1alpha1.HistoryEntry{From: status.From, To: status.To, Outcome: outcome, FinishedAt: now}
+	if len(status.Steps) > 0 {
+		entry.StartedAt = status.Steps[0].StartedAt
+	}
+	status.History = append([]v1alpha1.HistoryEntry{entry}, status.History...)
+	status.History = status.History[:min(len(status.History), 16)]
+	status.Workflow, status.Step, status.Lag = "", "", nil
+	r.Recorder.Eventf(upgrade, corev1.EventTypeNormal, outcome, "%s to %s: %s", entry.From, entry.To, outcome)
+}
+
+// reverted obeys a human who took one of our commits back.
+func (r *UpgradeReconciler) reverted(upgrade *v1alpha1.PgUpgrade, verdict steps.Verdict) {
+	status := &upgrade.Status
+	status.RolledBack = verdict.Reverted
+	now := metav1.NewTime(r.Now().Truncate(time.Second))
+	switch status.Step {
+	case steps.CommitCutover, steps.AwaitSwitch:
+		status.Workflow, status.Step = steps.RolledBack, steps.AwaitDecision
+	default:
+		status.Workflow, status.Step = steps.Abort, steps.StopReplication
+	}
+	status.Steps = append(withoutStep(status.Steps, status.Step), v1alpha1.StepStatus{Name: status.Step, StartedAt: &now, Message: verdict.Message})
+	r.Recorder.Event(upgrade, corev1.EventTypeNormal, v1alpha1.ReasonRolledBack, verdict.Message)
+}
+
+// failed reports an error of a step; a stalled preflight shows in its own condition too.
+func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgrade, err error) outcome {
+	o := outcomeOf(err, upgrade.Status.Step)
+	note(&upgrade.Status, o.message)
+	if !o.stalled {
+		log.FromContext(ctx).Info("step failed, will be tried again", "step", upgrade.Status.Step, "error", err.Error())
+	}
+	return o
+}
+
+// wait reports what a step waits for.
+func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, v steps.Verdict, d steps.Decision) outcome {
+	status := &upgrade.Status
+	o := outcome{reason: orDefault(d.Reason, orDefault(v.Reason, step.Name)), message: orDefault(v.Message, step.Name), again: v.Again}
+	if d.Reason != "" && d.Message != "" {
+		o.message = d.Message
+	}
+	note(status, o.message)
+	if o.again == 0 {
+		o.again = retryStep
+	}
+	switch {
+	case status.Workflow == steps.Upgrade && step.Name == steps.Soak && o.reason == v1alpha1.ReasonSoakInProgress:
+		o.ready = true
+	case v.Reason == v1alpha1.ReasonPreflightBlocked:
+		conditions.MarkFalse(upgrade, v1alpha1.PreflightPassedCondition, v1alpha1.ReasonPreflightBlocked, "%s", v.Message)
+		o.stalled, o.again = true, retryStalled
+	case needsHuman[v.Reason]:
+		o.stalled, o.again = true, retryStalled
+	case step.Patience > 0 && r.Now().Sub(started(status, step.Name)) > step.Patience:
+		o.stalled, o.again = true, retryStalled
+		o.message = fmt.Sprintf("waiting for more than %s: %s", step.Patience, o.message)
+	}
+	return o
+}
+
+// needsHuman are the reasons of waiting that no time heals.
+var needsHuman = map[string]bool{
+	v1alpha1.ReasonFluxSuspended:      true,
+	v1alpha1.ReasonSlotLost:           true,
+	v1alpha1.ReasonVerificationFailed: true,
+	v1alpha1.ReasonJobFailed:          true,
+	v1alpha1.ReasonSchemaDrift:        true,
+	v1alpha1.ReasonUnknownTarget:      true,
+	v1alpha1.ReasonContradiction:      true,
+}
+
+// retryStep is the pace of a step that waits for the world.
+const retryStep = time.Second
+
+func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *seen, d steps.Decision) outcome {
+	status := &upgrade.Status
+	status.Version = steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, s.facts.Active)
+	if s.facts.Wanted == status.Version {
+		status.HandledVersion, status.HandledRetry = s.facts.Wanted, s.facts.Retry
+		return outcome{ready: true, reason: d.Reason, message: d.Message}
+	}
+	return outcome{reason: d.Reason, message: d.Message, stalled: true, again: retryStalled}
+}
+
+func note(status *v1alpha1.PgUpgradeStatus, message string) {
+	for i := range status.Steps {
+		if status.Steps[i].Name == status.Step {
+			status.Steps[i].Message = message
+		}
+	}
+}
+
+func started(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
+	for _, s := range status.Steps {
+		if s.Name == step && s.StartedAt != nil {
+			return s.StartedAt.Time
+		}
+	}
+	return time.Time{}
+}
+
+// annotations let Flux's alerts carry the commit that an event speaks of.
+func annotations(status *v1alpha1.PgUpgradeStatus) map[string]string {
+	if len(status.Commits) == 0 {
+		return nil
+	}
+	return map[string]string{v1alpha1.GroupVersion.Group + "/revision": "sha1:" + status.Commits[len(status.Commits)-1].SHA}
+}
+
+// showReplication keeps the Replicating condition true to the steps.
+func showReplication(upgrade *v1alpha1.PgUpgrade, s *seen) {
+	status := &upgrade.Status
+	if status.Lag == nil {
+		conditions.MarkFalse(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonNotReplicating, "nothing follows %s", orDefault(s.facts.Active, "yet"))
+		return
+	}
+	conditions.MarkTrue(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonReplicating, "lag %s at %s", status.Lag.Human, status.Lag.At.UTC().Format("15:04:05 UTC"))
+}

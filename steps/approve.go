@@ -1,0 +1,88 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// approveDone: the gate is open, by rule or by a commit, and the clock is inside a
+// window; meanwhile the lag must stay small and nothing may break.
+func approveDone(ctx context.Context, run *Run) (Verdict, error) {
+	caughtUp, err := catchUpDone(ctx, run)
+	if err != nil || !caughtUp.Done {
+		return caughtUp, err
+	}
+	spec := run.Upgrade.Spec.Cutover
+	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
+	if spec.Approval == "Manual" && spec.ApprovedVersion != version {
+		return waiting(v1alpha1.ReasonWaitingForApproval,
+			"ready to cut over; commit spec.cutover.approvedVersion: %q to go on", version), nil
+	}
+	if !inWindow(spec.Windows, run.Now()) {
+		return waiting(v1alpha1.ReasonOutsideWindow, "ready to cut over; waiting for a window (%s, UTC)", windowText(spec.Windows)), nil
+	}
+	return done("approved %s", approval(run)), nil
+}
+
+// inWindow says whether t, in UTC, lies in one of the windows; always when there's none.
+func inWindow(windows []v1alpha1.Window, t time.Time) bool {
+	if len(windows) == 0 {
+		return true
+	}
+	t = t.UTC()
+	minute := t.Hour()*60 + t.Minute()
+	for _, w := range windows {
+		start, end := minutes(w.Start), minutes(w.End)
+		switch {
+		case start < end:
+			if minute >= start && minute < end && onDay(w.Days, t.Weekday()) {
+				return true
+			}
+		default: // crosses midnight: the evening of a day, or the morning after one
+			if minute >= start && onDay(w.Days, t.Weekday()) {
+				return true
+			}
+			if minute < end && onDay(w.Days, t.AddDate(0, 0, -1).Weekday()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func onDay(days []v1alpha1.Weekday, day time.Weekday) bool {
+	if len(days) == 0 {
+		return true
+	}
+	for _, d := range days {
+		if string(d) == day.String()[:3] {
+			return true
+		}
+	}
+	return false
+}
+
+// minutes since midnight of an HH:MM that the API server has validated.
+func minutes(hhmm string) int {
+	t, err := time.Parse("15:04", hhmm)
+	if err != nil {
+		return 0
+	}
+	return t.Hour()*60 + t.Minute()
+}
+
+func windowText(windows []v1alpha1.Window) string {
+	texts := make([]string, 0, len(windows))
+	for _, w := range windows {
+		days := make([]string, 0, len(w.Days))
+		for _, d := range w.Days {
+			days = append(days, string(d))
+		}
+		texts = append(texts, strings.TrimSpace(fmt.Sprintf("%s %s–%s", strings.Join(days, ","), w.Start, w.End)))
+	}
+	return strings.Join(texts, "; ")
+}

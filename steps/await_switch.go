@@ -1,0 +1,95 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// awaitSwitchDone: Flux delivered the cutover commit and the PgProxy controller made it
+// true, with the way back set up behind it.
+func awaitSwitchDone(ctx context.Context, run *Run) (Verdict, error) {
+	return awaitActive(ctx, run, CommitCutover, run.Status.To)
+}
+
+// awaitRollbackDone: traffic is on the old instance again.
+func awaitRollbackDone(ctx context.Context, run *Run) (Verdict, error) {
+	return awaitActive(ctx, run, CommitRollback, run.Status.From)
+}
+
+func awaitActive(ctx context.Context, run *Run, commit, instance string) (Verdict, error) {
+	if run.Proxy == nil {
+		return waiting(v1alpha1.ReasonUnknownTarget, "PgProxy %s does not exist; Flux has to apply it", run.Upgrade.Spec.ProxyRef.Name), nil
+	}
+	state, err := delivered(ctx, run, commit)
+	if err != nil {
+		return Verdict{}, err
+	}
+	proxy := run.Proxy
+	switch {
+	case proxy.Status.Active == instance && proxy.Spec.Target == instance && proxy.Status.Switch == nil:
+		return done("%s serves", instance), nil
+	case state.RevertedBy != nil && commit == CommitRollback && proxy.Spec.Target != instance:
+		return waiting(v1alpha1.ReasonContradiction, "the version says %s shall serve, but %s (%s) made %s the target again; make spec.version and the PgProxy's spec.target agree",
+			instance, short(state.RevertedBy.SHA), state.RevertedBy.Author, proxy.Spec.Target), nil
+	case state.RevertedBy != nil && proxy.Spec.Target != instance && proxy.Status.Switch == nil:
+		return Verdict{Reverted: state.RevertedBy, Reason: v1alpha1.ReasonRolledBack,
+			Message: fmt.Sprintf("the cutover commit was reverted by %s (%s)", short(state.RevertedBy.SHA), state.RevertedBy.Author)}, nil
+	case proxy.Spec.Target != instance && !state.Delivered:
+		return waiting(or(state.Reason, v1alpha1.ReasonFluxPending), "%s", or(state.Message, "waiting for Flux to apply the commit")), nil
+	case proxy.Spec.Target != instance:
+		return waiting(v1alpha1.ReasonFluxPending, "Flux applied the commit, but PgProxy %s still has spec.target %s; is it annotated to be left alone?", proxy.Name, proxy.Spec.Target), nil
+	}
+	return waiting(or(readyReason(proxy), v1alpha1.ReasonSwitching), "%s", or(readyMessage(proxy), "the switch is beginning")), nil
+}
+
+// soakDone: the soak is over, by time or by a commit. The transitions out of the soak
+// (a revert, another version) are Next's.
+func soakDone(ctx context.Context, run *Run) (Verdict, error) {
+	if err := watchWayBack(ctx, run); err != nil {
+		return Verdict{}, err
+	}
+	spec := run.Upgrade.Spec.Soak
+	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
+	if spec.FinalizedVersion == version {
+		return done("finalization approved by spec.soak.finalizedVersion in Git"), nil
+	}
+	if run.Proxy == nil || run.Proxy.Status.ActiveSince == nil || run.active() != run.Status.To || run.Proxy.Status.Switch != nil {
+		return waiting(v1alpha1.ReasonSwitching, "waiting for the switch in progress"), nil
+	}
+	if spec.Finalize == "Manual" {
+		return waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. Commit spec.soak.finalizedVersion: %q to end the soak",
+			run.Status.To, run.Status.From, version), nil
+	}
+	end := run.Proxy.Status.ActiveSince.Add(run.soak())
+	if left := end.Sub(run.Now()); left > 0 {
+		v := waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback until %s",
+			run.Status.To, run.Status.From, end.UTC().Format("2006-01-02 15:04:05 UTC"))
+		v.Again = min(left, slowLook)
+		return v, nil
+	}
+	return done("soaked for %s", run.soak()), nil
+}
+
+// watchWayBack keeps the lag of the side that follows in the status.
+func watchWayBack(ctx context.Context, run *Run) error {
+	if run.active() != run.Status.To || run.Proxy.Status.Switch != nil {
+		return nil
+	}
+	green, err := run.green(ctx)
+	if err != nil {
+		return err
+	}
+	bytes, err := lag(ctx, run, green, run.Status.From)
+	if err != nil {
+		return err
+	}
+	showLag(run, bytes, run.lagLimit())
+	return nil
+}
+
+// awaitDecisionDone never is: Next leaves this step when Git says how.
+func awaitDecisionDone(_ context.Context, run *Run) (Verdict, error) {
+	return waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", run.Status.To), nil
+}

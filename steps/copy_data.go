@@ -1,0 +1,131 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// copyDataDone: every table of every database is copied. PostgreSQL's own table
+// synchronisation does the work: parallel, and resumed table by table.
+func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	var sum postgres.Progress
+	subscribed := true
+	for _, db := range run.Status.Databases {
+		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
+		if err != nil {
+			return Verdict{}, err
+		}
+		if !state.Exists {
+			subscribed = false
+			continue
+		}
+		p, err := postgres.CopyProgress(ctx, blue, green, db, run.Names())
+		if err != nil {
+			return Verdict{}, err
+		}
+		sum.TablesTotal += p.TablesTotal
+		sum.TablesCopied += p.TablesCopied
+		sum.BytesTotal += p.BytesTotal
+		sum.BytesCopied += p.BytesCopied
+	}
+	if !subscribed {
+		return act("subscribing"), nil
+	}
+	showProgress(run, sum)
+	if sum.TablesCopied < sum.TablesTotal {
+		if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
+			return deref(v), err
+		}
+		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
+	}
+	return done("%d tables, %s", sum.TablesTotal, humanBytes(sum.BytesTotal)), nil
+}
+
+func copyDataRun(ctx context.Context, run *Run) error {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return err
+	}
+	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
+		return postgres.CreateSubscription(ctx, green, postgres.SubscribeOptions{
+			Publisher: blue, Database: db, Names: run.Names(), CopyData: true,
+		})
+	})
+}
+
+// showProgress fills status.copy; the rate is over the whole copy, which is steadier
+// than the last second's.
+func showProgress(run *Run, p postgres.Progress) {
+	c := &v1alpha1.CopyStatus{
+		TablesTotal: int32(p.TablesTotal), TablesCopied: int32(p.TablesCopied),
+		BytesTotal: p.BytesTotal, BytesCopied: min(p.BytesCopied, p.BytesTotal),
+	}
+	if p.BytesTotal > 0 {
+		c.Percent = fmt.Sprintf("%d%%", c.BytesCopied*100/p.BytesTotal)
+	}
+	if p.TablesCopied == p.TablesTotal {
+		c.Percent, c.BytesCopied = "100%", c.BytesTotal
+	}
+	if began := startedAt(run.Status, CopyData); !began.IsZero() {
+		if seconds := run.Now().Sub(began).Seconds(); seconds > 0 {
+			c.BytesPerSecond = int64(float64(c.BytesCopied) / seconds)
+		}
+	}
+	if c.BytesPerSecond > 0 && c.BytesCopied < c.BytesTotal {
+		eta := timestamp(run.Now().Add(time.Duration((c.BytesTotal - c.BytesCopied) / c.BytesPerSecond * int64(time.Second))))
+		c.ETA = &eta
+	}
+	run.Status.Copy = c
+}
+
+func progressText(c *v1alpha1.CopyStatus) string {
+	text := fmt.Sprintf("%s of %s, %d of %d tables, %s/s", humanBytes(c.BytesCopied), humanBytes(c.BytesTotal),
+		c.TablesCopied, c.TablesTotal, humanBytes(c.BytesPerSecond))
+	if c.ETA != nil {
+		text += ", done about " + c.ETA.UTC().Format("15:04:05") + " UTC"
+	}
+	return text
+}
+
+func startedAt(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
+	for _, s := range status.Steps {
+		if s.Name == step && s.StartedAt != nil {
+			return s.StartedAt.Time
+		}
+	}
+	return time.Time{}
+}
+
+func timestamp(t time.Time) metav1.Time { return metav1.NewTime(t.Truncate(time.Second)) }
+
+func deref(v *Verdict) Verdict {
+	if v == nil {
+		return Verdict{}
+	}
+	return *v
+}
+
+func humanBytes(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, suffix := float64(n), ""
+	for _, s := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		value /= unit
+		if suffix = s; value < unit {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", value, suffix)
+}

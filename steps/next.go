@@ -1,0 +1,199 @@
+package steps
+
+import (
+	"fmt"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// Facts are what Next needs to know of the world, beside the status.
+type Facts struct {
+	// Upgrade's own name, from which instances take theirs.
+	Name string
+	// Adopted is the adopted first instance, if there is one.
+	Adopted *v1alpha1.AdoptSpec
+	// Wanted is the major version that Git asks for; empty while unknown.
+	Wanted string
+	// Retry is spec.retry.
+	Retry string
+	// Active is the instance that serves; empty while unknown.
+	Active string
+	// Target is the instance that Git wants to serve, as Flux applied it.
+	Target string
+	// GaveUp: the PgProxy controller's attempts to reach Target are used up.
+	GaveUp bool
+}
+
+// Decision is what Next says.
+type Decision struct {
+	// Idle: there's nothing to do; Reason and Message say why.
+	Idle bool
+	// Workflow and Step to be in.
+	Workflow, Step string
+	// Begin: a new run, from From to To.
+	Begin    bool
+	From, To string
+	// Outcome closes the run with this entry in the history.
+	Outcome string
+	// NewAttempt: a retry of the same run.
+	NewAttempt bool
+	// Reason and Message for people.
+	Reason, Message string
+}
+
+// InstanceName is how Gitover calls the instance of a version.
+func InstanceName(upgrade, version string) string { return upgrade + "-" + version }
+
+// VersionOf an instance by its name; empty when the name is no instance of this upgrade.
+func VersionOf(upgrade string, adopted *v1alpha1.AdoptSpec, instance string) string {
+	if adopted != nil && adopted.Name == instance {
+		return adopted.Version
+	}
+	prefix := upgrade + "-"
+	if len(instance) != len(prefix)+2 || instance[:len(prefix)] != prefix {
+		return ""
+	}
+	version := instance[len(prefix):]
+	if !Supported(version) {
+		return ""
+	}
+	return version
+}
+
+// Supported says whether version is a PostgreSQL major that Gitover upgrades from and to.
+func Supported(version string) bool {
+	switch version {
+	case "13", "14", "15", "16", "17", "18":
+		return true
+	}
+	return false
+}
+
+// Next is the whole of the transitions between workflows: pure, so that it can be read,
+// tested and trusted. It never leads on an unknown fact. Advance moves within a workflow.
+func Next(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
+	if facts.Wanted == "" || facts.Active == "" {
+		return stay(status, "", "")
+	}
+	from, to := facts.version(status.From), facts.version(status.To)
+	switch status.Workflow {
+	case "":
+		return idleOrBegin(status, facts)
+	case Upgrade:
+		return duringUpgrade(status, facts, from, to)
+	case GiveUp:
+		if facts.Active == status.To && facts.Target == status.To {
+			return Decision{Workflow: Upgrade, Step: Soak, Reason: v1alpha1.ReasonSoakInProgress, Message: status.To + " serves after all"}
+		}
+	case RolledBack:
+		return afterRollback(status, facts, from, to)
+	}
+	return stay(status, "", "")
+}
+
+func (f Facts) version(instance string) string { return VersionOf(f.Name, f.Adopted, instance) }
+
+// idleOrBegin: no workflow runs. A version that differs from the active one's begins an
+// upgrade, unless that same wish was already tried and taken back.
+func idleOrBegin(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
+	active := facts.version(facts.Active)
+	if facts.Wanted == active {
+		return Decision{Idle: true, Reason: v1alpha1.ReasonUpToDate,
+			Message: fmt.Sprintf("%s serves PostgreSQL %s, as Git asks", facts.Active, active)}
+	}
+	if status.HandledVersion == facts.Wanted && status.HandledRetry == facts.Retry {
+		return Decision{Idle: true, Reason: v1alpha1.ReasonRolledBack,
+			Message: fmt.Sprintf("the upgrade to %s was taken back; change the version again, or spec.retry, to start over", facts.Wanted)}
+	}
+	return Decision{Begin: true, Workflow: Upgrade, Step: Preflight, From: facts.Active, To: InstanceName(facts.Name, facts.Wanted),
+		Reason: v1alpha1.ReasonProgressing, Message: fmt.Sprintf("Git asks for PostgreSQL %s; %s serves %s", facts.Wanted, facts.Active, active)}
+}
+
+// duringUpgrade: what Git may change while an upgrade runs.
+func duringUpgrade(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string) Decision {
+	switch {
+	case before(status.Step, CommitCutover):
+		if facts.Wanted != to {
+			return Decision{Workflow: Abort, Step: StopReplication, Reason: v1alpha1.ReasonAborting,
+				Message: fmt.Sprintf("Git asks for %s now, not %s any more; removing %s", facts.Wanted, to, status.To)}
+		}
+		if facts.Retry != status.HandledRetry {
+			return Decision{Workflow: Upgrade, Step: status.Step, NewAttempt: true, Reason: v1alpha1.ReasonProgressing,
+				Message: "spec.retry asks for " + status.Step + " to be tried again"}
+		}
+		return stay(status, "", "")
+	case status.Step == CommitCutover || status.Step == AwaitSwitch:
+		if facts.Wanted == from {
+			return rollback(status, facts)
+		}
+		if facts.GaveUp && facts.Target == status.To && facts.Active == status.From {
+			return Decision{Workflow: GiveUp, Step: CommitRollback, Reason: v1alpha1.ReasonSwitchFailed,
+				Message: "the switch could not be made; taking the cutover commit back"}
+		}
+		return stay(status, "", "")
+	case status.Step == Soak:
+		return duringSoak(status, facts, from, to)
+	}
+	// past the soak there is no way back
+	return stay(status, "", "")
+}
+
+func duringSoak(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string) Decision {
+	switch {
+	case facts.Active == status.From && facts.Target == status.From:
+		return Decision{Workflow: RolledBack, Step: AwaitDecision, Reason: v1alpha1.ReasonRolledBack,
+			Message: fmt.Sprintf("the cutover was reverted; %s serves again and %s follows it", status.From, status.To)}
+	case facts.Wanted == from:
+		return rollback(status, facts)
+	case facts.Wanted != to:
+		return stay(status, v1alpha1.ReasonWaitingForSoak,
+			fmt.Sprintf("Git asks for %s now; that upgrade begins when the soak of %s is over (end it at once with spec.soak.finalizedVersion: %q)", facts.Wanted, to, to))
+	}
+	return stay(status, "", "")
+}
+
+func rollback(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
+	return Decision{Workflow: Rollback, Step: CommitRollback, Reason: v1alpha1.ReasonAborting,
+		Message: fmt.Sprintf("Git asks for %s again; returning traffic to %s and then removing %s", facts.Wanted, status.From, status.To)}
+}
+
+// afterRollback: a human reverted the cutover; only Git can say what comes next.
+func afterRollback(status v1alpha1.PgUpgradeStatus, facts Facts, _, to string) Decision {
+	switch {
+	case facts.Active == status.To && facts.Target == status.To:
+		return Decision{Workflow: Upgrade, Step: Soak, Reason: v1alpha1.ReasonSoakInProgress,
+			Message: fmt.Sprintf("the revert was reverted; %s serves again", status.To)}
+	case facts.Wanted != to && facts.Active == status.From:
+		return Decision{Workflow: Abort, Step: StopReplication, Reason: v1alpha1.ReasonAborting,
+			Message: fmt.Sprintf("Git asks for %s now; removing %s", facts.Wanted, status.To)}
+	case status.HandledRetry != facts.Retry && facts.Active == status.From && facts.Target == status.From:
+		return Decision{Workflow: Upgrade, Step: CatchUp, NewAttempt: true, Reason: v1alpha1.ReasonProgressing,
+			Message: fmt.Sprintf("spec.retry asks for another cutover to %s", status.To)}
+	}
+	return stay(status, v1alpha1.ReasonRolledBack,
+		fmt.Sprintf("the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", status.To))
+}
+
+func stay(status v1alpha1.PgUpgradeStatus, reason, message string) Decision {
+	return Decision{Idle: status.Workflow == "", Workflow: status.Workflow, Step: status.Step, Reason: reason, Message: message}
+}
+
+// Advance says what follows a finished step.
+func Advance(status v1alpha1.PgUpgradeStatus) Decision {
+	_, i := Find(status.Workflow, status.Step)
+	table := Workflows[status.Workflow]
+	if i >= 0 && i+1 < len(table) {
+		return Decision{Workflow: status.Workflow, Step: table[i+1].Name}
+	}
+	switch status.Workflow {
+	case Upgrade:
+		return Decision{Idle: true, Outcome: "Finalized", Reason: v1alpha1.ReasonUpToDate}
+	case Abort:
+		return Decision{Idle: true, Outcome: "Aborted", Reason: v1alpha1.ReasonUpToDate}
+	case Rollback:
+		return Decision{Idle: true, Outcome: "RolledBack", Reason: v1alpha1.ReasonUpToDate}
+	case GiveUp:
+		return Decision{Workflow: RolledBack, Step: AwaitDecision, Reason: v1alpha1.ReasonRolledBack}
+	}
+	return stay(status, "", "")
+}

@@ -1,0 +1,94 @@
+package steps
+
+import (
+	"testing"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// The transitions between workflows, as stories: where the upgrade stands, what Git and
+// the world say, and where it goes.
+func TestNextObeysGit(t *testing.T) {
+	at := func(workflow, step string) v1alpha1.PgUpgradeStatus {
+		return v1alpha1.PgUpgradeStatus{Workflow: workflow, Step: step, From: "orders-15", To: "orders-17", HandledVersion: "17"}
+	}
+	facts := func(wanted, active, target string) Facts {
+		return Facts{Name: "orders", Wanted: wanted, Active: active, Target: target}
+	}
+	retry := func(f Facts) Facts { f.Retry = "again"; return f }
+	gaveUp := func(f Facts) Facts { f.GaveUp = true; return f }
+	stories := []struct {
+		story          string
+		status         v1alpha1.PgUpgradeStatus
+		facts          Facts
+		workflow, step string
+		idle           bool
+	}{
+		{"the version is what serves: nothing to do", v1alpha1.PgUpgradeStatus{}, facts("15", "orders-15", "orders-15"), "", "", true},
+		{"a merged bump begins an upgrade", v1alpha1.PgUpgradeStatus{HandledVersion: "15"}, facts("17", "orders-15", "orders-15"), Upgrade, Preflight, false},
+		{"a lower version begins a downgrade", v1alpha1.PgUpgradeStatus{}, facts("13", "orders-17", "orders-17"), Upgrade, Preflight, false},
+		{"a wish that was taken back is not tried again by itself", v1alpha1.PgUpgradeStatus{HandledVersion: "17"}, facts("17", "orders-15", "orders-15"), "", "", true},
+		{"a retry tries it again", v1alpha1.PgUpgradeStatus{HandledVersion: "17"}, retry(facts("17", "orders-15", "orders-15")), Upgrade, Preflight, false},
+		{"an unknown version leads nowhere", at(Upgrade, CopyData), facts("", "orders-15", "orders-15"), Upgrade, CopyData, false},
+		{"an unknown active instance leads nowhere", at(Upgrade, CopyData), facts("17", "", ""), Upgrade, CopyData, false},
+		{"the bump is reverted while the data is copied: abort", at(Upgrade, CopyData), facts("15", "orders-15", "orders-15"), Abort, StopReplication, false},
+		{"the version changes again before the cutover: the old green goes first", at(Upgrade, Approve), facts("18", "orders-15", "orders-15"), Abort, StopReplication, false},
+		{"a retry half-way tries the same step again", at(Upgrade, BuildIndexes), retry(facts("17", "orders-15", "orders-15")), Upgrade, BuildIndexes, false},
+		{"the bump is reverted between the cutover commit and the switch: traffic first", at(Upgrade, AwaitSwitch), facts("15", "orders-15", "orders-17"), Rollback, CommitRollback, false},
+		{"the switch can't be made: our commit is taken back", at(Upgrade, AwaitSwitch), gaveUp(facts("17", "orders-15", "orders-17")), GiveUp, CommitRollback, false},
+		{"attempts for another target mean nothing", at(Upgrade, AwaitSwitch), gaveUp(facts("17", "orders-15", "orders-15")), Upgrade, AwaitSwitch, false},
+		{"a revert of the cutover during the soak", at(Upgrade, Soak), facts("17", "orders-15", "orders-15"), RolledBack, AwaitDecision, false},
+		{"a revert that has not switched yet is awaited", at(Upgrade, Soak), facts("17", "orders-17", "orders-15"), Upgrade, Soak, false},
+		{"the bump is reverted during the soak: traffic first, then green goes", at(Upgrade, Soak), facts("15", "orders-17", "orders-17"), Rollback, CommitRollback, false},
+		{"another version during the soak waits", at(Upgrade, Soak), facts("18", "orders-17", "orders-17"), Upgrade, Soak, false},
+		{"past the soak there is no way back", at(Upgrade, CommitFinalize), facts("15", "orders-17", "orders-17"), Upgrade, CommitFinalize, false},
+		{"after a rollback nothing goes on by itself", at(RolledBack, AwaitDecision), facts("17", "orders-15", "orders-15"), RolledBack, AwaitDecision, false},
+		{"a revert of the revert soaks again", at(RolledBack, AwaitDecision), facts("17", "orders-17", "orders-17"), Upgrade, Soak, false},
+		{"a retry after a rollback cuts over again", at(RolledBack, AwaitDecision), retry(facts("17", "orders-15", "orders-15")), Upgrade, CatchUp, false},
+		{"the bump is reverted after a rollback: green goes", at(RolledBack, AwaitDecision), facts("15", "orders-15", "orders-15"), Abort, StopReplication, false},
+		{"a human makes the target green after we gave up", at(GiveUp, AwaitRollback), facts("17", "orders-17", "orders-17"), Upgrade, Soak, false},
+	}
+	for _, s := range stories {
+		t.Run(s.story, func(t *testing.T) {
+			d := Next(s.status, s.facts)
+			if d.Workflow != s.workflow || d.Step != s.step || d.Idle != s.idle {
+				t.Fatalf("Next = %q %q idle=%v (%s), want %q %q idle=%v", d.Workflow, d.Step, d.Idle, d.Message, s.workflow, s.step, s.idle)
+			}
+			if d.Workflow != "" {
+				if step, _ := Find(d.Workflow, d.Step); step == nil {
+					t.Fatalf("workflow %s has no step %s", d.Workflow, d.Step)
+				}
+			}
+		})
+	}
+}
+
+func TestEveryWorkflowEnds(t *testing.T) {
+	outcomes := map[string]string{Upgrade: "Finalized", Abort: "Aborted", Rollback: "RolledBack"}
+	for name, table := range Workflows {
+		status := v1alpha1.PgUpgradeStatus{Workflow: name, Step: table[0].Name}
+		var last Decision
+		for range table {
+			last = Advance(status)
+			status.Workflow, status.Step = last.Workflow, last.Step
+			if last.Outcome != "" || last.Workflow != name {
+				break
+			}
+		}
+		if want, ok := outcomes[name]; ok && last.Outcome != want {
+			t.Errorf("%s ends as %q, want %q", name, last.Outcome, want)
+		}
+	}
+}
+
+func TestVersionOfKnowsOnlyItsOwnInstances(t *testing.T) {
+	adopted := &v1alpha1.AdoptSpec{Name: "legacy", Version: "13"}
+	for instance, want := range map[string]string{
+		"orders-15": "15", "orders-18": "18", "legacy": "13",
+		"orders-12": "", "orders-155": "", "orders": "", "orders-": "", "shop-15": "", "": "", "orders-1x": "",
+	} {
+		if got := VersionOf("orders", adopted, instance); got != want {
+			t.Errorf("VersionOf(%q) = %q, want %q", instance, got, want)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// preflightDone looks for everything that would break the upgrade, names every finding in
+// one pass, and builds green's manifests in memory. It has no effect.
+func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
+	if err := run.Git.CheckInstance(ctx); err != nil {
+		return Verdict{}, err
+	}
+	blue, err := run.blue(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if err := checkVersion(ctx, blue, run.version(run.Status.From)); err != nil {
+		return Verdict{}, err
+	}
+	databases, err := applicationDatabases(ctx, run, blue)
+	if err != nil {
+		return Verdict{}, err
+	}
+	run.Status.Databases = names(databases)
+	if len(databases) == 0 {
+		return waiting(v1alpha1.ReasonPreflightBlocked, "%s has no application database; check spec.databases", run.Status.From), nil
+	}
+	findings, err := postgres.Preflight(ctx, blue, preflightRequest(run))
+	if err != nil {
+		return Verdict{}, err
+	}
+	return judge(run, findings), nil
+}
+
+// preflightGreenDone asks what only the pair can tell.
+func preflightGreenDone(ctx context.Context, run *Run) (Verdict, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	request := preflightRequest(run)
+	findings, err := postgres.Preflight(ctx, blue, request)
+	if err != nil {
+		return Verdict{}, err
+	}
+	pair, err := postgres.PreflightPair(ctx, blue, green, request)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return judge(run, append(findings, pair...)), nil
+}
+
+func preflightRequest(run *Run) postgres.PreflightRequest {
+	return postgres.PreflightRequest{
+		Target:       run.version(run.Status.To),
+		Databases:    run.Status.Databases,
+		Acknowledged: run.Upgrade.Spec.Acknowledge,
+		Names:        run.Names(),
+		WayBack:      true,
+	}
+}
+
+// judge writes the findings into the status and blocks on the first that blocks.
+func judge(run *Run, findings []postgres.Finding) Verdict {
+	run.Status.Findings = nil
+	var blocking []string
+	for _, f := range findings {
+		run.Status.Findings = append(run.Status.Findings, v1alpha1.Finding{
+			Name: f.Name, Severity: severity(f.Severity), Database: f.Database, Object: f.Object,
+			Why: f.Why, Fix: f.Fix, Acknowledged: f.Acknowledged,
+		})
+		if severity(f.Severity) == "Block" && !f.Acknowledged {
+			blocking = append(blocking, describe(f))
+		}
+	}
+	if len(blocking) > 0 {
+		return waiting(v1alpha1.ReasonPreflightBlocked, "%d blocking: %s", len(blocking), strings.Join(blocking, "; "))
+	}
+	return done("%d findings, none blocks", len(findings))
+}
+
+func severity(s string) string {
+	if s == "" {
+		return "Warn"
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func describe(f postgres.Finding) string {
+	where := f.Object
+	if f.Database != "" {
+		where = strings.TrimSpace(f.Database + " " + f.Object)
+	}
+	if where != "" {
+		where = " (" + where + ")"
+	}
+	return fmt.Sprintf("%s%s: %s Fix: %s", f.Name, where, f.Why, f.Fix)
+}
+
+func applicationDatabases(ctx context.Context, run *Run, s postgres.Server) ([]postgres.Database, error) {
+	all, err := postgres.ApplicationDatabases(ctx, s, run.Upgrade.Spec.Databases.Include, run.Upgrade.Spec.Databases.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	return postgres.Moved(all), nil
+}
+
+func names(databases []postgres.Database) []string {
+	out := make([]string, 0, len(databases))
+	for _, d := range databases {
+		out = append(out, d.Name)
+	}
+	return out
+}
+
+// WrongVersionError: the server that answers isn't the one the manifests speak of.
+type WrongVersionError struct {
+	Instance   string
+	Want, Have int
+}
+
+func (e *WrongVersionError) Error() string {
+	return fmt.Sprintf("%s answers as PostgreSQL %d, its manifests say %d; check the image and the volume", e.Instance, e.Have, e.Want)
+}
+
+func checkVersion(ctx context.Context, s postgres.Server, want int) error {
+	have, err := postgres.Version(ctx, s)
+	if err != nil {
+		return err
+	}
+	if have != want {
+		return &WrongVersionError{Instance: s.Instance, Want: want, Have: have}
+	}
+	return nil
+}

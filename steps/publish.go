@@ -1,0 +1,61 @@
+package steps
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// publishDone: each database has its marker table on both sides, and on blue its
+// publication and slot.
+func publishDone(ctx context.Context, run *Run) (Verdict, error) {
+	blue, err := run.blue(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	missing := 0
+	for _, db := range run.Status.Databases {
+		slot, err := postgres.SlotState(ctx, blue, run.Names().Slot(db, run.Status.To))
+		if err != nil {
+			return Verdict{}, err
+		}
+		if !slot.Exists {
+			missing++
+		}
+	}
+	if missing > 0 {
+		return act("%d of %d databases to publish", missing, len(run.Status.Databases)), nil
+	}
+	return done("%d databases published", len(run.Status.Databases)), nil
+}
+
+// publishRun makes the slot last, so that a slot means everything before it is there.
+func publishRun(ctx context.Context, run *Run) error {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return err
+	}
+	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
+		for _, s := range []postgres.Server{blue, green} {
+			if err := postgres.EnsureMarker(ctx, s, db); err != nil {
+				return err
+			}
+		}
+		if err := postgres.CreatePublication(ctx, blue, db, run.Names()); err != nil {
+			return err
+		}
+		return postgres.CreateSlot(ctx, blue, db, run.Names(), run.Status.To)
+	})
+}
+
+// eachDatabase runs f for every database of the run, a few at a time.
+func eachDatabase(ctx context.Context, run *Run, f func(context.Context, string) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for _, db := range run.Status.Databases {
+		group.Go(func() error { return f(ctx, db) })
+	}
+	return group.Wait()
+}

@@ -1,0 +1,141 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// brokenReplication says what is wrong with the way from publisher to subscriber: a slot
+// that lost WAL, or a worker that keeps failing. Nil when nothing is.
+func brokenReplication(ctx context.Context, run *Run, publisher, subscriber postgres.Server) (*Verdict, error) {
+	for _, db := range run.Status.Databases {
+		slot, err := postgres.SlotState(ctx, publisher, run.Names().Slot(db, subscriber.Instance))
+		if err != nil {
+			return nil, err
+		}
+		if !slot.Exists || slot.Lost {
+			v := waiting(v1alpha1.ReasonSlotLost,
+				"%s no longer has the WAL that %s needs for database %q (slot lost): nothing was switched and nothing is lost, but green must be copied anew; raise max_slot_wal_keep_size, take the version back and ask for it again",
+				publisher.Instance, subscriber.Instance, db)
+			return &v, nil
+		}
+		state, err := postgres.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, subscriber.Instance))
+		if err != nil {
+			return nil, err
+		}
+		if !state.Exists || !state.Enabled {
+			v := waiting(v1alpha1.ReasonReplicationBroken,
+				"the subscription in database %q on %s is missing or disabled; PostgreSQL's log on %s says why", db, subscriber.Instance, subscriber.Instance)
+			return &v, nil
+		}
+	}
+	return nil, nil
+}
+
+// lag of the run, the largest over its databases.
+func lag(ctx context.Context, run *Run, publisher postgres.Server, subscriber string) (int64, error) {
+	var most int64
+	for _, db := range run.Status.Databases {
+		bytes, err := postgres.Lag(ctx, publisher, db, run.Names().Slot(db, subscriber))
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, bytes)
+	}
+	return most, nil
+}
+
+// showLag fills status.lag and keeps since when it has been under the limit.
+func showLag(run *Run, bytes, limit int64) {
+	now := timestamp(run.Now())
+	next := &v1alpha1.LagStatus{Bytes: bytes, At: now, Human: humanBytes(bytes)}
+	if bytes <= limit {
+		next.UnderLimitSince = &now
+		if old := run.Status.Lag; old != nil && old.UnderLimitSince != nil {
+			next.UnderLimitSince = old.UnderLimitSince
+		}
+	}
+	run.Status.Lag = next
+}
+
+func (r *Run) lagLimit() int64 {
+	if l := r.Upgrade.Spec.Limits.Lag; l != nil {
+		return l.Value()
+	}
+	return 1 << 20
+}
+
+// catchUpDone: the lag has been under the limit for the stated time, and nothing is broken.
+func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
+		return deref(v), err
+	}
+	bytes, err := lag(ctx, run, blue, run.Status.To)
+	if err != nil {
+		return Verdict{}, err
+	}
+	showLag(run, bytes, run.lagLimit())
+	if since := run.Status.Lag.UnderLimitSince; since != nil && run.Now().Sub(since.Time) >= run.lagFor() {
+		return done("lag %s", humanBytes(bytes)), nil
+	}
+	return waiting(CatchUp, "lag %s, limit %s for %s", humanBytes(bytes), humanBytes(run.lagLimit()), run.lagFor()), nil
+}
+
+// stopReplicationDone: nothing of this upgrade is left on a server that still answers.
+func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
+	for _, instance := range []string{run.Status.From, run.Status.To} {
+		s, err := run.Server(ctx, instance)
+		if err != nil {
+			return Verdict{}, err
+		}
+		left, err := postgres.Leftovers(ctx, s, run.Names())
+		if postgres.Unreachable(err) && instance != run.active() {
+			// the side that goes away anyway need not answer; its slots die with it
+			continue
+		}
+		if err != nil {
+			return Verdict{}, err
+		}
+		if len(left) > 0 {
+			return act("to remove on %s: %s", instance, some(left)), nil
+		}
+	}
+	return done("no slot, publication or subscription of ours is left"), nil
+}
+
+// stopReplicationRun removes subscriptions before the slots they hold. Where one side is
+// gone the other is cleaned all the same: WAL must not pile up for nobody.
+func stopReplicationRun(ctx context.Context, run *Run) error {
+	var unreachable error
+	// subscribers first; two rounds free the slots that the first round's subscriptions held
+	for range 2 {
+		unreachable = nil
+		for _, instance := range []string{run.Status.To, run.Status.From} {
+			s, err := run.Server(ctx, instance)
+			if err != nil {
+				return err
+			}
+			if _, err := postgres.RemoveAll(ctx, s, run.Names()); err != nil {
+				if !postgres.Unreachable(err) {
+					return err
+				}
+				unreachable = fmt.Errorf("clean up %s: %w", instance, err)
+			}
+		}
+	}
+	return unreachable
+}
+
+func (r *Run) active() string {
+	if r.Proxy == nil {
+		return ""
+	}
+	return r.Proxy.Status.Active
+}

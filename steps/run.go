@@ -1,0 +1,114 @@
+package steps
+
+import (
+	"context"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// Run is one upgrade in progress: what a step may read and use. Status is the step's to
+// fill with what people should see; the caller persists it.
+type Run struct {
+	Upgrade *v1alpha1.PgUpgrade
+	Proxy   *v1alpha1.PgProxy
+	Status  *v1alpha1.PgUpgradeStatus
+	Git     Git
+	Cluster Cluster
+	// Server gives the way to an instance; it reads the Secret anew at each call.
+	Server func(ctx context.Context, instance string) (postgres.Server, error)
+	// Register makes the decision register of a server, with the agents' role.
+	Register func(ctx context.Context, s postgres.Server) error
+	// Secret names the Secret with an instance's credentials.
+	Secret func(instance string) string
+	// Checkpoint persists Status in the middle of a long step.
+	Checkpoint func(ctx context.Context)
+	Now        func() time.Time
+}
+
+// CommitState is what Git and Flux have to say of one of our commits.
+type CommitState struct {
+	// Commit is nil while it is not on the branch.
+	Commit *v1alpha1.Commit
+	// Moot: the branch's content is already what the commit would make it.
+	Moot bool
+	// RevertedBy somebody: an instruction, never to be undone.
+	RevertedBy *v1alpha1.Commit
+	// Delivered: Flux applied the commit or a descendant.
+	Delivered bool
+	// Reason and Message say why not, in words of the API.
+	Reason, Message string
+}
+
+// Evidence is what a commit's message tells, in order; keys become trailers.
+type Evidence []struct{ Key, Value string }
+
+// Git is what the workflow asks of the fleet repository. Every method may be repeated.
+type Git interface {
+	// CheckInstance builds green's manifests in memory.
+	CheckInstance(ctx context.Context) error
+	// Look for the commit that step makes in this run and attempt.
+	Look(ctx context.Context, step string) (CommitState, error)
+	// Commit what step stands for; finds an earlier one by its trailers.
+	Commit(ctx context.Context, step string, evidence Evidence) error
+}
+
+// Workload is what the cluster has to say of an instance.
+type Workload struct {
+	Found, Ready bool
+	// Message names what is missing, e.g. a pod that can't pull its image.
+	Message string
+	// Image of the database container, for schema Jobs.
+	Image string
+}
+
+// JobState of a schema Job.
+type JobState struct {
+	Succeeded, Failed bool
+	// Message of a failure: the last lines of its log.
+	Message string
+}
+
+// Cluster is what the workflow asks of Kubernetes.
+type Cluster interface {
+	Workload(ctx context.Context, instance string) (Workload, error)
+	// Gone: no workload and no volume of the instance is left.
+	Gone(ctx context.Context, instance string) (bool, string, error)
+	DeleteVolumes(ctx context.Context, instance string) error
+	// Job says how the Job of that name fares, if it is there.
+	Job(ctx context.Context, name string) (state JobState, found bool, err error)
+	// CreateJob unless it is there.
+	CreateJob(ctx context.Context, job *batchv1.Job) error
+}
+
+// Names of everything this upgrade makes on servers.
+func (r *Run) Names() postgres.Names { return postgres.Names{UID: string(r.Upgrade.UID)} }
+
+// blue and green are the instances of the run in progress.
+func (r *Run) blue(ctx context.Context) (postgres.Server, error) {
+	return r.Server(ctx, r.Status.From)
+}
+
+func (r *Run) green(ctx context.Context) (postgres.Server, error) {
+	return r.Server(ctx, r.Status.To)
+}
+
+func (r *Run) both(ctx context.Context) (blue, green postgres.Server, err error) {
+	if blue, err = r.blue(ctx); err != nil {
+		return blue, green, err
+	}
+	green, err = r.green(ctx)
+	return blue, green, err
+}
+
+// version is the major version of an instance of this upgrade, 0 if it is none.
+func (r *Run) version(instance string) int {
+	v := VersionOf(r.Upgrade.Name, r.Upgrade.Spec.Adopt, instance)
+	if v == "" {
+		return 0
+	}
+	return int(v[0]-'0')*10 + int(v[1]-'0')
+}

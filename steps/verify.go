@@ -1,0 +1,72 @@
+package steps
+
+import (
+	"context"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// verifyDone: a comparison of this attempt found schema and rows equal, or explained by
+// rows in flight.
+func verifyDone(_ context.Context, run *Run) (Verdict, error) {
+	v := run.Status.Verification
+	began := startedAt(run.Status, Verify)
+	if v == nil || v.At.Time.Before(began) {
+		return act("comparing rows"), nil
+	}
+	if len(v.Mismatches) > 0 {
+		if run.Now().Sub(v.At.Time) > verifyAgain {
+			return act("comparing rows again"), nil
+		}
+		return waiting(v1alpha1.ReasonVerificationFailed,
+			"%d differences: %s. Nothing was switched. Mend the rows on %s or take the version back; compared again every %s",
+			len(v.Mismatches), some(v.Mismatches), run.Status.To, verifyAgain), nil
+	}
+	return done("%d rows in %d tables compared, %d in flight", v.Rows, v.Tables, v.InFlight), nil
+}
+
+func verifyRun(ctx context.Context, run *Run) error {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return err
+	}
+	result := v1alpha1.VerificationStatus{}
+	for _, db := range run.Status.Databases {
+		drift, err := schemaDrift(ctx, blue, green, db)
+		if err != nil {
+			return err
+		}
+		result.Mismatches = append(result.Mismatches, drift...)
+		report, err := postgres.Verify(ctx, blue, green, db, postgres.VerifyOptions{
+			CountsOnly: run.Upgrade.Spec.Limits.Verify == "Counts",
+		})
+		if err != nil {
+			return err
+		}
+		result.Tables += int32(report.Tables)
+		result.Rows += report.Rows
+		result.InFlight += int64(report.InFlight)
+		result.Mismatches = append(result.Mismatches, report.Mismatches...)
+	}
+	result.Mismatches = result.Mismatches[:min(len(result.Mismatches), mostMismatches)]
+	result.At = timestamp(run.Now())
+	run.Status.Verification = &result
+	return nil
+}
+
+func schemaDrift(ctx context.Context, blue, green postgres.Server, db string) ([]string, error) {
+	want, err := postgres.SchemaFingerprint(ctx, blue, db)
+	if err != nil {
+		return nil, err
+	}
+	have, err := postgres.SchemaFingerprint(ctx, green, db)
+	if err != nil {
+		return nil, err
+	}
+	var drift []string
+	for _, d := range want.Diff(have) {
+		drift = append(drift, db+": "+d)
+	}
+	return drift, nil
+}
