@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -74,16 +75,16 @@ func ensureAgentRole(ctx context.Context, tx pgx.Tx, role string, password Passw
 	err := tx.QueryRow(ctx, "SELECT rolpassword FROM pg_authid WHERE rolname = $1", role).Scan(&stored)
 	statements := []string{}
 	switch {
-	case err == pgx.ErrNoRows:
+	case errors.Is(err, pgx.ErrNoRows):
 		statements = append(statements, "CREATE ROLE "+name)
 	case err != nil:
 		return err
 	}
-	if stored == nil || !scramMatches(*stored, password) {
-		verifier, err := scramVerifier(password)
-		if err != nil {
-			return err
-		}
+	verifier, err := scramVerifier(password)
+	if err != nil {
+		return err
+	}
+	if stored == nil || *stored != verifier {
 		statements = append(statements, "ALTER ROLE "+name+" PASSWORD '"+verifier+"'")
 	}
 	statements = append(statements,

@@ -66,7 +66,6 @@ func (a *agent) start(ctx context.Context, changes <-chan Active) error {
 		}
 	}
 	a.reconcile()
-	a.started = a.target.usable()
 	return nil
 }
 
@@ -149,6 +148,7 @@ func (a *agent) run(ctx context.Context, changes <-chan Active) error {
 // reconcile makes the pooler lead where PgProxy says, unless a switch says better. The
 // caller holds mu.
 func (a *agent) reconcile() {
+	defer func() { a.started = a.started || a.target.usable() }()
 	if !a.seen || !a.active.Target.usable() || a.hold.Phase.paused() {
 		return
 	}

@@ -45,27 +45,42 @@ func (a *agent) handler() http.Handler {
 			}
 		})
 	}
-	return mux
+	outer := a.probes()
+	outer.Handle("/v1/", onlyController(mux))
+	return outer
 }
 
-// probes answers the kubelet: healthz that the agent runs, startupz that the target file
-// is written so that PgBouncer may start, readyz that the pooler leads where it should.
-func (a *agent) probes() http.Handler {
+// probes answers the kubelet, on a port of its own and, for healthz and readyz, beside the
+// API: healthz from the moment that the target file is written and PgBouncer may start,
+// readyz while the pooler confirms that it leads there.
+func (a *agent) probes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	look := func(ok func() bool) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
+	for path, ok := range map[string]func() bool{
+		"/healthz": func() bool { return a.started },
+		"/readyz":  func() bool { return a.started && a.verified },
+	} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
 			a.mu.Lock()
 			good := ok()
 			a.mu.Unlock()
 			if !good {
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
-		}
+		})
 	}
-	mux.HandleFunc("GET /startupz", look(func() bool { return a.started }))
-	mux.HandleFunc("GET /readyz", look(func() bool { return a.started && a.verified }))
 	return mux
+}
+
+// onlyController lets nobody in without the controller's certificate, which the handshake
+// has verified.
+func onlyController(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || r.TLS.PeerCertificates[0].Subject.CommonName != ControllerName {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // serveHold answers with one line when the hold is entered and one when it is complete.

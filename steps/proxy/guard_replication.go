@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/gitover/gitover/steps/postgres"
 )
@@ -61,4 +63,53 @@ func whyNot(s postgres.Subscription) string {
 		return "its apply worker is not running; the server's log says why"
 	}
 	return "tables are still being copied"
+}
+
+// guardSchema: both sides of each database have the same structure. DDL isn't replicated.
+func guardSchema(ctx context.Context, in Input) ([]Obstacle, error) {
+	found := make([][]Obstacle, len(in.Databases))
+	numbers := map[string]int{}
+	for i, db := range in.Databases {
+		numbers[db] = i
+	}
+	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		from, err := postgres.SchemaFingerprint(ctx, in.From, db)
+		if err != nil {
+			return err
+		}
+		to, err := postgres.SchemaFingerprint(ctx, in.To, db)
+		if err != nil {
+			return err
+		}
+		if d := from.Diff(to); len(d) > 0 {
+			found[numbers[db]] = []Obstacle{obstacle(SchemaDrift, "the schema of database %q differs on %s: %s", db, in.To.Instance, few(d))}
+		}
+		return nil
+	})
+	return flatten(found), err
+}
+
+// guardRoles: the new side knows every role as the old one does.
+func guardRoles(ctx context.Context, in Input) ([]Obstacle, error) {
+	from, err := postgres.RolesFingerprint(ctx, in.From)
+	if err != nil {
+		return nil, err
+	}
+	to, err := postgres.RolesFingerprint(ctx, in.To)
+	if err != nil {
+		return nil, err
+	}
+	if d := from.Diff(to); len(d) > 0 {
+		return []Obstacle{obstacle(RolesDrift, "roles differ on %s: %s", in.To.Instance, few(d))}, nil
+	}
+	return nil, nil
+}
+
+// few names the first differences and counts the others.
+func few(differences []string) string {
+	const shown = 5
+	if len(differences) <= shown {
+		return strings.Join(differences, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(differences[:shown], "; "), len(differences)-shown)
 }

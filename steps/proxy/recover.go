@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -77,22 +78,23 @@ func settle(ctx context.Context, in Input) (State, string, error) {
 // side is gone; otherwise an undecided switch is aborted. Sessions that an earlier run
 // left are ended first.
 func decision(ctx context.Context, in Input) (entrance postgres.Entrance, _ postgres.Decision, err error) {
-	to, toErr := postgres.SwitchRegister(ctx, in.To, in.ID)
+	nonce := rand.Text()[:16]
+	to, toErr := postgres.SwitchRegister(ctx, in.To, nonce)
 	if toErr == nil {
 		defer to.Close(ctx)
-		if toErr = to.TakeOver(ctx, in.ID); toErr == nil {
+		if toErr = to.TakeOver(ctx, nonce); toErr == nil {
 			entrance, toErr = to.Entrance(ctx, in.ID)
 		}
 	}
 	if entrance.State == "opened" {
 		return entrance, postgres.Commit, nil
 	}
-	from, err := postgres.SwitchRegister(ctx, in.From, in.ID)
+	from, err := postgres.SwitchRegister(ctx, in.From, nonce)
 	if err != nil {
 		return entrance, "", err
 	}
 	defer from.Close(ctx)
-	if err := from.TakeOver(ctx, in.ID); err != nil {
+	if err := from.TakeOver(ctx, nonce); err != nil {
 		return entrance, "", err
 	}
 	stands, err := from.Abort(ctx, in.ID, in.who())

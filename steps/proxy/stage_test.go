@@ -95,7 +95,11 @@ func newStage(t *testing.T, from, to int) *stage {
 }
 
 func (s *stage) prepareServer(server *pg.Server) {
-	server.Exec("", "CREATE ROLE app LOGIN PASSWORD '"+appPassword+"'")
+	password := appPassword
+	if s.active != "" {
+		password = s.servers[s.active].Query("", "SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
+	}
+	server.Exec("", "CREATE ROLE app LOGIN PASSWORD '"+password+"'")
 	for _, db := range databases {
 		server.Exec("", "CREATE DATABASE "+db)
 		server.Exec(db, schema)

@@ -155,7 +155,7 @@ func (r *run) clear(ctx context.Context) error {
 		if len(left) == 0 && logins == 0 {
 			break
 		}
-		if err := rest(ctx, fencePoll); err != nil {
+		if err := wait(ctx, fencePoll); err != nil {
 			return fmt.Errorf("sessions on the old side do not end: %w", err)
 		}
 	}
@@ -252,8 +252,8 @@ func (r *run) resume(ctx context.Context) error {
 	return err
 }
 
-// rest spaces two looks.
-func rest(ctx context.Context, d time.Duration) error {
+// wait spaces two looks.
+func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -46,8 +46,12 @@ type HoldRequest struct {
 	MarginMilliseconds int64 `json:"marginMilliseconds"`
 }
 
-func (h HoldRequest) limit() time.Duration  { return time.Duration(h.LimitMilliseconds) * time.Millisecond }
-func (h HoldRequest) margin() time.Duration { return time.Duration(h.MarginMilliseconds) * time.Millisecond }
+func (h HoldRequest) limit() time.Duration {
+	return time.Duration(h.LimitMilliseconds) * time.Millisecond
+}
+func (h HoldRequest) margin() time.Duration {
+	return time.Duration(h.MarginMilliseconds) * time.Millisecond
+}
 
 // HoldEvent is one line of the answer to a HoldRequest.
 type HoldEvent struct {
