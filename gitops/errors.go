@@ -59,6 +59,8 @@ type Error struct {
 	kind  error
 	text  string
 	cause error
+	// damage: the clone has to be made anew
+	damage bool
 }
 
 // Error says what went wrong and what to do.

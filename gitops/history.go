@@ -3,6 +3,7 @@ package gitops
 import (
 	"container/heap"
 	"context"
+	"errors"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -111,9 +112,10 @@ func (c *clone) findByTrailers(ctx context.Context, match map[string]string) ([]
 	return found, nil
 }
 
-// damaged is what a clone's own storage may fail with; the next fetch mends it.
+// damaged is what a clone's own storage may fail with; it is thrown away then.
 func damaged(err error) error {
-	return &Error{kind: ErrUnreachable, cause: err, text: "the local clone can't be read, another attempt follows: " + printable(err.Error(), 300)}
+	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return &Error{kind: ErrUnreachable, cause: err, damage: !ended, text: "the local clone can't be read, another attempt follows: " + printable(err.Error(), 300)}
 }
 
 // IsAncestor reports whether the descendant contains the ancestor; a commit

@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"regexp"
 	"strings"
@@ -123,7 +124,12 @@ func (r *Repository) locked(ctx context.Context, use func(*clone) error) error {
 		return r.access.remoteFailure("wait for the clone of", err)
 	}
 	defer c.unlock()
-	return use(c)
+	err := use(c)
+	var known *Error
+	if errors.As(err, &known) && known.damage {
+		c.drop()
+	}
+	return err
 }
 
 // ready is locked with a clone that has been fetched at least once.
