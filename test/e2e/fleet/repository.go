@@ -34,6 +34,9 @@ type Repository struct {
 	author Person
 }
 
+// ErrNothingChanged: the files were already as the edit makes them.
+var ErrNothingChanged = errors.New("nothing to commit: the edit changed nothing")
+
 // Branch that Flux follows.
 const Branch = "main"
 
@@ -151,6 +154,9 @@ func (r *Repository) commit(ctx context.Context, message string, edit Edit) erro
 	}
 	if _, err := r.git(ctx, "add", "--all"); err != nil {
 		return err
+	}
+	if _, err := r.git(ctx, "diff", "--cached", "--quiet"); err == nil {
+		return ErrNothingChanged
 	}
 	_, err := r.git(ctx, "commit", "--quiet", "--message", message)
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -64,14 +65,14 @@ func (w *World) Found(ctx context.Context, f Founding) (*App, error) {
 	if f.Source == "" {
 		f.Source = filepath.Join(w.Checkout, "examples", "fleet", "apps", "orders")
 	}
-	copyIn := fleet.Copy(f.Source, app.Dir, func(file, content string) string {
+	copyIn := fleet.All(fleet.Remove(app.Dir), fleet.Copy(f.Source, app.Dir, func(file, content string) string {
 		content = strings.ReplaceAll(content, "path: apps/orders\n", "path: "+app.Dir+"\n")
 		if f.Change != nil {
 			content = f.Change(file, content)
 		}
 		return content
-	})
-	if _, err := app.Repository.Commit(ctx, "Run the database "+f.Namespace, copyIn); err != nil {
+	}))
+	if _, err := app.Repository.Commit(ctx, "Run the database "+f.Namespace, copyIn); err != nil && !errors.Is(err, fleet.ErrNothingChanged) {
 		return nil, err
 	}
 	objects, err := read(filepath.Join(w.Checkout, "examples", "fleet", "clusters", "demo", "orders.yaml"))
