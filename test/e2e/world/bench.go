@@ -41,7 +41,11 @@ func (a *App) SeedBench(ctx context.Context, instance string, scale int) error {
 	if err != nil {
 		return err
 	}
-	return a.Client.Delete(ctx, pod)
+	if err := a.Client.Delete(ctx, pod); err != nil {
+		return err
+	}
+	// The one table of pgbench without a key; the preflight asks for this.
+	return a.Run(ctx, instance, Databases[0], "ALTER TABLE pgbench_history REPLICA IDENTITY FULL")
 }
 
 // StartBench begins to run pgbench's own transactions through the poolers, with prepared
