@@ -27,7 +27,8 @@ func query(name string) string {
 // bound how long anything may run or wait.
 const sessionSettings = `
 SET search_path = ''; SET standard_conforming_strings = on; SET default_transaction_read_only = off;
-SET session_replication_role = replica; SET row_security = off; SET client_min_messages = warning;
+SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper;
+SET row_security = off; SET client_min_messages = warning;
 SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 1;
 SET bytea_output = hex; SET xmloption = content; SET xmlbinary = base64; SET lc_monetary = 'C'; SET default_text_search_config = 'pg_catalog.simple';
 SET statement_timeout = '5min'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5min'`

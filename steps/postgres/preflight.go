@@ -1,0 +1,175 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Severities of findings.
+const (
+	// Block stops the upgrade until it is mended or acknowledged.
+	Block = "block"
+	// Handle is Gitover's own work; nobody needs to act.
+	Handle = "handle"
+	// Warn goes on and says so.
+	Warn = "warn"
+)
+
+// Finding is one hazard at one object.
+type Finding struct {
+	// Name of the rule; what spec.acknowledge lists.
+	Name, Severity string
+	// Database is empty where the whole server is meant.
+	Database, Object string
+	// Why it matters, and the exact SQL or setting that mends it.
+	Why, Fix string
+	// Acknowledged findings don't stop the upgrade.
+	Acknowledged bool
+}
+
+// Blocks says whether the finding stops the upgrade.
+func (f Finding) Blocks() bool { return f.Severity == Block && !f.Acknowledged }
+
+// PreflightRequest says what is planned.
+type PreflightRequest struct {
+	// Target is the major version to move to.
+	Target    int
+	Databases []string
+	// Acknowledged are names of findings that a human takes upon themselves.
+	Acknowledged []string
+	Names        Names
+	// WayBack: blue must be able to follow green after the cutover.
+	WayBack bool
+}
+
+// Preflight looks at blue for everything that would break the upgrade and names every finding
+// in one pass. Reads only. An error means that blue couldn't be asked.
+func Preflight(ctx context.Context, blue Server, req PreflightRequest) ([]Finding, error) {
+	source, err := Version(ctx, blue)
+	if err != nil {
+		return nil, err
+	}
+	p := pass{request: req, source: source}
+	if err := p.run(ctx, blue, "", atFirst); err != nil {
+		return nil, fmt.Errorf("preflight of %s: %w", blue.Instance, err)
+	}
+	if slices.ContainsFunc(p.findings, Finding.Blocks) {
+		// Without rights or on a standby the other questions have no answer.
+		return p.findings, nil
+	}
+	if err := p.run(ctx, blue, "", onBlue); err != nil {
+		return nil, fmt.Errorf("preflight of %s: %w", blue.Instance, err)
+	}
+	for _, database := range req.Databases {
+		if err := p.run(ctx, blue, database, inDatabase); err != nil {
+			return nil, fmt.Errorf("preflight of database %q on %s: %w", database, blue.Instance, err)
+		}
+	}
+	return p.findings, nil
+}
+
+// PreflightPair looks at what only the pair can tell: whether green has what blue needs.
+// Reads only.
+func PreflightPair(ctx context.Context, blue, green Server, req PreflightRequest) ([]Finding, error) {
+	source, err := Version(ctx, blue)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := greenFacts(ctx, green)
+	if err != nil {
+		return nil, fmt.Errorf("preflight of %s: %w", green.Instance, err)
+	}
+	p := pass{request: req, source: source, facts: facts}
+	if err := p.run(ctx, green, "", onGreen); err != nil {
+		return nil, fmt.Errorf("preflight of %s: %w", green.Instance, err)
+	}
+	if err := p.run(ctx, blue, "", onPair); err != nil {
+		return nil, fmt.Errorf("preflight of %s with %s: %w", blue.Instance, green.Instance, err)
+	}
+	for _, database := range req.Databases {
+		if err := p.run(ctx, blue, database, inPair); err != nil {
+			return nil, fmt.Errorf("preflight of database %q on %s with %s: %w", database, blue.Instance, green.Instance, err)
+		}
+	}
+	return p.findings, nil
+}
+
+// pass is one walk through the rules.
+type pass struct {
+	request  PreflightRequest
+	source   int
+	facts    map[string]string
+	findings []Finding
+}
+
+// evidence is a row of a rule's query.
+type evidence struct{ Object, Detail, Fix string }
+
+// run asks every rule of a place in one session of s.
+func (p *pass) run(ctx context.Context, s Server, database string, at place) error {
+	return withSession(ctx, s, database, func(conn *pgx.Conn) error {
+		if err := p.tell(ctx, conn); err != nil {
+			return err
+		}
+		for _, r := range rules {
+			if r.At != at || r.When != nil && !r.When(p.source, p.request.Target) || r.WayBack && !p.request.WayBack {
+				continue
+			}
+			found, err := collect[evidence](ctx, conn, query("preflight/"+r.query()))
+			if err != nil {
+				return fmt.Errorf("rule %s: %w", r.Name, err)
+			}
+			for _, e := range found {
+				p.findings = append(p.findings, r.finding(e, database, p.request))
+			}
+		}
+		return nil
+	})
+}
+
+// tell gives the rules' queries their facts, as settings that psql can set as well.
+func (p *pass) tell(ctx context.Context, conn *pgx.Conn) error {
+	facts := map[string]string{
+		"gitover.target": strconv.Itoa(p.request.Target), "gitover.databases": strconv.Itoa(len(p.request.Databases)),
+		"gitover.prefix": p.request.Names.Prefix(),
+	}
+	for name, value := range p.facts {
+		facts[name] = value
+	}
+	for name, value := range facts {
+		if _, err := conn.Exec(ctx, "SELECT set_config($1, $2, false)", name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func greenFacts(ctx context.Context, green Server) (map[string]string, error) {
+	facts := map[string]string{}
+	err := withSession(ctx, green, "", func(conn *pgx.Conn) error {
+		for _, name := range []string{"green_extensions", "green_settings", "green_locales"} {
+			var value string
+			if err := conn.QueryRow(ctx, query(name)).Scan(&value); err != nil {
+				return err
+			}
+			facts["gitover."+name] = value
+		}
+		return nil
+	})
+	return facts, err
+}
+
+// finding words a row of evidence.
+func (r rule) finding(e evidence, database string, req PreflightRequest) Finding {
+	word := strings.NewReplacer("{object}", e.Object, "{detail}", e.Detail, "{fix}", e.Fix, "{target}", strconv.Itoa(req.Target))
+	return Finding{
+		Name: r.Name, Severity: r.Severity, Database: database, Object: e.Object,
+		Why: word.Replace(r.Why), Fix: word.Replace(r.Fix),
+		Acknowledged: !r.Firm && slices.Contains(req.Acknowledged, r.Name),
+	}
+}

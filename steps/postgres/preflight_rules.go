@@ -1,0 +1,190 @@
+package postgres
+
+// place is where a rule's query runs, and what it is told.
+type place int
+
+const (
+	// atFirst rules run on blue before all others, whose queries need them to hold.
+	atFirst place = iota
+	// onBlue rules run once on blue, inDatabase rules in each database of blue.
+	onBlue
+	inDatabase
+	// onGreen rules run once on green.
+	onGreen
+	// onPair and inPair rules run on blue and know facts of green.
+	onPair
+	inPair
+)
+
+// rule is one hazard. Its query (sql/preflight) yields a row per object: object, detail, fix;
+// Why and Fix put them into words.
+type rule struct {
+	Name, Severity string
+	At             place
+	// File of the query, where it isn't the rule's name.
+	File string
+	// Why it matters, Fix what mends it: {object}, {detail}, {fix}, {target} are replaced.
+	Why, Fix string
+	// Firm rules can't be acknowledged: the upgrade could not work.
+	Firm bool
+	// WayBack rules matter only when blue must follow green later.
+	WayBack bool
+	// When limits a rule to some pairs of versions; nil means all.
+	When func(source, target int) bool
+}
+
+func (r rule) query() string {
+	if r.File != "" {
+		return r.File
+	}
+	return r.Name
+}
+
+func downgrade(source, target int) bool { return target < source }
+func upgrade(source, target int) bool   { return target > source }
+func below16(source, target int) bool   { return source >= 16 && target < 16 }
+func from18(_, target int) bool         { return target >= 18 }
+
+// rules are all hazards Gitover looks for, in the order they are reported.
+var rules = []rule{
+	// The server as such.
+	{Name: "version", Severity: Block, At: atFirst, Firm: true,
+		Why: "{object} can't be upgraded to {target}: {detail}.",
+		Fix: "Ask for another major version from 13 to 18."},
+	{Name: "superuser", Severity: Block, At: atFirst, Firm: true,
+		Why: "Gitover reads password hashes, replicates tables of every owner and fences databases; {object} may not.",
+		Fix: "{fix}"},
+	{Name: "standby", Severity: Block, At: atFirst, Firm: true,
+		Why: "The server is a standby: it can't publish.",
+		Fix: "Let the connection lead to the primary."},
+	{Name: "wal_level", Severity: Block, At: onBlue, Firm: true,
+		Why: "Logical replication needs wal_level = logical; it is {detail}.{fix}",
+		Fix: "ALTER SYSTEM SET wal_level = 'logical'; or set it where your manifests configure the server, then restart the server."},
+	{Name: "capacity", Severity: Block, At: onBlue, Firm: true,
+		Why: "{object} is too low for one replication per database and two tables copied side by side: {detail}.",
+		Fix: "{fix} then restart the server."},
+	{Name: "wal_retention", Severity: Warn, At: onBlue,
+		Why: "{object} is {detail}.",
+		Fix: "{fix}"},
+	{Name: "prepared_transactions", Severity: Block, At: onBlue, Firm: true,
+		Why: "{object} ({detail}) would keep the replication slot from being made and would not survive a switch.",
+		Fix: "{fix}"},
+	{Name: "long_transactions", Severity: Warn, At: onBlue,
+		Why: "{object} ({detail}): a replication slot waits for every transaction that is open when it is made.",
+		Fix: "End the transaction: {fix}"},
+	{Name: "superuser_applications", Severity: Warn, At: onBlue,
+		Why: "A superuser, {object} ({detail}), isn't held off by the fence; its sessions are ended, but it may come back during a switch.",
+		Fix: "{fix}"},
+	{Name: "other_slots", Severity: Warn, At: onBlue,
+		Why: "{object} ({detail}) belongs to somebody else and doesn't move to the new instance.",
+		Fix: "Move its consumer after the cutover. {fix}"},
+	{Name: "other_subscriptions", Severity: Warn, At: onBlue,
+		Why: "{object} ({detail}) is somebody else's. It isn't made on the new instance, and what it writes here is replicated like any other change.",
+		Fix: "Make it on the new instance after finalization."},
+	{Name: "tablespaces", Severity: Warn, At: onBlue,
+		Why: "{object} doesn't exist on the new instance: its tables move to the default tablespace.",
+		Fix: "See that the new instance's volume has room for them."},
+	{Name: "predefined_roles", Severity: Block, At: onBlue, Firm: true, When: downgrade,
+		Why: "{object} is a member of {detail}, which version {target} doesn't have.",
+		Fix: "{fix}"},
+	{Name: "membership_options", Severity: Block, At: onBlue, Firm: true, When: below16,
+		Why: "The membership of {object} has options ({detail}) that version {target} can't express.",
+		Fix: "{fix}"},
+	{Name: "md5_passwords", Severity: Warn, At: onBlue, When: from18,
+		Why: "The password of {object} is stored as MD5, which version 18 still takes, but calls deprecated.",
+		Fix: "Let a human {fix}."},
+
+	// Each database.
+	{Name: "other_publications", Severity: Warn, At: inDatabase,
+		Why: "{object} belongs to somebody else and isn't made on the new instance.",
+		Fix: "Make it on the new instance and move its consumers after the cutover."},
+	{Name: "replica_identity", Severity: Block, At: inDatabase, Firm: true,
+		Why: "Once {object} is published, UPDATE and DELETE on it fail for your applications: {detail}.",
+		Fix: "{fix}"},
+	{Name: "identity_full_types", Severity: Block, At: inDatabase,
+		Why: "{object} must be found by its whole row, but {detail} has no equality: an UPDATE or DELETE on it stops the replication.",
+		Fix: "{fix}"},
+	{Name: "large_objects", Severity: Block, At: inDatabase,
+		Why: "{object} ({detail}) aren't replicated. Acknowledged, they stay behind.",
+		Fix: "Keep them as bytea in a table, then {fix}"},
+	{Name: "unlogged_tables", Severity: Warn, At: inDatabase,
+		Why: "Unlogged {object} isn't replicated: it starts empty on the new instance.",
+		Fix: "{fix}"},
+	{Name: "firing_triggers", Severity: Block, At: inDatabase,
+		Why: "{object} is {detail}: it fires for every replicated change, a second time on the other side.",
+		Fix: "{fix}"},
+	{Name: "unsupported_extensions", Severity: Block, At: inDatabase,
+		Why: "Logical replication of all tables doesn't carry what {object} keeps.",
+		Fix: "{fix}"},
+	{Name: "self_acting_extensions", Severity: Warn, At: inDatabase,
+		Why: "{object} acts by itself: {detail}.",
+		Fix: "{fix}."},
+	{Name: "lost_features", Severity: Block, At: inDatabase, Firm: true, When: downgrade,
+		Why: "{object} can't be made on version {target}: {detail}.",
+		Fix: "{fix}"},
+	{Name: "removed_features", Severity: Block, At: inDatabase, Firm: true, When: upgrade,
+		Why: "{object} can't be made on version {target}: {detail}.",
+		Fix: "{fix}"},
+	{Name: "unset_search_path", Severity: Warn, At: inDatabase,
+		Why: "{object}, used by {detail}, finds what it names only by the caller's search_path, which is empty where changes are applied.",
+		Fix: "{fix}"},
+	{Name: "time_limits", Severity: Warn, At: inDatabase,
+		Why: "{object} is {detail} for Gitover's user: copying a large table may be cut short, and is tried again from its start.",
+		Fix: "{fix}"},
+	{Name: "invalid_indexes", Severity: Warn, At: inDatabase,
+		Why: "{object} is invalid and isn't made on the new instance.",
+		Fix: "{fix}"},
+	{Name: "foreign_servers", Severity: Warn, At: inDatabase,
+		Why: "Foreign {object} ({detail}) must be reachable from the new instance as well.",
+		Fix: "Check firewalls and the server's access rules for the new instance."},
+	{Name: "event_triggers", Severity: Handle, At: inDatabase,
+		Why: "{object} ({detail}) doesn't fire for what Gitover does.", Fix: "Nothing to do."},
+	{Name: "materialized_views", Severity: Handle, At: inDatabase,
+		Why: "{object} are refreshed on the new instance before the cutover.", Fix: "Nothing to do."},
+	{Name: "sequences", Severity: Handle, At: inDatabase,
+		Why: "{object} aren't replicated; each switch sets them exactly.", Fix: "Nothing to do."},
+	{Name: "row_security", Severity: Handle, At: inDatabase,
+		Why: "{object}: replication isn't bound by policies.", Fix: "Nothing to do."},
+	{Name: "generated_columns", Severity: Handle, At: inDatabase,
+		Why: "{object} are computed anew on the new instance.", Fix: "Nothing to do."},
+	{Name: "partitioned_tables", Severity: Handle, At: inDatabase,
+		Why: "{object} are replicated partition by partition. A new partition is DDL, which stops the upgrade before its cutover.",
+		Fix: "Make the partitions that the next days need beforehand."},
+
+	// Green, and the pair.
+	{Name: "green_version", Severity: Block, At: onGreen, Firm: true,
+		Why: "The new instance is {object}, {detail}.",
+		Fix: "Correct the image in the manifests of the new instance."},
+	{Name: "green_superuser", Severity: Block, At: onGreen, File: "superuser", Firm: true,
+		Why: "Gitover makes roles, databases and subscriptions on the new instance; {object} may not.",
+		Fix: "{fix}"},
+	{Name: "green_wal_level", Severity: Block, At: onGreen, File: "wal_level", Firm: true, WayBack: true,
+		Why: "Without wal_level = logical the new instance can't feed the way back; it is {detail}.{fix}",
+		Fix: "Set wal_level = logical in the manifests of the new instance."},
+	{Name: "green_capacity", Severity: Block, At: onGreen, File: "capacity", Firm: true,
+		Why: "{object} of the new instance is too low for one replication per database and two tables copied side by side: {detail}.",
+		Fix: "{fix} in its manifests, with a restart."},
+	{Name: "green_sync_workers", Severity: Block, At: onGreen, File: "sync_workers", Firm: true,
+		Why: "{object} of the new instance is {detail}: no table could be copied.",
+		Fix: "{fix}"},
+	{Name: "green_wal_retention", Severity: Warn, At: onGreen, File: "wal_retention", WayBack: true,
+		Why: "On the new instance {object} is {detail}.",
+		Fix: "{fix}"},
+	{Name: "preload_libraries", Severity: Warn, At: onPair,
+		Why: "Library {detail} is loaded here, but not on the new instance.",
+		Fix: "{fix}."},
+	{Name: "other_defaults", Severity: Warn, At: onPair,
+		Why: "{object} differs: {detail}.",
+		Fix: "{fix}."},
+	{Name: "unknown_settings", Severity: Warn, At: onPair,
+		Why: "Version {target} doesn't know {detail}, set for {object}; the setting is left out.",
+		Fix: "{fix}"},
+	{Name: "extensions", Severity: Block, At: inPair, Firm: true,
+		Why: "{object} ({detail}) isn't installed on the new instance.",
+		Fix: "{fix}"},
+	{Name: "extension_versions", Severity: Handle, At: inPair,
+		Why: "{object} comes in the new instance's version: {detail}.", Fix: "Nothing to do."},
+	{Name: "locales", Severity: Block, At: inPair,
+		Why: "{object} has locale {detail}, which the new instance doesn't seem to have.",
+		Fix: "{fix}."},
+}

@@ -1,0 +1,2 @@
+-- Materialized views. Reads only.
+SELECT count(*) || ' materialized views', '', '' FROM pg_class WHERE relkind = 'm' HAVING count(*) > 0

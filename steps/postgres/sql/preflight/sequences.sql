@@ -1,0 +1,2 @@
+-- Sequences. Reads only.
+SELECT count(*) || ' sequences', '', '' FROM pg_sequence HAVING count(*) > 0
