@@ -105,6 +105,16 @@ func (w *Workload) Count() (transactions, failed, cut int) {
 	return len(w.history), w.failed, w.cut
 }
 
+// Worst latency among transactions that ended after a time.
+func (w *Workload) Worst(since time.Time) time.Duration {
+	history := w.History()
+	var worst time.Duration
+	for i := len(history) - 1; i >= 0 && !history[i].End.Before(since); i-- {
+		worst = max(worst, history[i].Latency())
+	}
+	return worst
+}
+
 // record a transaction; false when the record is full.
 func (w *Workload) record(t Transaction) bool {
 	w.mu.Lock()

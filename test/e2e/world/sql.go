@@ -3,6 +3,7 @@ package world
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -117,4 +118,29 @@ func (a *App) AwaitEndpoint(ctx context.Context, patience time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// leftovers are Gitover's objects of replication and its fences, which must be gone when
+// nothing is in progress.
+const leftovers = `
+SELECT 'replication slot ' || slot_name FROM pg_replication_slots WHERE slot_name LIKE 'gitover%'
+UNION ALL SELECT 'subscription ' || subname FROM pg_subscription WHERE subname LIKE 'gitover%'
+UNION ALL SELECT 'publication ' || pubname || ' in ' || current_database() FROM pg_publication WHERE pubname LIKE 'gitover%'
+UNION ALL SELECT 'fence of database ' || datname FROM pg_database WHERE datconnlimit = 0`
+
+// Leftovers of Gitover on an instance, in words.
+func (a *App) Leftovers(ctx context.Context, instance string) ([]string, error) {
+	var all []string
+	for _, database := range Databases {
+		found, err := a.Strings(ctx, instance, database, leftovers)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range found {
+			if !slices.Contains(all, l) {
+				all = append(all, l)
+			}
+		}
+	}
+	return all, nil
 }

@@ -76,6 +76,23 @@ func Describe(u *v1alpha1.PgUpgrade) string {
 	return strings.Join(parts, " ")
 }
 
+// AwaitProxy waits until the PgProxy is as it should be.
+func (a *App) AwaitProxy(ctx context.Context, patience time.Duration, what string, done func(*v1alpha1.PgProxy) bool) error {
+	return a.Await(ctx, patience, a.Namespace+": "+what, func(ctx context.Context) (bool, string, error) {
+		p, err := a.Proxy(ctx)
+		if err != nil {
+			return false, "", err
+		}
+		state := condition(p.Status.Conditions, v1alpha1.ReadyCondition) + "; " + condition(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
+		return done(p), state, nil
+	})
+}
+
+// IsTrue says whether a condition is.
+func IsTrue(conditions []metav1.Condition, name string) bool {
+	return meta.IsStatusConditionTrue(conditions, name)
+}
+
 func condition(conditions []metav1.Condition, name string) string {
 	c := meta.FindStatusCondition(conditions, name)
 	if c == nil {
