@@ -37,7 +37,7 @@ type Entrance struct {
 	State string
 	// Position is the WAL position at which the new side had all and nothing of its own.
 	Position string
-	// Left: a later switch away from this server was committed.
+	// Left: a later switch away from this server has begun and was not aborted.
 	Left bool
 }
 

@@ -31,9 +31,11 @@ const (
 	RolesDrift          ObstacleKind = "RolesDrift"
 	PoolerUnreachable   ObstacleKind = "PoolerUnreachable"
 	PoolerOutOfStep     ObstacleKind = "PoolerOutOfStep"
-	NewSideOpen         ObstacleKind = "NewSideOpen"
-	OldSideFenced       ObstacleKind = "OldSideFenced"
-	NoPooler            ObstacleKind = "NoPooler"
+	// PoolerRefusing: an agent can't use its PgBouncer's admin console; a human must act.
+	PoolerRefusing ObstacleKind = "PoolerRefusing"
+	NewSideOpen    ObstacleKind = "NewSideOpen"
+	OldSideFenced  ObstacleKind = "OldSideFenced"
+	NoPooler       ObstacleKind = "NoPooler"
 )
 
 // Waiting: the switch can't begin now; nothing was done. Worth a retry once the obstacles
@@ -106,3 +108,6 @@ func (e *Unfinished) Unwrap() error { return e.Why }
 
 // errDecidedAgainst is why a switch was undone when an agent had settled it first.
 var errDecidedAgainst = errors.New("the time limit of the hold was over: an agent decided against the switch")
+
+// errLeftAgain is why an old switch is not finished any more.
+var errLeftAgain = errors.New("the new side does not serve by this switch any more")

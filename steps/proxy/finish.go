@@ -12,8 +12,21 @@ const finishTimeout = 5 * time.Minute
 
 // Finish does what follows a switch that went forward: the forward subscription and its
 // slot end, the reverse slot moves to exactly position, and the old side subscribes to
-// it. A second call goes on where the first ended.
+// it. A second call goes on where the first ended; one that comes after the new side was
+// left again is refused, for by then these objects serve the other direction.
 func Finish(ctx context.Context, in Input, position string) error {
+	to, err := postgres.OpenRegister(ctx, in.To)
+	if err != nil {
+		return err
+	}
+	entrance, err := to.Entrance(ctx, in.ID)
+	to.Close(ctx)
+	if err != nil {
+		return err
+	}
+	if entrance.State != "opened" || entrance.Left {
+		return errLeftAgain
+	}
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
 		forward := in.Names.Subscription(db, in.To.Instance)
 		back := in.Names.Slot(db, in.From.Instance)

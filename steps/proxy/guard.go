@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -55,7 +56,10 @@ func guardPoolers(ctx context.Context, in Input) ([]Obstacle, error) {
 	for i, p := range in.Poolers {
 		group.Go(func() error {
 			state, err := p.State(ctx)
+			var refused *PoolerRefused
 			switch {
+			case errors.As(err, &refused):
+				found[i] = []Obstacle{obstacle(PoolerRefusing, "%v; the agent's user must be among admin_users", err)}
 			case err != nil:
 				found[i] = []Obstacle{obstacle(PoolerUnreachable, "%v", err)}
 			case state.Target.Host != in.From.Host || state.Target.Port != in.From.Port || !state.Verified:

@@ -74,6 +74,34 @@ type Input struct {
 	// Report, if set, is told the phase before it begins; an error ends the switch before
 	// anything is held. It is called outside the stall only.
 	Report func(phase Phase) error
+	// Trace, if set, is told each numbered part of the stall just before it begins. It must
+	// return at once: traffic is held.
+	Trace func(point Point)
+}
+
+// Point is a numbered part of a switch.
+type Point string
+
+// Points, in order; PointMove stands for drain, sequences and flip, which run side by side.
+const (
+	PointHold   Point = "Hold"
+	PointFence  Point = "Fence"
+	PointClear  Point = "Clear"
+	PointMove   Point = "Move"
+	PointReady  Point = "Ready"
+	PointDecide Point = "Decide"
+	PointOpen   Point = "Open"
+	PointResume Point = "Resume"
+	PointFinish Point = "Finish"
+)
+
+// Points of a switch, in order: whoever tests crashes goes through this list.
+var Points = []Point{PointHold, PointFence, PointClear, PointMove, PointReady, PointDecide, PointOpen, PointResume, PointFinish}
+
+func (in Input) trace(point Point) {
+	if in.Trace != nil {
+		in.Trace(point)
+	}
 }
 
 // Phase of a switch, for people and for a controller that takes over.

@@ -65,7 +65,7 @@ func settle(ctx context.Context, in Input) (State, string, error) {
 		return StateAborted, "", err
 	}
 	if entrance.Left {
-		return StateCommitted, entrance.Position, errors.New("a later switch has left the new side again")
+		return StateCommitted, entrance.Position, errLeftAgain
 	}
 	if err := openEntrance(ctx, in); err != nil {
 		return StateCommitted, entrance.Position, err

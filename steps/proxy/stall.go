@@ -26,9 +26,11 @@ func (r *run) stall(parent context.Context) error {
 	r.result.HeldAt = time.Now()
 	ctx, cancel := context.WithTimeout(parent, r.in.Limits.stall())
 	defer cancel()
+	r.in.trace(PointHold)
 	if err := r.holdAndFence(ctx); err != nil {
 		return err
 	}
+	r.in.trace(PointMove)
 	if err := r.moveAll(ctx); err != nil {
 		return err
 	}
@@ -70,11 +72,13 @@ func (r *run) holdAndFence(parent context.Context) error {
 			return ctx.Err()
 		case <-entered:
 		}
+		r.in.trace(PointFence)
 		return timed(&r.result.Parts.Fence, func() error { return r.fence(ctx) })
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	r.in.trace(PointClear)
 	begun := time.Now()
 	err := r.clear(parent)
 	r.result.Parts.Fence += time.Since(begun)
@@ -217,10 +221,12 @@ func (r *run) moveAll(ctx context.Context) error {
 
 // decide makes the new side ready, durably, and then takes the one decision that counts.
 func (r *run) decide(ctx context.Context) error {
+	r.in.trace(PointReady)
 	return timed(&r.result.Parts.Decide, func() (err error) {
 		if r.result.Position, err = r.to.Ready(ctx, r.in.row()); err != nil {
 			return err
 		}
+		r.in.trace(PointDecide)
 		r.decideSent = true
 		decision, err := r.from.Commit(ctx, r.in.ID, r.in.who())
 		if err != nil {
@@ -235,6 +241,7 @@ func (r *run) decide(ctx context.Context) error {
 
 // resume opens the new side and lets clients go there.
 func (r *run) resume(ctx context.Context) error {
+	r.in.trace(PointOpen)
 	err := timed(&r.result.Parts.Open, func() error {
 		state, err := r.to.OpenEntrance(ctx, r.in.ID, r.in.who())
 		if err == nil && state != "opened" {
@@ -245,6 +252,7 @@ func (r *run) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.in.trace(PointResume)
 	err = timed(&r.result.Parts.Resume, func() error {
 		return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Resume(ctx, r.in.ID) })
 	})

@@ -48,6 +48,7 @@ func (r *run) finish(ctx context.Context) (Result, error) {
 	if err := r.in.report(PhaseFinishing); err != nil {
 		return r.result, &Unfinished{Why: err}
 	}
+	r.in.trace(PointFinish)
 	begun := time.Now()
 	if err := Finish(ctx, r.in, r.result.Position); err != nil {
 		return r.result, &Unfinished{Why: err}

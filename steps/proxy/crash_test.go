@@ -1,0 +1,198 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+// crashLimits end a hold sooner than the default does.
+var crashLimits = proxy.Limits{Hold: 3 * time.Second, Margin: 1200 * time.Millisecond}
+
+// TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent stops a controller at
+// every numbered part. The agents settle what it left; a second controller finishes; the
+// first wakes up afterwards and must not do any harm.
+func TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent(t *testing.T) {
+	s := newStage(t, 15, 17)
+	s.limits = crashLimits
+	c := s.startClients(8)
+	for _, point := range proxy.Points {
+		s.awaitGuard()
+		c.takeWorst()
+		in := s.input()
+		reached, wake, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		in.Trace = func(at proxy.Point) {
+			if at == point {
+				close(reached)
+				<-wake
+			}
+		}
+		go func() {
+			_, err := proxy.Switch(context.Background(), in)
+			ended <- err
+		}()
+		select {
+		case <-reached:
+		case err := <-ended:
+			t.Fatalf("%s was not reached: %v", point, err)
+		}
+		begun := time.Now()
+		eventually(t, "all poolers let clients go", func() bool {
+			for _, p := range s.poolers {
+				if state, err := p.agent.State(t.Context()); err != nil || state.Paused {
+					return false
+				}
+			}
+			return true
+		})
+		released := time.Since(begun)
+		second := in
+		second.Trace = nil
+		state, _, err := proxy.Recover(t.Context(), second)
+		must(t, err)
+		want := proxy.StateAborted
+		if point == proxy.PointOpen || point == proxy.PointResume || point == proxy.PointFinish {
+			want = proxy.StateCommitted
+		}
+		if state != want {
+			t.Errorf("silent at %s: %s, want %s", point, state, want)
+		}
+		if state == proxy.StateCommitted {
+			s.switched(in)
+		} else {
+			s.say(nil)
+		}
+		s.oneSideOpen()
+		close(wake)
+		woken := <-ended
+		s.oneSideOpen()
+		for _, p := range s.poolers {
+			state, err := p.agent.State(t.Context())
+			must(t, err)
+			if state.Paused || state.Target.Instance != s.active {
+				t.Errorf("silent at %s: %s is paused: %t, leads to %s", point, p.name, state.Paused, state.Target.Instance)
+			}
+		}
+		worst := c.takeWorst()
+		if worst > crashLimits.Hold {
+			t.Errorf("silent at %s: a client waited %v", point, worst)
+		}
+		t.Logf("silent at %-7s %s, let go after %v, worst client %v, the sleeper found: %v", point, state, released.Round(time.Millisecond), worst.Round(time.Millisecond), woken)
+	}
+	c.end(s)
+}
+
+func TestAnAgentThatRestartsInAHoldGoesOnWithIt(t *testing.T) {
+	s := newStage(t, 15, 17)
+	c := s.startClients(8)
+	for _, point := range []proxy.Point{proxy.PointClear, proxy.PointMove, proxy.PointReady, proxy.PointResume} {
+		s.awaitGuard()
+		in := s.input()
+		in.Trace = func(at proxy.Point) {
+			if at == point {
+				s.poolers[1].stopAgent()
+				s.poolers[1].startAgent()
+			}
+		}
+		_, err := proxy.Switch(t.Context(), in)
+		var unfinished *proxy.Unfinished
+		if err != nil {
+			t.Logf("restarted at %s: %v", point, err)
+			state, _, err := proxy.Recover(t.Context(), in)
+			must(t, err)
+			if state == proxy.StateCommitted {
+				s.switched(in)
+			} else {
+				s.say(nil)
+			}
+		} else {
+			s.switched(in)
+		}
+		_ = unfinished
+		eventually(t, "both poolers serve the active side", func() bool {
+			for _, p := range s.poolers {
+				state, err := p.agent.State(t.Context())
+				if err != nil || state.Paused || state.Target.Instance != s.active {
+					return false
+				}
+			}
+			return true
+		})
+		s.oneSideOpen()
+	}
+	c.end(s)
+}
+
+func TestABrokenReloadUndoesTheSwitch(t *testing.T) {
+	s := newStage(t, 15, 17)
+	c := s.startClients(8)
+	in := s.input()
+	in.Trace = func(at proxy.Point) {
+		if at == proxy.PointMove {
+			path := s.poolers[0].Dir + "/pgbouncer.ini"
+			good, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, append([]byte("nonsense\n"), good...), 0o644))
+		}
+	}
+	_, err := proxy.Switch(t.Context(), in)
+	s.say(nil)
+	var aborted *proxy.Aborted
+	var broken *proxy.ReloadFailed
+	if !errors.As(err, &aborted) || !errors.As(err, &broken) {
+		t.Fatalf("got %v", err)
+	}
+	t.Log(err)
+	s.oneSideOpen()
+	time.Sleep(300 * time.Millisecond)
+	c.end(s)
+}
+
+func TestALongTransactionIsNamed(t *testing.T) {
+	s := newStage(t, 15, 17)
+	ctx := t.Context()
+	config, err := pgx.ParseConfig("sslmode=disable application_name=nightly-report")
+	must(t, err)
+	config.Host, config.Port, config.User, config.Password, config.Database = "127.0.0.1", uint16(s.poolers[0].Admin.Port), "app", appPassword, "orders"
+	conn, err := pgx.ConnectConfig(ctx, config)
+	must(t, err)
+	_, err = conn.Exec(ctx, "BEGIN; SELECT 1")
+	must(t, err)
+	time.Sleep(20 * time.Millisecond)
+
+	s.limits = proxy.Limits{LongTransaction: 10 * time.Millisecond}
+	_, err = proxy.Switch(ctx, s.input())
+	var waiting *proxy.Waiting
+	if !errors.As(err, &waiting) || waiting.Obstacles[0].Kind != proxy.LongTransaction {
+		t.Fatalf("the guard lets it pass: %v", err)
+	}
+	t.Log(err)
+
+	s.limits = proxy.Limits{LongTransaction: time.Hour, Drain: 200 * time.Millisecond}
+	_, err = proxy.Switch(ctx, s.input())
+	s.say(nil)
+	var aborted *proxy.Aborted
+	if !errors.As(err, &aborted) || !errors.As(err, &waiting) || len(waiting.Obstacles) == 0 || waiting.Obstacles[0].Session.Application != "nightly-report" {
+		t.Fatalf("the hold does not name it: %v", err)
+	}
+	t.Log(err)
+	if _, err = conn.Exec(ctx, "SELECT 1"); err != nil {
+		t.Errorf("the transaction did not survive the switch that was undone: %v", err)
+	}
+
+	s.limits.LongTransactions = proxy.Terminate
+	in := s.input()
+	result, err := proxy.Switch(ctx, in)
+	must(t, err)
+	s.switched(in)
+	t.Log(result.Parts, s.poolers[0].Log())
+	if len(result.Terminated) != 1 || result.Terminated[0].Application != "nightly-report" {
+		t.Errorf("terminated: %v", result.Terminated)
+	}
+}

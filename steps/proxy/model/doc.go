@@ -1,0 +1,13 @@
+// Package model searches every interleaving of the switch's protocol for a state in which
+// two sides accept writes, or the side that does lacks a row or a sequence value.
+//
+// Two servers, two agents, and controllers that may fall asleep before any step and wake
+// at any later time; a second one takes over whenever it likes, settles the first one's
+// switch and runs another, back or once more. Servers crash and forget what they applied without
+// a synchronous commit. Applications log in wherever no fence stands and write
+// whenever they have a session, as if every one of them went past the poolers.
+//
+// The register's functions are those of steps/postgres/sql/register.sql, line by line; the
+// controllers' steps are those of Switch and Recover in steps/proxy. A change there belongs
+// here too. Flaws are protections left out: the search must find what each prevents.
+package model

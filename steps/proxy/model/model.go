@@ -1,0 +1,237 @@
+package model
+
+// Row states of a switch in the register of the side that it leaves.
+const (
+	none uint8 = iota
+	open
+	abort
+	commit
+)
+
+// Entrance states on the side that it leads to.
+const (
+	ready uint8 = iota + 1
+	opened
+	closed
+)
+
+// Flaw is a protection that is left out.
+type Flaw string
+
+// Flaws, each of which the search must notice.
+const (
+	NoFlaw           Flaw = ""
+	FenceUnasked     Flaw = "fence does not look at the switch's row"
+	OpenTwice        Flaw = "open lifts the fence whenever it is called"
+	OpenUndecided    Flaw = "open is called before commit is read"
+	NoReady          Flaw = "the new side is opened without a synchronous commit after the drain"
+	NoTakeOver       Flaw = "a run does not end the sessions of the one before"
+	NoClear          Flaw = "sessions behind the fence are left alone"
+	AbortAfterCommit Flaw = "abort lifts the fence whatever stands"
+)
+
+// agent is a pooler's companion: what it leads to, and its dead-man's switch.
+type agent struct {
+	target, sw      uint8
+	paused, settled bool
+	// watch is the dead-man's next step, for the switch watchSw.
+	watch, watchSw uint8
+}
+
+// controller runs Switch from step 0, or Recover from settle on.
+type controller struct {
+	pc, sw uint8
+	// sessions are those that the run opened before it began.
+	sessions bool
+	// read is the sequence value it read on the old side.
+	read uint8
+}
+
+const (
+	maxRows    = 1
+	maxCrashes = 1
+)
+
+// state is all there is. Index 0 and 1 are the servers; switches are numbered from 1.
+type state struct {
+	fenced, session     [2]bool
+	rows, durable, seq  [2]uint8
+	publisher           uint8
+	row, entrance, from [3]uint8
+	agents              [2]agent
+	controllers         [2]controller
+	crashes             uint8
+}
+
+func initial() state {
+	var s state
+	s.fenced[1] = true
+	s.controllers[0] = controller{pc: stepBegin, sw: 1, sessions: true}
+	s.controllers[1] = controller{pc: stepSettle, sw: 1, sessions: true}
+	return s
+}
+
+func (s *state) to(sw uint8) uint8 { return 1 - s.from[sw] }
+
+// wrong names what is wrong with a state, if anything.
+func (s *state) wrong() string {
+	if !s.fenced[0] && !s.fenced[1] {
+		return "both sides are open"
+	}
+	if s.fenced[0] && s.fenced[1] && !s.underWay() {
+		return "no side is open, and nobody is about to open one"
+	}
+	for u := range uint8(2) {
+		if s.fenced[u] {
+			continue
+		}
+		switch {
+		case s.session[1-u]:
+			return "a session is left behind the fence while the other side is open"
+		case s.rows[u] < s.rows[1-u]:
+			return "the open side lacks a row"
+		case s.seq[u] < s.seq[1-u]:
+			return "the open side lacks a sequence value"
+		}
+	}
+	return ""
+}
+
+// underWay: a switch is undecided, or its new side is about to be opened.
+func (s *state) underWay() bool {
+	for sw := range s.row {
+		if s.row[sw] == open || s.row[sw] == commit && s.entrance[sw] != opened {
+			return true
+		}
+	}
+	return false
+}
+
+// The register's functions.
+
+func (s *state) sqlBegin(sw uint8) bool {
+	for other := range s.row {
+		if uint8(other) != sw && s.row[other] == open && s.from[other] == s.from[sw] {
+			return false
+		}
+	}
+	s.closeReady(s.from[sw], 0)
+	if s.row[sw] == none {
+		s.row[sw] = open
+	}
+	return s.row[sw] == open
+}
+
+func (s *state) closeReady(server, but uint8) {
+	for sw := range s.entrance {
+		if uint8(sw) != but && sw > 0 && s.to(uint8(sw)) == server && s.entrance[sw] == ready {
+			s.entrance[sw] = closed
+		}
+	}
+}
+
+func (s *state) sqlFence(sw uint8, flaw Flaw) bool {
+	if s.row[sw] != open && flaw != FenceUnasked {
+		return false
+	}
+	s.fenced[s.from[sw]] = true
+	return true
+}
+
+func (s *state) sqlAbort(sw uint8, flaw Flaw) uint8 {
+	switch {
+	case s.row[sw] == none:
+		s.row[sw] = abort
+	case s.row[sw] == open:
+		s.row[sw] = abort
+		s.fenced[s.from[sw]] = false
+	case flaw == AbortAfterCommit:
+		s.fenced[s.from[sw]] = false
+	}
+	return s.row[sw]
+}
+
+func (s *state) sqlCommit(sw uint8) bool {
+	if s.row[sw] == open && s.fenced[s.from[sw]] {
+		s.row[sw] = commit
+	}
+	return s.row[sw] == commit
+}
+
+func (s *state) sqlReady(sw uint8, flaw Flaw) bool {
+	for other := range s.row {
+		if s.row[other] == open && s.from[other] == s.to(sw) {
+			return false
+		}
+	}
+	s.closeReady(s.to(sw), sw)
+	if s.entrance[sw] == none {
+		s.entrance[sw] = ready
+	}
+	if flaw != NoReady {
+		s.durable[s.to(sw)] = s.rows[s.to(sw)]
+	}
+	return true
+}
+
+func (s *state) sqlOpen(sw uint8, flaw Flaw) bool {
+	if s.entrance[sw] == ready || flaw == OpenTwice && s.entrance[sw] != none {
+		s.entrance[sw] = opened
+		s.fenced[s.to(sw)] = false
+	}
+	return s.entrance[sw] == opened
+}
+
+// left: a later switch away from the new side has begun and was not aborted.
+func (s *state) left(sw uint8) bool {
+	for other := int(sw) + 1; other < len(s.row); other++ {
+		if s.from[other] == s.to(sw) && s.row[other] != none && s.row[other] != abort {
+			return true
+		}
+	}
+	return false
+}
+
+// The agents' API.
+
+func (s *state) hold(i int, sw uint8) bool {
+	a := &s.agents[i]
+	if a.sw == sw && a.settled || a.sw != sw && a.paused || !a.paused && a.target != s.from[sw] {
+		return false
+	}
+	if a.sw != sw {
+		a.sw, a.settled = sw, false
+	}
+	a.paused = true
+	return true
+}
+
+func (s *state) flip(i int, sw uint8) bool {
+	a := &s.agents[i]
+	if a.sw != sw || a.settled {
+		return a.sw == sw && a.target == s.to(sw)
+	}
+	a.target = s.to(sw)
+	return true
+}
+
+func (s *state) resume(i int, sw uint8) bool {
+	a := &s.agents[i]
+	if a.sw != sw || a.target != s.to(sw) {
+		return false
+	}
+	a.paused, a.settled = false, true
+	return true
+}
+
+func (s *state) abandon(i int, sw uint8) bool {
+	a := &s.agents[i]
+	if a.sw != sw {
+		return true
+	}
+	if a.settled {
+		return a.target == s.from[sw]
+	}
+	a.target, a.paused, a.settled = s.from[sw], false, true
+	return true
+}

@@ -1,0 +1,257 @@
+package model
+
+// Steps of a controller: Switch, then Recover's from stepSettle on.
+const (
+	stepBegin uint8 = iota
+	stepHold0
+	stepHold1
+	stepFence
+	stepClear
+	stepDrain
+	stepReadSequences
+	stepSetSequences
+	stepFlip0
+	stepFlip1
+	stepReady
+	stepDecide
+	stepOpen
+	stepResume0
+	stepResume1
+	stepFinish
+	stepDone
+	stepSettle
+	stepAbort0
+	stepAbort1
+	stepAborted
+	stepOpenLate
+	stepForward0
+	stepForward1
+	stepFinishLate
+	stepCommitted
+)
+
+// The dead-man's steps.
+const (
+	watchAsk uint8 = iota
+	watchOpen
+	watchForward
+	watchBack
+)
+
+// next gives every state that one step of anybody leads to.
+func (s state) next(flaw Flaw) []state {
+	var all []state
+	add := func(t state) {
+		if t != s {
+			all = append(all, t)
+		}
+	}
+	for i := range s.controllers {
+		t := s
+		if t.control(i, flaw) {
+			add(t)
+		}
+		if pc := s.controllers[i].pc; pc > stepBegin && pc <= stepDecide {
+			t := s
+			t.controllers[i].pc = stepSettle
+			add(t)
+		}
+	}
+	for i := range s.agents {
+		t := s
+		t.watchStep(i, flaw)
+		add(t)
+		if s.agents[i].paused {
+			t := s
+			t.agents[i].paused = false
+			add(t)
+		}
+	}
+	for i := range uint8(2) {
+		for _, t := range s.world(i) {
+			add(t)
+		}
+	}
+	return all
+}
+
+// world is what servers and applications do by themselves.
+func (s state) world(i uint8) []state {
+	var all []state
+	if !s.fenced[i] {
+		t := s
+		t.session[i] = true
+		all = append(all, t)
+	}
+	if s.session[i] && s.rows[i] < maxRows {
+		t := s
+		t.rows[i]++
+		t.seq[i]++
+		t.durable[i] = t.rows[i]
+		all = append(all, t)
+	}
+	if s.publisher == i && s.rows[1-i] < s.rows[i] {
+		t := s
+		t.rows[1-i]++
+		all = append(all, t)
+	}
+	if s.crashes < maxCrashes {
+		t := s
+		t.crashes++
+		t.rows[i], t.session[i] = t.durable[i], false
+		for c := range t.controllers {
+			t.controllers[c].sessions = false
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// watchStep lets the dead-man of one agent act: it may, at any time while a hold is not
+// settled, and may fall asleep between its steps.
+func (s *state) watchStep(i int, flaw Flaw) {
+	a := &s.agents[i]
+	switch a.watch {
+	case watchAsk:
+		if a.sw == 0 || a.settled {
+			return
+		}
+		a.watchSw = a.sw
+		if flaw == OpenUndecided {
+			a.watch = watchOpen
+			return
+		}
+		a.watch = watchBack
+		if s.sqlAbort(a.sw, flaw) == commit {
+			a.watch = watchOpen
+		}
+		return
+	case watchOpen:
+		s.sqlOpen(a.watchSw, flaw)
+		a.watch = watchForward
+		return
+	}
+	if a.sw == a.watchSw && !a.settled {
+		a.target = s.from[a.sw]
+		if a.watch == watchForward {
+			a.target = s.to(a.sw)
+		}
+		a.paused, a.settled = false, true
+	}
+	a.watch, a.watchSw = watchAsk, 0
+}
+
+// control takes a controller's next step; false when it has none, or must wait.
+func (s *state) control(i int, flaw Flaw) bool {
+	c := &s.controllers[i]
+	if c.pc > stepBegin && c.pc <= stepOpen && needsSession(c.pc) && !c.sessions {
+		c.pc = stepSettle
+		return true
+	}
+	ok := true
+	from, to := s.from[c.sw], s.to(c.sw)
+	switch c.pc {
+	case stepBegin:
+		s.takeOver(i, flaw)
+		ok = s.sqlBegin(c.sw)
+	case stepHold0, stepHold1:
+		ok = s.hold(int(c.pc-stepHold0), c.sw)
+	case stepFence:
+		ok = s.sqlFence(c.sw, flaw)
+	case stepClear:
+		if s.row[c.sw] == open && flaw != NoClear {
+			s.session[from] = false
+		}
+	case stepDrain:
+		if s.rows[to] < s.rows[from] {
+			return false
+		}
+	case stepReadSequences:
+		c.read = s.seq[from]
+	case stepSetSequences:
+		s.seq[to] = c.read
+	case stepFlip0, stepFlip1:
+		ok = s.flip(int(c.pc-stepFlip0), c.sw)
+	case stepReady:
+		ok = s.sqlReady(c.sw, flaw)
+	case stepDecide:
+		ok = s.sqlCommit(c.sw)
+	case stepOpen, stepOpenLate:
+		if ok = s.sqlOpen(c.sw, flaw); !ok && c.pc == stepOpenLate {
+			return false
+		}
+	case stepResume0, stepResume1:
+		ok = s.resume(int(c.pc-stepResume0), c.sw)
+	case stepFinish, stepFinishLate:
+		if s.entrance[c.sw] == opened && !s.left(c.sw) {
+			s.publisher = to
+		}
+	case stepSettle:
+		return s.settle(i, flaw)
+	case stepAbort0, stepAbort1:
+		s.abandon(int(c.pc-stepAbort0), c.sw)
+	case stepForward0, stepForward1:
+		n := int(c.pc - stepForward0)
+		_ = s.hold(n, c.sw) && s.flip(n, c.sw) && s.resume(n, c.sw)
+	case stepAborted, stepCommitted, stepDone:
+		return s.again(i)
+	}
+	if !ok {
+		c.pc = stepSettle
+		return true
+	}
+	c.pc++
+	return true
+}
+
+func needsSession(pc uint8) bool {
+	switch pc {
+	case stepHold0, stepHold1, stepFlip0, stepFlip1:
+		return false
+	}
+	return true
+}
+
+func (s *state) takeOver(i int, flaw Flaw) {
+	for j := range s.controllers {
+		if j != i && flaw != NoTakeOver {
+			s.controllers[j].sessions = false
+		}
+	}
+}
+
+// settle is Recover's decision.
+func (s *state) settle(i int, flaw Flaw) bool {
+	c := &s.controllers[i]
+	s.takeOver(i, flaw)
+	switch {
+	case s.entrance[c.sw] == opened || s.sqlAbort(c.sw, flaw) == commit:
+		c.pc = stepOpenLate
+		if s.left(c.sw) {
+			c.pc = stepCommitted
+		}
+	default:
+		c.pc = stepAbort0
+	}
+	return true
+}
+
+// again lets the second controller, done with the first one's switch, run another: back
+// if that one went forward, the same way if not. It waits until its sessions open and the
+// way back is there.
+func (s *state) again(i int) bool {
+	c := &s.controllers[i]
+	if i != 1 || c.sw != 1 {
+		return false
+	}
+	active := uint8(0)
+	if c.pc == stepCommitted {
+		active = 1
+	}
+	if s.fenced[active] || s.publisher != active {
+		return false
+	}
+	s.from[2] = active
+	s.controllers[i] = controller{pc: stepBegin, sw: 2, sessions: true}
+	return true
+}
