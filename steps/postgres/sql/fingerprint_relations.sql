@@ -13,7 +13,7 @@ WITH relations AS (
 )
 SELECT r.kind || ' ' || r.name,
        concat_ws(', ', 'kind ' || r.relkind::text, 'persistence ' || r.relpersistence::text, 'owner ' || pg_get_userbyid(r.relowner),
-         CASE WHEN r.relrowsecurity THEN 'row security' END, CASE WHEN r.relforcerowsecurity THEN 'forced' END,
+         CASE WHEN r.relforcerowsecurity THEN 'forced' END,
          'identity ' || CASE WHEN r.relkind IN ('r', 'p') AND r.relreplident <> 'i' THEN r.relreplident::text END,
          'partitioned by ' || pg_get_partkeydef(r.oid), 'partition ' || pg_get_expr(r.relpartbound, r.oid),
          'inherits ' || (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid),
@@ -23,6 +23,8 @@ FROM relations r
 UNION ALL
 SELECT 'options of ' || r.kind || ' ' || r.name, (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(r.reloptions) o), r.relkind IN ('v', 'm')
 FROM relations r WHERE r.reloptions IS NOT NULL
+UNION ALL
+SELECT 'row security of ' || r.kind || ' ' || r.name, 'enabled', true FROM relations r WHERE r.relrowsecurity
 UNION ALL
 SELECT 'column ' || r.name || '.' || quote_ident(a.attname),
        concat_ws(', ', CASE WHEN r.relkind IN ('r', 'f', 'p', 'c') THEN 'number ' || row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum) END,
