@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/test/cluster"
-	"github.com/gitover/gitover/test/e2e/fleet"
 	"github.com/gitover/gitover/test/e2e/world"
 )
 
@@ -38,14 +37,20 @@ func prepare() error {
 	if err != nil {
 		return err
 	}
+	if !cluster.Existing() {
+		if err := running.LoadImages(ctx, []string{"postgres-18"}); err != nil {
+			return err
+		}
+		if _, err := running.LoadGitover(ctx); err != nil {
+			return err
+		}
+	}
 	stage = world.StageOf(running, "../..")
 	w, err := world.Enter(stage, printLine)
 	if err != nil {
 		return err
 	}
-	_ = w
-	_ = ctx
-	return nil
+	return w.Install(ctx)
 }
 
 func printLine(format string, args ...any) {
@@ -74,5 +79,3 @@ func found(t *testing.T, founding world.Founding) *world.App {
 	})
 	return app
 }
-
-var _ = fleet.Maintainer

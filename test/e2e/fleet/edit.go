@@ -54,9 +54,9 @@ func Remove(path string) Edit {
 	return func(dir string) error { return os.RemoveAll(filepath.Join(dir, path)) }
 }
 
-// Copy a directory of this machine to a directory of the repository, passing each file
-// through change (nil: as it is).
-func Copy(from, to string, change func(file, content string) string) Edit {
+// Copy a directory of this machine to a directory of the repository, passing the name and
+// the content of each file through change.
+func Copy(from, to string, change func(file, content string) (string, string)) Edit {
 	return func(dir string) error {
 		return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
@@ -70,10 +70,7 @@ func Copy(from, to string, change func(file, content string) string) Edit {
 			if err != nil {
 				return err
 			}
-			text := string(content)
-			if change != nil {
-				text = change(name, text)
-			}
+			name, text := change(name, string(content))
 			return Write(filepath.Join(to, name), text)(dir)
 		})
 	}

@@ -186,3 +186,9 @@ func (r *Repository) git(ctx context.Context, args ...string) (string, error) {
 func (r *Repository) Path(elements ...string) string {
 	return filepath.Join(append([]string{r.dir}, elements...)...)
 }
+
+// Read a file of the work tree, as it was at the last Pull.
+func (r *Repository) Read(file string) (string, error) {
+	content, err := os.ReadFile(r.Path(file))
+	return string(content), err
+}

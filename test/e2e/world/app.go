@@ -51,8 +51,27 @@ type Founding struct {
 	Clone string
 	// Source is the directory of this checkout that is copied; examples/fleet/apps/orders if empty.
 	Source string
+	// Version that it begins with; the example's own, 15, if empty.
+	Version string
 	// Change the example's files on their way into the repository.
 	Change func(file, content string) string
+}
+
+// exampleVersion is what the example begins with.
+const exampleVersion = "15"
+
+// adapt one file of the example.
+func (f Founding) adapt(dir, file, content string) (string, string) {
+	content = strings.ReplaceAll(content, "path: apps/orders\n", "path: "+dir+"\n")
+	if f.Version != "" {
+		file = strings.ReplaceAll(file, "instances/"+exampleVersion, "instances/"+f.Version)
+		content = strings.NewReplacer("instances/"+exampleVersion, "instances/"+f.Version, "orders-"+exampleVersion, "orders-"+f.Version,
+			`"`+exampleVersion+`"`, `"`+f.Version+`"`, `"-`+exampleVersion+`"`, `"-`+f.Version+`"`, "PostgreSQL "+exampleVersion, "PostgreSQL "+f.Version).Replace(content)
+	}
+	if f.Change != nil {
+		content = f.Change(file, content)
+	}
+	return file, content
 }
 
 // Found an app: namespace, Secrets, Flux objects, manifests in Git.
@@ -65,12 +84,8 @@ func (w *World) Found(ctx context.Context, f Founding) (*App, error) {
 	if f.Source == "" {
 		f.Source = filepath.Join(w.Checkout, "examples", "fleet", "apps", "orders")
 	}
-	copyIn := fleet.All(fleet.Remove(app.Dir), fleet.Copy(f.Source, app.Dir, func(file, content string) string {
-		content = strings.ReplaceAll(content, "path: apps/orders\n", "path: "+app.Dir+"\n")
-		if f.Change != nil {
-			content = f.Change(file, content)
-		}
-		return content
+	copyIn := fleet.All(fleet.Remove(app.Dir), fleet.Copy(f.Source, app.Dir, func(file, content string) (string, string) {
+		return f.adapt(app.Dir, file, content)
 	}))
 	if _, err := app.Repository.Commit(ctx, "Run the database "+f.Namespace, copyIn); err != nil && !errors.Is(err, fleet.ErrNothingChanged) {
 		return nil, err

@@ -30,6 +30,15 @@ func (w *World) Install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, object := range objects {
+		if object.GetKind() == "Deployment" {
+			// The tag stays while the image is built anew: each installation starts new pods.
+			now := time.Now().UTC().Format(time.RFC3339)
+			if err := unstructured.SetNestedField(object.Object, now, "spec", "template", "metadata", "annotations", "gitover.dev/installed-at"); err != nil {
+				return err
+			}
+		}
+	}
 	if err := w.apply(ctx, objects); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,6 +35,21 @@ func (a *App) Proxy(ctx context.Context) (*v1alpha1.PgProxy, error) {
 func (a *App) StatefulSet(ctx context.Context, name string) (*appsv1.StatefulSet, error) {
 	var s appsv1.StatefulSet
 	return &s, a.Client.Get(ctx, a.key(name), &s)
+}
+
+// Claims are the names of an instance's volume claims.
+func (a *App) Claims(ctx context.Context, instance string) ([]string, error) {
+	var list corev1.PersistentVolumeClaimList
+	if err := a.Client.List(ctx, &list, client.InNamespace(a.Namespace)); err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for _, claim := range list.Items {
+		if strings.HasPrefix(claim.Name, "data-"+instance+"-") {
+			names = append(names, claim.Name)
+		}
+	}
+	return names, nil
 }
 
 // AwaitUpgrade waits until the PgUpgrade is as it should be.

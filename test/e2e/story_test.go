@@ -1,0 +1,239 @@
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/e2e/fleet"
+	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/ledger"
+)
+
+// maxStall that clients may feel of any switch. The machine runs several stories at once,
+// so this is no measurement: that is the demo's.
+const maxStall = time.Second
+
+// story is one team's: its database, its clone of the repository, its clients.
+type story struct {
+	t       *testing.T
+	app     *world.App
+	version string
+	traffic *world.Traffic
+}
+
+// manual closes the gate before the cutover.
+func manual(_, content string) string {
+	return strings.Replace(content, "approval: Automatic", "approval: Manual", 1)
+}
+
+// begin founds a database that serves, with data and clients.
+func begin(t *testing.T, founding world.Founding) *story {
+	t.Helper()
+	s := &story{t: t, app: found(t, founding), version: cmp.Or(founding.Version, "15")}
+	instance := "orders-" + s.version
+	s.must(s.app.AwaitStatefulSet(t.Context(), instance, 5*time.Minute))
+	s.must(s.app.FoundDatabases(t.Context(), instance))
+	s.must(s.app.SeedAwkward(t.Context(), instance))
+	s.must(s.app.AwaitEndpoint(t.Context(), 5*time.Minute))
+	s.must(s.app.AwaitActive(t.Context(), time.Minute, instance))
+	traffic, err := s.app.StartTraffic(t.Context(), ledger.Config{Clients: 4, Rate: 40})
+	s.must(err)
+	s.traffic = traffic
+	t.Cleanup(func() { _ = traffic.Stop() }) // lostNothing reports
+	return s
+}
+
+func (s *story) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// merge a pull request that changes the version.
+func (s *story) merge(version string) string {
+	s.t.Helper()
+	sha, err := s.app.Repository.Merge(s.t.Context(), "postgres-"+version, "Upgrade orders to PostgreSQL "+version,
+		fleet.Replace(s.app.Dir+"/upgrade.yaml", fmt.Sprintf("version: %q", s.version), fmt.Sprintf("version: %q", version)))
+	s.must(err)
+	s.version = version
+	return sha
+}
+
+// edit upgrade.yaml by a commit.
+func (s *story) edit(message, old, new string) string {
+	s.t.Helper()
+	sha, err := s.app.Repository.Commit(s.t.Context(), message, fleet.Replace(s.app.Dir+"/upgrade.yaml", old, new))
+	s.must(err)
+	return sha
+}
+
+func (s *story) revert(sha string) {
+	s.t.Helper()
+	_, err := s.app.Repository.Revert(s.t.Context(), sha)
+	s.must(err)
+	content, err := s.app.Repository.Read(s.app.Dir + "/upgrade.yaml")
+	s.must(err)
+	for _, line := range strings.Split(content, "\n") {
+		if version, ok := strings.CutPrefix(line, "  version: "); ok {
+			s.version = strings.Trim(version, `"`)
+		}
+	}
+}
+
+// newest commit that Gitover made for a step in this app's directory.
+func (s *story) newest(step string) string {
+	s.t.Helper()
+	log, err := s.app.Repository.Log(s.t.Context(), s.app.Dir)
+	s.must(err)
+	for _, c := range log {
+		if c.Trailers["Gitover-Step"] == step {
+			return c.SHA
+		}
+	}
+	s.t.Fatalf("no commit of step %s", step)
+	return ""
+}
+
+func (s *story) touchesOnly(sha, file string) {
+	s.t.Helper()
+	files, err := s.app.Repository.Files(s.t.Context(), sha)
+	s.must(err)
+	if len(files) != 1 || files[0] != file {
+		s.t.Errorf("commit %s touches %v instead of %s alone", sha, files, file)
+	}
+}
+
+func (s *story) awaitStep(step string, patience time.Duration) {
+	s.t.Helper()
+	s.must(s.app.AwaitUpgrade(s.t.Context(), patience, "step "+step, world.At(step)))
+}
+
+func (s *story) awaitSoak(instance string) {
+	s.t.Helper()
+	s.must(s.app.AwaitUpgrade(s.t.Context(), 15*time.Minute, "the soak on "+instance, func(u *v1alpha1.PgUpgrade) bool {
+		return u.Status.Workflow == "Upgrade" && u.Status.Step == "Soak"
+	}))
+	s.must(s.app.AwaitActive(s.t.Context(), time.Minute, instance))
+}
+
+func (s *story) awaitWayBack() {
+	s.t.Helper()
+	s.must(s.app.AwaitProxy(s.t.Context(), 2*time.Minute, "the way back", func(p *v1alpha1.PgProxy) bool {
+		return world.IsTrue(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
+	}))
+}
+
+func (s *story) awaitRolledBack(instance string) {
+	s.t.Helper()
+	s.must(s.app.AwaitActive(s.t.Context(), 5*time.Minute, instance))
+	s.must(s.app.AwaitUpgrade(s.t.Context(), 2*time.Minute, "the revert is obeyed", func(u *v1alpha1.PgUpgrade) bool { return u.Status.RolledBack != nil }))
+}
+
+func (s *story) awaitFinished(version string) {
+	s.t.Helper()
+	s.must(s.app.AwaitUpgrade(s.t.Context(), 15*time.Minute, "PostgreSQL "+version+" for good", world.Settled(version)))
+}
+
+func (s *story) awaitHistory(outcome string) {
+	s.t.Helper()
+	s.must(s.app.AwaitUpgrade(s.t.Context(), 10*time.Minute, outcome, func(u *v1alpha1.PgUpgrade) bool {
+		return u.Status.Workflow == "" && len(u.Status.History) > 0 && u.Status.History[0].Outcome == outcome
+	}))
+}
+
+func (s *story) proxy() *v1alpha1.PgProxy {
+	s.t.Helper()
+	p, err := s.app.Proxy(s.t.Context())
+	s.must(err)
+	return p
+}
+
+// isGone: no workload, no volume, nothing in Git.
+func (s *story) isGone(instance, version string) {
+	s.t.Helper()
+	s.must(s.app.Await(s.t.Context(), 2*time.Minute, instance+" goes", func(ctx context.Context) (bool, string, error) {
+		_, err := s.app.StatefulSet(ctx, instance)
+		if !apierrors.IsNotFound(err) {
+			return false, "the StatefulSet is there", err
+		}
+		claims, err := s.app.Claims(ctx, instance)
+		return len(claims) == 0, fmt.Sprintf("volumes %v", claims), err
+	}))
+	s.must(s.app.Repository.Pull(s.t.Context()))
+	if _, err := s.app.Repository.Read(s.app.Dir + "/instances/" + version + "/kustomization.yaml"); err == nil {
+		s.t.Errorf("%s is still in Git", instance)
+	}
+	list, err := s.app.Repository.Read(s.app.Dir + "/kustomization.yaml")
+	s.must(err)
+	if strings.Contains(list, "instances/"+version) {
+		s.t.Errorf("%s is still listed in Git:\n%s", instance, list)
+	}
+}
+
+// cleanOn: nothing of ours that replicates or fences is left on an instance.
+func (s *story) cleanOn(instance string) {
+	s.t.Helper()
+	left, err := s.app.Leftovers(s.t.Context(), instance)
+	s.must(err)
+	if len(left) > 0 {
+		s.t.Errorf("left on %s: %v", instance, left)
+	}
+}
+
+func (s *story) fingerprint(instance string) []string {
+	s.t.Helper()
+	lines, err := s.app.Fingerprint(s.t.Context(), instance)
+	s.must(err)
+	return lines
+}
+
+// same: what no client writes to is as it was.
+func (s *story) same(before []string, instance string) {
+	s.t.Helper()
+	after := s.fingerprint(instance)
+	for _, line := range before {
+		if !slices.Contains(after, line) {
+			s.t.Errorf("%s lost %s; it has\n%s", instance, line, strings.Join(after, "\n"))
+		}
+	}
+}
+
+// lostNothing: no client saw an error, the ledger balances, and no switch stalled long.
+func (s *story) lostNothing(instance string, switches int) {
+	s.t.Helper()
+	p := s.proxy()
+	report, err := s.traffic.Check(s.t.Context(), instance, switches)
+	s.must(err)
+	if !report.OK() || report.Acknowledged == 0 {
+		s.t.Errorf("the ledger does not balance: %+v", report)
+	}
+	transactions, failed, cut := s.traffic.Count()
+	if failed+cut > 0 {
+		s.t.Errorf("%d of %d transactions failed, %d sessions were cut: %s", failed, transactions, cut, strings.Join(s.traffic.Errors(5), "; "))
+	}
+	made := 0
+	for _, record := range p.Status.Switches {
+		if record.Outcome != "Switched" {
+			continue
+		}
+		made++
+		stall, err := world.Stall(ledger.Spans(s.traffic.History()), record)
+		s.must(err)
+		s.t.Logf("%s → %s: stalled %v (worst %v, in flight %v), held %v µs, parts %v", record.From, record.To, stall.Length(), stall.Worst, stall.InFlight, record.HeldMicroseconds, record.Parts)
+		if stall.Length() > maxStall {
+			s.t.Errorf("%s → %s stalled clients for %v", record.From, record.To, stall.Length())
+		}
+	}
+	if made != switches {
+		s.t.Errorf("%d switches were made instead of %d", made, switches)
+	}
+}

@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/test/e2e/world"
+)
+
+// The whole life of a database: an upgrade, a change of mind, another change of mind, the
+// end of the old server, and the next version after that.
+func TestAnUpgradeIsRolledBackByARevertCutOverAgainAndFinished(t *testing.T) {
+	t.Parallel()
+	s := begin(t, world.Founding{Namespace: "life"})
+	before := s.fingerprint("orders-15")
+
+	s.merge("17")
+	s.awaitSoak("orders-17")
+
+	cutover := s.newest("CommitCutover")
+	s.touchesOnly(cutover, "apps/life/proxy.yaml")
+	s.awaitWayBack()
+	s.revert(cutover)
+	s.awaitRolledBack("orders-15")
+
+	s.awaitWayBack()
+	s.revert("HEAD")
+	s.awaitSoak("orders-17")
+
+	s.edit("Keep PostgreSQL 17", "    duration: 24h\n", "    duration: 24h\n    finalizedVersion: \"17\"\n")
+	s.awaitFinished("17")
+	s.isGone("orders-15", "15")
+	s.cleanOn("orders-17")
+	s.same(before, "orders-17")
+
+	// The soak of the next upgrade is short and ends by itself.
+	s.edit("Soak for ten seconds", "    duration: 24h\n    finalizedVersion: \"17\"\n", "    duration: 10s\n")
+	s.merge("18")
+	s.awaitFinished("18")
+	s.isGone("orders-17", "17")
+	s.cleanOn("orders-18")
+	s.same(before, "orders-18")
+	s.lostNothing("orders-18", 4)
+}
+
+func TestADowngradeWorksTheSameWay(t *testing.T) {
+	t.Parallel()
+	s := begin(t, world.Founding{Namespace: "down", Version: "17"})
+	before := s.fingerprint("orders-17")
+	s.merge("15")
+	s.awaitSoak("orders-15")
+	s.awaitWayBack()
+	s.revert(s.newest("CommitCutover"))
+	s.awaitRolledBack("orders-17")
+	s.awaitWayBack()
+	s.revert("HEAD")
+	s.awaitSoak("orders-15")
+	s.edit("Keep PostgreSQL 15", "    duration: 24h\n", "    duration: 24h\n    finalizedVersion: \"15\"\n")
+	s.awaitFinished("15")
+	s.isGone("orders-17", "17")
+	s.cleanOn("orders-15")
+	s.same(before, "orders-15")
+	s.lostNothing("orders-15", 3)
+}
+
+func TestRevertingTheVersionBeforeTheCutoverLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	s := begin(t, world.Founding{Namespace: "abort", Change: manual})
+	merge := s.merge("17")
+	s.awaitStep("Approve", 10*time.Minute)
+	s.revert(merge)
+	s.awaitHistory("Aborted")
+	s.isGone("orders-17", "17")
+	s.cleanOn("orders-15")
+	if p := s.proxy(); p.Status.Active != "orders-15" || len(p.Status.Switches) != 0 {
+		t.Errorf("traffic was moved: active %q, %d switches", p.Status.Active, len(p.Status.Switches))
+	}
+	s.lostNothing("orders-15", 0)
+
+	// The same version may be asked for again later.
+	s.merge("17")
+	s.awaitStep("Approve", 10*time.Minute)
+}
+
+// A revert of the version bump after the cutover first brings the traffic back.
+func TestRevertingTheVersionDuringTheSoakRollsBackAndRemovesGreen(t *testing.T) {
+	t.Parallel()
+	s := begin(t, world.Founding{Namespace: "regret"})
+	merge := s.merge("17")
+	s.awaitSoak("orders-17")
+	s.awaitWayBack()
+	s.revert(merge)
+	s.awaitHistory("RolledBack")
+	s.isGone("orders-17", "17")
+	s.cleanOn("orders-15")
+	s.lostNothing("orders-15", 2)
+}
