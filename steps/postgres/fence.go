@@ -78,13 +78,14 @@ func FenceStandby(ctx context.Context, s Server, databases []string) error {
 	return nil
 }
 
-// Clear tells what is left behind the fence of an open switch to end, and returns it
-// together with the number of logins under way. Nobody is left when both are none.
-func (r *Register) Clear(ctx context.Context, id string) (left []Session, logins int, err error) {
+// Clear returns the sessions that are left behind the fence of an open switch, with end
+// after telling them to end, and the number of logins under way. Nobody is left when both are
+// none.
+func (r *Register) Clear(ctx context.Context, id string, end bool) (left []Session, logins int, err error) {
 	if err := r.conn.QueryRow(ctx, loginsUnderWaySQL).Scan(&logins); err != nil {
 		return nil, 0, r.failed("clear", err)
 	}
-	rows, err := r.conn.Query(ctx, clearSessionsSQL, id)
+	rows, err := r.conn.Query(ctx, clearSessionsSQL, id, end)
 	if err != nil {
 		return nil, 0, r.failed("clear", err)
 	}

@@ -3,15 +3,16 @@ package proxy
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy/pgbouncer"
 )
 
-// verifyInterval is how often a pooler that did not confirm its target is asked again.
+// verifyInterval is how often a pooler that did not confirm its target is asked again, and
+// one that a latecomer led elsewhere is led back.
 const verifyInterval = time.Second
 
 // start brings the pooler's file into being before PgBouncer may start: from the source,
@@ -137,9 +138,7 @@ func (a *agent) run(ctx context.Context, changes <-chan Active) error {
 			a.mu.Unlock()
 		case <-tick.C:
 			a.mu.Lock()
-			if !a.verified {
-				a.reconcile()
-			}
+			a.reconcile()
 			a.mu.Unlock()
 		}
 	}
@@ -161,21 +160,25 @@ func (a *agent) reconcile() {
 	if a.verified && sameTarget(a.target, want) {
 		return
 	}
-	err := a.lead(want, false)
-	if err != nil && !a.target.usable() {
-		// PgBouncer is not there yet, or won't take it: the file is what it will read.
-		err = errors.Join(err, a.writeFile(want))
+	left := a.target
+	var err error
+	if !sameTarget(a.target, want) {
+		err = a.writeFile(want)
 	}
+	if err == nil {
+		err = a.reload(want, left)
+	}
+	a.verified = err == nil
 	if err != nil {
 		a.o.Log.Warn("the pooler did not confirm its target", "instance", want.Instance, "error", err)
 	}
 }
 
-// writeFile puts down the file for a pooler that has none yet.
+// writeFile puts down the file, which stands also while PgBouncer is not there.
 func (a *agent) writeFile(t Target) error {
 	content, err := t.pooler().Render()
 	if err == nil {
-		err = writeTarget(a.o.TargetFile, content)
+		err = pgbouncer.Write(a.o.TargetFile, []byte(content))
 	}
 	if err != nil {
 		return fmt.Errorf("write the target file: %w", err)

@@ -32,8 +32,10 @@ type holdRecord struct {
 type hold struct {
 	holdRecord
 	entered, held chan struct{}
-	ctx           context.Context
-	end           context.CancelFunc
+	// pauser is the warm connection for PAUSE, which keeps it busy.
+	pauser *pgbouncer.Console
+	ctx    context.Context
+	end    context.CancelFunc
 }
 
 func newHold(life context.Context, r holdRecord) *hold {
@@ -111,7 +113,24 @@ func (a *agent) stage(r StageRequest) error {
 	h.end()
 	a.hold = newHold(a.life, holdRecord{SwitchID: r.SwitchID, From: r.From, To: r.To})
 	a.enter(a.hold, PhaseStaged)
-	return a.on(func(ctx context.Context, c *pgbouncer.Console) error { _, err := c.Paused(ctx); return err })
+	return a.warm(a.hold)
+}
+
+// warm opens what a hold will need: the console, and a second session for PAUSE. The
+// caller holds mu.
+func (a *agent) warm(h *hold) error {
+	if err := a.on(func(ctx context.Context, c *pgbouncer.Console) error { _, err := c.Paused(ctx); return err }); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, consoleTimeout)
+	defer cancel()
+	console, err := a.o.Admin.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	h.pauser = console
+	context.AfterFunc(h.ctx, func() { console.Close(a.life) })
+	return nil
 }
 
 // beginHold starts the hold of a staged switch, or finds it.
@@ -162,9 +181,13 @@ func (a *agent) startHold(h *hold) error {
 func (a *agent) pause(h *hold) (<-chan error, error) {
 	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
 	defer cancel()
-	console, err := a.o.Admin.Connect(ctx)
-	if err != nil {
-		return nil, err
+	console := h.pauser
+	h.pauser = nil
+	if console == nil || !console.Alive() {
+		var err error
+		if console, err = a.o.Admin.Connect(ctx); err != nil {
+			return nil, err
+		}
 	}
 	drained := make(chan error, 1)
 	a.tasks.Go(func() {

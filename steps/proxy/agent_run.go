@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/gitover/gitover/steps/proxy/pgbouncer"
 )
 
 // RunAgent is a pooler's companion until ctx ends: it writes the pooler's target, does
@@ -107,8 +105,6 @@ func (a *agent) serverTLS() *tls.Config {
 		},
 	}
 }
-
-func writeTarget(path, content string) error { return pgbouncer.Write(path, []byte(content)) }
 
 // sameTarget compares where clients are led.
 func sameTarget(a, b Target) bool {

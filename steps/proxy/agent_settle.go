@@ -27,10 +27,12 @@ func (a *agent) watch(h *hold) {
 	defer limit.Stop()
 	look := time.NewTicker(joinedPoll)
 	defer look.Stop()
+	deciding, released := false, false
 	if !h.Joined {
 		look.Stop()
+	} else if a.look(h, deciding, released) {
+		return
 	}
-	deciding, released := false, false
 	for {
 		select {
 		case <-h.ctx.Done():
@@ -46,13 +48,17 @@ func (a *agent) watch(h *hold) {
 			continue
 		case <-look.C:
 		}
-		ctx, cancel := context.WithTimeout(h.ctx, registerTimeout)
-		settled := a.follow(ctx, h, deciding, released)
-		cancel()
-		if settled {
+		if a.look(h, deciding, released) {
 			return
 		}
 	}
+}
+
+// look is follow within a bounded time.
+func (a *agent) look(h *hold, decide, late bool) bool {
+	ctx, cancel := context.WithTimeout(h.ctx, registerTimeout)
+	defer cancel()
+	return a.follow(ctx, h, decide, late)
 }
 
 // follow does what the register says of a switch, and says whether that settled it. With

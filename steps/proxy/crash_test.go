@@ -101,7 +101,6 @@ func TestAnAgentThatRestartsInAHoldGoesOnWithIt(t *testing.T) {
 			}
 		}
 		_, err := proxy.Switch(t.Context(), in)
-		var unfinished *proxy.Unfinished
 		if err != nil {
 			t.Logf("restarted at %s: %v", point, err)
 			state, _, err := proxy.Recover(t.Context(), in)
@@ -114,7 +113,6 @@ func TestAnAgentThatRestartsInAHoldGoesOnWithIt(t *testing.T) {
 		} else {
 			s.switched(in)
 		}
-		_ = unfinished
 		eventually(t, "both poolers serve the active side", func() bool {
 			for _, p := range s.poolers {
 				state, err := p.agent.State(t.Context())
@@ -162,6 +160,7 @@ func TestALongTransactionIsNamed(t *testing.T) {
 	config.Host, config.Port, config.User, config.Password, config.Database = "127.0.0.1", uint16(s.poolers[0].Admin.Port), "app", appPassword, "orders"
 	conn, err := pgx.ConnectConfig(ctx, config)
 	must(t, err)
+	defer conn.Close(context.Background())
 	_, err = conn.Exec(ctx, "BEGIN; SELECT 1")
 	must(t, err)
 	time.Sleep(20 * time.Millisecond)
@@ -191,7 +190,6 @@ func TestALongTransactionIsNamed(t *testing.T) {
 	result, err := proxy.Switch(ctx, in)
 	must(t, err)
 	s.switched(in)
-	t.Log(result.Parts, s.poolers[0].Log())
 	if len(result.Terminated) != 1 || result.Terminated[0].Application != "nightly-report" {
 		t.Errorf("terminated: %v", result.Terminated)
 	}

@@ -169,7 +169,7 @@ func (r *run) ahead(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, _, err := r.from.Clear(ctx, "none: planned only"); err != nil {
+	if _, _, err := r.from.Clear(ctx, "none: planned only", true); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)

@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// fencePoll spaces two looks for sessions behind the fence.
-	fencePoll = time.Millisecond
+	// fencePoll spaces two looks for sessions behind the fence; leavePolls of them are for
+	// sessions that the poolers have closed and that are about to be gone.
+	fencePoll  = time.Millisecond
+	leavePolls = 3
 	// resumeTimeout bounds what must be tried after the decision.
 	resumeTimeout = 5 * time.Second
 )
@@ -145,13 +147,13 @@ func (r *run) fence(ctx context.Context) error {
 // clear ends what is left behind the fence, until nothing is left.
 func (r *run) clear(ctx context.Context) error {
 	seen := map[int]bool{}
-	for {
-		left, logins, err := r.from.Clear(ctx, r.in.ID)
+	for look := 0; ; look++ {
+		left, logins, err := r.from.Clear(ctx, r.in.ID, look >= leavePolls)
 		if err != nil {
 			return err
 		}
 		for _, session := range left {
-			if !seen[session.PID] {
+			if look >= leavePolls && !seen[session.PID] {
 				seen[session.PID] = true
 				r.result.Terminated = append(r.result.Terminated, session)
 			}
