@@ -102,7 +102,7 @@ func (s *story) startClients(ctx context.Context) (err error) {
 
 func (s *story) upgrade(ctx context.Context) error {
 	file := s.app.Dir + "/upgrade.yaml"
-	merge, err := s.app.Repository.Merge(ctx, "postgres-"+to, "Upgrade orders to PostgreSQL "+to,
+	merge, err := s.app.Merge(ctx, "postgres-"+to, "Upgrade orders to PostgreSQL "+to,
 		fleet.Replace(file, `version: "`+from+`"`, `version: "`+to+`"`))
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (s *story) rollback(ctx context.Context) error {
 	if err := s.awaitWayBack(ctx); err != nil {
 		return err
 	}
-	revert, err := s.app.Repository.Revert(ctx, cutover)
+	revert, err := s.app.Revert(ctx, cutover)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (s *story) again(ctx context.Context) error {
 	if err := s.awaitWayBack(ctx); err != nil {
 		return err
 	}
-	head, err := s.app.Repository.Revert(ctx, "HEAD")
+	head, err := s.app.Revert(ctx, "HEAD")
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (s *story) again(ctx context.Context) error {
 }
 
 func (s *story) finalize(ctx context.Context) error {
-	_, err := s.app.Repository.Commit(ctx, "Keep PostgreSQL "+to+": the way back may close", fleet.Replace(s.app.Dir+"/upgrade.yaml",
+	_, err := s.app.Commit(ctx, "Keep PostgreSQL "+to+": the way back may close", fleet.Replace(s.app.Dir+"/upgrade.yaml",
 		"    duration: 24h\n", "    duration: 24h\n    finalizedVersion: \""+to+"\"\n"))
 	if err != nil {
 		return err

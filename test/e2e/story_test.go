@@ -61,7 +61,7 @@ func (s *story) must(err error) {
 // merge a pull request that changes the version.
 func (s *story) merge(version string) string {
 	s.t.Helper()
-	sha, err := s.app.Repository.Merge(s.t.Context(), "postgres-"+version, "Upgrade orders to PostgreSQL "+version,
+	sha, err := s.app.Merge(s.t.Context(), "postgres-"+version, "Upgrade orders to PostgreSQL "+version,
 		fleet.Replace(s.app.Dir+"/upgrade.yaml", fmt.Sprintf("version: %q", s.version), fmt.Sprintf("version: %q", version)))
 	s.must(err)
 	s.version = version
@@ -71,14 +71,14 @@ func (s *story) merge(version string) string {
 // edit upgrade.yaml by a commit.
 func (s *story) edit(message, old, new string) string {
 	s.t.Helper()
-	sha, err := s.app.Repository.Commit(s.t.Context(), message, fleet.Replace(s.app.Dir+"/upgrade.yaml", old, new))
+	sha, err := s.app.Commit(s.t.Context(), message, fleet.Replace(s.app.Dir+"/upgrade.yaml", old, new))
 	s.must(err)
 	return sha
 }
 
 func (s *story) revert(sha string) {
 	s.t.Helper()
-	_, err := s.app.Repository.Revert(s.t.Context(), sha)
+	_, err := s.app.Revert(s.t.Context(), sha)
 	s.must(err)
 	content, err := s.app.Repository.Read(s.app.Dir + "/upgrade.yaml")
 	s.must(err)

@@ -15,12 +15,14 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
@@ -48,6 +50,8 @@ type World struct {
 	// Log takes one line of progress.
 	Log func(format string, args ...any)
 }
+
+func init() { ctrllog.SetLogger(logr.Discard()) } // what matters is told by Log
 
 // Enter connects to the cluster.
 func Enter(stage Stage, log func(string, ...any)) (*World, error) {
