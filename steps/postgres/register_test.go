@@ -1,0 +1,207 @@
+package postgres_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/pg"
+)
+
+const agentSecret = postgres.Password("an agent's secret")
+
+// registerOf starts a server with a fenceable database and opens its register.
+func registerOf(t *testing.T, major int) (*pg.Server, *postgres.Register) {
+	t.Helper()
+	s := pg.Start(t, major, pg.Settings{"log_statement": "all"})
+	s.Exec("", `CREATE ROLE app LOGIN PASSWORD 'x'`)
+	s.Exec("", `CREATE DATABASE "od'd ""name" CONNECTION LIMIT 7`)
+	s.Exec("", `CREATE DATABASE plain`)
+	for range 2 {
+		if err := postgres.EnsureRegister(t.Context(), s.Server, "gitover_agent", agentSecret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := postgres.OpenRegister(t.Context(), s.Server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(context.Background()) })
+	return s, r
+}
+
+var fenceable = []string{`od'd "name`, "plain"}
+
+func row(id string) postgres.SwitchRow {
+	return postgres.SwitchRow{ID: id, From: "here", To: "there", Databases: fenceable}
+}
+
+func limits(t *testing.T, s *pg.Server) string {
+	t.Helper()
+	return s.Query("", "SELECT string_agg(datconnlimit::text, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('plain', 'od''d \"name')")
+}
+
+func decided(t *testing.T, want postgres.Decision) func(postgres.Decision, error) {
+	t.Helper()
+	return func(got postgres.Decision, err error) {
+		t.Helper()
+		if err != nil || got != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+}
+
+func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
+	for _, major := range []int{13, 18} {
+		s, r := registerOf(t, major)
+		ctx := t.Context()
+		const open, fenced = "7 -1", "0 0"
+		expect := func(when, want string) {
+			t.Helper()
+			if got := limits(t, s); got != want {
+				t.Errorf("%d, %s: limits %q, want %q", major, when, got, want)
+			}
+		}
+		decided(t, postgres.NeverBegan)(r.State(ctx, "a"))
+		decided(t, postgres.Open)(r.Begin(ctx, row("a")))
+		if _, err := r.Begin(ctx, row("b")); !postgres.InUse(err) {
+			t.Errorf("a second switch at once: %v", err)
+		}
+		if _, err := r.Commit(ctx, "a", "test"); err == nil {
+			t.Error("a switch commits without a fence")
+		}
+		for range 2 {
+			decided(t, postgres.Open)(r.Fence(ctx, "a"))
+		}
+		expect("fenced", fenced)
+		for range 2 {
+			decided(t, postgres.Abort)(r.Abort(ctx, "a", "test"))
+		}
+		expect("aborted", open)
+		decided(t, postgres.Abort)(r.Fence(ctx, "a"))
+		decided(t, postgres.Abort)(r.Commit(ctx, "a", "test"))
+		expect("a late fence and commit", open)
+		decided(t, postgres.Abort)(r.Abort(ctx, "never", "test"))
+		decided(t, postgres.Abort)(r.Begin(ctx, row("never")))
+
+		decided(t, postgres.Open)(r.Begin(ctx, row("b")))
+		decided(t, postgres.Open)(r.Fence(ctx, "b"))
+		decided(t, postgres.Commit)(r.Commit(ctx, "b", "test"))
+		decided(t, postgres.Commit)(r.Abort(ctx, "b", "test"))
+		expect("committed", fenced)
+
+		position, err := r.Ready(ctx, row("back"))
+		if again, _ := r.Ready(ctx, row("back")); err != nil || position == "" || again != position {
+			t.Errorf("ready at %q, then %q: %v", position, again, err)
+		}
+		for range 2 {
+			if state, err := r.OpenEntrance(ctx, "back", "test"); err != nil || state != "opened" {
+				t.Errorf("open: %q, %v", state, err)
+			}
+		}
+		expect("opened", open)
+		decided(t, postgres.Open)(r.Begin(ctx, row("c")))
+		decided(t, postgres.Open)(r.Fence(ctx, "c"))
+		if state, err := r.OpenEntrance(ctx, "back", "late agent"); err != nil || state != "opened" {
+			t.Errorf("late open: %q, %v", state, err)
+		}
+		expect("opened late, after the server was left again", fenced)
+		if strings.Contains(s.Log(), string(agentSecret)) {
+			t.Error("the agents' password is in the server's log")
+		}
+	}
+}
+
+func TestTheAgentsRoleMayDoThreeThings(t *testing.T) {
+	s, _ := registerOf(t, 13)
+	ctx := t.Context()
+	agent := s.Server
+	agent.User, agent.Password = "gitover_agent", agentSecret
+	r, err := postgres.OpenRegister(ctx, agent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close(ctx)
+	decided(t, postgres.NeverBegan)(r.State(ctx, "a"))
+	decided(t, postgres.Abort)(r.Abort(ctx, "a", "agent"))
+	if state, err := r.OpenEntrance(ctx, "a", "agent"); err != nil || state != "" {
+		t.Errorf("open of an unknown switch: %q, %v", state, err)
+	}
+	if _, err := r.Begin(ctx, row("b")); !postgres.RightsMissing(err) {
+		t.Errorf("begin: %v", err)
+	}
+	for _, statement := range []string{
+		"SELECT gitover.lift()", "SELECT gitover.shut('{plain}')", "SELECT gitover.fence('a')", "SELECT gitover.commit('a', 'x')",
+		"SELECT * FROM gitover.switches", "DELETE FROM gitover.connection_limits", "CREATE TABLE gitover.t ()",
+		"ALTER DATABASE plain CONNECTION LIMIT 5", "CREATE ROLE x",
+	} {
+		if _, err := r.Conn().Exec(ctx, statement); !postgres.RightsMissing(err) {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	app := s.Server
+	app.User, app.Password = "app", "x"
+	if _, err := app.Connect(ctx, postgres.MaintenanceDatabase); !postgres.RightsMissing(err) {
+		t.Errorf("an application in Gitover's database: %v", err)
+	}
+}
+
+func TestSequencesAreCopiedExactly(t *testing.T) {
+	from, to := pg.Start(t, 18, nil), pg.Start(t, 13, nil)
+	ctx := t.Context()
+	for _, s := range []*pg.Server{from, to} {
+		s.Exec("", `CREATE SEQUENCE up; CREATE SEQUENCE down INCREMENT -7 MINVALUE -1000 MAXVALUE 3; CREATE SEQUENCE cached CACHE 50;
+			CREATE SEQUENCE cycled MINVALUE 1 MAXVALUE 3 CYCLE; CREATE SEQUENCE uncalled START 9; CREATE SEQUENCE "we""ird; --";
+			CREATE SEQUENCE tiny AS smallint; CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, s serial);
+			CREATE SCHEMA "other one"; CREATE SEQUENCE "other one".up`)
+	}
+	read, err := from.Connect(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close(ctx)
+	write, err := to.Connect(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close(ctx)
+	reader, err := postgres.NewSequenceReader(ctx, read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer, err := postgres.NewSequenceWriter(ctx, write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := reader.Read(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from.Exec("", `SELECT nextval('up'), nextval('down'), nextval('down'), nextval('cached'), setval('uncalled', 4, false), nextval('"we""ird; --"');
+		SELECT nextval('cycled') FROM generate_series(1, 4); SELECT setval('tiny', 32767); INSERT INTO t DEFAULT VALUES; SELECT setval('"other one".up', 5, false)`)
+	after, err := reader.Read(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := postgres.MovedSequences(before, after)
+	if len(moved) != 10 {
+		t.Errorf("%d sequences moved: %v", len(moved), moved)
+	}
+	for range 2 {
+		if err := writer.Set(ctx, moved); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, query := range map[string]string{
+		"up": "nextval('up')", "down": "nextval('down')", "cycled": "nextval('cycled')", "uncalled": "nextval('uncalled')",
+		"schema": `nextval('"other one".up')`, "identity": "nextval('t_id_seq')", "serial": "nextval('t_s_seq')",
+	} {
+		if a, b := from.Query("", "SELECT "+query), to.Query("", "SELECT "+query); a != b {
+			t.Errorf("next of %s: %s there, %s here", name, a, b)
+		}
+	}
+	if next := to.Query("", "SELECT nextval('cached')"); next != "51" {
+		t.Errorf("next of cached: %s; a session on the other side may hold 2 to 50", next)
+	}
+}
