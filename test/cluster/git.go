@@ -131,10 +131,10 @@ func newSSHKey() (private, public string, err error) {
 	return string(pem.EncodeToMemory(block)), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(sshPublic))), nil
 }
 
-// preReceive is the branch protection: what file `protection` beside the
-// repository lists is refused, whatever way a push comes in.
+// preReceive is the branch protection: what file `protection` in the repository or
+// beside it lists is refused, whatever way a push comes in.
 const preReceive = `#!/bin/sh
-protection="$(cat ../protection 2>/dev/null)" || exit 0
+protection="$(cat protection ../protection 2>/dev/null)"
 while read -r old new ref; do
 	[ "$ref" = refs/heads/main ] || continue
 	case "$protection" in *no-direct-push*)
@@ -217,6 +217,11 @@ func (g Git) Protect(rules ...string) error {
 // fault ends that.
 func (g Git) SetFault(fault string) error {
 	return os.WriteFile(filepath.Join(g.dir, "fault"), []byte(fault), 0o644)
+}
+
+// ProtectRepository sets the same for one repository alone.
+func (g Git) ProtectRepository(name string, rules ...string) error {
+	return os.WriteFile(filepath.Join(g.dir, name+".git", "protection"), []byte(strings.Join(rules, "\n")), 0o644)
 }
 
 // run runs git in a bare repository on this machine, as the stage's own author.

@@ -8,12 +8,16 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/gitover/gitover/test/cluster"
 	"github.com/gitover/gitover/test/e2e/world"
 )
+
+// running is the stage itself, for what only it can do.
+var running *cluster.Stage
 
 // stage that all stories share; each has a namespace of its own.
 var stage world.Stage
@@ -33,8 +37,8 @@ func TestMain(m *testing.M) {
 func prepare() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	running, err := cluster.Open(".")
-	if err != nil {
+	var err error
+	if running, err = cluster.Open("."); err != nil {
 		return err
 	}
 	if !cluster.Existing() {
@@ -78,4 +82,23 @@ func found(t *testing.T, founding world.Founding) *world.App {
 		}
 	})
 	return app
+}
+
+// ownRepository is one that a test may protect without hindering the others.
+func ownRepository(t *testing.T, name string) *world.OwnGit {
+	t.Helper()
+	if cluster.Existing() {
+		t.Skip(cluster.ErrNoStage)
+	}
+	if err := running.Git.CreateRepository(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	remote := stage.Git
+	remote.URL = strings.Replace(remote.URL, "fleet.git", name+".git", 1)
+	return &world.OwnGit{Remote: remote, ClusterURL: strings.Replace(stage.GitURL, "fleet.git", name+".git", 1)}
+}
+
+// protect the main branch of a repository of one's own; without rules, no more.
+func protect(name string, rules ...string) error {
+	return running.Git.ProtectRepository(name, rules...)
 }

@@ -54,10 +54,21 @@ type Founding struct {
 	Clone string
 	// Source is the directory of this checkout that is copied; examples/fleet/apps/orders if empty.
 	Source string
+	// Git is a repository of its own, and GitURL the same as pods reach it; the fleet's if nil.
+	Git *OwnGit
+	// Files beside the example's, by name.
+	Files map[string]string
 	// Version that it begins with; the example's own, 15, if empty.
 	Version string
 	// Change the example's files on their way into the repository.
 	Change func(file, content string) string
+}
+
+// OwnGit is a repository beside the fleet's.
+type OwnGit struct {
+	fleet.Remote
+	// ClusterURL is the repository as pods reach it.
+	ClusterURL string
 }
 
 // exampleVersion is what the example begins with.
@@ -80,8 +91,13 @@ func (f Founding) adapt(dir, file, content string) (string, string) {
 // Found an app: namespace, Secrets, Flux objects, manifests in Git.
 func (w *World) Found(ctx context.Context, f Founding) (*App, error) {
 	app := &App{World: w, Namespace: f.Namespace, Dir: "apps/" + f.Namespace, superuser: secret(), application: secret()}
+	if f.Git != nil {
+		own := *w
+		own.Git, own.GitURL = f.Git.Remote, f.Git.ClusterURL
+		app.World = &own
+	}
 	var err error
-	if app.Repository, err = fleet.Clone(ctx, w.Git, f.Clone, fleet.Maintainer); err != nil {
+	if app.Repository, err = fleet.Clone(ctx, app.Git, f.Clone, fleet.Maintainer); err != nil {
 		return nil, err
 	}
 	if f.Source == "" {
@@ -89,7 +105,14 @@ func (w *World) Found(ctx context.Context, f Founding) (*App, error) {
 	}
 	copyIn := fleet.All(fleet.Remove(app.Dir), fleet.Copy(f.Source, app.Dir, func(file, content string) (string, string) {
 		return f.adapt(app.Dir, file, content)
-	}))
+	}), func(dir string) error {
+		for file, content := range f.Files {
+			if err := fleet.Write(app.Dir+"/"+file, content)(dir); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if _, err := app.Repository.Commit(ctx, "Run the database "+f.Namespace, copyIn); err != nil && !errors.Is(err, fleet.ErrNothingChanged) {
 		return nil, err
 	}
@@ -133,8 +156,8 @@ func (a *App) createSecrets(ctx context.Context) error {
 	secrets := map[string]map[string]string{
 		"fleet-read":          git,
 		"fleet-push":          git,
-		"orders-superuser":    {"username": "postgres", "password": a.superuser},
-		"orders-app":          {"username": AppRole, "password": a.application},
+		"orders-superuser":    a.SuperuserSecret(),
+		"orders-app":          a.ApplicationSecret(),
 		"orders-pooler-users": {"userlist.txt": fmt.Sprintf("%q %q\n", AppRole, a.application)},
 	}
 	for name, data := range secrets {
@@ -143,6 +166,21 @@ func (a *App) createSecrets(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// SuperuserSecret is what Gitover logs in with.
+func (a *App) SuperuserSecret() map[string]string {
+	return map[string]string{"username": "postgres", "password": a.superuser}
+}
+
+// ApplicationSecret is what applications log in with.
+func (a *App) ApplicationSecret() map[string]string {
+	return map[string]string{"username": AppRole, "password": a.application}
+}
+
+// DeleteSecret of the app's namespace.
+func (a *App) DeleteSecret(ctx context.Context, name string) error {
+	return a.Client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: name}})
 }
 
 // SetSecret creates or replaces a Secret of the app's namespace.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -104,6 +105,32 @@ func (a *App) AwaitProxy(ctx context.Context, patience time.Duration, what strin
 	})
 }
 
+// AwaitKustomization waits until Flux says these words about the app's directory.
+func (a *App) AwaitKustomization(ctx context.Context, patience time.Duration, what, words string) error {
+	return a.Await(ctx, patience, a.Namespace+": "+what, func(ctx context.Context) (bool, string, error) {
+		var k kustomizev1.Kustomization
+		err := a.Client.Get(ctx, a.key(Name), &k)
+		state := condition(k.Status.Conditions, v1alpha1.ReadyCondition)
+		return strings.Contains(state, words), state, err
+	})
+}
+
+// Reason of a condition; empty if there is none.
+func Reason(conditions []metav1.Condition, name string) string {
+	if c := meta.FindStatusCondition(conditions, name); c != nil {
+		return c.Reason
+	}
+	return ""
+}
+
+// Message of a condition; empty if there is none.
+func Message(conditions []metav1.Condition, name string) string {
+	if c := meta.FindStatusCondition(conditions, name); c != nil {
+		return c.Message
+	}
+	return ""
+}
+
 // IsTrue says whether a condition is.
 func IsTrue(conditions []metav1.Condition, name string) bool {
 	return meta.IsStatusConditionTrue(conditions, name)
@@ -127,13 +154,5 @@ func Settled(version string) func(*v1alpha1.PgUpgrade) bool {
 	return func(u *v1alpha1.PgUpgrade) bool {
 		return u.Status.Workflow == "" && u.Status.Version == version && u.Status.ObservedGeneration == u.Generation &&
 			meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ReadyCondition)
-	}
-}
-
-// Because is true of an upgrade with this condition and reason.
-func Because(name string, status metav1.ConditionStatus, reason string) func(*v1alpha1.PgUpgrade) bool {
-	return func(u *v1alpha1.PgUpgrade) bool {
-		c := meta.FindStatusCondition(u.Status.Conditions, name)
-		return c != nil && c.Status == status && c.Reason == reason
 	}
 }

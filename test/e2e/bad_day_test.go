@@ -1,0 +1,209 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/e2e/fleet"
+	"github.com/gitover/gitover/test/e2e/world"
+)
+
+// mishap is something that a team or its surroundings got wrong: it shows as a condition
+// with a reason, and the message says what to do.
+type mishap struct {
+	name string
+	// cause it; what came before is mended by it, or by mend.
+	cause  func(s *story)
+	reason string
+	says   []string
+	mend   func(s *story)
+}
+
+// suffer each mishap in turn. Nothing may be half-done: no commit of Gitover's in the
+// team's directory, nothing on blue.
+func (s *story) suffer(mishaps []mishap) {
+	s.t.Helper()
+	for _, m := range mishaps {
+		s.t.Logf("— %s", m.name)
+		m.cause(s)
+		s.must(s.app.AwaitUpgrade(s.t.Context(), 3*time.Minute, m.name, func(u *v1alpha1.PgUpgrade) bool {
+			return world.Reason(u.Status.Conditions, v1alpha1.ReadyCondition) == m.reason
+		}))
+		u, err := s.app.Upgrade(s.t.Context())
+		s.must(err)
+		message := world.Message(u.Status.Conditions, v1alpha1.ReadyCondition)
+		for _, words := range m.says {
+			if !strings.Contains(message, words) {
+				s.t.Errorf("%s: the message %q does not say %q", m.name, message, words)
+			}
+		}
+		s.nothingHalfDone()
+		if m.mend != nil {
+			m.mend(s)
+		}
+	}
+}
+
+func (s *story) nothingHalfDone() {
+	s.t.Helper()
+	log, err := s.app.Repository.Log(s.t.Context(), s.app.Dir)
+	s.must(err)
+	for _, c := range log {
+		if step := c.Trailers["Gitover-Step"]; step != "" {
+			s.t.Errorf("Gitover committed %s (%s) on a bad day", step, c.SHA)
+		}
+	}
+	s.cleanOn("orders-15")
+}
+
+func (s *story) secret(name string, data map[string]string) func(*story) {
+	return func(s *story) { s.must(s.app.SetSecret(s.t.Context(), name, data)) }
+}
+
+func (s *story) commit(message string, edit fleet.Edit) {
+	s.t.Helper()
+	_, err := s.app.Commit(s.t.Context(), message, edit)
+	s.must(err)
+}
+
+const superuser = "orders-superuser"
+
+func TestWrongCredentialsOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	s := begin(t, world.Founding{Namespace: "credentials", Change: manual})
+	right := s.app.SuperuserSecret()
+	s.must(s.app.DeleteSecret(t.Context(), superuser))
+	s.merge("17")
+	s.suffer([]mishap{
+		{"the Secret is missing", func(*story) {}, v1alpha1.ReasonSecretNotFound, []string{superuser, "create"}, nil},
+		{"the Secret lacks a key", s.secret(superuser, map[string]string{"username": "postgres"}), v1alpha1.ReasonSecretInvalid, []string{superuser, "password"}, nil},
+		{"the password is wrong", s.secret(superuser, map[string]string{"username": "postgres", "password": "guessed"}), v1alpha1.ReasonServerAuthFailed, []string{"orders-15", "postgres"}, nil},
+		{"the user lacks rights", s.secret(superuser, s.app.ApplicationSecret()), v1alpha1.ReasonRightsMissing, []string{world.AppRole}, nil},
+	})
+	s.must(s.app.SetSecret(t.Context(), superuser, right))
+	s.awaitStep("Approve", 10*time.Minute)
+	s.lostNothing("orders-15", 0)
+}
+
+func TestWrongManifestsAndAGitServerThatRefuses(t *testing.T) {
+	t.Parallel()
+	git := ownRepository(t, "refusing")
+	s := begin(t, world.Founding{Namespace: "refusing", Change: manual, Git: git})
+	handmade := s.app.Dir + "/instances/17/kustomization.yaml"
+	s.commit("Make instances/17 by hand", fleet.Write(handmade, "resources: [../../base]\n"))
+	s.merge("17")
+	const images = "    images:\n"
+	const patch = "    patches:\n    - target: {kind: StatefulSet}\n      patch: \"- {op: remove, path: /spec/nowhere}\"\n"
+	s.suffer([]mishap{
+		{"instances/17 was made by hand", func(*story) {}, v1alpha1.ReasonManifestInvalid, []string{"instances/17", "hand"},
+			func(s *story) { s.commit("Leave instances/17 to Gitover", fleet.Remove(s.app.Dir+"/instances/17")) }},
+		{"a patch does not apply", func(s *story) { s.edit("Patch what isn't there", images, patch+images) }, v1alpha1.ReasonBuildFailed, []string{"nowhere"},
+			func(s *story) { s.edit("Patch nothing", patch+images, images) }},
+	})
+	s.must(s.app.SetSecret(t.Context(), "fleet-push", map[string]string{"username": "gitover", "password": "guessed"}))
+	s.suffer([]mishap{
+		{"the push credentials are wrong", func(*story) {}, v1alpha1.ReasonGitUnauthorized, []string{"fleet-push"}, nil},
+		{"the branch is protected", func(s *story) {
+			s.must(protect("refusing", "no-direct-push"))
+			s.must(s.app.SetSecret(t.Context(), "fleet-push", map[string]string{"username": git.Username, "password": git.Password}))
+		}, v1alpha1.ReasonPushRejected, []string{"protected branch"}, func(*story) { s.must(protect("refusing")) }},
+	})
+	s.awaitStep("Approve", 10*time.Minute)
+	s.lostNothing("orders-15", 0)
+}
+
+func TestAVersionThatIsNoneWhenItComesFromAnotherFile(t *testing.T) {
+	t.Parallel()
+	s := begin(t, world.Founding{Namespace: "values", Change: func(file, content string) string {
+		content = strings.Replace(content, `  version: "15"`, "  versionFrom:\n    path: apps/values/values.yaml\n    field: postgresql.image.tag", 1)
+		return manual(file, content)
+	}, Files: map[string]string{"values.yaml": "postgresql:\n  image:\n    tag: \"15.4\" # ours\n"}})
+	values := s.app.Dir + "/values.yaml"
+	set := func(from, to string) func(*story) {
+		return func(s *story) { s.commit("Set the version to "+to, fleet.Replace(values, from, to)) }
+	}
+	s.suffer([]mishap{
+		{"not a version", set(`"15.4"`, `banana`), v1alpha1.ReasonUnsupportedVersion, []string{"banana"}, nil},
+		{"too old", set(`banana`, `"9.6"`), v1alpha1.ReasonUnsupportedVersion, []string{"9.6", "13"}, nil},
+		{"the field is gone", set(`tag: "9.6"`, `digest: abc`), v1alpha1.ReasonFieldNotFound, []string{"postgresql.image.tag"}, nil},
+		{"the file is gone", func(s *story) { s.commit("Remove the values", fleet.Remove(values)) }, v1alpha1.ReasonPathNotFound, []string{"values.yaml"}, nil},
+	})
+	s.commit("PostgreSQL 17.2", fleet.Write(values, "postgresql:\n  image:\n    tag: 17.2\n"))
+	s.awaitStep("Approve", 10*time.Minute)
+	s.lostNothing("orders-15", 0)
+}
+
+// A team that changes its mind at every turn.
+func TestChangesOfMindOnTheWay(t *testing.T) {
+	t.Parallel()
+	s := begin(t, world.Founding{Namespace: "fickle", Change: manual})
+	ready := func(reason string) func(*v1alpha1.PgUpgrade) bool {
+		return func(u *v1alpha1.PgUpgrade) bool {
+			return world.Reason(u.Status.Conditions, v1alpha1.ReadyCondition) == reason
+		}
+	}
+	// no image of that version: says which, and another version takes its place
+	s.merge("16")
+	s.must(s.app.AwaitUpgrade(t.Context(), 5*time.Minute, "the image is missing", func(u *v1alpha1.PgUpgrade) bool {
+		return ready(v1alpha1.ReasonWorkloadNotReady)(u) && strings.Contains(world.Message(u.Status.Conditions, v1alpha1.ReadyCondition), "postgres:16")
+	}))
+	s.merge("17")
+	s.awaitStep("Approve", 10*time.Minute)
+	s.isGone("orders-16", "16")
+
+	// suspended at the gate, approved meanwhile: nothing moves before it is resumed
+	s.edit("Suspend", "  proxyRef:\n", "  suspend: true\n  proxyRef:\n")
+	s.must(s.app.AwaitUpgrade(t.Context(), 2*time.Minute, "it is suspended", func(u *v1alpha1.PgUpgrade) bool {
+		return world.IsTrue(u.Status.Conditions, v1alpha1.SuspendedCondition)
+	}))
+	s.edit("Approve 17", "    approval: Manual\n", "    approval: Manual\n    approvedVersion: \"17\"\n")
+	s.edit("Resume", "  suspend: true\n", "")
+	s.awaitSoak("orders-17")
+
+	// another version during the soak waits, and says what for
+	merge := s.merge("15")
+	s.revert(merge)
+	s.awaitHistory("RolledBack")
+	s.lostNothing("orders-15", 2)
+}
+
+func TestAProxyThatIsToldNonsense(t *testing.T) {
+	t.Parallel()
+	s := begin(t, world.Founding{Namespace: "nonsense"})
+	await := func(reason string, says ...string) {
+		t.Helper()
+		s.must(s.app.AwaitProxy(t.Context(), 3*time.Minute, reason, func(p *v1alpha1.PgProxy) bool {
+			message := world.Message(p.Status.Conditions, v1alpha1.ReadyCondition)
+			for _, words := range says {
+				if !strings.Contains(message, words) {
+					return false
+				}
+			}
+			return world.Reason(p.Status.Conditions, v1alpha1.ReadyCondition) == reason
+		}))
+	}
+	s.commit("Lead nowhere", fleet.Replace(s.app.Dir+"/proxy.yaml", "target: orders-15", "target: orders-18"))
+	await(v1alpha1.ReasonUnknownTarget, "orders-18", "orders-15")
+	s.commit("Lead home", fleet.Replace(s.app.Dir+"/proxy.yaml", "target: orders-18", "target: orders-15"))
+	await(v1alpha1.ReasonActive)
+
+	deployment := s.app.Dir + "/pooler/deployment.yaml"
+	s.commit("Be a stranger", fleet.Replace(deployment, "        - --proxy=orders\n", "        - --proxy=orders\n        - --admin-user=stranger\n"))
+	await(v1alpha1.ReasonPoolerRefused, "orders-pooler")
+	s.commit("Be no stranger", fleet.Replace(deployment, "        - --admin-user=stranger\n", ""))
+	await(v1alpha1.ReasonActive)
+	s.lostNothing("orders-15", 0)
+}
+
+func TestAVersionThatIsNoMajorIsRefusedByTheAPIServer(t *testing.T) {
+	t.Parallel()
+	s := begin(t, world.Founding{Namespace: "minor"})
+	s.merge("17.2")
+	s.must(s.app.AwaitKustomization(t.Context(), 3*time.Minute, "Flux says what is wrong", "supported PostgreSQL major version"))
+	s.nothingHalfDone()
+	s.revert("HEAD")
+	s.must(s.app.AwaitKustomization(t.Context(), 3*time.Minute, "Flux goes on", "Applied revision"))
+	s.lostNothing("orders-15", 0)
+}
