@@ -36,7 +36,9 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 			if err == nil {
 				_, err = postgres.RemoveAll(ctx, server, names)
 			}
-			if err != nil {
+			if err != nil && !postgres.HostMissing(err) && meaningOf(err, "").reason != v1alpha1.ReasonSecretNotFound {
+				// a server that is gone took its slots along, and without its password
+				// nobody can help
 				trouble = err
 			}
 		}

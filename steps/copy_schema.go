@@ -53,12 +53,14 @@ func buildIndexesDone(ctx context.Context, run *Run) (Verdict, error) {
 		return Verdict{}, err
 	}
 	for _, db := range run.Status.Databases {
-		resume, err := toResume(ctx, run, green, db)
-		if err != nil {
+		held, over, err := heldBack(ctx, run, green, db)
+		switch {
+		case err != nil:
 			return Verdict{}, err
-		}
-		if resume {
+		case held && over:
 			return act("replication to go on in database %q", db), nil
+		case held:
+			return waiting(BuildIndexes, "the Job of database %q is ending", db), nil
 		}
 	}
 	return verdict, nil
@@ -81,7 +83,7 @@ func buildIndexesRun(ctx context.Context, run *Run) error {
 			return err
 		}
 		if found {
-			if resume, err := toResume(ctx, run, green, db); err != nil || !resume {
+			if held, over, err := heldBack(ctx, run, green, db); err != nil || !held || !over {
 				return err
 			}
 			return postgres.SetSubscriptionEnabled(ctx, green, db, run.Names().Subscription(db, run.Status.To), true)
@@ -93,18 +95,19 @@ func buildIndexesRun(ctx context.Context, run *Run) error {
 	})
 }
 
-// toResume says whether a database's replication is held back for a Job that is over.
-func toResume(ctx context.Context, run *Run, green postgres.Server, db string) (bool, error) {
+// heldBack says whether a database's replication is held back for a Job, and whether that
+// Job is over.
+func heldBack(ctx context.Context, run *Run, green postgres.Server, db string) (held, over bool, err error) {
 	state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
 	if err != nil || !state.Exists || state.Enabled {
-		return false, err
+		return false, false, err
 	}
 	job, err := schemaJob(ctx, run, copy.PostData, db)
 	if err != nil {
-		return false, err
+		return true, false, err
 	}
 	fate, found, err := run.Cluster.Job(ctx, job.Name)
-	return !found || fate.Succeeded || fate.Failed, err
+	return true, !found || fate.Succeeded || fate.Failed, err
 }
 
 // schemaDone compares fingerprints, and where they differ looks at the Jobs.

@@ -147,7 +147,7 @@ const (
 )
 
 // Finalizer keeps an object until Gitover has cleaned up what is safe.
-const Finalizer = "finalizers.gitover.dev"
+const Finalizer = "gitover.dev/finalizer"
 
 // Labels that Gitover writes on every object of an instance.
 const (

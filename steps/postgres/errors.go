@@ -86,6 +86,12 @@ func Unreachable(err error) bool {
 	return errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// HostMissing: no server of that name exists any more; what it held went with it.
+func HostMissing(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, &dns) && dns.IsNotFound
+}
+
 // connectionFailure is a connect error reduced to what helps: pgconn's text repeats user,
 // database and every address tried, and must never grow to hold a connection string.
 type connectionFailure struct{ cause error }
