@@ -10,7 +10,6 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
@@ -129,46 +128,64 @@ func (r *Repository) backoff(try int) time.Duration {
 	return time.Duration(float64(grown) * (0.5 + r.jitter()))
 }
 
-// attempt is one round: fetch, look, edit, push.
+// attempt is one round: fetch, look, edit, push. The clone is free during the push.
 func (r *Repository) attempt(ctx context.Context, draft *draft) (Result, error) {
-	var result Result
+	var found *Result
+	var base, hash plumbing.Hash
+	objects := newBatch()
 	err := r.locked(ctx, func(c *clone) error {
 		if err := c.fetch(ctx, r.access); err != nil {
 			return err
 		}
-		found, err := c.findOwn(ctx, draft)
-		if err != nil || found != nil {
-			if found != nil {
-				result = *found
-			}
+		var err error
+		if found, err = c.findOwn(ctx, draft); err != nil || found != nil {
 			return err
 		}
-		objects := newBatch()
-		hash, err := r.write(c, draft, objects)
-		if err != nil {
-			draft.uncertain = false
+		base = c.tip
+		hash, err = r.write(c, draft, objects)
+		return err
+	})
+	if err != nil {
+		// An earlier push without an answer is still worth another look if the server is the problem.
+		draft.uncertain = draft.uncertain && errors.Is(err, ErrUnreachable)
+		return Result{}, err
+	}
+	if found != nil {
+		return *found, nil
+	}
+	draft.tried = append(draft.tried, hash)
+	err = r.pushTimed(ctx, base, hash, objects)
+	draft.uncertain = err != nil && errors.Is(err, ErrUnreachable)
+	if err != nil {
+		return Result{}, err
+	}
+	var result Result
+	err = r.locked(ctx, func(c *clone) error {
+		if err := c.adopt(ctx, r.access, base, hash, objects); err != nil {
 			return err
-		}
-		draft.tried = append(draft.tried, hash)
-		err = r.pushTimed(ctx, c.tip, hash, objects)
-		draft.uncertain = err != nil && errors.Is(err, ErrUnreachable)
-		if err != nil {
-			return err
-		}
-		if err := objects.keep(c.objects); err != nil {
-			// It is on the branch; a clone made anew will have it too.
-			c.drop()
-			if err := c.fetch(ctx, r.access); err != nil {
-				draft.uncertain = true
-				return err
-			}
-		} else if err := c.advance(r.access, hash); err != nil {
-			return damaged(err)
 		}
 		result, err = c.resultOf(ctx, hash, false)
 		return err
 	})
+	draft.uncertain = err != nil
 	return result, err
+}
+
+// adopt takes a commit that the server took into the clone, unless it came with a fetch meanwhile.
+func (c *clone) adopt(ctx context.Context, access Access, base, hash plumbing.Hash, objects *batch) error {
+	if c.objects == nil {
+		return c.fetch(ctx, access)
+	}
+	if err := objects.keep(c.objects); err != nil {
+		return damaged(err)
+	}
+	if c.tip != base {
+		return nil
+	}
+	if err := c.advance(access, hash); err != nil {
+		return damaged(err)
+	}
+	return nil
 }
 
 func (r *Repository) pushTimed(ctx context.Context, base, tip plumbing.Hash, objects *batch) error {
@@ -243,18 +260,6 @@ func (d *draft) subject() string {
 	return subject
 }
 
-// treeAt gives a directory of a commit, which must exist.
-func (c *clone) treeAt(commit *object.Commit, directory string) (*Tree, error) {
-	entry, found, err := lookup(c.objects, commit.TreeHash, directory)
-	if err != nil {
-		return nil, err
-	}
-	if !found || entry.Mode != filemode.Dir {
-		return nil, failure(ErrPathMissing, "directory %q isn't in the repository at %s: correct the path, or create it", directory, commit.Hash)
-	}
-	return &Tree{objects: c.objects, root: commit.TreeHash, directory: directory, changed: map[string][]byte{}}, nil
-}
-
 // settle is the last look before giving up.
 func (r *Repository) settle(ctx context.Context, draft *draft, result Result, err error) (Result, error) {
 	lookErr := r.locked(ctx, func(c *clone) error {
@@ -275,43 +280,4 @@ func (r *Repository) settle(ctx context.Context, draft *draft, result Result, er
 		return result, failure(ErrConflict, "branch %q of %s: %v, %d times in a row; another attempt follows: %v", r.access.branch, r, ErrConflict, result.Tries, err)
 	}
 	return result, err
-}
-
-// View shows a directory as it is at a revision, with an optional edit applied that is never committed.
-func (r *Repository) View(ctx context.Context, revision, directory string, edit Edit, show func(*Tree) error) error {
-	directory, err := CleanDirectory(directory)
-	if err != nil {
-		return err
-	}
-	return r.ready(ctx, func(c *clone) error {
-		commit, err := r.commitAt(ctx, c, revision)
-		if err != nil {
-			return err
-		}
-		tree, err := c.treeAt(commit, directory)
-		if err != nil {
-			return err
-		}
-		if edit != nil {
-			if err := edit(tree); err != nil {
-				return err
-			}
-		}
-		return show(tree)
-	})
-}
-
-func diffOf(ctx context.Context, commit *object.Commit) (string, error) {
-	if commit.NumParents() == 0 {
-		return "", nil
-	}
-	parent, err := commit.Parent(0)
-	if err != nil {
-		return "", damaged(err)
-	}
-	patch, err := parent.PatchContext(ctx, commit)
-	if err != nil {
-		return "", damaged(err)
-	}
-	return cut(patch.String()), nil
 }

@@ -196,6 +196,12 @@ func TestReadOnlyCredentialsAreToldFromWrongOnes(t *testing.T) {
 	})
 	_, err := s.open().Commit(ctx, request("CommitCutover", SetTarget("orders", "orders-17")))
 	g.Expect(errors.Is(err, ErrPushForbidden)).To(BeTrue(), "%v", err)
+	err = s.open().CheckPush(ctx)
+	g.Expect(errors.Is(err, ErrPushForbidden)).To(BeTrue(), "%v", err)
+	s.on(nil)
+	g.Expect(s.open().CheckPush(ctx)).To(Succeed())
+	err = Open(s.access("release"), "").CheckPush(ctx)
+	g.Expect(errors.Is(err, ErrBranchMissing)).To(BeTrue(), "%v", err)
 
 	wrong, err := NewAccess("http://somebody:pa55word@"+strings.TrimPrefix(s.URL, "http://")+"/fleet.git", "main", nil)
 	g.Expect(err).NotTo(HaveOccurred())

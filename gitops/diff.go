@@ -35,3 +35,19 @@ func cut(text string) string {
 	}
 	return text
 }
+
+// diffOf is what a commit changed against its first parent.
+func diffOf(ctx context.Context, commit *object.Commit) (string, error) {
+	if commit.NumParents() == 0 {
+		return "", nil
+	}
+	parent, err := commit.Parent(0)
+	if err != nil {
+		return "", damaged(err)
+	}
+	patch, err := parent.PatchContext(ctx, commit)
+	if err != nil {
+		return "", damaged(err)
+	}
+	return cut(patch.String()), nil
+}

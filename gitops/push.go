@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/client"
 )
 
@@ -22,23 +23,11 @@ var errRace = errors.New("the branch moved on")
 // with the update, so the server itself compares before it swaps. There is no
 // way to force. Only the batch's objects travel, whatever the size of the repository.
 func (a Access) push(ctx context.Context, base, tip plumbing.Hash, objects *batch) error {
-	endpoint, err := a.endpoint()
+	session, advertised, err := a.receive(ctx)
 	if err != nil {
 		return err
 	}
-	transport, err := client.NewClient(endpoint)
-	if err != nil {
-		return a.remoteFailure("push to", err)
-	}
-	session, err := transport.NewReceivePackSession(endpoint, a.auth)
-	if err != nil {
-		return a.remoteFailure("push to", err)
-	}
 	defer func() { _ = session.Close() }()
-	advertised, err := session.AdvertisedReferencesContext(ctx)
-	if err != nil {
-		return a.pushFailure(err, "")
-	}
 	branch := plumbing.NewBranchReferenceName(a.branch)
 	if current, ok := advertised.References[branch.String()]; !ok || current != base {
 		return errRace
@@ -59,6 +48,45 @@ func (a Access) push(ctx context.Context, base, tip plumbing.Hash, objects *batc
 	request.Packfile = io.NopCloser(&pack)
 	report, err := session.ReceivePack(ctx, request)
 	return a.judge(report, err, said.String())
+}
+
+// CheckPush asks the server whether these credentials may push at all, and pushes
+// nothing; hooks and branch protection are only known from a push. Errors:
+// ErrUnauthorized, ErrPushForbidden, ErrBranchMissing, ErrUnreachable.
+func (r *Repository) CheckPush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	session, advertised, err := r.access.receive(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = session.Close() }()
+	if _, ok := advertised.References[plumbing.NewBranchReferenceName(r.access.branch).String()]; !ok {
+		return r.access.remoteFailure("push to", plumbing.ErrReferenceNotFound)
+	}
+	return nil
+}
+
+// receive opens a session that can push.
+func (a Access) receive(ctx context.Context) (transport.ReceivePackSession, *packp.AdvRefs, error) {
+	endpoint, err := a.endpoint()
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := client.NewClient(endpoint)
+	if err != nil {
+		return nil, nil, a.remoteFailure("push to", err)
+	}
+	session, err := client.NewReceivePackSession(endpoint, a.auth)
+	if err != nil {
+		return nil, nil, a.remoteFailure("push to", err)
+	}
+	advertised, err := session.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		_ = session.Close()
+		return nil, nil, a.pushFailure(err, "")
+	}
+	return session, advertised, nil
 }
 
 // judge tells a lost race from a refusal. Servers word a lost race in several ways, so

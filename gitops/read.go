@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
 // ReadFile gives a file's bytes at a revision. Symlinks aren't followed.
@@ -40,4 +43,40 @@ func inFile(path string, err error) error {
 		return err
 	}
 	return &Error{kind: known.kind, cause: known.cause, text: fmt.Sprintf("%s: %s", printable(path, 200), known.text)}
+}
+
+// View shows a directory as it is at a revision, with an optional edit applied that is never committed.
+func (r *Repository) View(ctx context.Context, revision, directory string, edit Edit, show func(*Tree) error) error {
+	directory, err := CleanDirectory(directory)
+	if err != nil {
+		return err
+	}
+	return r.ready(ctx, func(c *clone) error {
+		commit, err := r.commitAt(ctx, c, revision)
+		if err != nil {
+			return err
+		}
+		tree, err := c.treeAt(commit, directory)
+		if err != nil {
+			return err
+		}
+		if edit != nil {
+			if err := edit(tree); err != nil {
+				return err
+			}
+		}
+		return show(tree)
+	})
+}
+
+// treeAt gives a directory of a commit, which must exist.
+func (c *clone) treeAt(commit *object.Commit, directory string) (*Tree, error) {
+	entry, found, err := lookup(c.objects, commit.TreeHash, directory)
+	if err != nil {
+		return nil, err
+	}
+	if !found || entry.Mode != filemode.Dir {
+		return nil, failure(ErrPathMissing, "directory %q isn't in the repository at %s: correct the path, or create it", directory, commit.Hash)
+	}
+	return &Tree{objects: c.objects, root: commit.TreeHash, directory: directory, changed: map[string][]byte{}}, nil
 }
