@@ -19,6 +19,10 @@ var names = postgres.Names{UID: pg.UpgradeUID}
 
 // eachPair runs a story on fresh servers of every pair.
 func eachPair(t *testing.T, story func(t *testing.T, blue, green *pg.Server)) {
+	somePairs(t, pairs, story)
+}
+
+func somePairs(t *testing.T, pairs [][2]int, story func(t *testing.T, blue, green *pg.Server)) {
 	for _, p := range pairs {
 		t.Run(fmt.Sprintf("%d to %d", p[0], p[1]), func(t *testing.T) {
 			story(t, pg.Start(t, p[0], pg.Logical), pg.Start(t, p[1], pg.Logical))

@@ -1,0 +1,257 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// VerifyOptions bound a comparison; zero values mean the defaults.
+type VerifyOptions struct {
+	// CountsOnly compares the number of rows and not their contents.
+	CountsOnly bool
+	// Patience is how long green may take to show what blue has committed; two minutes.
+	Patience time.Duration
+	// Rounds is how often rows that changed meanwhile are looked at again; five.
+	Rounds int
+}
+
+// VerifyReport is what a comparison found.
+type VerifyReport struct {
+	// Tables and Rows that were compared, as blue has them.
+	Tables int
+	Rows   int64
+	// InFlight rows changed on blue whenever they were compared: nothing is known of them.
+	InFlight int
+	// Mismatches are real differences in words: a row that stayed the same on blue is
+	// otherwise on green.
+	Mismatches []string
+}
+
+// Verify compares every replicated table of database while applications write. A row that is the
+// same on blue before and after it is read on green, with a marker in between that green
+// has applied, must be the same on green; anything else is read again. Needs the marker
+// table on both sides. Reads only, but for markers.
+func Verify(ctx context.Context, blue, green Server, database string, o VerifyOptions) (VerifyReport, error) {
+	if o.Patience == 0 {
+		o.Patience = 2 * time.Minute
+	}
+	if o.Rounds == 0 {
+		o.Rounds = 5
+	}
+	v := verifier{options: o, blueName: blue.Instance}
+	err := v.open(ctx, blue, green, database, func() error {
+		tables, err := collect[verifiedTable](ctx, v.blue, query("verified_tables"), Schema)
+		if err != nil {
+			return err
+		}
+		for _, t := range tables {
+			if err := v.table(ctx, t); err != nil {
+				return fmt.Errorf("table %s: %w", t.name(), err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return VerifyReport{}, fmt.Errorf("compare database %q of %s and %s: %w", database, blue.Instance, green.Instance, err)
+	}
+	return v.report, nil
+}
+
+// verifier compares one database.
+type verifier struct {
+	options               VerifyOptions
+	blueName              string
+	blue, green           *pgx.Conn
+	writeMarker, awaitsIt *Marker
+	report                VerifyReport
+}
+
+// open runs do with sessions on both sides.
+func (v *verifier) open(ctx context.Context, blue, green Server, database string, do func() error) error {
+	return withSession(ctx, blue, database, func(b *pgx.Conn) error {
+		return withSession(ctx, green, database, func(g *pgx.Conn) (err error) {
+			v.blue, v.green = b, g
+			for _, conn := range []*pgx.Conn{b, g} {
+				if err := withoutTimeout(ctx, conn); err != nil {
+					return err
+				}
+			}
+			if v.writeMarker, err = NewMarker(ctx, b); err != nil {
+				return err
+			}
+			if v.awaitsIt, err = NewMarker(ctx, g); err != nil {
+				return err
+			}
+			return do()
+		})
+	})
+}
+
+// barrier returns when green has applied all that blue has committed until now.
+func (v *verifier) barrier(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, v.options.Patience)
+	defer cancel()
+	id, err := v.writeMarker.Commit(ctx, v.blueName)
+	if err != nil {
+		return err
+	}
+	return v.awaitsIt.Await(ctx, v.blueName, id)
+}
+
+// table compares one table: as a whole, then, where that settles nothing, by groups of rows,
+// then row by row.
+func (v *verifier) table(ctx context.Context, t verifiedTable) error {
+	if v.options.CountsOnly {
+		return v.counts(ctx, t)
+	}
+	whole, err := v.read(ctx, t.digests("0::bigint", ""))
+	if NotFound(err) {
+		v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %v", t.name(), err))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v.report.Tables++
+	rows := whole.before[0].Count
+	v.report.Rows += rows
+	if equal, _, _ := whole.judge(); equal {
+		return nil
+	}
+	groups := min(65536, max(64, rows/16))
+	parts, err := v.read(ctx, t.digests(t.group(groups), ""))
+	if err != nil {
+		return err
+	}
+	_, suspects, hot := parts.judge()
+	return v.rowByRow(ctx, t, t.group(groups)+" = ANY ($1)", append(suspects, hot...))
+}
+
+// mostNamed rows of a table are named when they differ.
+const mostNamed = 5
+
+// rowByRow reads single rows until each is known to be equal or to differ, or the rounds are
+// over. A difference counts when the row is still the same on blue once every transaction
+// has ended that was active when it was found: green may show a commit a moment
+// before blue's other sessions do.
+func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, filter string, chosen []int64) error {
+	found := map[int64]rowDigest{}
+	var differ, open []int64
+	for round := 0; round < v.options.Rounds && len(chosen) > 0; round++ {
+		rows, err := v.read(ctx, t.digests(t.key(), filter), chosen)
+		if err != nil {
+			return err
+		}
+		_, suspects, hot := rows.judge()
+		open = hot
+		for _, row := range suspects {
+			if earlier, again := found[row]; again && earlier == rows.after[row] {
+				differ = append(differ, row)
+			} else {
+				open = append(open, row)
+			}
+		}
+		if err := v.remember(ctx, found, suspects, rows.after); err != nil {
+			return err
+		}
+		chosen, filter = open, t.key()+" = ANY ($1)"
+	}
+	v.report.InFlight += len(open)
+	return v.name(ctx, t, differ)
+}
+
+// remember makes found the suspects as blue has them, once what was active has ended.
+func (v *verifier) remember(ctx context.Context, found map[int64]rowDigest, suspects []int64, rows reading) error {
+	clear(found)
+	if len(suspects) == 0 {
+		return nil
+	}
+	ended, err := v.transactionsEnd(ctx)
+	if err != nil || !ended {
+		return err
+	}
+	for _, row := range suspects {
+		found[row] = rows[row]
+	}
+	return nil
+}
+
+// commitPatience is how long a transaction may take from its commit to being visible; with
+// synchronous replication that is a round trip and more.
+const commitPatience = 10 * time.Second
+
+// transactionsEnd waits for the transactions that are active on blue now; false when one of
+// them takes longer than commitPatience.
+func (v *verifier) transactionsEnd(ctx context.Context) (bool, error) {
+	rows, err := v.blue.Query(ctx, query("active_transactions"))
+	if err != nil {
+		return false, err
+	}
+	active, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return false, err
+	}
+	end := time.Now().Add(commitPatience)
+	over := false
+	err = waitUntil(ctx, 5*time.Millisecond, func() (bool, error) {
+		err := v.blue.QueryRow(ctx, query("active_transactions_over"), active).Scan(&over)
+		return over || time.Now().After(end), err
+	})
+	return over, err
+}
+
+// name words the rows that differ.
+func (v *verifier) name(ctx context.Context, t verifiedTable, rows []int64) error {
+	for i, row := range rows {
+		if i == mostNamed {
+			v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %d more rows differ", t.name(), len(rows)-mostNamed))
+			break
+		}
+		var key [2]string
+		for side, conn := range []*pgx.Conn{v.blue, v.green} {
+			if err := conn.QueryRow(ctx, t.nameOf(), row).Scan(&key[side]); err != nil {
+				return err
+			}
+		}
+		sentence := fmt.Sprintf("table %s: row %s differs", t.name(), key[0])
+		switch {
+		case key[0] == "":
+			sentence = fmt.Sprintf("table %s: row %s is only on the new side", t.name(), key[1])
+		case key[1] == "":
+			sentence = fmt.Sprintf("table %s: row %s is missing on the new side", t.name(), key[0])
+		}
+		v.report.Mismatches = append(v.report.Mismatches, sentence)
+	}
+	return nil
+}
+
+// counts compares numbers of rows. Where applications insert and delete, green's number must
+// lie between blue's before and after; the spread counts as in flight.
+func (v *verifier) counts(ctx context.Context, t verifiedTable) error {
+	var c comparison
+	for round := 0; ; round++ {
+		var err error
+		c, err = v.read(ctx, t.count())
+		if NotFound(err) {
+			v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %v", t.name(), err))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		low, high := min(c.before[0].Count, c.after[0].Count), max(c.before[0].Count, c.after[0].Count)
+		if green := c.green[0].Count; low <= green && green <= high {
+			v.report.InFlight += int(high - low)
+			break
+		} else if round+1 >= v.options.Rounds {
+			v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %d rows, %d on the new side", t.name(), c.after[0].Count, green))
+			break
+		}
+	}
+	v.report.Tables++
+	v.report.Rows += c.before[0].Count
+	return nil
+}

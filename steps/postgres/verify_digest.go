@@ -1,0 +1,131 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// verifiedTable is one table with what its rows are made of. Without Key a row is known by
+// all its columns.
+type verifiedTable struct {
+	Schema, Table string
+	Columns, Key  []string
+}
+
+func (t verifiedTable) name() string { return ident(t.Schema, t.Table) }
+
+// rowDigest sums up a group of rows, independent of their order. Version changes with every
+// write to one of them, also where the contents end up as before.
+type rowDigest struct {
+	Group, Count, Hash, Version int64
+}
+
+// A hash of a row's text: the session's settings make it the same on every version. The hash
+// function is PostgreSQL's own, the same since 11 on machines of one byte order.
+func hashOf(columns []string, seed int) string {
+	quoted := make([]string, len(columns))
+	for i, c := range columns {
+		quoted[i] = "t." + ident(c)
+	}
+	return fmt.Sprintf(`hashtextextended(ROW(%s)::text COLLATE "C", %d)`, strings.Join(quoted, ", "), seed)
+}
+
+// key is the hash that a row is known by.
+func (t verifiedTable) key() string {
+	if len(t.Key) == 0 {
+		return hashOf(t.Columns, 1)
+	}
+	return hashOf(t.Key, 1)
+}
+
+// group puts rows into one of n groups by their key.
+func (t verifiedTable) group(n int64) string { return fmt.Sprintf("mod(%s, %d)", t.key(), n) }
+
+// digests is the query for one digest a group, of the rows that filter selects (all if
+// empty). Sums are taken modulo a prime below 2^63.
+func (t verifiedTable) digests(group, filter string) string {
+	where := ""
+	if filter != "" {
+		where = " WHERE " + filter
+	}
+	return fmt.Sprintf(`SELECT g, count(*), mod(sum(h), 9223372036854775783)::bigint, mod(sum(hashint8extended(h, x)), 9223372036854775783)::bigint
+FROM (SELECT %s AS g, %s AS h, t.xmin::text::bigint AS x FROM ONLY %s AS t%s) AS r GROUP BY g`,
+		group, hashOf(t.Columns, 0), t.name(), where)
+}
+
+// count is the query for the number of rows, as a digest.
+func (t verifiedTable) count() string {
+	return "SELECT 0::bigint, count(*), 0::bigint, 0::bigint FROM ONLY " + t.name()
+}
+
+// nameOf is the query for the words that a row's key is known by; ” when it isn't there.
+func (t verifiedTable) nameOf() string {
+	columns := t.Key
+	if len(columns) == 0 {
+		columns = t.Columns
+	}
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = "t." + ident(c)
+	}
+	return fmt.Sprintf("SELECT coalesce((SELECT left(ROW(%s)::text, 200) FROM ONLY %s AS t WHERE %s = $1 LIMIT 1), '')",
+		strings.Join(list, ", "), t.name(), t.key())
+}
+
+// reading is the digests of one moment by group.
+type reading map[int64]rowDigest
+
+// comparison is green's reading between two of blue's.
+type comparison struct{ before, green, after reading }
+
+// read asks blue, waits until green has all of that, asks green, and asks blue again.
+func (v *verifier) read(ctx context.Context, sql string, args ...any) (c comparison, err error) {
+	if c.before, err = readDigests(ctx, v.blue, sql, args...); err != nil {
+		return c, err
+	}
+	if err = v.barrier(ctx); err != nil {
+		return c, err
+	}
+	if c.green, err = readDigests(ctx, v.green, sql, args...); err != nil {
+		return c, err
+	}
+	c.after, err = readDigests(ctx, v.blue, sql, args...)
+	return c, err
+}
+
+func readDigests(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (reading, error) {
+	found, err := collect[rowDigest](ctx, conn, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	r := make(reading, len(found))
+	for _, d := range found {
+		r[d.Group] = d
+	}
+	return r, nil
+}
+
+// judge says whether all is equal, and otherwise which groups didn't change on blue and yet
+// differ on green, and which are hot: they changed on blue, so nothing is known.
+func (c comparison) judge() (equal bool, suspects, hot []int64) {
+	seen := map[int64]bool{}
+	for _, r := range []reading{c.before, c.green, c.after} {
+		for group := range r {
+			if seen[group] {
+				continue
+			}
+			seen[group] = true
+			before, green, after := c.before[group], c.green[group], c.after[group]
+			switch {
+			case before != after:
+				hot = append(hot, group)
+			case before.Count != green.Count || before.Hash != green.Hash:
+				suspects = append(suspects, group)
+			}
+		}
+	}
+	return len(suspects)+len(hot) == 0, suspects, hot
+}

@@ -1,0 +1,100 @@
+package postgres_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// busy writes to the shop until the returned function is called: single rows again and again,
+// inserts, deletes and rows that end up as they were.
+func busy(t *testing.T, s *pg.Server, database string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wait sync.WaitGroup
+	for _, statements := range []string{
+		`UPDATE customers SET vip = NOT vip WHERE id = 1 + (random() * 20)::int; UPDATE customers SET name = name WHERE id = 300`,
+		`INSERT INTO orders (customer, total) VALUES (1, random() * 100); DELETE FROM orders WHERE id % 97 = (random() * 96)::int`,
+		`UPDATE loose SET b = random()::text WHERE a = 20; UPDATE events SET what = '{"a": 1}' WHERE at = '2025-02-01'`,
+	} {
+		conn, err := s.Connect(ctx, database)
+		must(t, err)
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			defer conn.Close(context.Background())
+			pace := time.NewTicker(10 * time.Millisecond)
+			defer pace.Stop()
+			for ctx.Err() == nil {
+				<-pace.C
+				if _, err := conn.Exec(ctx, statements); err != nil && ctx.Err() == nil {
+					t.Errorf("writer: %v", err)
+					return
+				}
+			}
+		}()
+	}
+	return func() { cancel(); wait.Wait() }
+}
+
+func TestVerifyIsExactWhileApplicationsWrite(t *testing.T) {
+	somePairs(t, pairs[:2], func(t *testing.T, blue, green *pg.Server) {
+		sell(blue)
+		replicate(t, blue, green)
+		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+		must(t, err)
+		if report.Tables != 7 || report.Rows != 500+3000+9000+100+50+20 || report.InFlight != 0 || len(report.Mismatches) > 0 {
+			t.Errorf("a quiet shop: %+v", report)
+		}
+
+		stop := busy(t, blue, "shop")
+		defer stop()
+		for range 3 {
+			report, err = postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+			must(t, err)
+			if len(report.Mismatches) > 0 {
+				t.Errorf("a busy shop: %+v", report)
+			}
+		}
+		green.Exec("shop", `SET session_replication_role = replica; DELETE FROM customers WHERE id = 400; INSERT INTO codes VALUES ('new', 'x');
+			UPDATE loose SET b = 'other' WHERE a = 33; UPDATE "Odd ""name""" SET m = 'sad' WHERE "Sel ect" = 3`)
+		report, err = postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+		must(t, err)
+		all := strings.Join(report.Mismatches, "\n")
+		for _, want := range []string{
+			`table "public"."customers": row (400) is missing on the new side`,
+			`table "public"."codes": row (new) is only on the new side`,
+			`table "public"."loose": row (33,other) is only on the new side`,
+			`table "public"."loose": row (33,) is missing on the new side`,
+			`table "public"."Odd ""name""": row (3) differs`,
+		} {
+			if !strings.Contains(all, want) {
+				t.Errorf("not found: %s in\n%s", want, all)
+			}
+		}
+		if len(report.Mismatches) != 5 {
+			t.Errorf("mismatches:\n%s", all)
+		}
+		counts, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{CountsOnly: true})
+		must(t, err)
+		if all := strings.Join(counts.Mismatches, "\n"); len(counts.Mismatches) != 2 || !strings.Contains(all, "500 rows, 499 on the new side") {
+			t.Errorf("counts:\n%s", all)
+		}
+	})
+}
+
+func TestVerifySaysWhenGreenDoesNotFollow(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	sell(blue)
+	replicate(t, blue, green)
+	must(t, postgres.SetSubscriptionEnabled(t.Context(), green.Server, "shop", names.Subscription("shop", green.Instance), false))
+	_, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{Patience: 300 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), "await marker") {
+		t.Errorf("error %v", err)
+	}
+}
