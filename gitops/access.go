@@ -128,11 +128,13 @@ func confidential(parsed *url.URL, data map[string][]byte) []string {
 		password, _ := parsed.User.Password()
 		values = append(values, password)
 	}
-	values = append(values, strings.TrimSpace(string(data["username"])))
+	if name := strings.TrimSpace(string(data["username"])); len(name) >= 16 {
+		values = append(values, name) // a token stands in its place with some providers
+	}
 	for _, value := range slices.Clone(values) {
 		values = append(values, url.QueryEscape(value), url.PathEscape(value))
 	}
-	// A user name such as "git" says nothing and would mangle messages.
+	// What is this short says nothing and would mangle messages.
 	values = slices.DeleteFunc(values, func(value string) bool { return len(value) < 4 })
 	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
 	return slices.Compact(values)

@@ -103,6 +103,9 @@ func newDraft(request CommitRequest) (*draft, error) {
 		return nil, err
 	}
 	request.Directory = directory
+	if request.Edit == nil {
+		return nil, failure(ErrNothingToChange, "there is no edit")
+	}
 	if request.Attempts <= 0 {
 		request.Attempts = defaultAttempts
 	}

@@ -78,6 +78,33 @@ func TestFourWritersTenCommitsEachLoseNothing(t *testing.T) {
 	g.Expect(strings.Fields(run(t, s.root+"/fleet.git", "git", "ls-tree", "-r", "--name-only", "main", "apps/orders/notes/"))).To(HaveLen(40))
 }
 
+func TestWithinAProcessNobodyRaces(t *testing.T) {
+	s := newStage(t)
+	var group sync.WaitGroup
+	for writer := range 4 {
+		r := s.open()
+		group.Go(func() {
+			for i := range 3 {
+				step := fmt.Sprintf("step-%d-%d", writer, i)
+				result, err := r.Commit(t.Context(), request(step, SetTarget("orders", step)))
+				if err != nil || result.Tries != 1 {
+					t.Errorf("%d tries, %v", result.Tries, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestARepositorysNameIsNotTakenForTheServersWords(t *testing.T) {
+	g := NewWithT(t)
+	access, err := NewAccess("http://127.0.0.1:1/protected-branch-denied-tls:.git", "main", nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	err = Open(access, "").CheckPush(t.Context())
+	g.Expect(errors.Is(err, ErrUnreachable)).To(BeTrue(), "%v", err)
+	g.Expect(errors.Is(err, ErrPushForbidden)).To(BeFalse(), "%v", err)
+}
+
 func TestARaceIsLostAndThenWonOnTopOfTheOther(t *testing.T) {
 	g, ctx := NewWithT(t), t.Context()
 	s := newStage(t)

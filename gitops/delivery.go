@@ -84,7 +84,7 @@ type Ancestry interface {
 // speak of an older revision. Errors are those of the API server (a missing
 // object is a state, not an error) and of the ancestry; all are worth a retry.
 func Delivery(ctx context.Context, reader client.Reader, commits Ancestry, keys DeliveryKeys, commit string) (DeliveryState, error) {
-	d := delivery{reader: reader, commits: commits, commit: commit}
+	d := delivery{reader: reader, commits: commits, repository: keys.GitRepository, commit: commit}
 	if state, err := d.source(ctx, keys.GitRepository); err != nil || state.Phase != Fetched {
 		return state, err
 	}
@@ -109,9 +109,10 @@ var rank = map[DeliveryPhase]int{Applied: 0, Applying: 1, Fetched: 2, Dependency
 	AppliedUnhealthy: 5, SourceFailed: 6, ReconciliationFailed: 7, BuildFailed: 8}
 
 type delivery struct {
-	reader  client.Reader
-	commits Ancestry
-	commit  string
+	reader     client.Reader
+	commits    Ancestry
+	repository types.NamespacedName
+	commit     string
 }
 
 // contains reports whether a revision of Flux's has our commit in it.
@@ -166,6 +167,9 @@ func (d delivery) kustomization(ctx context.Context, key types.NamespacedName) (
 	if err := d.reader.Get(ctx, key, object); err != nil {
 		return missing(name, ReconciliationFailed, err)
 	}
+	if follows := sourceOf(object); follows.Name != "" && follows != d.repository {
+		return state(ReconciliationFailed, "%s follows GitRepository %s, not %s: correct one of the references", name, follows, d.repository), nil
+	}
 	applied, err := d.contains(ctx, object.Status.LastAppliedRevision)
 	if err != nil {
 		return DeliveryState{}, err
@@ -177,6 +181,19 @@ func (d delivery) kustomization(ctx context.Context, key types.NamespacedName) (
 	state := judge(object, name, short(d.commit), applied, attempted)
 	state.Revision = object.Status.LastAppliedRevision
 	return state, nil
+}
+
+// sourceOf is the GitRepository that a Kustomization follows, empty if it follows something else.
+func sourceOf(object *kustomizev1.Kustomization) types.NamespacedName {
+	reference := object.Spec.SourceRef
+	if reference.Kind != sourcev1.GitRepositoryKind {
+		return types.NamespacedName{}
+	}
+	namespace := reference.Namespace
+	if namespace == "" {
+		namespace = object.Namespace
+	}
+	return types.NamespacedName{Namespace: namespace, Name: reference.Name}
 }
 
 // failures that come before an attempt, whatever revision was attempted last

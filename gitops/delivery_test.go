@@ -42,7 +42,7 @@ type flux struct {
 	sourceSuspended, suspended       bool
 	sourceConditions, conditions     []metav1.Condition
 	applied, attempted               string
-	annotation                       string
+	annotation, follows              string
 	noSource, noKustomization, noObj bool
 }
 
@@ -84,6 +84,9 @@ func (f flux) client(t *testing.T) client.Client {
 	}
 	if !f.noKustomization {
 		k := &kustomizev1.Kustomization{ObjectMeta: object}
+		if f.follows != "" {
+			k.Spec.SourceRef = kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: f.follows}
+		}
 		k.Spec.Suspend, k.Status.Conditions = f.suspended, f.conditions
 		k.Status.LastAppliedRevision, k.Status.LastAttemptedRevision = f.applied, f.attempted
 		builder = builder.WithObjects(k)
@@ -137,6 +140,8 @@ func TestWhatFluxHasMadeOfOurCommitIsToldApart(t *testing.T) {
 		"dependency":                         {flux{source: at(ours), applied: at(older), attempted: at(older), conditions: []metav1.Condition{no(meta.ReadyCondition, meta.DependencyNotReadyReason, "infra isn't ready")}}, DependencyNotReady, "infra isn't ready"},
 		"kustomization is suspended":         {flux{source: at(ours), applied: at(older), attempted: at(older), suspended: true}, Suspended, "flux resume kustomization fleet"},
 		"suspended after it was applied":     {flux{source: at(ours), applied: at(ours), attempted: at(ours), suspended: true}, Applied, ""},
+		"follows ours":                       {flux{source: at(ours), applied: at(ours), attempted: at(ours), follows: "fleet"}, Applied, ""},
+		"follows another source":             {flux{source: at(ours), applied: at(ours), attempted: at(ours), follows: "other"}, ReconciliationFailed, "follows GitRepository flux/other"},
 		"no kustomization":                   {flux{source: at(ours), noKustomization: true}, ReconciliationFailed, "doesn't exist"},
 		"the object is disabled":             {flux{source: at(ours), applied: at(ours), attempted: at(ours), annotation: "disabled"}, Suspended, "StatefulSet flux/fleet"},
 		"the object is enabled":              {flux{source: at(ours), applied: at(ours), attempted: at(ours), annotation: "enabled"}, Applied, ""},

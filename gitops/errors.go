@@ -99,7 +99,7 @@ func (a Access) remoteFailure(action string, err error) error {
 	wrap := func(kind error, advice string) error {
 		return &Error{kind: kind, cause: err, text: fmt.Sprintf("%s %s: %v: %s: %s", action, a, kind, advice, cause)}
 	}
-	switch text := strings.ToLower(cause); {
+	switch text := strings.ToLower(a.withoutURL(cause)); {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return wrap(ErrUnreachable, "it took too long, another attempt follows")
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrInvalidAuthMethod),
@@ -130,7 +130,7 @@ func (a Access) pushFailure(err error, said string) error {
 		return nil
 	}
 	text := strings.TrimSpace(a.redact(said))
-	if errors.Is(err, transport.ErrAuthorizationFailed) || declined.MatchString(err.Error()) {
+	if errors.Is(err, transport.ErrAuthorizationFailed) || declined.MatchString(a.withoutURL(err.Error())) {
 		if text == "" {
 			text = "it gave no reason"
 		}
@@ -140,6 +140,9 @@ func (a Access) pushFailure(err error, said string) error {
 	}
 	return a.remoteFailure("push to", err)
 }
+
+// withoutURL keeps a repository's own name from being taken for the server's words.
+func (a Access) withoutURL(text string) string { return strings.ReplaceAll(text, a.url, "") }
 
 var userinfo = regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*://)[^/\s"'@]*@`)
 
