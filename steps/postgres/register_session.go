@@ -125,6 +125,24 @@ func (r *Register) Entrance(ctx context.Context, id string) (Entrance, error) {
 	return e, r.failed("read entrance", err)
 }
 
+// Warm has the server parse and plan what a stall will ask of this register, by calls that
+// name no switch and so do nothing.
+func (r *Register) Warm(ctx context.Context) error {
+	for query, args := range map[string][]any{
+		"SELECT gitover.shut($1)":          {[]string{}},
+		"SELECT gitover.fence($1)":         {""},
+		"SELECT gitover.commit($1, $2)":    {"", ""},
+		"SELECT gitover.ready($1, $2, $3)": {"", "", ""},
+		"SELECT gitover.open($1, $2)":      {"", ""},
+	} {
+		if _, err := r.conn.Exec(ctx, query, args...); err != nil {
+			return r.failed("warm up", err)
+		}
+	}
+	_, _, err := r.Clear(ctx, "", true)
+	return err
+}
+
 func (r *Register) decision(ctx context.Context, what, query string, args ...any) (Decision, error) {
 	var state *string
 	if err := r.conn.QueryRow(ctx, query, args...).Scan(&state); err != nil {

@@ -129,7 +129,14 @@ func (a *agent) warm(h *hold) error {
 		return err
 	}
 	h.pauser = console
-	context.AfterFunc(h.ctx, func() { console.Close(a.life) })
+	context.AfterFunc(h.ctx, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if h.pauser != nil {
+			h.pauser.Close(a.life)
+			h.pauser = nil
+		}
+	})
 	return nil
 }
 

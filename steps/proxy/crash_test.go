@@ -194,3 +194,48 @@ func TestALongTransactionIsNamed(t *testing.T) {
 		t.Errorf("terminated: %v", result.Terminated)
 	}
 }
+
+// TestTrafficIsLetGoWhenTheOldSideIsGone kills the old server, and with it the register,
+// while traffic is held, and lets it come back later.
+func TestTrafficIsLetGoWhenTheOldSideIsGone(t *testing.T) {
+	s := newStage(t, 15, 17)
+	s.limits = crashLimits
+	c := s.startClients(4)
+	in := s.input()
+	old := s.servers[in.From.Instance]
+	var begun time.Time
+	in.Trace = func(at proxy.Point) {
+		if at == proxy.PointMove {
+			begun = time.Now()
+			old.Kill()
+		}
+	}
+	_, err := proxy.Switch(t.Context(), in)
+	var undecided *proxy.Undecided
+	if !errors.As(err, &undecided) {
+		t.Fatalf("got %v", err)
+	}
+	eventually(t, "all poolers let clients go", func() bool {
+		for _, p := range s.poolers {
+			if state, err := p.agent.State(t.Context()); err != nil || state.Paused {
+				return false
+			}
+		}
+		return true
+	})
+	if took := time.Since(begun); took > crashLimits.Hold {
+		t.Errorf("let go after %v", took)
+	}
+	old.Run()
+	state, _, err := proxy.Recover(t.Context(), in)
+	must(t, err)
+	if state != proxy.StateAborted {
+		t.Errorf("recovered as %s", state)
+	}
+	s.say(nil)
+	s.oneSideOpen()
+	c.stop()
+	c.wg.Wait()
+	c.errors = nil // the server was gone: refusals are right, losses are not
+	c.end(s)
+}

@@ -169,7 +169,12 @@ func (r *run) ahead(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, _, err := r.from.Clear(ctx, "none: planned only", true); err != nil {
+	for _, register := range []*postgres.Register{r.from, r.to} {
+		if err := register.Warm(ctx); err != nil {
+			return err
+		}
+	}
+	if _, err := postgres.PreparedTransactions(ctx, r.watcher, r.in.Databases); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,9 +11,16 @@ import (
 )
 
 func TestTrafficGoesForthAndBackAndForthWithoutLosingARow(t *testing.T) {
-	s := newStage(t, 15, 17)
+	for _, pair := range []struct{ from, to, switches int }{{15, 17, 3}, {13, 18, 2}} {
+		t.Run(fmt.Sprintf("%d-%d", pair.from, pair.to), func(t *testing.T) {
+			forthAndBack(t, newStage(t, pair.from, pair.to), pair.switches)
+		})
+	}
+}
+
+func forthAndBack(t *testing.T, s *stage, switches int) {
 	c := s.startClients(16)
-	for range 3 {
+	for range switches {
 		s.awaitGuard()
 		time.Sleep(time.Second)
 		c.takeWorst()

@@ -161,12 +161,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$ SELECT state FROM gitover.switches WHERE id = switch_id $$;
 
 -- ready: this server has applied all; it may be opened by this switch once. The commit is
--- synchronous, so all that was applied before it is durable too.
+-- synchronous, so all that was applied before it is durable too. The empty id is nothing.
 CREATE OR REPLACE FUNCTION gitover.ready(switch_id text, source text, destination text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     result text;
 BEGIN
+    IF switch_id = '' THEN
+        RETURN NULL;
+    END IF;
     PERFORM set_config('synchronous_commit', 'on', true);
     IF EXISTS (SELECT FROM gitover.switches WHERE state = 'open') THEN
         RAISE EXCEPTION 'a switch away from this server is undecided' USING ERRCODE = 'object_in_use';
