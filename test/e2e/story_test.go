@@ -168,14 +168,23 @@ func (s *story) isGone(instance, version string) {
 		claims, err := s.app.Claims(ctx, instance)
 		return len(claims) == 0, fmt.Sprintf("volumes %v", claims), err
 	}))
+	s.isGoneFrom(instance, "instances/"+version)
+}
+
+// isGoneFrom: the workload doesn't run, and its directory is in Git no more.
+func (s *story) isGoneFrom(workload, dir string) {
+	s.t.Helper()
+	if _, err := s.app.StatefulSet(s.t.Context(), workload); !apierrors.IsNotFound(err) {
+		s.t.Errorf("StatefulSet %s is still there (%v)", workload, err)
+	}
 	s.must(s.app.Repository.Pull(s.t.Context()))
-	if _, err := s.app.Repository.Read(s.app.Dir + "/instances/" + version + "/kustomization.yaml"); err == nil {
-		s.t.Errorf("%s is still in Git", instance)
+	if _, err := s.app.Repository.Read(s.app.Dir + "/" + dir + "/kustomization.yaml"); err == nil {
+		s.t.Errorf("%s is still in Git", dir)
 	}
 	list, err := s.app.Repository.Read(s.app.Dir + "/kustomization.yaml")
 	s.must(err)
-	if strings.Contains(list, "instances/"+version) {
-		s.t.Errorf("%s is still listed in Git:\n%s", instance, list)
+	if strings.Contains(list, "- "+dir) {
+		s.t.Errorf("%s is still listed in Git:\n%s", dir, list)
 	}
 }
 

@@ -17,6 +17,7 @@ type client struct {
 	database string
 	random   *rand.Rand
 	conn     *pgx.Conn
+	opened   time.Time
 
 	nextKey int64
 	// entries and journal are keys of acknowledged rows that nobody deleted yet.
@@ -41,12 +42,15 @@ func (c *client) run(ctx context.Context) {
 
 // connected opens the session if there is none.
 func (c *client) connected(ctx context.Context) bool {
+	if limit := c.workload.config.Lifetime; limit > 0 && c.conn != nil && time.Since(c.opened) > limit {
+		c.hangUp()
+	}
 	if c.conn != nil && !c.conn.IsClosed() {
 		return true
 	}
 	conn, err := c.workload.config.Connect(ctx, c.database)
 	if err == nil {
-		c.conn = conn
+		c.conn, c.opened = conn, time.Now()
 		return true
 	}
 	if ctx.Err() == nil {

@@ -29,6 +29,9 @@ type Config struct {
 	Limit int
 	// Patience with one transaction before the client hangs up; one minute if zero.
 	Patience time.Duration
+	// Lifetime of a session, after which the client opens a new one, as pools of connections
+	// do; for ever if zero.
+	Lifetime time.Duration
 	// Seed of what is written; the same seed gives each client the same course.
 	Seed uint64
 	// Generation keeps the keys of several workloads on the same tables apart.

@@ -74,8 +74,8 @@ type OwnGit struct {
 // exampleVersion is what the example begins with.
 const exampleVersion = "15"
 
-// adapt one file of the example.
-func (f Founding) adapt(dir, file, content string) (string, string) {
+// Adapt one file of the example to its place in the repository, and to what is asked.
+func (f Founding) Adapt(dir, file, content string) (string, string) {
 	content = strings.ReplaceAll(content, "path: apps/orders\n", "path: "+dir+"\n")
 	if f.Version != "" {
 		file = strings.ReplaceAll(file, "instances/"+exampleVersion, "instances/"+f.Version)
@@ -104,7 +104,7 @@ func (w *World) Found(ctx context.Context, f Founding) (*App, error) {
 		f.Source = filepath.Join(w.Checkout, "examples", "fleet", "apps", "orders")
 	}
 	copyIn := fleet.All(fleet.Remove(app.Dir), fleet.Copy(f.Source, app.Dir, func(file, content string) (string, string) {
-		return f.adapt(app.Dir, file, content)
+		return f.Adapt(app.Dir, file, content)
 	}), func(dir string) error {
 		for file, content := range f.Files {
 			if err := fleet.Write(app.Dir+"/"+file, content)(dir); err != nil {
