@@ -51,7 +51,7 @@ type Request struct {
 	Labels    map[string]string
 	// UpgradeUID derives the Job's name and marks what it has done on green.
 	UpgradeUID string
-	// Run tells one upgrade of the same PgUpgrade from the next: letters, digits, dashes.
+	// Run tells one upgrade of the same PgUpgrade from the next.
 	Run      string
 	Phase    Phase
 	Database string
@@ -155,10 +155,8 @@ func environment(r Request) []corev1.EnvVar {
 
 // mark tells the work of this upgrade and run from that of others.
 func mark(r Request) string {
-	if r.Run == "" {
-		return r.UpgradeUID
-	}
-	return r.UpgradeUID + "-" + strings.ToLower(r.Run)
+	sum := sha256.Sum256([]byte(r.UpgradeUID + "\x00" + r.Run))
+	return hex.EncodeToString(sum[:16])
 }
 
 func (s Side) environment(prefix, database string) []corev1.EnvVar {

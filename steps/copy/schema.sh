@@ -20,7 +20,7 @@ export PGCONNECT_TIMEOUT=15 PGAPPNAME=gitover
 sql() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
 
 case $GITOVER_PHASE in pre-data) mark=pre_data ;; post-data) mark=post_data ;; *) echo "unknown phase" >&2; exit 2 ;; esac
-case $GITOVER_UPGRADE in *[!0-9a-z-]*) echo "the upgrade's id must be a UID" >&2; exit 2 ;; esac
+case $GITOVER_UPGRADE in *[!0-9a-f]*) echo "GITOVER_UPGRADE must be hexadecimal" >&2; exit 2 ;; esac
 found=$(on GREEN sql -c "SELECT coalesce(to_regclass('gitover.$mark')::text, '')")
 if [ -n "$found" ] && [ "$(on GREEN sql -c "SELECT upgrade FROM gitover.$mark")" = "$GITOVER_UPGRADE" ]; then
   echo "$GITOVER_PHASE is there already"; exit 0
