@@ -62,14 +62,16 @@ func At(dir string) (*Stage, error) {
 		layout: l, network: network, report: progress.New(),
 		images: image.Builder{Dir: l.Images(), Tools: l.Tools(), Logs: l.Logs()},
 	}
-	owner, found, err := supervisor.Registered()
-	if err != nil {
-		return nil, err
-	}
-	if found && owner.Repo == l.Repo && owner.Alive() {
+	s.refresh()
+	return s, nil
+}
+
+// refresh looks whether this checkout's stage runs.
+func (s *Stage) refresh() {
+	s.pid = 0
+	if owner, found, err := supervisor.Registered(); err == nil && found && owner.Repo == s.layout.Repo && owner.Alive() {
 		s.pid = owner.PID
 	}
-	return s, nil
 }
 
 // Open returns the running stage of the checkout that contains dir, or, with

@@ -37,6 +37,12 @@ func (s *Stage) Up(ctx context.Context, extraImages []string) error {
 	if err != nil {
 		return err
 	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.refresh()
 	if err := s.build(ctx, wanted); err != nil {
 		return err
 	}
@@ -108,7 +114,10 @@ func (s *Stage) buildRecipes(ctx context.Context, wanted []image.Recipe) error {
 
 // start removes what an earlier run left and begins a new cluster.
 func (s *Stage) start(ctx context.Context, wanted []image.Recipe) error {
-	if err := s.Down(ctx); err != nil {
+	if err := s.remove(ctx); err != nil {
+		return err
+	}
+	if err := s.images.Sweep(); err != nil {
 		return err
 	}
 	for _, dir := range []string{s.layout.NodeDir(), filepath.Join(s.layout.Logs(), "node")} {
@@ -138,10 +147,10 @@ func (s *Stage) start(ctx context.Context, wanted []image.Recipe) error {
 	}
 	s.pid, err = supervisor.Launch(ctx, filepath.Join(s.layout.Bin(), "stage"), config)
 	if err != nil {
-		return errors.Join(err, s.Down(context.WithoutCancel(ctx)))
+		return errors.Join(err, s.remove(context.WithoutCancel(ctx)))
 	}
 	if err := supervisor.Register(s.pid, s.layout); err != nil {
-		return errors.Join(err, s.Down(context.WithoutCancel(ctx)))
+		return errors.Join(err, s.remove(context.WithoutCancel(ctx)))
 	}
 	err = s.report.Step("Kubernetes", "the API server; logs in "+filepath.Join(s.layout.Logs(), "node"), func() error {
 		return s.until(ctx, apiServerLimit, s.apiServerAnswers)
@@ -295,6 +304,23 @@ func (s *Stage) Down(ctx context.Context) error {
 	if err := s.checkOtherStage(); err != nil {
 		return err
 	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return s.remove(ctx)
+}
+
+// lock lets one command at a time change the stage.
+func (s *Stage) lock(ctx context.Context) (unlock func(), err error) {
+	if err := os.MkdirAll(s.layout.Cache, 0o755); err != nil {
+		return nil, err
+	}
+	return run.Lock(ctx, filepath.Join(s.layout.Cache, ".stage.lock"))
+}
+
+func (s *Stage) remove(ctx context.Context) error {
 	if err := supervisor.Remove(ctx, s.layout); err != nil {
 		return err
 	}

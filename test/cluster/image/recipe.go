@@ -135,10 +135,16 @@ func Find(name string) (Recipe, error) {
 	return Recipe{}, fmt.Errorf("no image is called %q; there are %s", name, strings.Join(known, ", "))
 }
 
+// packagesKey changes whenever what Debian's packages make of the root could.
+func (r Recipe) packagesKey() string {
+	sum := sha256.Sum256([]byte(fmt.Sprint(packagesFormat, r.Suite, r.Packages)))
+	return hex.EncodeToString(sum[:])
+}
+
 // key changes whenever the outcome of the recipe could.
 func (r Recipe) key() (string, error) {
 	hash := sha256.New()
-	fmt.Fprintln(hash, rootfsFormat)
+	fmt.Fprintln(hash, r.packagesKey(), finishFormat)
 	if err := json.NewEncoder(hash).Encode(r); err != nil {
 		return "", err
 	}

@@ -13,15 +13,22 @@ import (
 	"github.com/gitover/gitover/test/cluster/run"
 )
 
-// rootfsFormat is part of every recipe's key: raise it when this file changes
-// what comes out.
-const rootfsFormat = "1"
+// packagesFormat and finishFormat are part of every recipe's key: raise one when
+// this file changes what debootstrap or finish make.
+const (
+	packagesFormat = "1"
+	finishFormat   = "2"
+)
 
 // defaultMirror serves every Debian suite; STAGE_APT_MIRROR names a nearer one.
 const defaultMirror = "http://deb.debian.org/debian"
 
-// testing is the suite that has no security archive of its own yet.
-const testing = "forky"
+// postgresID is the official image's user and group ID of postgres; the hook that
+// creates the user has the same.
+const postgresID = 999
+
+// testingSuite has no security archive of its own.
+const testingSuite = "forky"
 
 // Builder makes images under Dir: <Dir>/<recipe>/rootfs is the unpacked tree
 // and <Dir>/<recipe>/image.tar the archive.
@@ -48,23 +55,24 @@ func (b Builder) Cached(recipe Recipe) bool {
 }
 
 // Build makes the root file system and the archive of a recipe, unless they are
-// there already. The key is written last, so that a half-made image is made anew.
+// there already. Keys are written last, so that what was half made is made anew.
 func (b Builder) Build(ctx context.Context, recipe Recipe) error {
 	if b.Cached(recipe) {
+		return nil
+	}
+	unlock, err := run.Lock(ctx, filepath.Join(b.Dir, "."+recipe.Name+".lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if b.Cached(recipe) { // somebody else's build was waited for
 		return nil
 	}
 	key, err := recipe.key()
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(b.Dir, recipe.Name)
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("clearing a half-made image: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if err := b.debootstrap(ctx, recipe); err != nil {
+	if err := b.packages(ctx, recipe); err != nil {
 		return fmt.Errorf("image %s: %w", recipe.Name, err)
 	}
 	if err := finish(b.Rootfs(recipe), recipe); err != nil {
@@ -73,7 +81,48 @@ func (b Builder) Build(ctx context.Context, recipe Recipe) error {
 	if err := writeArchive(b.Archive(recipe.Name), directory(b.Rootfs(recipe)), recipe.Refs); err != nil {
 		return fmt.Errorf("image %s: %w", recipe.Name, err)
 	}
-	return os.WriteFile(filepath.Join(dir, "key"), []byte(key), 0o644)
+	return os.WriteFile(filepath.Join(b.Dir, recipe.Name, "key"), []byte(key), 0o644)
+}
+
+// packages fills the root file system, unless it has the recipe's packages. An
+// old one steps aside and stays whole: a running node may stand on it.
+func (b Builder) packages(ctx context.Context, recipe Recipe) error {
+	root := b.Rootfs(recipe)
+	keyFile := filepath.Join(b.Dir, recipe.Name, "packages")
+	if stored, err := os.ReadFile(keyFile); err == nil && string(stored) == recipe.packagesKey() {
+		return nil
+	}
+	fresh := root + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return fmt.Errorf("clearing a half-made image: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
+		return err
+	}
+	if err := b.debootstrap(ctx, recipe, fresh); err != nil {
+		return err
+	}
+	if err := os.Rename(root, fmt.Sprintf("%s.old.%d", root, os.Getpid())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(fresh, root); err != nil {
+		return err
+	}
+	return os.WriteFile(keyFile, []byte(recipe.packagesKey()), 0o644)
+}
+
+// Sweep removes root file systems that stepped aside. Nothing may run on them.
+func (b Builder) Sweep() error {
+	old, err := filepath.Glob(filepath.Join(b.Dir, "*", "rootfs.old.*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range old {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("removing an old root file system: %w", err)
+		}
+	}
+	return nil
 }
 
 // excluded keeps documentation, translations and the JIT compiler out: half of
@@ -101,7 +150,7 @@ if [ -d "$1/usr/share/i18n" ]; then
 	chroot "$1" localedef -i en_US -c -f UTF-8 en_US.UTF-8 && rm -rf "$1/usr/share/i18n"
 fi`
 
-func (b Builder) debootstrap(ctx context.Context, recipe Recipe) error {
+func (b Builder) debootstrap(ctx context.Context, recipe Recipe, root string) error {
 	program, env, err := b.mmdebstrap(ctx)
 	if err != nil {
 		return err
@@ -118,15 +167,15 @@ func (b Builder) debootstrap(ctx context.Context, recipe Recipe) error {
 		`--aptopt=APT::Install-Recommends "false"`, `--aptopt=Acquire::Languages "none"`,
 		"--essential-hook=" + beforePackages, "--customize-hook=" + afterPackages,
 	}
-	if recipe.Suite == testing {
+	if recipe.Suite == testingSuite {
 		// A testing suite's index expires within days; a mirror may be slower.
 		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
 	}
 	for _, path := range excluded {
 		args = append(args, "--dpkgopt=path-exclude="+path)
 	}
-	args = append(args, recipe.Suite, b.Rootfs(recipe), "deb "+mirror+" "+recipe.Suite+" main")
-	if recipe.Suite != testing {
+	args = append(args, recipe.Suite, root, "deb "+mirror+" "+recipe.Suite+" main")
+	if recipe.Suite != testingSuite {
 		args = append(args, "deb "+mirror+"-security "+recipe.Suite+"-security main")
 	}
 	command := run.Command{Args: args, Env: env, Log: filepath.Join(b.Logs, "image-"+recipe.Name+".log")}
@@ -163,6 +212,7 @@ func (b Builder) mmdebstrap(ctx context.Context) (program string, env []string, 
 }
 
 // finish puts the entrypoints in and takes out what only the installation needed.
+// It may run again on what it has made.
 func finish(root string, recipe Recipe) error {
 	for _, path := range append([]string{"var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/log/dpkg.log"}, recipe.Drop...) {
 		if err := os.RemoveAll(filepath.Join(root, path)); err != nil {
@@ -178,9 +228,40 @@ func finish(root string, recipe Recipe) error {
 			return err
 		}
 	}
-	err := os.Mkdir(filepath.Join(root, "docker-entrypoint-initdb.d"), 0o755)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
+	if err := os.MkdirAll(filepath.Join(root, "docker-entrypoint-initdb.d"), 0o755); err != nil {
+		return err
 	}
-	return err
+	return finishPostgres(root)
+}
+
+// finishPostgres does to Debian's PostgreSQL what the official image does:
+// servers listen on all addresses, and any user may make the socket.
+func finishPostgres(root string) error {
+	samples, err := filepath.Glob(filepath.Join(root, "usr/share/postgresql/*/postgresql.conf.sample"))
+	if err != nil {
+		return err
+	}
+	for _, sample := range samples {
+		content, err := os.ReadFile(sample)
+		if err != nil {
+			return err
+		}
+		listening := strings.Replace(string(content), "#listen_addresses = 'localhost'", "listen_addresses = '*'", 1)
+		if err := os.WriteFile(sample, []byte(listening), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{"run/postgresql", "var/lib/postgresql/data"} {
+		path := filepath.Join(root, dir)
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return err
+		}
+		if err := os.Chown(path, postgresID, postgresID); err != nil {
+			return err
+		}
+		if err := os.Chmod(path, 0o777|os.ModeSetgid|os.ModeSticky); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,0 +1,86 @@
+# `make help` lists the targets. Whatever they make goes to .cache.
+
+GO      ?= go
+CACHE   := .cache
+STAGE   := CGO_ENABLED=0 $(GO) run ./test/cluster/cmd/stage
+IMAGES  ?= postgres-13 postgres-18
+LINTERS := $(CACHE)/bin/staticcheck
+# What takes part in `make e2e`; each package of it has the stage for itself.
+E2E     := ./test/cluster ./test/e2e/...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+##@ Without root
+
+.PHONY: build
+build: ## compile gitover to bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gitover ./cmd/gitover
+
+.PHONY: unit
+unit: ## unit tests; tests that lack their servers are skipped
+	$(GO) test ./...
+
+.PHONY: race
+race: ## unit tests under the race detector
+	$(GO) test -race ./...
+
+.PHONY: lint
+lint: $(LINTERS) ## formatting, go vet, staticcheck
+	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) -C test/cluster/node vet ./...
+	$(LINTERS) ./...
+
+$(CACHE)/bin/staticcheck: tools/lint/go.mod tools/lint/go.sum
+	$(GO) -C tools/lint build -o $(abspath $@) honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: generate
+generate: ## make the generated files anew
+	tools/generate.sh generate
+
+.PHONY: verify
+verify: ## fail if a generated file is out of date
+	tools/generate.sh verify
+
+##@ With root, on the stage
+
+.PHONY: cluster
+cluster: ## start the stage: Kubernetes, Flux, Git server, PostgreSQL images
+	$(STAGE) up $(IMAGES)
+
+.PHONY: cluster-down
+cluster-down: ## remove the stage, but for its caches
+	$(STAGE) down
+
+.PHONY: cluster-status
+cluster-status: ## what runs on the stage, and its memory
+	$(STAGE) status
+
+.PHONY: images
+images: ## make the images (IMAGES=…), without starting anything
+	$(STAGE) images postgres-15 postgres-17 $(IMAGES)
+
+.PHONY: integration
+integration: images ## tests against real PostgreSQL servers, without the stage
+	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 20m ./steps/... ./gitops/... ./test/pg/... ./test/ledger/...
+
+.PHONY: e2e
+e2e: ## end-to-end tests on the running stage
+	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 45m -v $(E2E)
+
+.PHONY: demo
+demo: ## the whole story in one command; KEEP=1 leaves the stage up
+	$(GO) run ./test/demo
+
+.PHONY: test
+test: lint verify unit integration ## everything; brings the stage up and down itself
+	@trap '$(STAGE) down' EXIT; $(MAKE) cluster && $(MAKE) e2e
+
+.PHONY: clean
+clean: cluster-down ## remove the stage and all caches
+	rm -rf $(CACHE) bin
