@@ -33,6 +33,7 @@ type story struct {
 	watcher *watcher
 
 	merged      time.Time
+	reverted    string
 	fingerprint []string
 	report      report
 }
@@ -64,7 +65,7 @@ func (s *story) found(ctx context.Context) (err error) {
 	if err := s.world.Install(ctx); err != nil {
 		return err
 	}
-	if s.app, err = s.world.Found(ctx, world.Founding{Namespace: world.Name, Clone: s.clone}); err != nil {
+	if s.app, err = s.world.Found(ctx, world.Founding{Namespace: world.Name, Clone: s.clone + "/team"}); err != nil {
 		return err
 	}
 	if err := s.app.AwaitStatefulSet(ctx, blue, 3*time.Minute); err != nil {
@@ -95,6 +96,7 @@ func (s *story) startClients(ctx context.Context) (err error) {
 	if s.traffic, err = s.app.StartTraffic(ctx, ledger.Config{Clients: 8, Rate: 40}); err != nil {
 		return err
 	}
+	s.world.Log = func(string, ...any) {} // from here on the watcher tells
 	s.watcher = s.watch(ctx)
 	s.view.line("pgbench: %d clients at %.0f transactions/s through 2 PgBouncers; the ledger's 8 clients write down every answer", s.options.clients, s.options.rate)
 	return s.pause(ctx)
@@ -130,15 +132,14 @@ func (s *story) rollback(ctx context.Context) error {
 	if err := s.awaitWayBack(ctx); err != nil {
 		return err
 	}
-	revert, err := s.app.Revert(ctx, cutover)
-	if err != nil {
+	if s.reverted, err = s.app.Revert(ctx, cutover); err != nil {
 		return err
 	}
-	s.view.line("git revert %.12s → %.12s", cutover, revert)
+	s.view.line("git revert %.12s → %.12s", cutover, s.reverted)
 	if err := s.app.AwaitActive(ctx, 3*time.Minute, blue); err != nil {
 		return err
 	}
-	err = s.app.AwaitUpgrade(ctx, time.Minute, "the revert is obeyed", func(u *v1alpha1.PgUpgrade) bool { return u.Status.RolledBack != nil })
+	err = s.app.AwaitUpgrade(ctx, time.Minute, "the revert is obeyed", world.At("AwaitDecision"))
 	if err != nil {
 		return err
 	}
@@ -169,11 +170,11 @@ func (s *story) again(ctx context.Context) error {
 	if err := s.awaitWayBack(ctx); err != nil {
 		return err
 	}
-	head, err := s.app.Revert(ctx, "HEAD")
+	head, err := s.app.Revert(ctx, s.reverted)
 	if err != nil {
 		return err
 	}
-	s.view.line("git revert HEAD → %.12s", head)
+	s.view.line("git revert %.12s → %.12s", s.reverted, head)
 	if err := s.app.AwaitActive(ctx, 3*time.Minute, green); err != nil {
 		return err
 	}

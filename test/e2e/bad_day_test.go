@@ -200,10 +200,10 @@ func TestAProxyThatIsToldNonsense(t *testing.T) {
 func TestAVersionThatIsNoMajorIsRefusedByTheAPIServer(t *testing.T) {
 	t.Parallel()
 	s := begin(t, world.Founding{Namespace: "minor"})
-	s.merge("17.2")
+	merge := s.merge("17.2")
 	s.must(s.app.AwaitKustomization(t.Context(), 3*time.Minute, "Flux says what is wrong", "supported PostgreSQL major version"))
 	s.nothingHalfDone()
-	s.revert("HEAD")
+	s.revert(merge)
 	s.must(s.app.AwaitKustomization(t.Context(), 3*time.Minute, "Flux goes on", "Applied revision"))
 	s.lostNothing("orders-15", 0)
 }

@@ -76,9 +76,10 @@ func (s *story) edit(message, old, new string) string {
 	return sha
 }
 
-func (s *story) revert(sha string) {
+// revert a commit, and return the commit that reverts it.
+func (s *story) revert(sha string) string {
 	s.t.Helper()
-	_, err := s.app.Revert(s.t.Context(), sha)
+	head, err := s.app.Revert(s.t.Context(), sha)
 	s.must(err)
 	content, err := s.app.Repository.Read(s.app.Dir + "/upgrade.yaml")
 	s.must(err)
@@ -87,6 +88,7 @@ func (s *story) revert(sha string) {
 			s.version = strings.Trim(version, `"`)
 		}
 	}
+	return head
 }
 
 // newest commit that Gitover made for a step in this app's directory.
@@ -135,7 +137,7 @@ func (s *story) awaitWayBack() {
 func (s *story) awaitRolledBack(instance string) {
 	s.t.Helper()
 	s.must(s.app.AwaitActive(s.t.Context(), 5*time.Minute, instance))
-	s.must(s.app.AwaitUpgrade(s.t.Context(), 2*time.Minute, "the revert is obeyed", func(u *v1alpha1.PgUpgrade) bool { return u.Status.RolledBack != nil }))
+	s.must(s.app.AwaitUpgrade(s.t.Context(), 2*time.Minute, "the revert is obeyed", world.At("AwaitDecision")))
 }
 
 func (s *story) awaitFinished(version string) {
