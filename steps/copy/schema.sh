@@ -42,11 +42,13 @@ fi
 
 # Older servers refuse settings that a newer pg_restore begins with. Late minor releases of some
 # versions keep a note of their own, pg_attver, among a column's options, which only their
-# own pg_dump leaves out. The rest of the script is left as it is. Schema "public" is there already in every database. The server must not
-# write the script's statements into its log when one fails: they may hold secrets of others.
+# own pg_dump leaves out. The rest of the script is left as it is. Neither the server's log nor
+# ours repeats statements: passwords of user mappings are among them.
 {
   echo 'SET client_min_messages = warning; SET lock_timeout = 0; SET statement_timeout = 0;'
-  echo 'SET session_replication_role = replica;'
+  echo "SET session_replication_role = replica; SET track_activities = off; SET log_statement = 'none';"
+  echo "SET log_min_error_statement = 'panic'; SET log_min_duration_statement = -1; SET log_min_duration_sample = -1;"
+  echo "SET log_transaction_sample_rate = 0; SET pg_stat_statements.track_utility = off; SET pgaudit.log = 'none';"
   pg_restore --use-list=list -f - schema.dump | sed \
     -e '1,60{/^SET transaction_timeout = 0;$/d;}' \
     -e 's/ SET (pg_attver=[0-9]*);$/ RESET (n_distinct);/' \
@@ -56,5 +58,5 @@ fi
   echo 'RESET search_path; CREATE SCHEMA IF NOT EXISTS gitover; REVOKE ALL ON SCHEMA gitover FROM PUBLIC;'
   echo "CREATE OR REPLACE VIEW gitover.$mark AS SELECT '$GITOVER_UPGRADE'::text AS upgrade;"
 } >script.sql
-on GREEN psql -Xq -1 -v ON_ERROR_STOP=1 -o /dev/null -f script.sql
+on GREEN psql -Xq -1 -v ON_ERROR_STOP=1 -v VERBOSITY=terse -o /dev/null -f script.sql
 echo "$GITOVER_PHASE: $(wc -l <list) objects"
