@@ -47,10 +47,14 @@ func (g *gitPort) unique(step string) map[string]string {
 	return u
 }
 
-// CheckInstance builds green's manifests with the branch's newest base, in memory.
+// CheckInstance asks whether pushing is allowed, as far as a server says so beforehand,
+// and builds green's manifests with the branch's newest base, in memory.
 func (g *gitPort) CheckInstance(ctx context.Context) error {
 	tip, err := g.repository.Fetch(ctx)
 	if err != nil {
+		return err
+	}
+	if err := g.repository.CheckPush(ctx); err != nil {
 		return err
 	}
 	request := g.instance()

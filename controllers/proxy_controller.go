@@ -121,6 +121,12 @@ func (r *ProxyReconciler) begin(ctx context.Context, x *pair) outcome {
 		return outcome{reason: v1alpha1.ReasonWrongVersion, stalled: true, again: retryStalled,
 			message: fmt.Sprintf("%s answers as PostgreSQL %d, its name says %s", p.Spec.Target, have, want)}
 	}
+	if fenced, err := postgres.IsFenced(ctx, server); err != nil {
+		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
+	} else if fenced {
+		return outcome{reason: v1alpha1.ReasonUnknownTarget, stalled: true, again: retryStalled,
+			message: fmt.Sprintf("%s is fenced, so another instance serves; set spec.target to that one", p.Spec.Target)}
+	}
 	if err := r.activate(ctx, x, p.Spec.Target); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonActive)
 	}

@@ -7,10 +7,14 @@ import (
 	"strconv"
 	"time"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
 )
@@ -50,7 +54,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	p.Status.Switch = &v1alpha1.SwitchStatus{ID: id, From: p.Status.Active, To: p.Spec.Target, Endpoint: &endpoint,
-		Phase: string(proxy.PhasePreparing), Commit: r.cause(x), StartedAt: apiTime(r.Now())}
+		Phase: string(proxy.PhasePreparing), Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now())}
 	if err := persist(ctx, x.patcher, p); err != nil {
 		p.Status.Switch = nil
 		return outcomeOf(err, v1alpha1.ReasonSwitching)
@@ -209,14 +213,25 @@ func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase proxy.Phase)
 	return persist(context.WithoutCancel(ctx), x.patcher, x.proxy)
 }
 
-// cause is the revision that Flux applied when the target changed.
-func (r *ProxyReconciler) cause(x *pair) *v1alpha1.Commit {
-	commits := x.upgrade.Status.Commits
-	for i := len(commits) - 1; i >= 0; i-- {
-		if commits[i].Step == "CommitCutover" && x.proxy.Spec.Target == x.upgrade.Status.To {
-			commit := commits[i].Commit
-			return &commit
+// cause is the commit that asked for the switch: our own cutover commit, or else the
+// revision that Flux had applied when the target was seen to differ.
+func (r *ProxyReconciler) cause(ctx context.Context, x *pair) *v1alpha1.Commit {
+	status := x.upgrade.Status
+	if status.Workflow == steps.Upgrade && x.proxy.Spec.Target == status.To {
+		for i := len(status.Commits) - 1; i >= 0; i-- {
+			if status.Commits[i].Step == steps.CommitCutover {
+				return &status.Commits[i].Commit
+			}
 		}
+	}
+	ref := x.upgrade.Spec.Git.KustomizationRef
+	kustomization := &kustomizev1.Kustomization{}
+	key := client.ObjectKey{Namespace: orDefault(ref.Namespace, x.upgrade.Namespace), Name: ref.Name}
+	if err := r.Get(ctx, key, kustomization); err != nil {
+		return nil
+	}
+	if _, sha, ok := gitops.ParseRevision(kustomization.Status.LastAppliedRevision); ok {
+		return &v1alpha1.Commit{SHA: sha}
 	}
 	return nil
 }

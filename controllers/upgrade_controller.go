@@ -124,4 +124,3 @@ func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpg
 	}
 	return proxy, nil
 }
-

@@ -44,7 +44,7 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 			return outcome{reason: v1alpha1.ReasonInvalidSpec, stalled: true, again: retryStalled,
 				message: fmt.Sprintf("status names step %q of workflow %q, which this version of Gitover does not have", status.Step, status.Workflow)}
 		}
-		run := r.run(upgrade, s, patcher)
+		run := r.run(upgrade, s)
 		verdict, err := step.Done(ctx, run)
 		if err != nil {
 			return r.failed(ctx, upgrade, err)
@@ -67,7 +67,7 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 	return outcome{reason: orDefault(status.Step, v1alpha1.ReasonProgressing), message: "going on", again: retryStep}
 }
 
-func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen, patcher *patch.SerialPatcher) *steps.Run {
+func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen) *steps.Run {
 	return &steps.Run{
 		Upgrade: upgrade, Proxy: s.proxy, Status: &upgrade.Status,
 		Git: r.gitPort(upgrade, s),
@@ -84,12 +84,7 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen, patcher *p
 			return postgres.EnsureRegister(ctx, server, agentRole, password)
 		},
 		Secret: func(instance string) string { return secretNameOf(upgrade, instance) },
-		Checkpoint: func(ctx context.Context) {
-			if err := persist(ctx, patcher, upgrade); err != nil {
-				log.FromContext(ctx).Info("can't save progress", "error", err.Error())
-			}
-		},
-		Now: r.Now,
+		Now:    r.Now,
 	}
 }
 
@@ -114,8 +109,12 @@ func (r *UpgradeReconciler) enter(ctx context.Context, upgrade *v1alpha1.PgUpgra
 		status.HandledRetry = s.facts.Retry
 		status.RolledBack, status.Verification, status.Lag = nil, nil, nil
 	}
-	if status.Workflow == d.Workflow && status.Step == d.Step && !d.Begin {
+	if status.Workflow == d.Workflow && status.Step == d.Step && !d.Begin && !d.NewAttempt {
 		return
+	}
+	if d.Workflow == steps.Abort || d.Workflow == steps.Rollback {
+		// Git took the wish back: the same wish later is a new one
+		status.HandledVersion = ""
 	}
 	changed := status.Workflow != d.Workflow
 	status.Workflow, status.Step = d.Workflow, d.Step

@@ -19,6 +19,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		return Verdict{}, err
 	}
 	var sum postgres.Progress
+	var failures int64
 	subscribed := true
 	for _, db := range run.Status.Databases {
 		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
@@ -33,6 +34,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		if err != nil {
 			return Verdict{}, err
 		}
+		failures += max(state.ApplyErrors, 0) + max(state.SyncErrors, 0)
 		sum.TablesTotal += p.TablesTotal
 		sum.TablesCopied += p.TablesCopied
 		sum.BytesTotal += p.BytesTotal
@@ -45,6 +47,10 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	if sum.TablesCopied < sum.TablesTotal {
 		if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
 			return deref(v), err
+		}
+		if failures > 0 {
+			return waiting(v1alpha1.ReasonReplicationBroken, "%s; replication failed %d times and is tried again, PostgreSQL's log on %s says why",
+				progressText(run.Status.Copy), failures, run.Status.To), nil
 		}
 		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
 	}

@@ -24,8 +24,6 @@ type Run struct {
 	Register func(ctx context.Context, s postgres.Server) error
 	// Secret names the Secret with an instance's credentials.
 	Secret func(instance string) string
-	// Checkpoint persists Status in the middle of a long step.
-	Checkpoint func(ctx context.Context)
 	Now        func() time.Time
 }
 
@@ -48,7 +46,7 @@ type Evidence []struct{ Key, Value string }
 
 // Git is what the workflow asks of the fleet repository. Every method may be repeated.
 type Git interface {
-	// CheckInstance builds green's manifests in memory.
+	// CheckInstance asks whether we may push, and builds green's manifests in memory.
 	CheckInstance(ctx context.Context) error
 	// Look for the commit that step makes in this run and attempt.
 	Look(ctx context.Context, step string) (CommitState, error)

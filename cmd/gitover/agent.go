@@ -84,4 +84,3 @@ func (f *agentFlags) complete() (proxy.AgentOptions, error) {
 	o.Log = log
 	return o, nil
 }
-

@@ -9,7 +9,10 @@ import (
 	"github.com/fluxcd/pkg/runtime/logger"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/spf13/cobra"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -76,6 +79,9 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 		// Secrets are read one by one, when needed: no cache of ours holds them
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	}
+	if err := onlyInstances(&options.Cache); err != nil {
+		return err
+	}
 	if f.namespace != "" {
 		options.Cache.DefaultNamespaces = map[string]cache.Config{f.namespace: {}}
 	}
@@ -112,4 +118,18 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 		}
 	}
 	return manager.Start(cmd.Context())
+}
+
+// onlyInstances keeps the cache to objects of instances: a cluster has many other pods.
+func onlyInstances(options *cache.Options) error {
+	selector, err := labels.Parse(v1alpha1.UpgradeLabel)
+	if err != nil {
+		return fmt.Errorf("label selector: %w", err)
+	}
+	options.ByObject = map[client.Object]cache.ByObject{}
+	for _, object := range []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}, &appsv1.Deployment{}, &batchv1.Job{}} {
+		options.ByObject[object] = cache.ByObject{Label: selector}
+	}
+	options.DefaultTransform = cache.TransformStripManagedFields()
+	return nil
 }
