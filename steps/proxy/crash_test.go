@@ -26,35 +26,11 @@ func TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent(t *testing.T
 		s.awaitGuard()
 		c.takeWorst()
 		in := s.input()
-		reached, wake, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-		in.Trace = func(at proxy.Point) {
-			if at == point {
-				close(reached)
-				<-wake
-			}
-		}
-		go func() {
-			_, err := proxy.Switch(context.Background(), in)
-			ended <- err
-		}()
-		select {
-		case <-reached:
-		case err := <-ended:
-			t.Fatalf("%s was not reached: %v", point, err)
-		}
+		wake, ended := s.sleepAt(in, point)
 		begun := time.Now()
-		eventually(t, "all poolers let clients go", func() bool {
-			for _, p := range s.poolers {
-				if state, err := p.agent.State(t.Context()); err != nil || state.Paused {
-					return false
-				}
-			}
-			return true
-		})
+		s.awaitLetGo()
 		released := time.Since(begun)
-		second := in
-		second.Trace = nil
-		state, _, err := proxy.Recover(t.Context(), second)
+		state, _, err := proxy.Recover(t.Context(), in)
 		must(t, err)
 		want := proxy.StateAborted
 		if point == proxy.PointOpen || point == proxy.PointResume || point == proxy.PointFinish {
@@ -63,22 +39,12 @@ func TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent(t *testing.T
 		if state != want {
 			t.Errorf("silent at %s: %s, want %s", point, state, want)
 		}
-		if state == proxy.StateCommitted {
-			s.switched(in)
-		} else {
-			s.say(nil)
-		}
+		s.ended(in, state)
 		s.oneSideOpen()
 		close(wake)
 		woken := <-ended
 		s.oneSideOpen()
-		for _, p := range s.poolers {
-			state, err := p.agent.State(t.Context())
-			must(t, err)
-			if state.Paused || state.Target.Instance != s.active {
-				t.Errorf("silent at %s: %s is paused: %t, leads to %s", point, p.name, state.Paused, state.Target.Instance)
-			}
-		}
+		s.allServe()
 		worst := c.takeWorst()
 		if worst > crashLimits.Hold {
 			t.Errorf("silent at %s: a client waited %v", point, worst)
@@ -86,6 +52,62 @@ func TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent(t *testing.T
 		t.Logf("silent at %-7s %s, let go after %v, worst client %v, the sleeper found: %v", point, state, released.Round(time.Millisecond), worst.Round(time.Millisecond), woken)
 	}
 	c.end(s)
+}
+
+// sleepAt begins a switch whose controller falls asleep at point.
+func (s *stage) sleepAt(in proxy.Input, point proxy.Point) (wake chan struct{}, ended chan error) {
+	s.t.Helper()
+	reached := make(chan struct{})
+	wake, ended = make(chan struct{}), make(chan error, 1)
+	in.Trace = func(at proxy.Point) {
+		if at == point {
+			close(reached)
+			<-wake
+		}
+	}
+	go func() {
+		_, err := proxy.Switch(context.Background(), in)
+		ended <- err
+	}()
+	select {
+	case <-reached:
+	case err := <-ended:
+		s.t.Fatalf("%s was not reached: %v", point, err)
+	}
+	return wake, ended
+}
+
+// ended records how a switch that was recovered ended.
+func (s *stage) ended(in proxy.Input, state proxy.State) {
+	if state == proxy.StateCommitted {
+		s.switched(in)
+		return
+	}
+	s.say(nil)
+}
+
+func (s *stage) awaitLetGo() {
+	s.t.Helper()
+	eventually(s.t, "all poolers let clients go", func() bool {
+		for _, p := range s.poolers {
+			if state, err := p.agent.State(s.t.Context()); err != nil || state.Paused {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// allServe checks that every pooler leads to the active side.
+func (s *stage) allServe() {
+	s.t.Helper()
+	for _, p := range s.poolers {
+		state, err := p.agent.State(s.t.Context())
+		must(s.t, err)
+		if state.Paused || state.Target.Instance != s.active {
+			s.t.Errorf("%s is paused: %t, leads to %s", p.name, state.Paused, state.Target.Instance)
+		}
+	}
 }
 
 func TestAnAgentThatRestartsInAHoldGoesOnWithIt(t *testing.T) {
@@ -105,11 +127,7 @@ func TestAnAgentThatRestartsInAHoldGoesOnWithIt(t *testing.T) {
 			t.Logf("restarted at %s: %v", point, err)
 			state, _, err := proxy.Recover(t.Context(), in)
 			must(t, err)
-			if state == proxy.StateCommitted {
-				s.switched(in)
-			} else {
-				s.say(nil)
-			}
+			s.ended(in, state)
 		} else {
 			s.switched(in)
 		}
@@ -215,14 +233,7 @@ func TestTrafficIsLetGoWhenTheOldSideIsGone(t *testing.T) {
 	if !errors.As(err, &undecided) {
 		t.Fatalf("got %v", err)
 	}
-	eventually(t, "all poolers let clients go", func() bool {
-		for _, p := range s.poolers {
-			if state, err := p.agent.State(t.Context()); err != nil || state.Paused {
-				return false
-			}
-		}
-		return true
-	})
+	s.awaitLetGo()
 	if took := time.Since(begun); took > crashLimits.Hold {
 		t.Errorf("let go after %v", took)
 	}

@@ -40,7 +40,13 @@ type lane struct {
 	write         *postgres.SequenceWriter
 	ahead         map[postgres.SequenceName]postgres.SequenceValue
 	conns         []*pgx.Conn
+	// shared: markers and sequences take turns on one session a side.
+	shared bool
 }
+
+// sharedLanes is the number of databases above which a session a side has to do: a few
+// milliseconds more, and half the connections.
+const sharedLanes = 4
 
 // prepare does all that can be done before anything is held. After an error nothing needs
 // to be undone: what it made is found again by the next attempt.
@@ -118,7 +124,7 @@ func (r *run) open(ctx context.Context) (err error) {
 		return err
 	}
 	for _, db := range r.in.Databases {
-		r.lanes = append(r.lanes, &lane{database: db})
+		r.lanes = append(r.lanes, &lane{database: db, shared: len(r.in.Databases) > sharedLanes})
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range r.lanes {
@@ -128,20 +134,18 @@ func (r *run) open(ctx context.Context) (err error) {
 }
 
 func (l *lane) open(ctx context.Context, in Input, nonce string) error {
-	session := func(s postgres.Server) (*pgx.Conn, error) {
-		conn, err := postgres.SwitchSession(ctx, s, l.database, nonce)
-		if err == nil {
-			l.conns = append(l.conns, conn)
-		}
-		return conn, err
-	}
 	var conns [4]*pgx.Conn
 	for i, s := range []postgres.Server{in.From, in.From, in.To, in.To} {
-		conn, err := session(s)
+		if l.shared && i%2 == 1 {
+			conns[i] = conns[i-1]
+			continue
+		}
+		conn, err := postgres.SwitchSession(ctx, s, l.database, nonce)
 		if err != nil {
 			return err
 		}
 		conns[i] = conn
+		l.conns = append(l.conns, conn)
 	}
 	var err error
 	if l.commit, err = postgres.NewMarker(ctx, conns[0]); err != nil {

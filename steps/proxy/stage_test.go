@@ -26,6 +26,7 @@ var databases = []string{"orders", "stock"}
 
 // schema has tables of several kinds, and sequences that are hard to copy.
 const schema = `
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 CREATE TABLE ledger (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, client int NOT NULL, n bigint NOT NULL, UNIQUE (client, n));
 CREATE TABLE keyless (client int NOT NULL, n bigint NOT NULL); ALTER TABLE keyless REPLICA IDENTITY FULL;
 CREATE SEQUENCE down INCREMENT -3 MAXVALUE 10 MINVALUE -1000000;
@@ -68,7 +69,9 @@ func newStage(t *testing.T, from, to int) *stage {
 		names: postgres.Names{UID: "0c4a9a3e-5a35-4d5c-9a5f-1f0c0a6b8f11"},
 	}
 	for i, major := range []int{from, to} {
-		server := pg.Start(t, major, pg.Logical)
+		server := pg.Start(t, major, pg.Settings{
+			"wal_level": "logical", "max_worker_processes": "24", "max_logical_replication_workers": "16", "max_connections": "150",
+		})
 		server.Instance = fmt.Sprintf("orders-%d-%d", major, i)
 		s.servers[server.Instance] = server
 		s.prepareServer(server)
@@ -101,7 +104,7 @@ func (s *stage) prepareServer(server *pg.Server) {
 	}
 	server.Exec("", "CREATE ROLE app LOGIN PASSWORD '"+password+"'")
 	for _, db := range databases {
-		server.Exec("", "CREATE DATABASE "+db)
+		server.Exec("", `CREATE DATABASE "`+db+`"`)
 		server.Exec(db, schema)
 		must(s.t, postgres.EnsureMarker(s.t.Context(), server.Server, db))
 	}

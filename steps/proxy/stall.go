@@ -124,15 +124,35 @@ func (r *run) hurry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.in.Limits.LongTransactions != Terminate {
-		return &Waiting{Obstacles: longTransactions(long, r.in.Limits.Drain)}
+	if r.in.Limits.LongTransactions == Terminate {
+		return r.terminate(ctx, long)
 	}
-	for _, session := range long {
+	found := longTransactions(long, r.in.Limits.Drain)
+	if len(found) == 0 {
+		found = []Obstacle{obstacle(PoolerOutOfStep, "the poolers did not come to rest within %s", r.in.Limits.Drain)}
+	}
+	return &Waiting{Obstacles: found}
+}
+
+// terminateLong ends, just before the hold, what would only make it longer.
+func (r *run) terminateLong(ctx context.Context) error {
+	if r.in.Limits.LongTransactions != Terminate {
+		return nil
+	}
+	long, err := postgres.LongTransactions(ctx, r.watcher, r.in.Databases, r.in.Limits.LongTransaction)
+	if err != nil {
+		return err
+	}
+	return r.terminate(ctx, long)
+}
+
+func (r *run) terminate(ctx context.Context, sessions []postgres.Session) error {
+	for _, session := range sessions {
 		if err := postgres.TerminateSession(ctx, r.watcher, session.PID); err != nil {
 			return err
 		}
 	}
-	r.result.Terminated = append(r.result.Terminated, long...)
+	r.result.Terminated = append(r.result.Terminated, sessions...)
 	return nil
 }
 
@@ -184,7 +204,9 @@ func (r *run) moveAll(ctx context.Context) error {
 		*part = max(*part, time.Since(begun))
 	}
 	for _, l := range r.lanes {
+		drained := make(chan struct{})
 		group.Go(func() error {
+			defer close(drained)
 			defer longest(&r.result.Parts.Drain)
 			id, err := l.commit.Commit(ctx, r.in.From.Instance)
 			if err != nil {
@@ -200,6 +222,9 @@ func (r *run) moveAll(ctx context.Context) error {
 		})
 		group.Go(func() error {
 			defer longest(&r.result.Parts.Sequences)
+			if l.shared {
+				<-drained
+			}
 			now, err := l.read.Read(ctx)
 			if err != nil {
 				return err

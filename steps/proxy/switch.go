@@ -35,6 +35,9 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 	if err := in.report(PhaseHoldBegins); err != nil {
 		return r.result, r.undo(err)
 	}
+	if err := r.terminateLong(ctx); err != nil {
+		return r.result, r.undo(err)
+	}
 	if err := r.stall(ctx); err != nil {
 		return r.result, r.settle(err)
 	}

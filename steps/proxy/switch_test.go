@@ -40,6 +40,13 @@ func forthAndBack(t *testing.T, s *stage, switches int) {
 	c.end(s)
 }
 
+func TestManyDatabasesMoveTogether(t *testing.T) {
+	before := databases
+	databases = []string{"a", "b", "c", "d", "e e", "f"}
+	defer func() { databases = before }()
+	forthAndBack(t, newStage(t, 15, 17), 2)
+}
+
 // compareSequences checks sequences that clients never touch; the others moved on.
 func (s *stage) compareSequences(in proxy.Input) {
 	s.t.Helper()
