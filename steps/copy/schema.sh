@@ -28,14 +28,19 @@ fi
 
 on BLUE pg_dump -Fc --schema-only --no-publications --no-subscriptions --no-tablespaces \
   --exclude-schema=gitover --lock-wait-timeout=60s --quote-all-identifiers -f schema.dump
-printf '%s' "$GITOVER_IDENTITY_SQL" | on BLUE sql -f - | sort >identity
+# Files instead of pipes: sh tells a failure only of a pipe's last command.
+printf '%s' "$GITOVER_IDENTITY_SQL" >identity.sql
+on BLUE sql -f identity.sql >identity
 
 # Entries of the table of contents read "<dump id>; <catalog> <oid> <kind> …".
-pg_restore -l --section=post-data schema.dump | grep '^[0-9]' >post || true
+pg_restore -l --section=pre-data schema.dump >contents
+{ grep '^[0-9]' contents || true; } >pre
+pg_restore -l --section=post-data schema.dump >contents
+{ grep '^[0-9]' contents || true; } >post
 awk 'FILENAME == "identity" { identity[$0] = 1; next } { print > (($2 " " $3) in identity ? "keys" : "rest") }' identity post
 touch keys rest
 if [ "$GITOVER_PHASE" = pre-data ]; then
-  pg_restore -l --section=pre-data schema.dump | grep '^[0-9]' | cat - keys >list
+  cat pre keys >list
 else
   cp rest list
 fi
@@ -44,19 +49,19 @@ fi
 # versions keep a note of their own, pg_attver, among a column's options, which only their
 # own pg_dump leaves out. The rest of the script is left as it is. Neither the server's log nor
 # ours repeats statements: passwords of user mappings are among them.
+pg_restore --use-list=list -f restore.sql schema.dump
 {
   echo 'SET client_min_messages = warning; SET lock_timeout = 0; SET statement_timeout = 0;'
-  echo "SET session_replication_role = replica; SET track_activities = off; SET log_statement = 'none';"
-  echo "SET log_min_error_statement = 'panic'; SET log_min_duration_statement = -1; SET log_min_duration_sample = -1;"
-  echo "SET log_transaction_sample_rate = 0; SET pg_stat_statements.track_utility = off; SET pgaudit.log = 'none';"
-  pg_restore --use-list=list -f - schema.dump | sed \
-    -e '1,60{/^SET transaction_timeout = 0;$/d;}' \
+  sed -e '1,60{/^SET transaction_timeout = 0;$/d;}' \
     -e 's/ SET (pg_attver=[0-9]*);$/ RESET (n_distinct);/' \
     -e 's/ SET (pg_attver=[0-9]*, \(n_distinct.*\));$/ SET (\1);/' \
-    -e 's/ SET (\(n_distinct.*\), pg_attver=[0-9]*);$/ SET (\1);/'
+    -e 's/ SET (\(n_distinct.*\), pg_attver=[0-9]*);$/ SET (\1);/' restore.sql
   echo
   echo 'RESET search_path; CREATE SCHEMA IF NOT EXISTS gitover; REVOKE ALL ON SCHEMA gitover FROM PUBLIC;'
   echo "CREATE OR REPLACE VIEW gitover.$mark AS SELECT '$GITOVER_UPGRADE'::text AS upgrade;"
 } >script.sql
+quiet='-c session_replication_role=replica -c track_activities=off -c log_statement=none -c log_min_error_statement=panic'
+quiet="$quiet -c log_min_duration_statement=-1 -c log_min_duration_sample=-1 -c log_transaction_sample_rate=0"
+export PGOPTIONS="$quiet -c pg_stat_statements.track_utility=off -c pgaudit.log=none"
 on GREEN psql -Xq -1 -v ON_ERROR_STOP=1 -v VERBOSITY=terse -o /dev/null -f script.sql
 echo "$GITOVER_PHASE: $(wc -l <list) objects"

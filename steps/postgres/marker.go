@@ -29,6 +29,10 @@ func EnsureMarker(ctx context.Context, s Server, db string) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", registerLock); err != nil {
 			return err
 		}
+		// An event trigger of the application's must not forbid it.
+		if _, err := tx.Exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, markerSQL)
 		return err
 	})

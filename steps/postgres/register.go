@@ -29,6 +29,10 @@ func EnsureRegister(ctx context.Context, s Server, agentRole string, agentPasswo
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	// Before the transaction: whether the log samples it is decided as it begins.
+	if _, err := conn.Exec(ctx, quiet); err != nil {
+		return fmt.Errorf("keep secrets out of the log of %s: %w", s.Instance, err)
+	}
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", registerLock); err != nil {
 			return err

@@ -77,8 +77,8 @@ func TestNoSecretReachesALogEvenWhenAllIsLogged(t *testing.T) {
 	loud := pg.Settings{"wal_level": "logical", "log_statement": "all", "log_min_duration_statement": "0", "log_min_messages": "info", "log_min_error_statement": "info", "log_transaction_sample_rate": "1"}
 	blue, green := pg.Start(t, 15, loud), pg.Start(t, 17, loud)
 	sell(blue)
+	blue.Exec("shop", `CREATE EXTENSION postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw; CREATE USER MAPPING FOR app SERVER far OPTIONS (password 'mapping-secret')`)
 	before := len(blue.Log())
-	blue.Exec("shop", `CREATE EXTENSION postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw`)
 	replicate(t, blue, green)
 	wrong := blue.Server
 	wrong.Password = "not-the-password-7"
@@ -91,7 +91,7 @@ func TestNoSecretReachesALogEvenWhenAllIsLogged(t *testing.T) {
 		t.Errorf("the error says the password: %v", err)
 	}
 	for _, log := range []string{blue.Log()[before:], green.Log()} {
-		for _, secret := range []string{pg.Password, strings.ReplaceAll(pg.Password, "'", ""), "not-the-password-7", "SCRAM-SHA-256$", `sec\\ret`, `sec\ret`} {
+		for _, secret := range []string{pg.Password, strings.ReplaceAll(pg.Password, "'", ""), "not-the-password-7", "mapping-secret", "SCRAM-SHA-256$", `sec\\ret`, `sec\ret`} {
 			if i := strings.Index(log, secret); i >= 0 {
 				t.Errorf("a log has %q:\n%s", secret, log[max(0, i-300):min(len(log), i+100)])
 			}

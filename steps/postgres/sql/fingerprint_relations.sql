@@ -33,7 +33,7 @@ SELECT 'column ' || r.name || '.' || quote_ident(a.attname),
          CASE WHEN a.attgenerated <> '' THEN 'generated ' || a.attgenerated::text END,
          'default ' || pg_get_expr(d.adbin, d.adrelid),
          CASE WHEN a.attcollation <> t.typcollation THEN 'collation ' || a.attcollation::regcollation::text END,
-         'options ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_'), 'foreign ' || md5(a.attfdwoptions::text)),
+         'options ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_'), 'foreign ' || (SELECT md5(string_agg(o, ',' ORDER BY o)) FROM unnest(a.attfdwoptions) o)),
        r.relkind = 'm'
 FROM relations r
 JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -1,5 +1,6 @@
 -- Schemas, types, extensions and what else has a name: name, definition, whether pg_dump makes
--- it after the data. The owner of schema "public" from 15 on is whoever owns the database.
+-- it after the data. The owner of schema "public" from 15 on is whoever owns the database;
+-- how the locale of an ICU collation is spelled is the version's choice.
 -- $1: Gitover's own schema. Reads only.
 WITH schemas AS (
   SELECT n.oid, n.nspname, quote_ident(n.nspname) AS name,
@@ -36,7 +37,7 @@ FROM pg_opclass o JOIN schemas s ON s.oid = o.opcnamespace
 WHERE (o.oid, 'pg_opclass'::regclass) NOT IN (SELECT objid, classid FROM members)
 UNION ALL
 SELECT 'collation ' || s.name || '.' || quote_ident(c.collname), concat_ws(', ', c.collprovider::text, CASE WHEN c.collisdeterministic THEN '' ELSE 'nondeterministic' END,
-       coalesce(c.collcollate, to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale')), false
+       CASE WHEN c.collprovider = 'c' THEN c.collcollate END), false
 FROM pg_collation c JOIN schemas s ON s.oid = c.collnamespace
 WHERE (c.oid, 'pg_collation'::regclass) NOT IN (SELECT objid, classid FROM members)
 UNION ALL
@@ -54,8 +55,8 @@ UNION ALL
 SELECT 'language ' || quote_ident(l.lanname), concat_ws(', ', l.lanplcallfoid::regproc::text, CASE WHEN l.lanpltrusted THEN 'trusted' END), false
 FROM pg_language l WHERE l.lanispl AND (l.oid, 'pg_language'::regclass) NOT IN (SELECT objid, classid FROM members)
 UNION ALL
-SELECT 'foreign server ' || quote_ident(f.srvname), concat_ws(', ', w.fdwname, 'owner ' || pg_get_userbyid(f.srvowner), md5(f.srvoptions::text)), false
+SELECT 'foreign server ' || quote_ident(f.srvname), concat_ws(', ', w.fdwname, 'owner ' || pg_get_userbyid(f.srvowner), 'options ' || (SELECT md5(string_agg(o, ',' ORDER BY o)) FROM unnest(f.srvoptions) o)), false
 FROM pg_foreign_server f JOIN pg_foreign_data_wrapper w ON w.oid = f.srvfdw
 UNION ALL
-SELECT 'user mapping for ' || quote_ident(m.usename) || ' on ' || quote_ident(m.srvname), coalesce(md5(m.umoptions::text), ''), false
+SELECT 'user mapping for ' || quote_ident(m.usename) || ' on ' || quote_ident(m.srvname), coalesce((SELECT md5(string_agg(o, ',' ORDER BY o)) FROM unnest(m.umoptions) o), ''), false
 FROM pg_user_mappings m
