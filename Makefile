@@ -18,7 +18,7 @@ help: ## this list
 
 .PHONY: build
 build: ## compile gitover to bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/gitover ./cmd/gitover
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/gitover ./cmd/gitover-agent
 
 .PHONY: unit
 unit: ## unit tests; tests that lack their servers are skipped

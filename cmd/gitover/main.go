@@ -1,5 +1,5 @@
-// Command gitover is the one binary: the controller, the poolers' agent, and what people
-// type at a terminal.
+// Command gitover is the controller, and what people type at a terminal. The poolers'
+// agent is a program of its own, in the same image (see cmd/gitover-agent).
 package main
 
 import (
@@ -34,6 +34,6 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	command.AddCommand(controllerCommand(), agentCommand(), checkCommand(), statusCommand())
+	command.AddCommand(controllerCommand(), checkCommand(), statusCommand())
 	return command
 }

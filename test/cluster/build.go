@@ -50,7 +50,11 @@ var ownPrograms = []compiled{
 	{name: "gitserver", module: ".", target: "./test/cluster/cmd/gitserver"},
 }
 
-var gitover = compiled{name: "gitover", module: ".", target: "./cmd/gitover"}
+// The product: the controller, and the agent that stands beside each pooler.
+var (
+	gitover      = compiled{name: "gitover", module: ".", target: "./cmd/gitover"}
+	gitoverAgent = compiled{name: "gitover-agent", module: ".", target: "./cmd/gitover-agent"}
+)
 
 // binaryImages are the images that hold one program each.
 func binaryImages(l layout.Layout) []image.Binary {
@@ -65,7 +69,7 @@ func binaryImages(l layout.Layout) []image.Binary {
 
 func gitoverImage(l layout.Layout) image.Binary {
 	return image.Binary{
-		Name: "gitover", Program: filepath.Join(l.Bin(), "gitover"),
+		Name: "gitover", Program: filepath.Join(l.Bin(), gitover.name), Beside: []string{filepath.Join(l.Bin(), gitoverAgent.name)},
 		Ref: image.Ref{Image: "gitover.local/gitover:dev", User: "65532:65532"},
 	}
 }

@@ -19,7 +19,12 @@ func (s *Stage) buildGitover(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	waitsFor := "the Go compiler; log " + s.buildLog(gitover.name)
-	err = s.report.Step("compiling gitover", waitsFor, func() error { return s.compile(ctx, gitover) })
+	err = s.report.Step("compiling gitover", waitsFor, func() error {
+		if err := s.compile(ctx, gitoverAgent); err != nil {
+			return err
+		}
+		return s.compile(ctx, gitover)
+	})
 	if err != nil {
 		return false, err
 	}

@@ -23,7 +23,7 @@ func (t Target) Render() (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("; Written by gitover pooler-agent. Changes made by hand are lost.\n[databases]\n")
+	b.WriteString("; Written by gitover-agent. Changes made by hand are lost.\n[databases]\n")
 	for _, name := range t.names() {
 		if spelled(name) {
 			fmt.Fprintf(&b, "%s = host=%s port=%d dbname=%s\n", name, value(t.Host), t.Port, value(name))

@@ -11,11 +11,12 @@ import (
 	"path/filepath"
 )
 
-// Binary is an image that holds one static program, an empty /tmp and nothing else.
+// Binary is an image that holds static programs, an empty /tmp and nothing else.
 type Binary struct {
-	Name    string // directory under the image cache
-	Program string // file on this machine
-	Ref     Ref    // without an Entrypoint: /<base name of Program>
+	Name    string   // directory under the image cache
+	Program string   // file on this machine
+	Beside  []string // more programs of this machine, in the same directory of the image
+	Ref     Ref      // without an Entrypoint: /<base name of Program>
 }
 
 // BuildBinary writes the image's archive, unless the same program is in it
@@ -49,15 +50,24 @@ func (b Binary) key() (string, error) {
 	if err := json.NewEncoder(hash).Encode(b.Ref); err != nil {
 		return "", err
 	}
-	file, err := os.Open(b.Program)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", err
+	for _, program := range b.programs() {
+		if err := addFile(hash, program); err != nil {
+			return "", err
+		}
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+func (b Binary) programs() []string { return append([]string{b.Program}, b.Beside...) }
+
+func addFile(hash io.Writer, name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = io.Copy(hash, file)
+	return err
 }
 
 func (b Binary) files(layer *tar.Writer) error {
@@ -65,9 +75,14 @@ func (b Binary) files(layer *tar.Writer) error {
 	if err := layer.WriteHeader(tmp); err != nil {
 		return err
 	}
-	content, err := os.ReadFile(b.Program)
-	if err != nil {
-		return err
+	for _, program := range b.programs() {
+		content, err := os.ReadFile(program)
+		if err != nil {
+			return err
+		}
+		if err := writeFile(layer, filepath.Base(program), 0o755, content); err != nil {
+			return err
+		}
 	}
-	return writeFile(layer, filepath.Base(b.Program), 0o755, content)
+	return nil
 }

@@ -1,16 +1,36 @@
+// Command gitover-agent stands beside a pooler. It comes in the image of gitover and is a
+// program of its own because it runs in every pooler's pod: without the controller's
+// libraries it needs a third of the memory.
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 
 	"github.com/gitover/gitover/steps/proxy"
 )
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := agentCommand().ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "gitover-agent:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop has run
+	}
+}
 
 type agentFlags struct {
 	proxy, namespace, secrets string
@@ -21,9 +41,12 @@ type agentFlags struct {
 func agentCommand() *cobra.Command {
 	var f agentFlags
 	command := &cobra.Command{
-		Use:   "pooler-agent",
-		Short: "Run beside a pooler: write its target, hold and release its traffic",
-		Long: `pooler-agent is a container of the pooler's pod. It writes the file that the
+		Use:           "gitover-agent",
+		Short:         "Run beside a pooler: write its target, hold and release its traffic",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Long: `gitover-agent is a container of the pooler's pod. It writes the file that the
 pooler includes, with the instance that PgProxy's status says is active; it does what
 the controller asks over mutual TLS; and it releases held traffic by itself when the
 controller is silent. POD_NAME and POD_NAMESPACE come from the downward API.`,
