@@ -30,10 +30,7 @@ func (s *Stage) Up(ctx context.Context, extraImages []string) error {
 	if Existing() {
 		return s.checkExisting(ctx)
 	}
-	if err := s.preflight(ctx); err != nil {
-		return err
-	}
-	wanted, err := recipes(extraImages)
+	wanted, err := s.begin(ctx, extraImages)
 	if err != nil {
 		return err
 	}
@@ -58,6 +55,29 @@ func (s *Stage) Up(ctx context.Context, extraImages []string) error {
 		return err
 	}
 	return s.summary(ctx)
+}
+
+// Build does what takes long the first time, and starts nothing: it compiles and
+// makes the default images and the named ones.
+func (s *Stage) Build(ctx context.Context, extraImages []string) error {
+	wanted, err := s.begin(ctx, extraImages)
+	if err != nil {
+		return err
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return s.build(ctx, wanted)
+}
+
+// begin checks what can be checked before anything is done.
+func (s *Stage) begin(ctx context.Context, extraImages []string) ([]image.Recipe, error) {
+	if err := s.preflight(ctx); err != nil {
+		return nil, err
+	}
+	return recipes(extraImages)
 }
 
 // build compiles and makes images at the same time: one keeps the processor

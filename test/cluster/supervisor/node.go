@@ -59,6 +59,9 @@ func network(ctx context.Context, n layout.Network) error {
 		{"ip", "addr", "add", n.Node() + "/30", "dev", layout.NodeLink},
 		{"ip", "link", "set", layout.NodeLink, "up"},
 		{"ip", "route", "add", "default", "via", n.Host()},
+		// A Service without endpoints is forwarded nowhere; without this its packets
+		// would go back out of the cable they came in by, and nobody would refuse them.
+		{"ip", "route", "add", n.Services(), "dev", "lo", "src", n.Node()},
 	} {
 		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%v: %w: %s", args, err, out)

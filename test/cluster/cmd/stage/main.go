@@ -20,6 +20,7 @@ import (
 const usage = `usage: stage <command>
 
   up [image …]      start everything; more images than the default: postgres-13, postgres-18, haproxy, nginx
+  build [image …]   compile and make images as for up, and start nothing
   down              end it and remove all but the caches
   status            processes, memory, pods
   images [image …]  make images; a running stage gets them at once
@@ -79,6 +80,8 @@ func outside(ctx context.Context, command string, args []string) error {
 	switch command {
 	case "up":
 		return stage.Up(ctx, args)
+	case "build":
+		return stage.Build(ctx, args)
 	case "down":
 		return stage.Down(ctx)
 	case "status":
