@@ -55,13 +55,12 @@ func CreateSlot(ctx context.Context, publisher Server, database string, n Names,
 		if err := withoutTimeout(ctx, conn); err != nil {
 			return err
 		}
-		_, err := conn.Exec(ctx, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", slot)
-		if !AlreadyExists(err) {
-			return err
-		}
 		state, err := slotState(ctx, conn, slot)
 		switch {
 		case err != nil:
+			return err
+		case !state.Exists:
+			_, err := conn.Exec(ctx, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", slot)
 			return err
 		case state.Lost:
 			return errors.New("is lost: the WAL it needs is gone")

@@ -84,7 +84,7 @@ func sameSchema(t *testing.T, blue, green *pg.Server, database string, of func(c
 	must(t, err)
 	have, err := of(t.Context(), green.Server, database)
 	must(t, err)
-	if len(want.Items) < 20 {
+	if len(want.Items) < 6 {
 		t.Errorf("a schema of %d items", len(want.Items))
 	}
 	for _, d := range want.Diff(have) {
@@ -239,4 +239,16 @@ func awaitMarker(ctx context.Context, blue, green *pg.Server, database string, i
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	return postgres.AwaitMarker(ctx, blue.Server, green.Server, database, id)
+}
+
+func TestTimeLimitsOfADatabaseDoNotCutTheCopyShort(t *testing.T) {
+	somePairs(t, pairs[1:3], func(t *testing.T, blue, green *pg.Server) {
+		blue.Exec("", "CREATE DATABASE d")
+		blue.Exec("d", `CREATE TABLE big AS SELECT g AS a, repeat('x', 100) AS b FROM generate_series(1, 300000) g; ALTER TABLE big ADD PRIMARY KEY (a);
+			ALTER DATABASE d SET statement_timeout = '20ms'; ALTER DATABASE d SET lock_timeout = '5ms'; ALTER DATABASE d SET idle_in_transaction_session_timeout = '10ms'`)
+		replicate(t, blue, green)
+		if log := blue.Log() + green.Log(); strings.Contains(log, "statement timeout") {
+			t.Error(log)
+		}
+	})
 }
