@@ -162,3 +162,29 @@ func TestClientsThatGoPastThePoolerAreFencedToo(t *testing.T) {
 		t.Errorf("a new session on the old side: %v", err)
 	}
 }
+
+// TestAPoolerThatRestartsInAHoldIsHeldAgain kills PgBouncer itself: its clients are cut off,
+// but those that come back must not get past the hold.
+func TestAPoolerThatRestartsInAHoldIsHeldAgain(t *testing.T) {
+	s := newStage(t, 15, 17)
+	for _, point := range []proxy.Point{proxy.PointMove, proxy.PointReady} {
+		s.awaitGuard()
+		in := s.input()
+		in.Trace = func(at proxy.Point) {
+			if at != point {
+				return
+			}
+			s.poolers[0].Kill()
+			s.poolers[0].Run()
+			eventually(t, "the pooler is held again", func() bool {
+				state, err := s.poolers[0].agent.State(t.Context())
+				return err == nil && state.Paused
+			})
+		}
+		_, err := proxy.Switch(t.Context(), in)
+		must(t, err)
+		s.switched(in)
+		s.allServe()
+		s.oneSideOpen()
+	}
+}

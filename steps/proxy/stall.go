@@ -129,7 +129,7 @@ func (r *run) hurry(ctx context.Context) error {
 	}
 	found := longTransactions(long, r.in.Limits.Drain)
 	if len(found) == 0 {
-		found = []Obstacle{obstacle(PoolerOutOfStep, "the poolers did not come to rest within %s", r.in.Limits.Drain)}
+		found = []Obstacle{obstacle(PoolerOutOfStep, "the poolers did not come to rest within %s, though no transaction is that old: is pool_mode session?", r.in.Limits.Drain)}
 	}
 	return &Waiting{Obstacles: found}
 }
