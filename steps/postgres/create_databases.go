@@ -24,7 +24,14 @@ func CreateDatabases(ctx context.Context, from, to Server, dbs []Database) error
 	if err != nil {
 		return err
 	}
+	limits, err := rememberedLimits(ctx, from)
+	if err != nil {
+		return fmt.Errorf("connection limits of %s: %w", from.Instance, err)
+	}
 	for _, d := range dbs {
+		if limit, fenced := limits[d.Name]; fenced {
+			d.Limit = limit
+		}
 		if err := createOneDatabase(ctx, to, d, version); err != nil {
 			return fmt.Errorf("create database %q on %s: %w", d.Name, to.Instance, err)
 		}
@@ -38,6 +45,27 @@ func CreateDatabases(ctx context.Context, from, to Server, dbs []Database) error
 		}
 	}
 	return nil
+}
+
+// rememberedLimits are those of databases that are fenced on s: the limit in force there is the
+// fence, not what the owner wants.
+func rememberedLimits(ctx context.Context, s Server) (map[string]int, error) {
+	limits := map[string]int{}
+	err := withSession(ctx, s, MaintenanceDatabase, func(conn *pgx.Conn) error {
+		type row struct {
+			Database string
+			Limit    int
+		}
+		rows, err := collect[row](ctx, conn, query("remembered_limits"))
+		for _, r := range rows {
+			limits[r.Database] = r.Limit
+		}
+		return err
+	})
+	if DatabaseMissing(err) || NotFound(err) {
+		err = nil
+	}
+	return limits, err
 }
 
 // createOneDatabase creates or alters the database and remembers its limit first, so that a

@@ -39,6 +39,8 @@ func sameRoles(t *testing.T, blue, green *pg.Server) {
 func TestANewDatabaseRefusesApplicationsFromBirth(t *testing.T) {
 	eachPair(t, func(t *testing.T, blue, green *pg.Server) {
 		sell(blue)
+		prepare(t, blue)
+		must(t, postgres.FenceStandby(t.Context(), blue.Server, []string{"shop"}))
 		blue.Exec("", "ALTER ROLE app IN DATABASE shop SET search_path TO public")
 		green.Exec("", "CREATE ROLE owner")
 		green.Exec("", "CREATE DATABASE shop CONNECTION LIMIT 3")
@@ -163,5 +165,25 @@ func TestWhatTableSynchronisationLeavesIsRemovedWithoutTheSubscriber(t *testing.
 	var schema *string
 	if err := conn.QueryRow(t.Context(), "SELECT to_regnamespace('gitover')::text").Scan(&schema); err != nil || schema != nil {
 		t.Errorf("schema %v, %v", schema, err)
+	}
+}
+
+func TestWhoeverGitoverConnectsAsIsLeftAlone(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	blue.Exec("", "CREATE ROLE chief SUPERUSER LOGIN PASSWORD 'c'; CREATE ROLE app LOGIN IN ROLE chief")
+	chief := blue.Server
+	chief.User, chief.Password = "chief", "c"
+	for range 2 {
+		must(t, postgres.CopyRoles(t.Context(), chief, green.Server))
+		want, err := postgres.RolesFingerprint(t.Context(), chief)
+		must(t, err)
+		have, err := postgres.RolesFingerprint(t.Context(), green.Server)
+		must(t, err)
+		for _, d := range want.Diff(have) {
+			t.Error(d)
+		}
+	}
+	if _, err := green.Connect(t.Context(), ""); err != nil {
+		t.Errorf("our own password changed: %v", err)
 	}
 }
