@@ -19,13 +19,20 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 	spec := run.Upgrade.Spec.Cutover
 	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
 	if spec.Approval == "Manual" && spec.ApprovedVersion != version {
-		return waiting(v1alpha1.ReasonWaitingForApproval,
-			"ready to cut over; commit spec.cutover.approvedVersion: %q to go on", version), nil
+		return gateClosed(v1alpha1.ReasonWaitingForApproval, "ready to cut over; commit spec.cutover.approvedVersion: %q to go on", version), nil
 	}
 	if !inWindow(spec.Windows, run.Now()) {
-		return waiting(v1alpha1.ReasonOutsideWindow, "ready to cut over; waiting for a window (%s, UTC)", windowText(spec.Windows)), nil
+		return gateClosed(v1alpha1.ReasonOutsideWindow, "ready to cut over; waiting for a window (%s, UTC)", windowText(spec.Windows)), nil
 	}
 	return done("approved %s", approval(run)), nil
+}
+
+// gateClosed looks less often: people and clocks are slower than servers, and a changed
+// spec wakes the upgrade by itself.
+func gateClosed(reason, message string, args ...any) Verdict {
+	v := waiting(reason, message, args...)
+	v.Again = 5 * time.Second
+	return v
 }
 
 // inWindow says whether t, in UTC, lies in one of the windows; always when there's none.
