@@ -120,11 +120,11 @@ func TestALossThatALaterDeleteWouldHideIsFound(t *testing.T) {
 func TestTheStallIsTheWorstLatencyLessTheLongestTransactionInFlight(t *testing.T) {
 	at := func(ms int) time.Time { return time.Unix(0, 0).Add(time.Duration(ms) * time.Millisecond) }
 	spans := []Span{
-		{at(0), at(0), at(900)},        // over before the hold
-		{at(980), at(980), at(1010)},   // in flight: the hold waits for it
-		{at(995), at(995), at(1100)},   // came too late, waited, and was served after the resume
-		{at(1020), at(1020), at(1080)}, // waited
-		{at(2500), at(2500), at(9000)}, // long after
+		{at(0), at(900)},     // over before the hold
+		{at(980), at(1010)},  // in flight: the hold waits for it
+		{at(995), at(1100)},  // came too late, waited, and was served after the resume
+		{at(1020), at(1080)}, // waited
+		{at(2500), at(9000)}, // long after
 	}
 	stall := StallOf(spans, at(1000), at(1060))
 	if stall.Worst != 105*time.Millisecond || stall.InFlight != 30*time.Millisecond || stall.Length() != 75*time.Millisecond {

@@ -2,23 +2,18 @@ package ledger
 
 import "time"
 
-// Span is one transaction's time as its client felt it.
-type Span struct {
-	// Due is when the client meant to begin; a client that is still held begins late.
-	Due time.Time
-	// Start is when it began.
-	Start time.Time
-	End   time.Time
-}
+// Span is one transaction's time as its client felt it, from its first statement to its
+// last answer. What a client meant to do next while it was held waits behind that, no longer.
+type Span struct{ Start, End time.Time }
 
-// Latency that the client felt, from when the transaction was due.
-func (s Span) Latency() time.Duration { return s.End.Sub(s.Due) }
+// Latency of the span.
+func (s Span) Latency() time.Duration { return s.End.Sub(s.Start) }
 
 // Spans of all transactions that reached a server.
 func Spans(history []Transaction) []Span {
 	spans := make([]Span, 0, len(history))
 	for _, t := range history {
-		spans = append(spans, Span{t.Start, t.Start, t.End})
+		spans = append(spans, Span{t.Start, t.End})
 	}
 	return spans
 }
@@ -51,7 +46,7 @@ func StallOf(spans []Span, held, resumed time.Time) Stall {
 		stall.Transactions++
 		stall.Worst = max(stall.Worst, s.Latency())
 		if s.Start.Before(held) && s.End.Before(resumed) {
-			stall.InFlight = max(stall.InFlight, s.End.Sub(s.Start))
+			stall.InFlight = max(stall.InFlight, s.Latency())
 		}
 	}
 	return stall

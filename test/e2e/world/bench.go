@@ -129,8 +129,7 @@ func parseSpan(line string) (ledger.Span, error) {
 		numbers[i] = n
 	}
 	end := time.Unix(numbers[4], numbers[5]*1000)
-	due := end.Add(-time.Duration(numbers[2]) * time.Microsecond)
-	return ledger.Span{Due: due, Start: due.Add(time.Duration(numbers[6]) * time.Microsecond), End: end}, nil
+	return ledger.Span{Start: end.Add(-time.Duration(numbers[2]-numbers[6]) * time.Microsecond), End: end}, nil
 }
 
 // Summary of a whole run.

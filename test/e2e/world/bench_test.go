@@ -10,8 +10,8 @@ func TestPgbenchIsReadAsItWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if span.Latency() != 12500*time.Microsecond || span.End.Sub(span.Start) != 10*time.Millisecond || span.End.UnixMicro() != 1763655555250000 {
-		t.Errorf("latency %v, running %v, end %v", span.Latency(), span.End.Sub(span.Start), span.End)
+	if span.Latency() != 10*time.Millisecond || span.End.UnixMicro() != 1763655555250000 {
+		t.Errorf("latency %v, end %v", span.Latency(), span.End)
 	}
 	log := "progress: 1.0 s, 300.2 tps, lat 4.112 ms stddev 1.2, lag 0.5 ms, 0 failed\n" +
 		"pgbench: error: client 3 script 0 aborted in command 5 query 0: ERROR:  gone\n" +
