@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -127,8 +128,17 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 		return err
 	}
 	_, suspects, hot := parts.judge()
-	return v.rowByRow(ctx, t, t.group(groups)+" = ANY ($1)", append(suspects, hot...))
+	at := int(max(1, rowsAtOnce*groups/max(rows, 1)))
+	for chosen := range slices.Chunk(append(suspects, hot...), at) {
+		if err := v.rowByRow(ctx, t, t.group(groups)+" = ANY ($1)", chosen); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// rowsAtOnce bounds the memory that single rows take: about 300 bytes each.
+const rowsAtOnce = 50_000
 
 // mostNamed rows of a table are named when they differ.
 const mostNamed = 5
