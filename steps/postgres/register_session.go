@@ -96,6 +96,16 @@ func (r *Register) State(ctx context.Context, id string) (Decision, error) {
 	return r.decision(ctx, "read switch", "SELECT gitover.state($1)", id)
 }
 
+// Undecided lists the switches away from this server that are open.
+func (r *Register) Undecided(ctx context.Context) ([]string, error) {
+	rows, err := r.conn.Query(ctx, "SELECT id FROM gitover.switches WHERE state = 'open' ORDER BY opened_at")
+	if err != nil {
+		return nil, r.failed("list switches", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return ids, r.failed("list switches", err)
+}
+
 // Ready declares, durably, that the new side has applied everything, and returns its WAL
 // position of that moment. A second call returns the first one's position.
 func (r *Register) Ready(ctx context.Context, row SwitchRow) (position string, err error) {

@@ -188,3 +188,19 @@ func TestAPoolerThatRestartsInAHoldIsHeldAgain(t *testing.T) {
 		s.oneSideOpen()
 	}
 }
+
+func TestAForgottenSwitchIsSettledByTheNext(t *testing.T) {
+	s := newStage(t, 15, 17)
+	register, err := postgres.OpenRegister(t.Context(), s.servers[s.active].Server)
+	must(t, err)
+	defer register.Close(t.Context())
+	_, err = register.Begin(t.Context(), postgres.SwitchRow{ID: "forgotten", From: s.active, To: "gone", Databases: databases})
+	must(t, err)
+	_, err = register.Fence(t.Context(), "forgotten")
+	must(t, err)
+	in := s.input()
+	_, err = proxy.Switch(t.Context(), in)
+	must(t, err)
+	s.switched(in)
+	s.oneSideOpen()
+}

@@ -161,7 +161,7 @@ func TestABrokenReloadUndoesTheSwitch(t *testing.T) {
 	s.say(nil)
 	var aborted *proxy.Aborted
 	var broken *proxy.ReloadFailed
-	if !errors.As(err, &aborted) || !errors.As(err, &broken) {
+	if !errors.As(err, &aborted) || !errors.As(aborted.Why, &broken) {
 		t.Fatalf("got %v", err)
 	}
 	t.Log(err)
@@ -195,7 +195,7 @@ func TestALongTransactionIsNamed(t *testing.T) {
 	_, err = proxy.Switch(ctx, s.input())
 	s.say(nil)
 	var aborted *proxy.Aborted
-	if !errors.As(err, &aborted) || !errors.As(err, &waiting) || len(waiting.Obstacles) == 0 || waiting.Obstacles[0].Session.Application != "nightly-report" {
+	if !errors.As(err, &aborted) || !errors.As(aborted.Why, &waiting) || len(waiting.Obstacles) == 0 || waiting.Obstacles[0].Session.Application != "nightly-report" {
 		t.Fatalf("the hold does not name it: %v", err)
 	}
 	t.Log(err)

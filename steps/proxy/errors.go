@@ -77,6 +77,9 @@ func (e *NewSideBehind) Error() string {
 
 func (e *NewSideBehind) Unwrap() error { return e.Cause }
 
+// The three errors that follow say what stands. They deliberately don't unwrap: why a
+// switch got there must not be taken for how it ended (an Aborted for a Waiting).
+
 // Aborted: the switch was undone; traffic is on the old side. Worth a retry with a new id.
 type Aborted struct {
 	// Why it was given up: one of this package's errors, or whatever failed.
@@ -86,7 +89,6 @@ type Aborted struct {
 }
 
 func (e *Aborted) Error() string { return "the switch was undone: " + e.Why.Error() }
-func (e *Aborted) Unwrap() error { return e.Why }
 
 // Undecided: the old side's register could not be asked what stands. Agents release what
 // they hold within the limit; call Recover until it answers.
@@ -95,7 +97,6 @@ type Undecided struct{ Why error }
 func (e *Undecided) Error() string {
 	return "whether the switch went forward is not known yet: " + e.Why.Error()
 }
-func (e *Undecided) Unwrap() error { return e.Why }
 
 // Unfinished: the switch went forward and is decided for good, but what follows is not
 // done yet. Call Recover until it is.
@@ -104,7 +105,6 @@ type Unfinished struct{ Why error }
 func (e *Unfinished) Error() string {
 	return "the switch went forward; finishing it failed: " + e.Why.Error()
 }
-func (e *Unfinished) Unwrap() error { return e.Why }
 
 // errDecidedAgainst is why a switch was undone when an agent had settled it first.
 var errDecidedAgainst = errors.New("the time limit of the hold was over: an agent decided against the switch")

@@ -53,6 +53,32 @@ func Recover(ctx context.Context, in Input) (State, Result, error) {
 	return state, result, nil
 }
 
+// SettleForgotten aborts switches away from in.From that are undecided and have another id
+// than in.ID: nobody else is going to, when PgProxy's status, which named them, is lost.
+// The old side's fence is lifted with them. Call it before Guard; nothing to do is success.
+func SettleForgotten(ctx context.Context, in Input) error {
+	register, err := postgres.OpenRegister(ctx, in.From)
+	if err != nil {
+		return err
+	}
+	ids, err := register.Undecided(ctx)
+	register.Close(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		forgotten := in
+		forgotten.ID = id
+		if id == in.ID {
+			continue
+		}
+		if _, _, err := settle(ctx, forgotten); err != nil {
+			return fmt.Errorf("settle the forgotten switch %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
 // settle makes the decision stand and brings servers and poolers in line with it. What it
 // returns with StateCommitted beside an error is that poolers or the new side lag.
 func settle(ctx context.Context, in Input) (State, string, error) {

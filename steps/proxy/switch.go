@@ -20,6 +20,9 @@ const undoTimeout = 8 * time.Second
 // The end of ctx undoes a switch that is not decided; it doesn't stop one that is.
 func Switch(ctx context.Context, in Input) (Result, error) {
 	in.Limits = in.Limits.withDefaults()
+	if err := SettleForgotten(ctx, in); err != nil {
+		return Result{ID: in.ID}, err
+	}
 	obstacles, err := Guard(ctx, in)
 	if err != nil {
 		return Result{ID: in.ID}, err
@@ -66,6 +69,9 @@ func (r *run) settle(why error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
 	defer cancel()
 	state, _, err := settle(ctx, r.in)
+	if !r.result.HeldAt.IsZero() {
+		r.result.Held = time.Since(r.result.HeldAt)
+	}
 	switch {
 	case err != nil && state == StateUnknown:
 		if !r.decideSent {
