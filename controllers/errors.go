@@ -38,6 +38,7 @@ var meanings = []struct {
 	{is(gitops.ErrPushForbidden), meaning{v1alpha1.ReasonPushRejected, true}},
 	{is(gitops.ErrBranchMissing), meaning{v1alpha1.ReasonPathNotFound, true}},
 	{is(gitops.ErrPathMissing), meaning{v1alpha1.ReasonPathNotFound, true}},
+	{is(gitops.ErrFieldMissing), meaning{v1alpha1.ReasonFieldNotFound, true}},
 	{is(gitops.ErrBadPath), meaning{v1alpha1.ReasonManifestInvalid, true}},
 	{is(gitops.ErrBadFile), meaning{v1alpha1.ReasonManifestInvalid, true}},
 	{is(gitops.ErrAmbiguous), meaning{v1alpha1.ReasonManifestInvalid, true}},

@@ -99,7 +99,7 @@ var listStep = regexp.MustCompile(`^\[(?:(\d{1,4})|([A-Za-z0-9_./-]+)=([^\[\]]+)
 // containers[0].image, containers[name=db].image, or annotations.example\.org/x.
 func parseField(field string) ([]segment, error) {
 	bad := func() ([]segment, error) {
-		return nil, failure(ErrPathMissing, "%q isn't a field path, such as spec.version or images[name=db].tag", printable(field, 100))
+		return nil, failure(ErrFieldMissing, "%q isn't a field path, such as spec.version or images[name=db].tag", printable(field, 100))
 	}
 	var path []segment
 	rest := field
@@ -196,7 +196,7 @@ func (s segment) follow(node *yaml.Node) (*yaml.Node, error) {
 }
 
 // FieldValue reads a scalar by its path out of the first document that has it.
-// Errors: ErrPathMissing if none has it or it is empty, ErrBadFile.
+// Errors: ErrFieldMissing if none has it or it is empty, ErrBadFile.
 func FieldValue(file []byte, field string) (string, error) {
 	path, err := parseField(field)
 	if err != nil {
@@ -218,9 +218,9 @@ func FieldValue(file []byte, field string) (string, error) {
 			return "", failure(ErrBadFile, "field %s (line %d) isn't a single value", field, node.Line)
 		}
 		if node.ShortTag() == yaml.NodeTagNull || node.Value == "" {
-			return "", failure(ErrPathMissing, "field %s (line %d) is empty", field, node.Line)
+			return "", failure(ErrFieldMissing, "field %s (line %d) is empty", field, node.Line)
 		}
 		return node.Value, nil
 	}
-	return "", failure(ErrPathMissing, "no document has the field %s", field)
+	return "", failure(ErrFieldMissing, "no document has the field %s", field)
 }

@@ -34,8 +34,10 @@ var (
 	ErrConflict = errors.New("others keep pushing to the branch")
 	// ErrBranchMissing: the branch isn't there. Terminal until somebody makes it.
 	ErrBranchMissing = errors.New("the branch is missing")
-	// ErrPathMissing: a file, directory or field isn't there at that revision.
+	// ErrPathMissing: a file or directory isn't there at that revision.
 	ErrPathMissing = errors.New("the path is missing")
+	// ErrFieldMissing: the file is there, the field in it isn't, or is empty.
+	ErrFieldMissing = errors.New("the field is missing")
 	// ErrBadPath: a path leaves its directory, is a symlink, or is no plain file.
 	ErrBadPath = errors.New("the path isn't allowed")
 	// ErrBadFile: a file is too large, isn't YAML, or can't be edited safely.

@@ -115,7 +115,7 @@ func TestWhoAskedForTheUpgradeIsWhoWroteTheVersion(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(value).To(Equal("17"))
 	_, err = r.LastChange(ctx, "", file, "spec.nothing")
-	g.Expect(errors.Is(err, ErrPathMissing)).To(BeTrue(), "%v", err)
+	g.Expect(errors.Is(err, ErrFieldMissing)).To(BeTrue(), "%v", err)
 	g.Expect(err.Error()).To(And(ContainSubstring(file), ContainSubstring("spec.nothing")))
 	_, err = r.LastChange(ctx, "", "nowhere.yaml", "spec.version")
 	g.Expect(errors.Is(err, ErrPathMissing)).To(BeTrue(), "%v", err)

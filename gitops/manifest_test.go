@@ -91,8 +91,8 @@ func TestAFieldIsReadByItsPath(t *testing.T) {
 		g.Expect(got).To(Equal(want), field)
 	}
 	for field, kind := range map[string]error{
-		"postgres": ErrBadFile, "nothing": ErrPathMissing, "no.such": ErrPathMissing, "a.": ErrPathMissing, "": ErrPathMissing,
-		"list[7].version": ErrPathMissing, "..": ErrPathMissing,
+		"postgres": ErrBadFile, "nothing": ErrFieldMissing, "no.such": ErrFieldMissing, "a.": ErrFieldMissing, "": ErrFieldMissing,
+		"list[7].version": ErrFieldMissing, "..": ErrFieldMissing,
 	} {
 		_, err := FieldValue(file, field)
 		g.Expect(errors.Is(err, kind)).To(BeTrue(), "%s: %v", field, err)

@@ -105,7 +105,7 @@ func (s *story) startClients(ctx context.Context) (err error) {
 func (s *story) upgrade(ctx context.Context) error {
 	file := s.app.Dir + "/upgrade.yaml"
 	merge, err := s.app.Merge(ctx, "postgres-"+to, "Upgrade orders to PostgreSQL "+to,
-		fleet.Replace(file, `version: "`+from+`"`, `version: "`+to+`"`))
+		fleet.Replace(file, "\n  version: \""+from+"\"", "\n  version: \""+to+"\""))
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (s *story) must(err error) {
 func (s *story) merge(version string) string {
 	s.t.Helper()
 	sha, err := s.app.Merge(s.t.Context(), "postgres-"+version, "Upgrade orders to PostgreSQL "+version,
-		fleet.Replace(s.app.Dir+"/upgrade.yaml", fmt.Sprintf("version: %q", s.version), fmt.Sprintf("version: %q", version)))
+		fleet.Replace(s.app.Dir+"/upgrade.yaml", fmt.Sprintf("\n  version: %q", s.version), fmt.Sprintf("\n  version: %q", version)))
 	s.must(err)
 	s.version = version
 	return sha

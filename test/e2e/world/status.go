@@ -115,22 +115,6 @@ func (a *App) AwaitKustomization(ctx context.Context, patience time.Duration, wh
 	})
 }
 
-// Reason of a condition; empty if there is none.
-func Reason(conditions []metav1.Condition, name string) string {
-	if c := meta.FindStatusCondition(conditions, name); c != nil {
-		return c.Reason
-	}
-	return ""
-}
-
-// Message of a condition; empty if there is none.
-func Message(conditions []metav1.Condition, name string) string {
-	if c := meta.FindStatusCondition(conditions, name); c != nil {
-		return c.Message
-	}
-	return ""
-}
-
 // IsTrue says whether a condition is.
 func IsTrue(conditions []metav1.Condition, name string) bool {
 	return meta.IsStatusConditionTrue(conditions, name)
