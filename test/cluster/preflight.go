@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -23,11 +22,16 @@ const (
 )
 
 // preflight finds all that would stop a start later, and says what to do.
-func (s *Stage) preflight(ctx context.Context) error {
+func (s *Stage) preflight() error {
+	return errors.Join(s.preflightBuild(), s.checkKernel(), s.checkOtherStage(), s.checkNetwork())
+}
+
+// preflightBuild is for those who only build: that disturbs nobody's stage.
+func (s *Stage) preflightBuild() error {
 	if os.Geteuid() != 0 {
 		return errors.New("the stage needs root (namespaces, mounts, cgroups): run the same command with sudo")
 	}
-	return errors.Join(s.checkPrograms(), s.checkKernel(), s.checkDisk(), s.checkOtherStage(), s.checkNetwork(ctx))
+	return errors.Join(s.checkPrograms(), s.checkDisk())
 }
 
 func (s *Stage) checkPrograms() error {
@@ -98,7 +102,7 @@ func (s *Stage) checkOtherStage() error {
 }
 
 // checkNetwork finds routes and interfaces that overlap the stage's network.
-func (s *Stage) checkNetwork(context.Context) error {
+func (s *Stage) checkNetwork() error {
 	_, wanted, err := net.ParseCIDR(s.network.All())
 	if err != nil {
 		return fmt.Errorf("STAGE_NETWORK: %w", err)

@@ -30,7 +30,10 @@ func (s *Stage) Up(ctx context.Context, extraImages []string) error {
 	if Existing() {
 		return s.checkExisting(ctx)
 	}
-	wanted, err := s.begin(ctx, extraImages)
+	if err := s.preflight(); err != nil {
+		return err
+	}
+	wanted, err := recipes(extraImages)
 	if err != nil {
 		return err
 	}
@@ -60,7 +63,10 @@ func (s *Stage) Up(ctx context.Context, extraImages []string) error {
 // Build does what takes long the first time, and starts nothing: it compiles and
 // makes the default images and the named ones.
 func (s *Stage) Build(ctx context.Context, extraImages []string) error {
-	wanted, err := s.begin(ctx, extraImages)
+	if err := s.preflightBuild(); err != nil {
+		return err
+	}
+	wanted, err := recipes(extraImages)
 	if err != nil {
 		return err
 	}
@@ -70,14 +76,6 @@ func (s *Stage) Build(ctx context.Context, extraImages []string) error {
 	}
 	defer unlock()
 	return s.build(ctx, wanted)
-}
-
-// begin checks what can be checked before anything is done.
-func (s *Stage) begin(ctx context.Context, extraImages []string) ([]image.Recipe, error) {
-	if err := s.preflight(ctx); err != nil {
-		return nil, err
-	}
-	return recipes(extraImages)
 }
 
 // build compiles and makes images at the same time: one keeps the processor
@@ -313,64 +311,4 @@ func (s *Stage) diagnosis() string {
 	}
 	return fmt.Sprintf("logs of the components are in %s; node.log ends with:\n%s\n%s\n%s",
 		filepath.Join(s.layout.Logs(), "node"), run.Tail(s.nodeLog()), pods, events)
-}
-
-// Down ends the stage and removes everything but the caches. It is harmless when
-// there is nothing.
-func (s *Stage) Down(ctx context.Context) error {
-	if os.Geteuid() != 0 {
-		return errors.New("taking the stage down needs root: run the same command with sudo")
-	}
-	if err := s.checkOtherStage(); err != nil {
-		return err
-	}
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return s.remove(ctx)
-}
-
-// lock lets one command at a time change the stage.
-func (s *Stage) lock(ctx context.Context) (unlock func(), err error) {
-	if err := os.MkdirAll(s.layout.Cache, 0o755); err != nil {
-		return nil, err
-	}
-	return run.Lock(ctx, filepath.Join(s.layout.Cache, ".stage.lock"))
-}
-
-func (s *Stage) remove(ctx context.Context) error {
-	if err := supervisor.Remove(ctx, s.layout); err != nil {
-		return err
-	}
-	s.pid = 0
-	if err := os.RemoveAll(s.layout.State()); err != nil {
-		return fmt.Errorf("removing the stage's state: %w", err)
-	}
-	return nil
-}
-
-// checkExisting looks for what demo and tests need in a cluster that isn't ours.
-func (s *Stage) checkExisting(ctx context.Context) error {
-	existing, err := Open(s.layout.Repo)
-	if err != nil {
-		return err
-	}
-	if existing.Kubeconfig == "" {
-		return errors.New("GITOVER_CLUSTER=existing needs KUBECONFIG to name the cluster")
-	}
-	if _, err := existing.Kube(ctx, "version"); err != nil {
-		return fmt.Errorf("the cluster of KUBECONFIG doesn't answer: %w", err)
-	}
-	var missing []error
-	for _, crd := range []string{"gitrepositories.source.toolkit.fluxcd.io", "kustomizations.kustomize.toolkit.fluxcd.io"} {
-		if _, err := existing.Kube(ctx, "get", "crd", crd); err != nil {
-			missing = append(missing, fmt.Errorf("Flux isn't installed (%s is missing): run `flux install`: %w", crd, err))
-		}
-	}
-	if out, err := existing.Kube(ctx, "get", "storageclass", "-o", "name"); err != nil || strings.TrimSpace(out) == "" {
-		missing = append(missing, errors.New("the cluster has no storage class"))
-	}
-	return errors.Join(missing...)
 }
