@@ -41,6 +41,10 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 	if err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
+	// a switch whose status was lost must not keep this one waiting for ever
+	if err := proxy.SettleForgotten(ctx, input); err != nil {
+		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+	}
 	// a look without any trace comes first: an obstacle may stay for long
 	obstacles, err := proxy.Guard(ctx, input)
 	if err != nil {
