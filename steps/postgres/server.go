@@ -93,6 +93,10 @@ func (s Server) config(database string) (*pgx.ConnConfig, error) {
 	config.User, config.Password, config.Database = s.User, string(s.Password), database
 	config.ConnectTimeout = 10 * time.Second
 	config.RuntimeParams["application_name"] = ApplicationName
+	// What a role or a database sets for itself doesn't bind Gitover: contexts do.
+	for _, limit := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
+		config.RuntimeParams[limit] = "0"
+	}
 	if err := s.trust(config); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM 
 SET row_security = off; SET client_min_messages = warning;
 SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 1;
 SET bytea_output = hex; SET xmloption = content; SET xmlbinary = base64; SET lc_monetary = 'C'; SET default_text_search_config = 'pg_catalog.simple';
+SELECT pg_catalog.set_config('transaction_timeout', '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
 SET statement_timeout = '5min'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5min'`
 
 // withSession runs do in a session of its own in database (the maintenance database if empty).
