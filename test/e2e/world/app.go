@@ -74,8 +74,10 @@ type OwnGit struct {
 // exampleVersion is what the example begins with.
 const exampleVersion = "15"
 
-// Adapt one file of the example to its place in the repository, and to what is asked.
+// Adapt one file of the example to its place in the repository, and to what is asked. Only
+// the requests for processors are smaller than the example's: a dozen databases share two.
 func (f Founding) Adapt(dir, file, content string) (string, string) {
+	content = strings.NewReplacer("cpu: 100m", "cpu: 5m", "cpu: 50m", "cpu: 5m").Replace(content)
 	content = strings.ReplaceAll(content, "path: apps/orders\n", "path: "+dir+"\n")
 	if f.Version != "" {
 		file = strings.ReplaceAll(file, "instances/"+exampleVersion, "instances/"+f.Version)
