@@ -110,7 +110,7 @@ func TestEveryMetricIsInOperations(t *testing.T) {
 
 func TestEveryFlagThatDocsNameExists(t *testing.T) {
 	known := map[string]bool{"log-level": true, "log-encoding": true} // Flux's logger
-	files, err := filepath.Glob(filepath.Join(root, "cmd", "gitover", "*.go"))
+	files, err := filepath.Glob(filepath.Join(root, "cmd", "*", "*.go"))
 	if err != nil || len(files) == 0 {
 		t.Fatal("no commands found", err)
 	}
