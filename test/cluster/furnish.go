@@ -62,4 +62,3 @@ func (s *Stage) furnished(ctx context.Context) error {
 	}
 	return nil
 }
-
