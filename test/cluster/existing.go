@@ -22,7 +22,7 @@ func (s *Stage) checkExisting(ctx context.Context) error {
 	var missing []error
 	for _, crd := range []string{"gitrepositories.source.toolkit.fluxcd.io", "kustomizations.kustomize.toolkit.fluxcd.io"} {
 		if _, err := existing.Kube(ctx, "get", "crd", crd); err != nil {
-			missing = append(missing, fmt.Errorf("Flux isn't installed (%s is missing): run `flux install`: %w", crd, err))
+			missing = append(missing, fmt.Errorf("the cluster has no Flux (%s is missing): run `flux install`: %w", crd, err))
 		}
 	}
 	if out, err := existing.Kube(ctx, "get", "storageclass", "-o", "name"); err != nil || strings.TrimSpace(out) == "" {

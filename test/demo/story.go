@@ -129,7 +129,7 @@ func (s *story) rollback(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.awaitWayBack(ctx); err != nil {
+	if err := s.app.AwaitWayBack(ctx, time.Minute); err != nil {
 		return err
 	}
 	if s.reverted, err = s.app.Revert(ctx, cutover); err != nil {
@@ -160,14 +160,8 @@ func (s *story) cutoverCommit(ctx context.Context) (string, error) {
 	return "", errors.New("no commit of the fleet repository has the trailer Gitover-Step: CommitCutover")
 }
 
-func (s *story) awaitWayBack(ctx context.Context) error {
-	return s.app.AwaitProxy(ctx, time.Minute, "a revert would lose nothing", func(p *v1alpha1.PgProxy) bool {
-		return world.IsTrue(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
-	})
-}
-
 func (s *story) again(ctx context.Context) error {
-	if err := s.awaitWayBack(ctx); err != nil {
+	if err := s.app.AwaitWayBack(ctx, time.Minute); err != nil {
 		return err
 	}
 	head, err := s.app.Revert(ctx, s.reverted)

@@ -129,9 +129,7 @@ func (s *story) awaitSoak(instance string) {
 
 func (s *story) awaitWayBack() {
 	s.t.Helper()
-	s.must(s.app.AwaitProxy(s.t.Context(), 2*time.Minute, "the way back", func(p *v1alpha1.PgProxy) bool {
-		return world.IsTrue(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
-	}))
+	s.must(s.app.AwaitWayBack(s.t.Context(), 2*time.Minute))
 }
 
 func (s *story) awaitRolledBack(instance string) {

@@ -43,7 +43,7 @@ func StopGit(ctx context.Context, s *cluster.Stage) (Heal, error) {
 // the connection cut before the answer).
 func FaultGit(_ context.Context, s *cluster.Stage, fault string) (Heal, error) {
 	if err := s.Git.SetFault(fault); err != nil {
-		return nil, fmt.Errorf("Git server's fault: %w", err)
+		return nil, fmt.Errorf("setting the Git server's fault: %w", err)
 	}
 	return func(context.Context) error { return s.Git.SetFault("") }, nil
 }

@@ -180,7 +180,7 @@ func (b Builder) debootstrap(ctx context.Context, recipe Recipe, root string) er
 	}
 	command := run.Command{Args: args, Env: env, Log: filepath.Join(b.Logs, "image-"+recipe.Name+".log")}
 	if err := command.Run(ctx); err != nil {
-		return fmt.Errorf("Debian packages of %s from %s (set STAGE_APT_MIRROR if this mirror doesn't answer): %w",
+		return fmt.Errorf("packages of Debian %s from %s (set STAGE_APT_MIRROR if this mirror doesn't answer): %w",
 			recipe.Suite, mirror, err)
 	}
 	return nil

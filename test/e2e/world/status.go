@@ -105,6 +105,13 @@ func (a *App) AwaitProxy(ctx context.Context, patience time.Duration, what strin
 	})
 }
 
+// AwaitWayBack waits until a revert of the last switch would lose nothing.
+func (a *App) AwaitWayBack(ctx context.Context, patience time.Duration) error {
+	return a.AwaitProxy(ctx, patience, "the way back", func(p *v1alpha1.PgProxy) bool {
+		return meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
+	})
+}
+
 // AwaitKustomization waits until Flux says these words about the app's directory.
 func (a *App) AwaitKustomization(ctx context.Context, patience time.Duration, what, words string) error {
 	return a.Await(ctx, patience, a.Namespace+": "+what, func(ctx context.Context) (bool, string, error) {
