@@ -104,6 +104,9 @@ func (s *Stage) Status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.Git.load(s.layout); err != nil {
+		return err
+	}
 	for _, p := range processes {
 		fmt.Printf("%8d %7.1f MiB  %s\n", p.PID, float64(p.Bytes)/(1<<20), p.Name)
 	}

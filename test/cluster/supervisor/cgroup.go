@@ -118,6 +118,21 @@ func removeTree(dir string, deadline time.Time) error {
 	}
 }
 
+// checkCgroupRoot makes sure that this process's cgroup is the root of its cgroup
+// namespace: pods made elsewhere would be left behind.
+func checkCgroupRoot() error {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(own)) {
+		if !strings.HasSuffix(strings.TrimSpace(line), ":/") {
+			return fmt.Errorf("the cgroup namespace doesn't begin at the stage's cgroup: %s", strings.TrimSpace(line))
+		}
+	}
+	return nil
+}
+
 // mountCgroups mounts, at target, the hierarchies as the node's namespace sees them.
 func mountCgroups(target string) error {
 	if cgroupV2() {

@@ -24,6 +24,9 @@ func Run(configPath string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkCgroupRoot(); err != nil {
+		return err
+	}
 	if err := enterRoot(config); err != nil {
 		return err
 	}
