@@ -71,6 +71,9 @@ func (s *Stage) refresh() {
 	s.pid = 0
 	if owner, found, err := supervisor.Registered(); err == nil && found && owner.Repo == s.layout.Repo && owner.Alive() {
 		s.pid = owner.PID
+		if network, err := supervisor.NetworkOf(s.layout); err == nil {
+			s.network = network // it may have been started with another STAGE_NETWORK
+		}
 	}
 }
 

@@ -28,5 +28,8 @@ func (s *Stage) checkExisting(ctx context.Context) error {
 	if out, err := existing.Kube(ctx, "get", "storageclass", "-o", "name"); err != nil || strings.TrimSpace(out) == "" {
 		missing = append(missing, errors.New("the cluster has no storage class"))
 	}
+	if len(missing) == 0 {
+		s.report.Say("the cluster of KUBECONFIG=%s has what is needed; nothing was started", existing.Kubeconfig)
+	}
 	return errors.Join(missing...)
 }

@@ -39,6 +39,12 @@ func (c Config) write() error {
 	return os.WriteFile(c.path(), content, 0o600)
 }
 
+// NetworkOf is the network of the stage that this checkout started last.
+func NetworkOf(l layout.Layout) (layout.Network, error) {
+	c, err := readConfig(Config{Layout: l}.path())
+	return c.Network, err
+}
+
 func readConfig(path string) (Config, error) {
 	var c Config
 	content, err := os.ReadFile(path)
