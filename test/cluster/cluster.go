@@ -197,6 +197,18 @@ func (s *Stage) Component(ctx context.Context, component, action string) error {
 	return nil
 }
 
+// startComponents starts what was stopped and resumes what was paused.
+func (s *Stage) startComponents(ctx context.Context) error {
+	for _, component := range supervisor.Components() {
+		if err := s.Component(ctx, component, supervisor.ActionStart); err != nil {
+			return err
+		}
+		// One that isn't running yet has nothing to resume.
+		_ = s.Component(ctx, component, supervisor.ActionResume)
+	}
+	return nil
+}
+
 // importOf is the archive of an image, as the node takes it.
 func (s *Stage) importOf(name string) (supervisor.Import, error) {
 	key, err := os.ReadFile(filepath.Join(s.layout.Images(), name, "key"))

@@ -50,6 +50,15 @@ var components = []component{
 	}},
 }
 
+// Components are the names of all components, in the order in which they start.
+func Components() []string {
+	var names []string
+	for _, c := range components {
+		names = append(names, c.name)
+	}
+	return names
+}
+
 func etcdArgs(Config) []string {
 	return []string{program(Etcd),
 		"--data-dir=" + layout.NodeState + "/etcd", "--name=stage",

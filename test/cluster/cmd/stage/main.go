@@ -26,6 +26,7 @@ const usage = `usage: stage <command>
   images [image …]  make images; a running stage gets them at once
   load-gitover      compile gitover and bring it into the running stage
   exec <program …>  run a program inside the node (its network, root and processes)
+  heal              undo what a killed test has left: cuts, pauses, stopped parts, Git faults
   merge <branch>    merge a branch of the fleet repository into main, as a merge request does
 `
 
@@ -104,6 +105,8 @@ func outside(ctx context.Context, command string, args []string) error {
 			os.Exit(exit.ExitCode())
 		}
 		return err
+	case "heal":
+		return stage.Heal(ctx)
 	case "merge":
 		opened, err := cluster.Open(".")
 		if err != nil || len(args) != 1 {
