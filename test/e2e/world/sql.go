@@ -81,7 +81,7 @@ func (a *App) Strings(ctx context.Context, instance, database, query string) ([]
 }
 
 // FoundDatabases makes the applications' role and databases, as their team did long ago,
-// and waits until they answer through the poolers.
+// once the server answers.
 func (a *App) FoundDatabases(ctx context.Context, instance string) error {
 	statements := []string{
 		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", AppRole, a.application), // hexadecimal digits
@@ -93,6 +93,17 @@ func (a *App) FoundDatabases(ctx context.Context, instance string) error {
 		statements = append(statements, fmt.Sprintf("CREATE DATABASE %s OWNER %s", database, AppRole),
 			fmt.Sprintf("REVOKE CONNECT ON DATABASE %s FROM PUBLIC", database),
 			fmt.Sprintf("GRANT CONNECT ON DATABASE %s TO orders_reader", database))
+	}
+	// Ready is what the kubelet says; the Service's rules come a moment later.
+	err := a.Await(ctx, time.Minute, instance+" answers", func(ctx context.Context) (bool, string, error) {
+		conn, err := a.Superuser(ctx, instance, "postgres")
+		if err != nil {
+			return false, err.Error(), nil
+		}
+		return true, "yes", conn.Close(ctx)
+	})
+	if err != nil {
+		return err
 	}
 	return a.Run(ctx, instance, "postgres", statements...)
 }
