@@ -158,6 +158,10 @@ func (g *gitPort) edit(step string) (gitops.Edit, error) {
 		return gitops.RemoveInstance(steps.VersionOf(g.upgrade.Name, nil, status.To)), nil
 	case steps.CommitFinalize:
 		if a := g.upgrade.Spec.Adopt; a != nil && a.Name == status.From {
+			if a.Path == "" {
+				// its manifests are in no Git that we know: nothing to commit
+				return func(*gitops.Tree) error { return nil }, nil
+			}
 			return gitops.RemovePath(a.Path), nil
 		}
 		return gitops.RemoveInstance(steps.VersionOf(g.upgrade.Name, nil, status.From)), nil

@@ -226,6 +226,7 @@ func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, 
 var needsHuman = map[string]bool{
 	v1alpha1.ReasonFluxSuspended:      true,
 	v1alpha1.ReasonSlotLost:           true,
+	v1alpha1.ReasonRetainedWAL:        true,
 	v1alpha1.ReasonVerificationFailed: true,
 	v1alpha1.ReasonJobFailed:          true,
 	v1alpha1.ReasonSchemaDrift:        true,

@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -198,10 +199,16 @@ func toolsImage(ctx context.Context, run *Run) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if workload.Image == "" {
-		return "", fmt.Errorf("no workload of %s tells which image has its pg_dump", instance)
+	if workload.Image != "" {
+		return workload.Image, nil
 	}
-	return workload.Image, nil
+	// an adopted server shows no workload of ours: the image that an instance of its
+	// version would have
+	for _, image := range run.Upgrade.Spec.Instance.Images {
+		version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, instance)
+		return or(image.NewName, image.Name) + ":" + strings.ReplaceAll(or(image.NewTag, "{version}"), "{version}", version), nil
+	}
+	return "", fmt.Errorf("spec.instance.images names no image that has the pg_dump of %s", instance)
 }
 
 func (r *Run) side(s postgres.Server) copy.Side {

@@ -22,6 +22,12 @@ func brokenReplication(ctx context.Context, run *Run, publisher, subscriber post
 				publisher.Instance, subscriber.Instance, db)
 			return &v, nil
 		}
+		if limit := run.Upgrade.Spec.Limits.RetainedWAL; limit != nil && slot.RetainedBytes > limit.Value() {
+			v := waiting(v1alpha1.ReasonRetainedWAL,
+				"%s keeps %s of WAL for %s (database %q), more than spec.limits.retainedWAL; find what holds %s up, raise the limit, or take the version back, which frees the WAL",
+				publisher.Instance, humanBytes(slot.RetainedBytes), subscriber.Instance, db, subscriber.Instance)
+			return &v, nil
+		}
 		state, err := postgres.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, subscriber.Instance))
 		if err != nil {
 			return nil, err

@@ -24,7 +24,7 @@ type Run struct {
 	Register func(ctx context.Context, s postgres.Server) error
 	// Secret names the Secret with an instance's credentials.
 	Secret func(instance string) string
-	Now        func() time.Time
+	Now    func() time.Time
 }
 
 // CommitState is what Git and Flux have to say of one of our commits.

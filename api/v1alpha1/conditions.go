@@ -110,6 +110,8 @@ const (
 	ReasonReplicationBroken = "ReplicationBroken"
 	// ReasonSlotLost: the publisher threw away WAL that the other side still needed.
 	ReasonSlotLost = "SlotLost"
+	// ReasonRetainedWAL: a slot keeps more WAL than spec.limits.retainedWAL allows.
+	ReasonRetainedWAL = "RetainedWAL"
 	// ReasonVerificationFailed: rows differ between the sides.
 	ReasonVerificationFailed = "VerificationFailed"
 	// ReasonJobFailed: the schema Job failed; its last lines are in the message.

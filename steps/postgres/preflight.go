@@ -40,7 +40,8 @@ type PreflightRequest struct {
 	// Target is the major version to move to.
 	Target    int
 	Databases []string
-	// Acknowledged are names of findings that a human takes upon themselves.
+	// Acknowledged are findings that a human takes upon themselves: by name, or by
+	// "name/database/object" for one of them.
 	Acknowledged []string
 	Names        Names
 	// WayBack: blue must be able to follow green after the cutover.
@@ -170,6 +171,7 @@ func (r rule) finding(e evidence, database string, req PreflightRequest) Finding
 	return Finding{
 		Name: r.Name, Severity: r.Severity, Database: database, Object: e.Object,
 		Why: word.Replace(r.Why), Fix: word.Replace(r.Fix),
-		Acknowledged: !r.Firm && slices.Contains(req.Acknowledged, r.Name),
+		Acknowledged: !r.Firm && (slices.Contains(req.Acknowledged, r.Name) ||
+			slices.Contains(req.Acknowledged, r.Name+"/"+database+"/"+e.Object)),
 	}
 }
