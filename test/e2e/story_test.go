@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
@@ -19,7 +20,7 @@ import (
 
 // maxStall that clients may feel of any switch. The machine runs several stories at once,
 // so this is no measurement: that is the demo's.
-const maxStall = time.Second
+const maxStall = 3 * time.Second
 
 // story is one team's: its database, its clone of the repository, its clients.
 type story struct {
@@ -174,9 +175,10 @@ func (s *story) isGone(instance, version string) {
 // isGoneFrom: the workload doesn't run, and its directory is in Git no more.
 func (s *story) isGoneFrom(workload, dir string) {
 	s.t.Helper()
-	if _, err := s.app.StatefulSet(s.t.Context(), workload); !apierrors.IsNotFound(err) {
-		s.t.Errorf("StatefulSet %s is still there (%v)", workload, err)
-	}
+	s.must(s.app.Await(s.t.Context(), 2*time.Minute, "StatefulSet "+workload+" goes", func(ctx context.Context) (bool, string, error) {
+		_, err := s.app.StatefulSet(ctx, workload)
+		return apierrors.IsNotFound(err), "", client.IgnoreNotFound(err)
+	}))
 	s.must(s.app.Repository.Pull(s.t.Context()))
 	if _, err := s.app.Repository.Read(s.app.Dir + "/" + dir + "/kustomization.yaml"); err == nil {
 		s.t.Errorf("%s is still in Git", dir)
