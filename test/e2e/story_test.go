@@ -18,9 +18,8 @@ import (
 	"github.com/gitover/gitover/test/ledger"
 )
 
-// maxStall that clients may feel of any switch. The machine runs several stories at once,
-// so this is no measurement: that is the demo's.
-const maxStall = 3 * time.Second
+// holdLimit is what PgProxy promises by default, on any machine.
+const holdLimit = 10 * time.Second
 
 // story is one team's: its database, its clone of the repository, its clients.
 type story struct {
@@ -240,8 +239,10 @@ func (s *story) lostNothing(instance string, switches int) {
 		stall, err := world.Stall(ledger.Spans(s.traffic.History()), record)
 		s.must(err)
 		s.t.Logf("%s → %s: stalled %v (worst %v, in flight %v), held %v µs, parts %v", record.From, record.To, stall.Length(), stall.Worst, stall.InFlight, record.HeldMicroseconds, record.Parts)
-		if stall.Length() > maxStall {
-			s.t.Errorf("%s → %s stalled clients for %v", record.From, record.To, stall.Length())
+		// how short a stall is, the benchmark and the demo show; what is promised whatever
+		// the machine does is the limit of the hold
+		if held := time.Duration(record.HeldMicroseconds) * time.Microsecond; held > holdLimit {
+			s.t.Errorf("%s → %s held clients for %v, longer than the limit of %v", record.From, record.To, held, holdLimit)
 		}
 	}
 	if made != switches {
