@@ -125,6 +125,17 @@ func TestARecipesKeyFollowsItsPackagesAndScripts(t *testing.T) {
 	}
 }
 
+func TestTheMachinesOwnMirrorIsFoundAmongItsRepositories(t *testing.T) {
+	got, err := debianArchive([]string{"http://near.example/debian-security/", "http://near.example/debian/", "http://other.example/node"})
+	must(t, err)
+	if got != "http://near.example/debian" {
+		t.Error(got)
+	}
+	if _, err := debianArchive([]string{"http://near.example/ubuntu/"}); err == nil || !strings.Contains(err.Error(), "STAGE_APT_MIRROR") {
+		t.Errorf("no archive: %v", err)
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

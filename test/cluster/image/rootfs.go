@@ -20,9 +20,6 @@ const (
 	finishFormat   = "2"
 )
 
-// defaultMirror serves every Debian suite; STAGE_APT_MIRROR names a nearer one.
-const defaultMirror = "http://deb.debian.org/debian"
-
 // postgresID is the official image's user and group ID of postgres; the hook that
 // creates the user has the same.
 const postgresID = 999
@@ -155,9 +152,9 @@ func (b Builder) debootstrap(ctx context.Context, recipe Recipe, root string) er
 	if err != nil {
 		return err
 	}
-	mirror := os.Getenv("STAGE_APT_MIRROR")
-	if mirror == "" {
-		mirror = defaultMirror
+	archive, err := mirror(ctx)
+	if err != nil {
+		return err
 	}
 	args := []string{
 		program, "--mode=root", "--variant=minbase", "--format=directory",
@@ -174,14 +171,14 @@ func (b Builder) debootstrap(ctx context.Context, recipe Recipe, root string) er
 	for _, path := range excluded {
 		args = append(args, "--dpkgopt=path-exclude="+path)
 	}
-	args = append(args, recipe.Suite, root, "deb "+mirror+" "+recipe.Suite+" main")
+	args = append(args, recipe.Suite, root, "deb "+archive+" "+recipe.Suite+" main")
 	if recipe.Suite != testingSuite {
-		args = append(args, "deb "+mirror+"-security "+recipe.Suite+"-security main")
+		args = append(args, "deb "+archive+"-security "+recipe.Suite+"-security main")
 	}
 	command := run.Command{Args: args, Env: env, Log: filepath.Join(b.Logs, "image-"+recipe.Name+".log")}
 	if err := command.Run(ctx); err != nil {
 		return fmt.Errorf("packages of Debian %s from %s (set STAGE_APT_MIRROR if this mirror doesn't answer): %w",
-			recipe.Suite, mirror, err)
+			recipe.Suite, archive, err)
 	}
 	return nil
 }
