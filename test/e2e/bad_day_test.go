@@ -89,25 +89,24 @@ func TestWrongCredentialsOfTheDatabase(t *testing.T) {
 
 func TestWrongManifestsAndAGitServerThatRefuses(t *testing.T) {
 	t.Parallel()
+	const patch = "    patches:\n    - target: {kind: StatefulSet}\n      patch: \"[{op: remove, path: /spec/nowhere}]\"\n"
 	git := ownRepository(t, "refusing")
-	s := begin(t, world.Founding{Namespace: "refusing", Change: manual, Git: git})
-	handmade := s.app.Dir + "/instances/17/kustomization.yaml"
-	s.commit("Make instances/17 by hand", fleet.Write(handmade, "resources: [../../base]\n"))
-	s.merge("17")
-	const images = "    images:\n"
-	const patch = "    patches:\n    - target: {kind: StatefulSet}\n      patch: \"- {op: remove, path: /spec/nowhere}\"\n"
+	s := begin(t, world.Founding{Namespace: "refusing", Git: git, Change: func(file, content string) string {
+		return strings.Replace(manual(file, content), "    base: base\n", "    base: base\n"+patch, 1)
+	}})
+	handmade, upgrade := s.app.Dir+"/instances/17/kustomization.yaml", s.app.Dir+"/upgrade.yaml"
 	push := func(password string) {
 		s.must(s.app.SetSecret(t.Context(), "fleet-push", map[string]string{"username": git.Username, "password": password}))
 	}
+	s.merge("17")
 	s.suffer([]mishap{
-		{"instances/17 was made by hand", func(*story) {}, v1alpha1.ReasonManifestInvalid, []string{"instances/17", "hand"}},
-		{"a patch does not apply", func(s *story) {
-			s.commit("Leave instances/17 to Gitover, and patch what isn't there",
-				fleet.All(fleet.Remove(s.app.Dir+"/instances/17"), fleet.Replace(s.app.Dir+"/upgrade.yaml", images, patch+images)))
-		}, v1alpha1.ReasonBuildFailed, []string{"nowhere"}},
+		{"a patch does not apply", func(*story) {}, v1alpha1.ReasonBuildFailed, []string{"nowhere"}},
+		{"instances/17 was made by hand", func(s *story) {
+			s.commit("Make instances/17 by hand", fleet.All(fleet.Write(handmade, "resources: [../../base]\n"), fleet.Replace(upgrade, patch, "")))
+		}, v1alpha1.ReasonManifestInvalid, []string{"instances/17", "hand"}},
 		{"the push credentials are wrong", func(s *story) {
 			push("guessed")
-			s.edit("Patch nothing", patch+images, images)
+			s.commit("Leave instances/17 to Gitover", fleet.Remove(handmade))
 		}, v1alpha1.ReasonGitUnauthorized, []string{"fleet-push"}},
 		{"the branch is protected", func(s *story) {
 			s.must(protect("refusing", "no-direct-push"))
