@@ -3,7 +3,9 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -186,4 +188,30 @@ func FuzzSplitList(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestALargeTableIsCutWithoutGapsOrOverlaps(t *testing.T) {
+	table := verifiedTable{Schema: "s", Table: "t", Slice: "id", Estimate: 4 * sliceRows}
+	var got []string
+	for _, s := range table.cut(-100, 300) {
+		got = append(got, s.where(""))
+	}
+	want := []string{
+		` WHERE t."id" < 0`, ` WHERE t."id" >= 0 AND t."id" < 100`,
+		` WHERE t."id" >= 100 AND t."id" < 200`, ` WHERE t."id" >= 200`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("slices %q, want %q", got, want)
+	}
+	table.Estimate = 1000 * sliceRows
+	// few values far apart, the whole range of an integer: never an empty or a reversed slice
+	for _, r := range [][2]int64{{5, 5}, {1, 2}, {math.MinInt64, math.MaxInt64}} {
+		parts := table.cut(r[0], r[1])
+		if len(parts) == 0 || !parts[0].first {
+			t.Errorf("range %v gives %d slices", r, len(parts))
+		}
+		if len(parts) == 1 && parts[0].within != "" {
+			t.Errorf("range %v: a lone slice must be the whole table, not %q", r, parts[0].within)
+		}
+	}
 }

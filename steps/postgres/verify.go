@@ -42,26 +42,32 @@ func Verify(ctx context.Context, blue, green Server, database string, o VerifyOp
 	if o.Rounds == 0 {
 		o.Rounds = 5
 	}
-	v := verifier{options: o, blueName: blue.Instance}
-	err := v.open(ctx, blue, green, database, func() error {
-		tables, err := collect[verifiedTable](ctx, v.blue, query("verified_tables"), Schema)
+	var work []verifiedTable
+	err := withSession(ctx, blue, database, func(conn *pgx.Conn) error {
+		tables, err := collect[verifiedTable](ctx, conn, query("verified_tables"), Schema)
 		if err != nil {
 			return err
 		}
 		for _, t := range tables {
-			if err := v.table(ctx, t); err != nil {
-				return fmt.Errorf("table %s: %w", t.name(), err)
+			slices, err := t.slices(ctx, conn)
+			if err != nil {
+				return err
 			}
+			work = append(work, slices...)
 		}
 		return nil
 	})
+	var report VerifyReport
+	if err == nil {
+		report, err = compareAll(ctx, blue, green, database, o, work)
+	}
 	if err != nil {
 		return VerifyReport{}, fmt.Errorf("compare database %q of %s and %s: %w", database, blue.Instance, green.Instance, err)
 	}
-	return v.report, nil
+	return report, nil
 }
 
-// verifier compares one database.
+// verifier compares slices of one database.
 type verifier struct {
 	options               VerifyOptions
 	blueName              string
@@ -102,10 +108,13 @@ func (v *verifier) barrier(ctx context.Context) error {
 	return v.awaitsIt.Await(ctx, v.blueName, id)
 }
 
-// table compares one table: as a whole, then, where that settles nothing, by groups of rows,
+// table compares one table, or a slice of one: as a whole, then, where that settles nothing, by groups of rows,
 // then row by row.
 func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	if v.options.CountsOnly {
+		if !t.first {
+			return nil
+		}
 		return v.counts(ctx, t)
 	}
 	whole, err := v.read(ctx, t.digests("0::bigint", ""))
@@ -116,7 +125,9 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	if err != nil {
 		return err
 	}
-	v.report.Tables++
+	if t.first {
+		v.report.Tables++
+	}
 	rows := whole.before[0].Count
 	v.report.Rows += rows
 	if equal, _, _ := whole.judge(); equal {
