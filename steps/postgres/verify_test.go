@@ -98,3 +98,30 @@ func TestVerifySaysWhenGreenDoesNotFollow(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	sell(blue)
+	blue.Exec("shop", `CREATE TABLE large (id bigint PRIMARY KEY, what text);
+		INSERT INTO large SELECT 3 * n, 'row ' || n FROM generate_series(1, 240000) n; ANALYZE large`)
+	replicate(t, blue, green)
+	blue.Exec("shop", `INSERT INTO large VALUES (-5, 'before all'), (9000000, 'after all')`)
+	report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+	must(t, err)
+	if report.Tables != 8 || report.Rows != 240002+500+3000+9000+100+50+20 || len(report.Mismatches) > 0 {
+		t.Errorf("equal sides: %+v", report)
+	}
+	green.Exec("shop", `SET session_replication_role = replica; DELETE FROM large WHERE id = 600000;
+		UPDATE large SET what = 'other' WHERE id IN (3, 9000000); INSERT INTO large VALUES (300001, 'nobody wrote this')`)
+	report, err = postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+	must(t, err)
+	all := strings.Join(report.Mismatches, "\n")
+	for _, want := range []string{"row (600000) is missing", "row (3) differs", "row (9000000) differs", "row (300001) is only on the new side"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("not found: %s in\n%s", want, all)
+		}
+	}
+	if len(report.Mismatches) != 4 {
+		t.Errorf("mismatches:\n%s", all)
+	}
+}
