@@ -50,7 +50,7 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	patcher := patch.NewSerialPatcher(p, r.Client)
 	defer func() {
 		if perr := persist(ctx, patcher, p); perr != nil && client.IgnoreNotFound(perr) != nil {
-			err = kerrors.NewAggregate([]error{err, perr})
+			result, err = ctrl.Result{}, kerrors.NewAggregate([]error{err, perr})
 		}
 	}()
 	if !p.DeletionTimestamp.IsZero() {

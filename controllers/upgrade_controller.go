@@ -55,7 +55,7 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	patcher := patch.NewSerialPatcher(upgrade, r.Client)
 	defer func() {
 		if perr := persist(ctx, patcher, upgrade); perr != nil && client.IgnoreNotFound(perr) != nil {
-			err = kerrors.NewAggregate([]error{err, perr})
+			result, err = ctrl.Result{}, kerrors.NewAggregate([]error{err, perr})
 		}
 	}()
 	if !upgrade.DeletionTimestamp.IsZero() {

@@ -117,12 +117,28 @@ func (r *UpgradeReconciler) enter(ctx context.Context, upgrade *v1alpha1.PgUpgra
 		status.HandledVersion = ""
 	}
 	changed := status.Workflow != d.Workflow
+	if changed {
+		status.RolledBack = r.takenBack(ctx, upgrade, s, d)
+	}
 	status.Workflow, status.Step = d.Workflow, d.Step
 	began := v1alpha1.StepStatus{Name: d.Step, StartedAt: &now}
 	status.Steps = append(withoutStep(status.Steps, d.Step), began)
 	if changed && d.Message != "" {
 		r.Recorder.Event(upgrade, corev1.EventTypeNormal, d.Workflow, d.Message)
 	}
+}
+
+// takenBack is the commit by which somebody took the cutover back, as far as Git can tell.
+func (r *UpgradeReconciler) takenBack(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, d steps.Decision) *v1alpha1.Commit {
+	if d.Workflow != steps.RolledBack {
+		return nil
+	}
+	state, err := r.gitPort(upgrade, s).Look(ctx, steps.CommitCutover)
+	if err != nil {
+		log.FromContext(ctx).Info("can't tell who reverted the cutover", "error", err.Error())
+		return nil
+	}
+	return state.RevertedBy
 }
 
 func withoutStep(all []v1alpha1.StepStatus, name string) []v1alpha1.StepStatus {

@@ -32,10 +32,11 @@ func awaitGone(ctx context.Context, run *Run, commit, instance string) (Verdict,
 	if err != nil {
 		return Verdict{}, err
 	}
+	if state.Commit != nil && !state.Delivered {
+		// also where the workload shows no label of ours: an adopted server
+		return waiting(or(state.Reason, v1alpha1.ReasonFluxPending), "%s", or(state.Message, "waiting for Flux to prune "+instance)), nil
+	}
 	if workload.Found {
-		if !state.Delivered {
-			return waiting(or(state.Reason, v1alpha1.ReasonFluxPending), "%s", or(state.Message, "waiting for Flux to prune "+instance)), nil
-		}
 		return waiting(v1alpha1.ReasonFluxPending, "waiting for Flux to prune %s; does its Kustomization have prune: true?", instance), nil
 	}
 	gone, left, err := run.Cluster.Gone(ctx, instance)
