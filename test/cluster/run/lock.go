@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -12,6 +13,10 @@ import (
 // Lock makes the caller the only holder of a lock file on this machine, waiting
 // for whoever has it. The lock goes with the process, however that ends.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
+	// on a clean checkout not even the directory is there
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
