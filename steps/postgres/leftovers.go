@@ -17,24 +17,13 @@ func Leftovers(ctx context.Context, s Server, n Names) (left []string, err error
 	for _, slot := range slots {
 		left = append(left, "slot "+slot)
 	}
-	var databases []string
-	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query("connectable_databases"))
-		if err == nil {
-			databases, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		}
-		return err
-	})
+	databases, err := connectableDatabases(ctx, s)
 	if err != nil {
-		return nil, fmt.Errorf("databases of %s: %w", s.Instance, err)
+		return nil, err
 	}
 	for _, database := range databases {
 		err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
-			rows, err := conn.Query(ctx, query("own_subscriptions"), n.Prefix())
-			if err != nil {
-				return err
-			}
-			subscriptions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			subscriptions, err := ownSubscriptions(ctx, conn, n)
 			for _, name := range subscriptions {
 				left = append(left, fmt.Sprintf("subscription %s in database %q", name, database))
 			}

@@ -49,16 +49,9 @@ func subscribers(ctx context.Context, conn *pgx.Conn, n Names) ([]string, error)
 // each with the reason; err is for a server that can't be asked at all. A second run
 // removes what the first one left.
 func RemoveAll(ctx context.Context, s Server, n Names) (left []string, err error) {
-	var databases []string
-	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query("connectable_databases"))
-		if err == nil {
-			databases, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		}
-		return err
-	})
+	databases, err := connectableDatabases(ctx, s)
 	if err != nil {
-		return nil, fmt.Errorf("databases of %s: %w", s.Instance, err)
+		return nil, err
 	}
 	ids := []string{}
 	for _, database := range databases {
@@ -85,12 +78,8 @@ func removeFrom(ctx context.Context, s Server, database string, n Names) (subscr
 		}
 	}
 	var names []string
-	err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query("own_subscriptions"), n.Prefix())
-		if err != nil {
-			return err
-		}
-		if names, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+	err := withSession(ctx, s, database, func(conn *pgx.Conn) (err error) {
+		if names, err = ownSubscriptions(ctx, conn, n); err != nil {
 			return err
 		}
 		subscribed, err = subscribers(ctx, conn, n)
@@ -120,6 +109,30 @@ func removeFrom(ctx context.Context, s Server, database string, n Names) (subscr
 		problem(dropSchema(ctx, s, database))
 	}
 	return subscribed, left
+}
+
+// connectableDatabases are those that sessions can be opened in, fenced ones too.
+func connectableDatabases(ctx context.Context, s Server) (databases []string, err error) {
+	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query("connectable_databases"))
+		if err == nil {
+			databases, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("databases of %s: %w", s.Instance, err)
+	}
+	return databases, nil
+}
+
+// ownSubscriptions are the upgrade's in the session's database.
+func ownSubscriptions(ctx context.Context, conn *pgx.Conn, n Names) ([]string, error) {
+	rows, err := conn.Query(ctx, query("own_subscriptions"), n.Prefix())
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // listSlots are the slots of the upgrade and those of its subscribers' table synchronisation.
