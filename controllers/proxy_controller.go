@@ -26,6 +26,8 @@ type ProxyReconciler struct {
 	// Uncached reads Secrets, which the cache must not hold.
 	Uncached client.Reader
 	Recorder record.EventRecorder
+	// Fleet knows what Git says of a target.
+	Fleet Fleet
 	// Identity of this process, as the decision register names who decided.
 	Identity string
 	Now      func() time.Time

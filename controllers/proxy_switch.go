@@ -36,6 +36,14 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 				p.Status.FailedAttempts, attemptsOf(p), p.Spec.Target, p.Status.LastFailure, next.UTC().Format("15:04:05 UTC"))}
 		}
 	}
+	if err := r.Fleet.SaysTarget(ctx, x.upgrade, p); err != nil {
+		o := outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+		if o.reason == v1alpha1.ReasonFluxPending {
+			// objects change a moment before Flux says so of the whole revision
+			o.again = retryMoment
+		}
+		return o
+	}
 	id := "gitover-" + string(p.UID)[:8] + "-" + strconv.FormatInt(r.Now().UnixNano(), 36)
 	input, err := r.input(ctx, x, id, p.Status.Active, p.Spec.Target)
 	if err != nil {

@@ -71,6 +71,8 @@ func outcomeOf(err error, during string) outcome {
 }
 
 const (
+	// retryMoment: what is waited for is under way.
+	retryMoment = 250 * time.Millisecond
 	// retrySoon: a step in progress or a failure that passes.
 	retrySoon = 2 * time.Second
 	// retryStalled: waiting for a human; cheap looks, so that it goes on by itself soon

@@ -138,6 +138,8 @@ const (
 	ReasonSwitchFailed = "SwitchFailed"
 	// ReasonUnknownTarget: spec.target names no instance of the pair.
 	ReasonUnknownTarget = "UnknownTarget"
+	// ReasonTargetNotInGit: spec.target was changed in the cluster, and only there.
+	ReasonTargetNotInGit = "TargetNotInGit"
 	// ReasonNoPoolers: the selector matches no ready pooler.
 	ReasonNoPoolers = "NoPoolers"
 	// ReasonPoolerRefused: a pooler's agent or admin console refuses.

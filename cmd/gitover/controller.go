@@ -28,10 +28,10 @@ import (
 )
 
 type controllerFlags struct {
-	metrics, probes, eventsAddress, namespace, clones string
-	leaderElect, noCrossNamespaceRefs                 bool
-	concurrent                                        int
-	log                                               logger.Options
+	metrics, probes, eventsAddress, namespace, selector, clones string
+	leaderElect, noCrossNamespaceRefs                           bool
+	concurrent                                                  int
+	log                                                         logger.Options
 }
 
 func controllerCommand() *cobra.Command {
@@ -47,6 +47,7 @@ func controllerCommand() *cobra.Command {
 	flags.StringVar(&f.probes, "health-addr", ":8081", "address of the health endpoint")
 	flags.StringVar(&f.eventsAddress, "events-addr", "", "address of Flux's notification-controller, to forward events to")
 	flags.StringVar(&f.namespace, "watch-namespace", "", "namespace to watch; all if empty")
+	flags.StringVar(&f.selector, "watch-label-selector", "", "work for PgUpgrades and PgProxies with these labels only")
 	flags.StringVar(&f.clones, "clone-dir", "/tmp/gitover", "directory for clones of fleet repositories")
 	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one of several controllers lead")
 	flags.BoolVar(&f.noCrossNamespaceRefs, "no-cross-namespace-refs", false, "refuse references to Flux objects of other namespaces")
@@ -79,7 +80,7 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 		// Secrets are read one by one, when needed: no cache of ours holds them
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	}
-	if err := onlyInstances(&options.Cache); err != nil {
+	if err := narrow(&options.Cache, f.selector); err != nil {
 		return err
 	}
 	if f.namespace != "" {
@@ -108,7 +109,7 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	if err := upgrades.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgUpgrade: %w", err)
 	}
-	proxies := &controllers.ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: recorder, Now: time.Now}
+	proxies := &controllers.ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: recorder, Fleet: upgrades, Now: time.Now}
 	if err := proxies.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgProxy: %w", err)
 	}
@@ -120,15 +121,23 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	return manager.Start(cmd.Context())
 }
 
-// onlyInstances keeps the cache to objects of instances: a cluster has many other pods.
-func onlyInstances(options *cache.Options) error {
-	selector, err := labels.Parse(v1alpha1.UpgradeLabel)
+// narrow the cache to objects of instances, since a cluster has many other pods, and to
+// our own objects with the labels that the selector asks for.
+func narrow(options *cache.Options, selector string) error {
+	instances, err := labels.Parse(v1alpha1.UpgradeLabel)
 	if err != nil {
 		return fmt.Errorf("label selector: %w", err)
 	}
+	own, err := labels.Parse(selector)
+	if err != nil {
+		return fmt.Errorf("--watch-label-selector: %w", err)
+	}
 	options.ByObject = map[client.Object]cache.ByObject{}
 	for _, object := range []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}, &appsv1.Deployment{}, &batchv1.Job{}} {
-		options.ByObject[object] = cache.ByObject{Label: selector}
+		options.ByObject[object] = cache.ByObject{Label: instances}
+	}
+	for _, object := range []client.Object{&v1alpha1.PgUpgrade{}, &v1alpha1.PgProxy{}} {
+		options.ByObject[object] = cache.ByObject{Label: own}
 	}
 	options.DefaultTransform = cache.TransformStripManagedFields()
 	return nil

@@ -157,6 +157,24 @@ func (s *story) proxy() *v1alpha1.PgProxy {
 	return p
 }
 
+// onlyGitMovesTraffic: somebody edits the target in the cluster. Nothing moves, the reason
+// is told, and Flux puts it back.
+func (s *story) onlyGitMovesTraffic(edited, serves string) {
+	s.t.Helper()
+	made := len(s.proxy().Status.Switches)
+	s.must(s.app.EditTarget(s.t.Context(), edited))
+	s.must(s.app.AwaitProxy(s.t.Context(), time.Minute, "the edit is refused", func(p *v1alpha1.PgProxy) bool {
+		return explains(p.Status.Conditions, v1alpha1.ReasonTargetNotInGit, []string{edited, "Git"})
+	}))
+	s.must(s.app.ReconcileKustomization(s.t.Context()))
+	s.must(s.app.AwaitProxy(s.t.Context(), time.Minute, "Flux puts it back", func(p *v1alpha1.PgProxy) bool {
+		return p.Spec.Target == serves && explains(p.Status.Conditions, v1alpha1.ReasonActive, nil)
+	}))
+	if p := s.proxy(); p.Status.Active != serves || len(p.Status.Switches) != made {
+		s.t.Errorf("%s serves after %d switches, want %s after %d", p.Status.Active, len(p.Status.Switches), serves, made)
+	}
+}
+
 // isGone: no workload, no volume, nothing in Git.
 func (s *story) isGone(instance, version string) {
 	s.t.Helper()

@@ -20,6 +20,7 @@ func TestAnUpgradeIsRolledBackByARevertCutOverAgainAndFinished(t *testing.T) {
 	cutover := s.newest("CommitCutover")
 	s.touchesOnly(cutover, "apps/life/proxy.yaml")
 	s.awaitWayBack()
+	s.onlyGitMovesTraffic("orders-15", "orders-17")
 	revert := s.revert(cutover)
 	s.awaitRolledBack("orders-15")
 

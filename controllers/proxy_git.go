@@ -1,0 +1,62 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops"
+)
+
+// Fleet answers the PgProxy controller's one question to Git.
+type Fleet interface {
+	// SaysTarget returns nil if the manifest of proxy has its spec.target in a revision that
+	// Flux has applied. It reads only, and may be asked again at any time.
+	SaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error
+}
+
+// SaysTarget implements Fleet. Whoever edits the object in the cluster changes what it
+// says until Flux comes by; only Git may move traffic. The revisions that count are the
+// last that Flux applied and the last that it tried: an object elsewhere in it that fails
+// must not hinder a rollback.
+func (r *UpgradeReconciler) SaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
+	if upgrade.Spec.ProxyRef.Name != proxy.Name {
+		return &known{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true,
+			text: fmt.Sprintf("PgUpgrade %s leads PgProxy %s, not this one; correct spec.upgradeRef here or spec.proxyRef there", upgrade.Name, upgrade.Spec.ProxyRef.Name)}
+	}
+	s := &seen{source: &sourcev1.GitRepository{}, kustomization: &kustomizev1.Kustomization{}}
+	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.SourceRef, "GitRepository", s.source); err != nil {
+		return err
+	}
+	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.KustomizationRef, "Kustomization", s.kustomization); err != nil {
+		return err
+	}
+	var err error
+	if s.repository, err = r.repository(ctx, upgrade, s.source); err != nil {
+		return err
+	}
+	applied := s.kustomization.Status.LastAppliedRevision
+	for _, revision := range slices.Compact([]string{applied, s.kustomization.Status.LastAttemptedRevision}) {
+		if revision == "" {
+			continue
+		}
+		changes, err := s.repository.WouldChange(ctx, revision, upgrade.Spec.Git.Path, gitops.SetTarget(proxy.Name, proxy.Spec.Target))
+		if err != nil {
+			return err
+		}
+		if !changes {
+			return nil
+		}
+	}
+	if apimeta.IsStatusConditionTrue(s.kustomization.Status.Conditions, meta.ReconcilingCondition) {
+		return &known{reason: v1alpha1.ReasonFluxPending, text: fmt.Sprintf("Kustomization %s is still applying the revision that asks for %s", s.kustomization.Name, proxy.Spec.Target)}
+	}
+	return &known{reason: v1alpha1.ReasonTargetNotInGit, text: fmt.Sprintf(
+		"spec.target is %s in the cluster, but not in Git at %s, which Flux applied last; commit it to move traffic, or let Flux put it back", proxy.Spec.Target, applied)}
+}
