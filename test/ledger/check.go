@@ -27,6 +27,8 @@ type Report struct {
 	Stale int
 	// SplitBrain counts times at which a server accepted rows out of its turn.
 	SplitBrain int
+	// Turns that the servers took, from their own records.
+	Turns []Turn
 	// Problems in words, the first of them.
 	Problems []string
 }
@@ -49,6 +51,10 @@ func (r *Report) problem(count *int, format string, args ...any) {
 type Options struct {
 	// Switches that are known to have happened; negative means unknown.
 	Switches int
+	// Accepted commits of clients, from the WAL of every server, and the switches in
+	// between; without both the rows alone must tell of a split brain.
+	Accepted  []Accepted
+	Handovers []Handover
 }
 
 // Check compares the history of all clients with the state of each database. The
@@ -74,6 +80,10 @@ func Check(history []Transaction, states map[string]State, options Options) Repo
 		check.sequences()
 		check.sessions()
 		check.turns(options.Switches)
+	}
+	report.Turns = Turns(options.Accepted)
+	for _, problem := range SplitBrains(options.Accepted, options.Handovers) {
+		report.problem(&report.SplitBrain, "%s", problem)
 	}
 	slices.Sort(report.Problems)
 	return report

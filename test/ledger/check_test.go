@@ -109,6 +109,21 @@ func TestEachFaultIsFound(t *testing.T) {
 	}
 }
 
+func TestASplitBrainThatLeavesNoTraceInTheRowsIsFoundInTheServersRecords(t *testing.T) {
+	b := newBook().add(0, Acknowledged, Effect{Insert, Entries, 1, 0})
+	there := Handover{"15", "17", at(100), at(150)}
+	check := func(old ...int) Report {
+		return Check(b.history, map[string]State{"orders": holding(1)}, Options{Switches: 1,
+			Accepted: joined(by("15", old...), by("17", 140, 160)), Handovers: []Handover{there}})
+	}
+	if report := check(1, 110); !report.OK() || len(report.Turns) != 2 {
+		t.Errorf("turns that were taken are called wrong: %+v", report)
+	}
+	if report := check(1, 110, 155); report.OK() || report.SplitBrain != 1 || !strings.Contains(report.Problems[0], "turn of 17") {
+		t.Errorf("both accepted writes, and nobody says so: %+v", report)
+	}
+}
+
 func TestALossThatALaterDeleteWouldHideIsFound(t *testing.T) {
 	b := newBook().add(0, Acknowledged, Effect{Insert, Entries, 1, 0}).add(0, Acknowledged, Effect{Delete, Entries, 1, 0})
 	b.history[1].Miscounted, b.history[1].Error = true, "0 rows instead of one"

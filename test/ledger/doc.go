@@ -13,7 +13,9 @@
 //   - counters equal the sum of acknowledged increments, give or take the unknown ones;
 //   - a sequence never hands out the same value twice;
 //   - a session never reads a state older than one it has seen or made;
-//   - rows say which server accepted them: servers take turns, they never overlap.
+//   - rows say which server accepted them: servers take turns, they never overlap;
+//   - each server's WAL says the same of every commit, rows left or not (WALReader), and
+//     the turns are the recorded switches' (SplitBrains).
 //
 // The checker is tested itself with histories that hold each of these faults.
 package ledger
