@@ -26,11 +26,11 @@ func TestTheOverlaysOfTheInstallPageBuild(t *testing.T) {
 		name, _, _ := strings.Cut(block, "\n")
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			base, err := filepath.Rel(dir, filepath.Join(checkout, "manifests", "default"))
+			manifests, err := filepath.Rel(dir, filepath.Join(checkout, "manifests"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			content := strings.ReplaceAll(block, "../../manifests/default", base)
+			content := strings.ReplaceAll(block, "../../manifests", manifests)
 			if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -45,8 +45,12 @@ func TestTheOverlaysOfTheInstallPageBuild(t *testing.T) {
 			if !strings.Contains(string(text), "image: registry.example.com/gitover:v1") {
 				t.Error("the overlay does not set the controller's image")
 			}
-			if strings.Contains(block, "watch-namespace") && strings.Contains(string(text), "kind: ClusterRoleBinding") {
-				t.Error("the controller of one namespace still has rights in all")
+			if strings.Contains(block, "manifests/namespaced") {
+				for _, resource := range resources.Resources() {
+					if resource.GetNamespace() != "orders" {
+						t.Errorf("an installation for the namespace orders has %s", resource.CurId())
+					}
+				}
 			}
 		})
 		built++

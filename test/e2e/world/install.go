@@ -26,7 +26,34 @@ const installer = client.FieldOwner("gitover-stage")
 
 // Install does `kubectl apply -k manifests/default` and waits until the controller is ready.
 func (w *World) Install(ctx context.Context) error {
-	objects, err := build(filepath.Join(w.Checkout, "manifests", "default"))
+	return w.install(ctx, filepath.Join(w.Checkout, "manifests", "default"), SystemNamespace)
+}
+
+// OwnController is the label by which an app's objects are left to the controller of their
+// namespace: see docs/install.md.
+const OwnController = "gitover.dev/controller"
+
+// InstallIn a namespace that exists: manifests/namespaced, in an overlay as docs/install.md
+// tells people to make one. The kinds are defined already. It goes with the namespace.
+func (w *World) InstallIn(ctx context.Context, namespace string) error {
+	overlay, err := os.MkdirTemp("", "gitover-overlay-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(overlay)
+	base, err := filepath.Rel(overlay, filepath.Join(w.Checkout, "manifests", "namespaced"))
+	if err != nil {
+		return err
+	}
+	content := fmt.Sprintf("namespace: %s\nresources:\n- %s\n", namespace, base)
+	if err := os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+		return err
+	}
+	return w.install(ctx, overlay, namespace)
+}
+
+func (w *World) install(ctx context.Context, dir, namespace string) error {
+	objects, err := build(dir)
 	if err != nil {
 		return err
 	}
@@ -42,7 +69,7 @@ func (w *World) Install(ctx context.Context) error {
 	if err := w.apply(ctx, objects); err != nil {
 		return err
 	}
-	return w.AwaitDeployment(ctx, SystemNamespace, "gitover-controller", 3*time.Minute)
+	return w.AwaitDeployment(ctx, namespace, "gitover-controller", 3*time.Minute)
 }
 
 // AwaitDeployment waits until all replicas of the current template are available.
