@@ -4,6 +4,7 @@ GO      ?= go
 CACHE   := .cache
 STAGE   := CGO_ENABLED=0 $(GO) run ./test/cluster/cmd/stage
 IMAGES  ?= postgres-13 postgres-18
+FUZZTIME ?= 10m
 LINTERS := $(CACHE)/bin/staticcheck
 # What takes part in `make e2e`; each package of it has the stage for itself.
 E2E     := ./test/cluster ./test/e2e/...
@@ -27,6 +28,14 @@ unit: ## unit tests; tests that lack their servers are skipped
 .PHONY: race
 race: ## unit tests under the race detector
 	$(GO) test -race ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzzer in turn, each for FUZZTIME (10m)
+	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ {f[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, f[i]; n = 0}' | \
+	while read -r package fuzzer; do \
+		echo "$$package $$fuzzer"; \
+		$(GO) test -run '^$$' -fuzz "^$$fuzzer\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
 
 .PHONY: lint
 lint: $(LINTERS) ## formatting, go vet, staticcheck

@@ -24,7 +24,7 @@ func TargetOf(s postgres.Server, databases []string) Target {
 }
 
 // usable says whether the target says where it is.
-func (t Target) usable() bool { return t.Host != "" && t.Port != 0 }
+func (t Target) usable() bool { return t.pooler().Check() == nil }
 
 func (t Target) pooler() pgbouncer.Target {
 	return pgbouncer.Target{Host: t.Host, Port: t.Port, Databases: t.Databases}

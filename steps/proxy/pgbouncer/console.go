@@ -118,7 +118,10 @@ func (c *Console) Paused(ctx context.Context) (bool, error) {
 // Databases lists what the pooler knows, its own console excepted.
 func (c *Console) Databases(ctx context.Context) ([]Database, error) {
 	rows, err := c.query(ctx, "SHOW DATABASES")
-	var list []Database
+	return databasesOf(rows), err
+}
+
+func databasesOf(rows []map[string]string) (list []Database) {
 	for _, row := range rows {
 		if row["name"] == "pgbouncer" {
 			continue
@@ -126,13 +129,16 @@ func (c *Console) Databases(ctx context.Context) ([]Database, error) {
 		port, _ := strconv.Atoi(row["port"])
 		list = append(list, Database{Name: row["name"], Host: row["host"], Port: port, Database: row["database"]})
 	}
-	return list, err
+	return list
 }
 
 // Load sums up the pools.
 func (c *Console) Load(ctx context.Context) (Load, error) {
 	rows, err := c.query(ctx, "SHOW POOLS")
-	var load Load
+	return loadOf(rows), err
+}
+
+func loadOf(rows []map[string]string) (load Load) {
 	for _, row := range rows {
 		if row["database"] == "pgbouncer" {
 			continue
@@ -142,7 +148,7 @@ func (c *Console) Load(ctx context.Context) (Load, error) {
 		wait := float64(number(row["maxwait"])) + float64(number(row["maxwait_us"]))/1e6
 		load.OldestSeconds = max(load.OldestSeconds, wait)
 	}
-	return load, err
+	return load
 }
 
 // Version is "PgBouncer 1.24.1" and the like.
@@ -154,9 +160,13 @@ func (c *Console) Version(ctx context.Context) (string, error) {
 	return rows[0]["version"], nil
 }
 
+// number reads a count; what is none counts as nothing.
 func number(s string) int {
-	n, _ := strconv.Atoi(s)
-	return n
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 func refusedWith(err error, text string) bool {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Target is where a pooler's databases lead.
@@ -19,7 +20,7 @@ type Target struct {
 // Render gives the file that pgbouncer.ini includes: an entry for each database, so that
 // SHOW DATABASES tells where it leads before a client asks, and "*" for those made later.
 func (t Target) Render() (string, error) {
-	if err := t.check(); err != nil {
+	if err := t.Check(); err != nil {
 		return "", err
 	}
 	var b strings.Builder
@@ -65,14 +66,11 @@ func (t Target) names() []string {
 	return slices.Compact(names)
 }
 
-func (t Target) check() error {
-	if t.Host == "" || t.Port < 1 || t.Port > 65535 {
+// Check says why no pooler can be led there. Names of databases never are a reason: odd
+// ones are reached through "*".
+func (t Target) Check() error {
+	if t.Host == "" || strings.ContainsFunc(t.Host, unicode.IsControl) || t.Port < 1 || t.Port > 65535 {
 		return fmt.Errorf("no usable host and port: %q, %d", t.Host, t.Port)
-	}
-	for _, s := range append([]string{t.Host}, t.Databases...) {
-		if s == "" || strings.ContainsAny(s, "\n\r\x00") {
-			return errors.New("a name is empty or has a line break")
-		}
 	}
 	return nil
 }
@@ -80,7 +78,7 @@ func (t Target) check() error {
 // spelled says whether PgBouncer 1.24 can read the name as a key. Its documentation speaks
 // of double quotes, its parser knows none; such a database is reached through "*".
 func spelled(name string) bool {
-	return !strings.ContainsFunc(name, func(r rune) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '.' || r == '-')
 	})
 }

@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// FuzzRequest: an agent understands what the controller writes, and refuses the rest
+// without doing anything.
+func FuzzRequest(f *testing.F) {
+	whole, _ := json.Marshal(StageRequest{SwitchID: "s1", From: Target{Instance: "orders-15", Host: "a", Port: 5432, Databases: []string{"x"}}, To: Target{Host: "b", Port: 1, CA: []byte("pem")}})
+	f.Add(whole)
+	f.Add([]byte(`{"switchID":"s1","limitMilliseconds":-9223372036854775808}`))
+	f.Add([]byte(`{"from":{"port":1e400}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		understood[StageRequest](t, body)
+		understood[SwitchRequest](t, body)
+		hold, ok := understood[HoldRequest](t, body)
+		if ok && hold.limit() > 0 && hold.limit() < time.Millisecond {
+			t.Fatalf("a limit of %d ms is %s", hold.LimitMilliseconds, hold.limit())
+		}
+	})
+}
+
+func understood[T any](t *testing.T, body []byte) (request T, ok bool) {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	ok = new(agent).read(answer, httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body)), &request)
+	if !ok {
+		if answer.Code != http.StatusBadRequest {
+			t.Fatalf("refused with %d", answer.Code)
+		}
+		return request, false
+	}
+	written, err := json.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again T
+	if err := json.Unmarshal(written, &again); err != nil || !reflect.DeepEqual(request, again) {
+		t.Fatalf("%+v comes back as %+v (%v)", request, again, err)
+	}
+	return request, true
+}
+
+// FuzzAnswer: a controller takes no answer of an agent for success that doesn't say so.
+func FuzzAnswer(f *testing.F) {
+	f.Add(200, []byte(`{"event":"entered"}{"event":"held"}`))
+	f.Add(409, []byte(`{"error":"no","code":"StaleSwitch"}`))
+	f.Add(200, []byte(`{"event":"failed"}`))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		if status < 200 || status > 599 {
+			return
+		}
+		client := &AgentClient{name: "x", base: "http://agent", http: &http.Client{Transport: canned(func() *http.Response {
+			answer := httptest.NewRecorder()
+			answer.Code = status
+			answer.Body = bytes.NewBuffer(body)
+			return answer.Result()
+		})}}
+		entered := 0
+		if err := client.Hold(t.Context(), HoldRequest{}, func() { entered++ }); err == nil && (status != 200 || !bytes.Contains(bytes.ToLower(body), []byte("event"))) {
+			t.Fatalf("%d %q passes for held", status, body)
+		}
+		if _, err := client.State(t.Context()); err == nil && status != 200 {
+			t.Fatalf("%d passes for a state", status)
+		}
+		if err := client.Flip(t.Context(), "s"); (err == nil) != (status == 200) {
+			t.Fatalf("%d after a flip: %v", status, err)
+		}
+	})
+}
+
+type canned func() *http.Response
+
+func (c canned) RoundTrip(*http.Request) (*http.Response, error) { return c(), nil }
+
+// FuzzStateFile: an agent starts with any file in the place of its own, and what it
+// believes of it is whole.
+func FuzzStateFile(f *testing.F) {
+	whole, _ := json.Marshal(stateFile{Target: Target{Host: "a", Port: 1}, Hold: holdRecord{SwitchID: "s", Phase: PhaseHeld, Since: 1, Limit: time.Second}})
+	f.Add(whole)
+	f.Add([]byte(`{"target":{"host":"a","port":-1},"hold":{"sinceUptime":9223372036854775807,"limit":-1}}`))
+	f.Add([]byte("\x00"))
+	directory := f.TempDir()
+	state, target := filepath.Join(directory, "state"), filepath.Join(directory, "target")
+	if err := os.WriteFile(target, nil, 0o600); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if err := os.WriteFile(state, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a := newAgent(t.Context(), AgentOptions{StateFile: state, TargetFile: target})
+		found, ok := a.recall()
+		if !ok {
+			return
+		}
+		if _, err := found.Target.pooler().Render(); err != nil {
+			t.Fatalf("a target that no file can hold was believed: %v", err)
+		}
+		if since := found.Hold.Since.sinceThisBoot(); since > now() {
+			t.Fatalf("a hold began in the future: %d", since)
+		}
+		a.target, a.hold = found.Target, newHold(t.Context(), found.Hold)
+		defer a.hold.end()
+		if err := a.persist(); err != nil {
+			t.Fatal(err)
+		}
+		if again, ok := a.recall(); !ok || !reflect.DeepEqual(again.Target, found.Target) || again.Hold.Phase != found.Hold.Phase || again.Hold.Since != found.Hold.Since {
+			t.Fatalf("%+v comes back as %+v", found, again)
+		}
+	})
+}
+
+// FuzzProxy: an agent that reads any PgProxy never leads clients to half an address.
+func FuzzProxy(f *testing.F) {
+	f.Add([]byte(`{"spec":{"target":"orders-17"},"status":{"active":"orders-15","endpoint":{"host":"a","port":5432},"switch":{"id":"s","to":"orders-17","endpoint":{"host":"b","port":5432},"phase":"Holding"}}}`))
+	f.Add([]byte(`{"status":{"active":"x","endpoint":{"host":"","port":-1}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var p v1alpha1.PgProxy
+		if json.Unmarshal(data, &p) != nil {
+			return
+		}
+		active := activeOf(&p)
+		for _, target := range []Target{active.Target, to(active)} {
+			if !target.usable() {
+				continue
+			}
+			if _, err := (Target{Host: target.Host, Port: target.Port}).pooler().Render(); err != nil {
+				t.Fatalf("%+v counts as usable: %v", target, err)
+			}
+		}
+	})
+}
+
+func to(a Active) Target {
+	if a.Switch == nil {
+		return Target{}
+	}
+	return a.Switch.To
+}
