@@ -14,6 +14,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
@@ -21,6 +22,7 @@ import (
 
 // move makes spec.target the active instance by a switch.
 func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
+	ctx = crash.Scope(ctx)
 	p := x.proxy
 	if p.Status.FailedTarget != p.Spec.Target {
 		p.Status.FailedTarget, p.Status.FailedAttempts, p.Status.LastFailure, p.Status.NextAttempt = p.Spec.Target, 0, "", nil
@@ -66,8 +68,8 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	p.Status.Switch = &v1alpha1.SwitchStatus{ID: id, From: p.Status.Active, To: p.Spec.Target, Endpoint: &endpoint,
-		Phase: string(proxy.PhasePreparing), Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now())}
-	if err := persist(ctx, x.patcher, p); err != nil {
+		Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now())}
+	if err := r.phase(ctx, x, proxy.PhasePreparing); err != nil {
 		p.Status.Switch = nil
 		return outcomeOf(err, v1alpha1.ReasonSwitching)
 	}
@@ -122,6 +124,7 @@ func (r *ProxyReconciler) after(ctx context.Context, x *pair, result proxy.Resul
 
 // switched records a switch that is done, all of it.
 func (r *ProxyReconciler) switched(ctx context.Context, x *pair, result proxy.Result) outcome {
+	crash.Before(ctx, "switch/Record")
 	p := x.proxy
 	if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitching)
@@ -202,6 +205,8 @@ func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to strin
 		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)},
 		Poolers: poolers, Limits: limitsOf(x), Who: r.Identity,
 		Report: func(phase proxy.Phase) error { return r.phase(ctx, x, phase) },
+		Trace:  func(point proxy.Point) { crash.Before(ctx, "switch/"+string(point)) },
+		Traced: func(point proxy.Point) { crash.After(ctx, "switch/"+string(point)) },
 	}, nil
 }
 
@@ -212,6 +217,8 @@ func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase proxy.Phase)
 	if s == nil {
 		return nil
 	}
+	name := "switch/" + string(phase)
+	crash.Before(ctx, name)
 	s.Phase = string(phase)
 	switch phase {
 	case proxy.PhaseHoldBegins:
@@ -222,7 +229,11 @@ func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase proxy.Phase)
 			return err
 		}
 	}
-	return persist(context.WithoutCancel(ctx), x.patcher, x.proxy)
+	if err := persist(context.WithoutCancel(ctx), x.patcher, x.proxy); err != nil {
+		return err
+	}
+	crash.After(ctx, name)
+	return nil
 }
 
 // cause is the commit that asked for the switch: our own cutover commit, or else the

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 )
@@ -23,6 +24,7 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 	if s.proxy == nil {
 		return outcome{reason: v1alpha1.ReasonFluxPending, message: fmt.Sprintf("PgProxy %s does not exist; Flux has to apply it", upgrade.Spec.ProxyRef.Name), again: retrySoon}
 	}
+	ctx = crash.Scope(ctx)
 	status := &upgrade.Status
 	acted := ""
 	// a walk is short; the bound is for a world that contradicts itself
@@ -45,21 +47,30 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 				message: fmt.Sprintf("status names step %q of workflow %q, which this version of Gitover does not have", status.Step, status.Workflow)}
 		}
 		run := r.run(upgrade, s)
+		name := status.Workflow + "/" + status.Step
+		if step.Run == nil {
+			crash.Before(ctx, name)
+		}
 		verdict, err := step.Done(ctx, run)
 		if err != nil {
 			return r.failed(ctx, upgrade, err)
 		}
 		switch {
 		case verdict.Done:
+			if step.Run == nil {
+				crash.After(ctx, name)
+			}
 			r.leave(ctx, upgrade, verdict)
 		case verdict.Reverted != nil:
 			r.reverted(upgrade, verdict)
 		case verdict.Act && step.Run != nil && acted != status.Step:
 			acted = status.Step
 			note(status, verdict.Message)
+			crash.Before(ctx, name)
 			if err := step.Run(ctx, run); err != nil {
 				return r.failed(ctx, upgrade, err)
 			}
+			crash.After(ctx, name)
 		default:
 			return r.wait(upgrade, step, verdict, decision)
 		}
@@ -261,39 +272,4 @@ func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *seen, d steps.D
 		return outcome{ready: true, reason: d.Reason, message: d.Message}
 	}
 	return outcome{reason: d.Reason, message: d.Message, stalled: true, again: retryStalled}
-}
-
-func note(status *v1alpha1.PgUpgradeStatus, message string) {
-	for i := range status.Steps {
-		if status.Steps[i].Name == status.Step {
-			status.Steps[i].Message = message
-		}
-	}
-}
-
-func started(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
-	for _, s := range status.Steps {
-		if s.Name == step && s.StartedAt != nil {
-			return s.StartedAt.Time
-		}
-	}
-	return time.Time{}
-}
-
-// annotations let Flux's alerts carry the commit that an event speaks of.
-func annotations(status *v1alpha1.PgUpgradeStatus) map[string]string {
-	if len(status.Commits) == 0 {
-		return nil
-	}
-	return map[string]string{v1alpha1.GroupVersion.Group + "/revision": "sha1:" + status.Commits[len(status.Commits)-1].SHA}
-}
-
-// showReplication keeps the Replicating condition true to the steps.
-func showReplication(upgrade *v1alpha1.PgUpgrade, s *seen) {
-	status := &upgrade.Status
-	if status.Lag == nil {
-		conditions.MarkFalse(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonNotReplicating, "nothing follows %s", orDefault(s.facts.Active, "yet"))
-		return
-	}
-	conditions.MarkTrue(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonReplicating, "lag %s at %s", status.Lag.Human, status.Lag.At.UTC().Format("15:04:05 UTC"))
 }

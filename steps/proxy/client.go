@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/gitover/gitover/internal/crash"
 )
 
 // Pooler is one pooler, as the switch sees it: an AgentClient, or a fake in tests. Every
@@ -50,7 +52,7 @@ func NewAgentClient(name, address string, config *tls.Config) *AgentClient {
 		TLSHandshakeTimeout: 3 * time.Second,
 		IdleConnTimeout:     time.Minute,
 	}
-	return &AgentClient{name: name, base: "https://" + address, http: &http.Client{Transport: transport}}
+	return &AgentClient{name: name, base: "https://" + address, http: &http.Client{Transport: crash.HTTP(transport)}}
 }
 
 // Close drops the connection.

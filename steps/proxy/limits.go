@@ -77,6 +77,8 @@ type Input struct {
 	// Trace, if set, is told each numbered part of the stall just before it begins. It must
 	// return at once: traffic is held.
 	Trace func(point Point)
+	// Traced, if set, is told each part just after it went well, and must return at once, too.
+	Traced func(point Point)
 }
 
 // Point is a numbered part of a switch.
@@ -104,6 +106,14 @@ func (in Input) trace(point Point) {
 	}
 }
 
+// traced passes on how a part ended.
+func (in Input) traced(point Point, err error) error {
+	if err == nil && in.Traced != nil {
+		in.Traced(point)
+	}
+	return err
+}
+
 // Phase of a switch, for people and for a controller that takes over.
 type Phase string
 
@@ -117,6 +127,9 @@ const (
 	// PhaseFinishing is reported when traffic flows again on the new side.
 	PhaseFinishing Phase = "Finishing"
 )
+
+// Phases in the order in which they are reported, Settling in the place of Holding.
+var Phases = []Phase{PhasePreparing, PhaseHoldBegins, PhaseSettling, PhaseFinishing}
 
 func (in Input) report(phase Phase) error {
 	if in.Report == nil {

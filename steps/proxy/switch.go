@@ -56,7 +56,7 @@ func (r *run) finish(ctx context.Context) (Result, error) {
 	}
 	r.in.trace(PointFinish)
 	begun := time.Now()
-	if err := Finish(ctx, r.in, r.result.Position); err != nil {
+	if err := r.in.traced(PointFinish, Finish(ctx, r.in, r.result.Position)); err != nil {
 		return r.result, &Unfinished{Why: err}
 	}
 	r.result.Parts.Finish = time.Since(begun)

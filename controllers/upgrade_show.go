@@ -1,0 +1,45 @@
+package controllers
+
+import (
+	"time"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// note what the present step does or waits for.
+func note(status *v1alpha1.PgUpgradeStatus, message string) {
+	for i := range status.Steps {
+		if status.Steps[i].Name == status.Step {
+			status.Steps[i].Message = message
+		}
+	}
+}
+
+func started(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
+	for _, s := range status.Steps {
+		if s.Name == step && s.StartedAt != nil {
+			return s.StartedAt.Time
+		}
+	}
+	return time.Time{}
+}
+
+// annotations let Flux's alerts carry the commit that an event speaks of.
+func annotations(status *v1alpha1.PgUpgradeStatus) map[string]string {
+	if len(status.Commits) == 0 {
+		return nil
+	}
+	return map[string]string{v1alpha1.GroupVersion.Group + "/revision": "sha1:" + status.Commits[len(status.Commits)-1].SHA}
+}
+
+// showReplication keeps the Replicating condition true to the steps.
+func showReplication(upgrade *v1alpha1.PgUpgrade, s *seen) {
+	status := &upgrade.Status
+	if status.Lag == nil {
+		conditions.MarkFalse(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonNotReplicating, "nothing follows %s", orDefault(s.facts.Active, "yet"))
+		return
+	}
+	conditions.MarkTrue(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonReplicating, "lag %s at %s", status.Lag.Human, status.Lag.At.UTC().Format("15:04:05 UTC"))
+}
