@@ -41,7 +41,7 @@ func (a *agent) start(ctx context.Context, changes <-chan Active) error {
 	switch {
 	case known && left.Hold.Phase.paused():
 		a.hold = newHold(a.life, left.Hold)
-		a.hold.Since = clampSince(left.Hold, time.Now())
+		a.hold.Since = left.Hold.Since.sinceThisBoot()
 		if err := a.startHold(a.hold); err != nil {
 			return err
 		}
@@ -79,18 +79,6 @@ func (a *agent) recall() (stateFile, bool) {
 	}
 	_, err = os.Stat(a.o.TargetFile)
 	return s, err == nil
-}
-
-// clampSince distrusts a clock that jumped: a hold is never younger than now nor older
-// than its limit.
-func clampSince(h holdRecord, now time.Time) time.Time {
-	if h.Since.After(now) {
-		return now
-	}
-	if oldest := now.Add(-h.Limit); h.Since.Before(oldest) {
-		return oldest
-	}
-	return now.Add(-now.Sub(h.Since).Round(0))
 }
 
 // awaitDecision returns where a pooler that is about to start belongs. It waits for the
@@ -213,7 +201,7 @@ func (a *agent) join(s ActiveSwitch) {
 		from = a.active.Target
 	}
 	a.hold = newHold(a.life, holdRecord{
-		SwitchID: s.ID, From: from, To: s.To, Since: time.Now(),
+		SwitchID: s.ID, From: from, To: s.To, Since: now(),
 		Limit: a.o.HoldLimit, Margin: a.o.HoldMargin, Joined: true,
 	})
 	if err := a.startHold(a.hold); err != nil {

@@ -20,7 +20,7 @@ type holdRecord struct {
 	From     Target        `json:"from"`
 	To       Target        `json:"to"`
 	Phase    HoldPhase     `json:"phase,omitempty"`
-	Since    time.Time     `json:"since"`
+	Since    uptime        `json:"sinceUptime,omitempty"`
 	Limit    time.Duration `json:"limit,omitempty"`
 	Margin   time.Duration `json:"margin,omitempty"`
 	// Joined: no controller told this agent to hold; it follows the register.
@@ -158,7 +158,7 @@ func (a *agent) beginHold(r HoldRequest) (*hold, error) {
 		h = newHold(a.life, h.holdRecord)
 		a.hold = h
 	}
-	h.Since, h.Limit, h.Margin = time.Now(), r.limit(), r.margin()
+	h.Since, h.Limit, h.Margin = now(), r.limit(), r.margin()
 	return h, a.startHold(h)
 }
 

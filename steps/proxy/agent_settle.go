@@ -21,9 +21,9 @@ const (
 // leads, which the fences make harmless, and goes on asking. A hold that the agent joined
 // by itself asks from the beginning, without deciding.
 func (a *agent) watch(h *hold) {
-	act := time.NewTimer(time.Until(h.Since.Add(h.Limit - h.Margin)))
+	act := time.NewTimer(h.Since.until(h.Limit - h.Margin))
 	defer act.Stop()
-	limit := time.NewTimer(time.Until(h.Since.Add(h.Limit - releaseReserve)))
+	limit := time.NewTimer(h.Since.until(h.Limit - releaseReserve))
 	defer limit.Stop()
 	look := time.NewTicker(joinedPoll)
 	defer look.Stop()

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
@@ -91,11 +90,15 @@ func TestAPoolerThatStartsDuringASwitchLeadsToTheRightSide(t *testing.T) {
 	in.Trace = func(at proxy.Point) {
 		switch at {
 		case proxy.PointClear:
+			asked := s.cables[in.From.Instance].connections()
 			go func() {
 				late = s.newPooler("late")
 				close(born)
 			}()
-			time.Sleep(600 * time.Millisecond)
+			// nobody else opens sessions now
+			eventually(t, "it has asked what stands, and asks again", func() bool {
+				return s.cables[in.From.Instance].connections() >= asked+2
+			})
 			select {
 			case <-born:
 				t.Error("the pooler started before the decision")

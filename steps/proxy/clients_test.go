@@ -83,7 +83,19 @@ func (c *clients) run(ctx context.Context, conn *pgx.Conn, db string, client int
 	}
 }
 
-// worstSince resets the worst latency and returns it.
+// awaitMore waits until so many more transactions were acknowledged or failed.
+func (c *clients) awaitMore(transactions int) {
+	c.t.Helper()
+	count := func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.transactions
+	}
+	before := count()
+	eventually(c.t, "clients go on", func() bool { return count() >= before+transactions })
+}
+
+// takeWorst resets the worst latency and returns it.
 func (c *clients) takeWorst() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -166,7 +166,7 @@ func TestABrokenReloadUndoesTheSwitch(t *testing.T) {
 	}
 	t.Log(err)
 	s.oneSideOpen()
-	time.Sleep(300 * time.Millisecond)
+	c.awaitMore(30)
 	c.end(s)
 }
 
@@ -181,7 +181,10 @@ func TestALongTransactionIsNamed(t *testing.T) {
 	defer conn.Close(context.Background())
 	_, err = conn.Exec(ctx, "BEGIN; SELECT 1")
 	must(t, err)
-	time.Sleep(20 * time.Millisecond)
+	old := s.servers[s.active]
+	eventually(t, "the transaction is older than the limit", func() bool {
+		return old.Query("", "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND now() - xact_start > '10ms'") == "1"
+	})
 
 	s.limits = proxy.Limits{LongTransaction: 10 * time.Millisecond}
 	_, err = proxy.Switch(ctx, s.input())

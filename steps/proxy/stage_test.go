@@ -39,8 +39,10 @@ GRANT ALL ON ALL TABLES IN SCHEMA public TO app; GRANT ALL ON ALL SEQUENCES IN S
 
 // stage is two servers that replicate, two poolers with agents, and what PgProxy says.
 type stage struct {
-	t         *testing.T
-	servers   map[string]*pg.Server
+	t       *testing.T
+	servers map[string]*pg.Server
+	// cables are the ways to the servers, by instance.
+	cables    map[string]*cable
 	names     postgres.Names
 	source    *source
 	poolers   []*pooler
@@ -59,13 +61,15 @@ type pooler struct {
 	address string
 	probes  string
 	agent   *proxy.AgentClient
-	stop    func()
+	// cable is the controller's way to the agent.
+	cable *cable
+	stop  func()
 }
 
 func newStage(t *testing.T, from, to int) *stage {
 	t.Helper()
 	s := &stage{
-		t: t, servers: map[string]*pg.Server{}, source: newSource(),
+		t: t, servers: map[string]*pg.Server{}, cables: map[string]*cable{}, source: newSource(),
 		names: postgres.Names{UID: "0c4a9a3e-5a35-4d5c-9a5f-1f0c0a6b8f11"},
 	}
 	for i, major := range []int{from, to} {
@@ -73,6 +77,8 @@ func newStage(t *testing.T, from, to int) *stage {
 			"wal_level": "logical", "max_worker_processes": "24", "max_logical_replication_workers": "16", "max_connections": "150",
 		})
 		server.Instance = fmt.Sprintf("orders-%d-%d", major, i)
+		s.cables[server.Instance] = s.wire(server.Host, server.Port)
+		server.Port = s.cables[server.Instance].port()
 		s.servers[server.Instance] = server
 		s.prepareServer(server)
 		if i == 0 {
@@ -150,7 +156,8 @@ func (s *stage) newPooler(name string) *pooler {
 	}
 	config, err := proxy.ClientTLS(s.authority.Pair.Certificate, s.client, "orders", "shop")
 	must(s.t, err)
-	p.agent = proxy.NewAgentClient(name, p.address, config)
+	p.cable = newCable(s.t, p.address)
+	p.agent = proxy.NewAgentClient(name, p.cable.address(), config)
 	must(s.t, os.Remove(p.TargetFile))
 	p.startAgent()
 	s.t.Cleanup(func() { p.stopAgent() })
@@ -217,18 +224,16 @@ func (s *stage) switched(in proxy.Input) {
 func (s *stage) awaitGuard() {
 	s.t.Helper()
 	var last string
-	deadline := time.Now().Add(30 * time.Second)
-	for time.Now().Before(deadline) {
+	holds := func() bool {
 		in := s.input()
 		s.switches--
 		obstacles, err := proxy.Guard(s.t.Context(), in)
-		if err == nil && len(obstacles) == 0 {
-			return
-		}
 		last = fmt.Sprint(obstacles, err)
-		time.Sleep(50 * time.Millisecond)
+		return err == nil && len(obstacles) == 0
 	}
-	s.t.Fatalf("the guard does not open: %s", last)
+	if !within(30*time.Second, holds) {
+		s.t.Fatalf("the guard does not open: %s", last)
+	}
 }
 
 // source is a PgProxy in memory.
@@ -273,13 +278,24 @@ func must(t *testing.T, err error) {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
+	if !within(20*time.Second, ok) {
+		t.Fatalf("not within 20 s: %s", what)
 	}
+}
+
+// within looks again and again until a condition holds, and says whether it did in time.
+func within(patience time.Duration, ok func() bool) bool {
+	tick, end := time.NewTicker(5*time.Millisecond), time.NewTimer(patience)
+	defer tick.Stop()
+	defer end.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			return false
+		}
+	}
+	return true
 }
 
 func freeAddress(t *testing.T) string {

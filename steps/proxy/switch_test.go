@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
@@ -22,7 +21,7 @@ func forthAndBack(t *testing.T, s *stage, switches int) {
 	c := s.startClients(16)
 	for range switches {
 		s.awaitGuard()
-		time.Sleep(time.Second)
+		c.awaitMore(100)
 		c.takeWorst()
 		in := s.input()
 		result, err := proxy.Switch(t.Context(), in)
@@ -36,7 +35,7 @@ func forthAndBack(t *testing.T, s *stage, switches int) {
 		t.Logf("%s -> %s: held %v (hold %v, fence %v, drain %v, sequences %v [%d], flip %v, decide %v, open %v, resume %v), prepare %v, finish %v, worst %v, terminated %v",
 			in.From.Instance, in.To.Instance, result.Held, p.Hold, p.Fence, p.Drain, p.Sequences, result.SequencesMoved, p.Flip, p.Decide, p.Open, p.Resume, p.Prepare, p.Finish, c.takeWorst(), len(result.Terminated))
 	}
-	time.Sleep(300 * time.Millisecond)
+	c.awaitMore(30)
 	c.end(s)
 }
 
