@@ -25,12 +25,14 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers"
+	"github.com/gitover/gitover/internal/crash"
 )
 
 type controllerFlags struct {
 	metrics, probes, eventsAddress, namespace, selector, clones string
 	leaderElect, noCrossNamespaceRefs                           bool
 	concurrent                                                  int
+	lease, renew, retry                                         time.Duration
 	log                                                         logger.Options
 }
 
@@ -50,6 +52,9 @@ func controllerCommand() *cobra.Command {
 	flags.StringVar(&f.selector, "watch-label-selector", "", "work for PgUpgrades and PgProxies with these labels only")
 	flags.StringVar(&f.clones, "clone-dir", "/tmp/gitover", "directory for clones of fleet repositories")
 	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one of several controllers lead")
+	flags.DurationVar(&f.lease, "leader-election-lease-duration", 15*time.Second, "how long a leader may be silent before another takes over")
+	flags.DurationVar(&f.renew, "leader-election-renew-deadline", 10*time.Second, "how long a leader tries to renew its lease before it gives up")
+	flags.DurationVar(&f.retry, "leader-election-retry-period", 2*time.Second, "time between two tries to lead, or to renew")
 	flags.BoolVar(&f.noCrossNamespaceRefs, "no-cross-namespace-refs", false, "refuse references to Flux objects of other namespaces")
 	flags.IntVar(&f.concurrent, "concurrent", 8, "objects of each kind that are worked on at once")
 	f.log.BindFlags(flags)
@@ -76,6 +81,9 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 		LeaderElection:                f.leaderElect,
 		LeaderElectionID:              "gitover.dev",
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &f.lease,
+		RenewDeadline:                 &f.renew,
+		RetryPeriod:                   &f.retry,
 		GracefulShutdownTimeout:       &grace,
 		// Secrets are read one by one, when needed: no cache of ours holds them
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
@@ -90,6 +98,7 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	if err != nil {
 		return fmt.Errorf("find the cluster: %w", err)
 	}
+	config.Wrap(crash.HTTP)
 	manager, err := ctrl.NewManager(config, options)
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
