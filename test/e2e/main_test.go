@@ -68,7 +68,7 @@ func found(t *testing.T, founding world.Founding) *world.App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	founding.Clone = t.TempDir()
+	founding.Clone, founding.KeepWAL = t.TempDir(), true
 	app, err := w.Found(t.Context(), founding)
 	if err != nil {
 		t.Fatal(err)

@@ -119,17 +119,25 @@ func (s *story) awaitStep(step string, patience time.Duration) {
 	s.must(s.app.AwaitUpgrade(s.t.Context(), patience, "step "+step, world.At(step)))
 }
 
+// witness what the servers' own records say before one of them is removed.
+func (s *story) witness() {
+	s.t.Helper()
+	s.must(s.traffic.Witness.AwaitLook(s.t.Context(), time.Minute))
+}
+
 func (s *story) awaitSoak(instance string) {
 	s.t.Helper()
 	s.must(s.app.AwaitUpgrade(s.t.Context(), 15*time.Minute, "the soak on "+instance, func(u *v1alpha1.PgUpgrade) bool {
 		return u.Status.Workflow == "Upgrade" && u.Status.Step == "Soak"
 	}))
 	s.must(s.app.AwaitActive(s.t.Context(), time.Minute, instance))
+	s.witness()
 }
 
 func (s *story) awaitWayBack() {
 	s.t.Helper()
 	s.must(s.app.AwaitWayBack(s.t.Context(), 2*time.Minute))
+	s.witness()
 }
 
 func (s *story) awaitRolledBack(instance string) {
@@ -239,10 +247,16 @@ func (s *story) same(before []string, instance string) {
 func (s *story) lostNothing(instance string, switches int) {
 	s.t.Helper()
 	p := s.proxy()
-	report, err := s.traffic.Check(s.t.Context(), instance, switches)
+	report, err := s.traffic.Prove(s.t.Context(), instance, switches)
 	s.must(err)
 	if !report.OK() || report.Acknowledged == 0 {
 		s.t.Errorf("the ledger does not balance: %+v", report)
+	}
+	for _, turn := range report.Turns {
+		s.t.Logf("by the servers' own records, %s", turn)
+	}
+	if len(report.Turns) == 0 {
+		s.t.Error("the servers' own records tell of no write")
 	}
 	transactions, failed, cut := s.traffic.Count()
 	if failed+cut > 0 {

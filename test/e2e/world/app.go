@@ -45,6 +45,8 @@ type App struct {
 
 	superuser, application string
 	addresses              sync.Map
+	// instances by their workload's name, where that is another.
+	instances map[string]string
 }
 
 // Founding says how an app differs from the example.
@@ -61,6 +63,10 @@ type Founding struct {
 	Files map[string]string
 	// Version that it begins with; the example's own, 15, if empty.
 	Version string
+	// Adopted instances, by their workload's name.
+	Adopted map[string]string
+	// KeepWAL makes the servers keep theirs, for a Witness.
+	KeepWAL bool
 	// Change the example's files on their way into the repository.
 	Change func(file, content string) string
 }
@@ -85,6 +91,9 @@ func (f Founding) Adapt(dir, file, content string) (string, string) {
 		content = strings.NewReplacer("instances/"+exampleVersion, "instances/"+f.Version, "orders-"+exampleVersion, "orders-"+f.Version,
 			`"`+exampleVersion+`"`, `"`+f.Version+`"`, `"-`+exampleVersion+`"`, `"-`+f.Version+`"`, "PostgreSQL "+exampleVersion, "PostgreSQL "+f.Version).Replace(content)
 	}
+	if f.KeepWAL && filepath.Base(file) == "postgresql.conf" {
+		content += "wal_keep_size = 1GB\n"
+	}
 	if f.Change != nil {
 		content = f.Change(file, content)
 	}
@@ -93,7 +102,7 @@ func (f Founding) Adapt(dir, file, content string) (string, string) {
 
 // Found an app: namespace, Secrets, Flux objects, manifests in Git.
 func (w *World) Found(ctx context.Context, f Founding) (*App, error) {
-	app := &App{World: w, Namespace: f.Namespace, Dir: "apps/" + f.Namespace, superuser: secret(), application: secret()}
+	app := &App{World: w, Namespace: f.Namespace, Dir: "apps/" + f.Namespace, superuser: secret(), application: secret(), instances: f.Adopted}
 	if f.Git != nil {
 		own := *w
 		own.Git, own.GitURL = f.Git.Remote, f.Git.ClusterURL

@@ -2,11 +2,13 @@ package world
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -24,16 +26,32 @@ func (a *App) Application(ctx context.Context, database string) (*pgx.Conn, erro
 	return a.connect(ctx, Endpoint, database, AppRole, a.application)
 }
 
+// poolerPort is where a pooler's own pod listens.
+const poolerPort = 6432
+
+// ApplicationAt opens a session through one pooler, by the address of its pod.
+func (a *App) ApplicationAt(ctx context.Context, podAddress, database string) (*pgx.Conn, error) {
+	return dial(ctx, podAddress, poolerPort, database, AppRole, a.application)
+}
+
 func (a *App) connect(ctx context.Context, service, database, user, password string) (*pgx.Conn, error) {
 	address, err := a.address(ctx, service)
 	if err != nil {
 		return nil, err
 	}
+	conn, err := dial(ctx, address, 5432, database, user, password)
+	if err != nil && service != Endpoint {
+		a.addresses.Delete(service) // an instance that comes back has another one
+	}
+	return conn, err
+}
+
+func dial(ctx context.Context, address string, port uint16, database, user, password string) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig("sslmode=disable connect_timeout=10")
 	if err != nil {
 		return nil, err
 	}
-	config.Host, config.Port, config.Database, config.User, config.Password = address, 5432, database, user, password
+	config.Host, config.Port, config.Database, config.User, config.Password = address, port, database, user, password
 	return pgx.ConnectConfig(ctx, config)
 }
 
@@ -154,4 +172,10 @@ func (a *App) Leftovers(ctx context.Context, instance string) ([]string, error) 
 		}
 	}
 	return all, nil
+}
+
+// missingDatabase: the server answers, and has no such database (yet).
+func missingDatabase(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "3D000"
 }

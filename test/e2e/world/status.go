@@ -38,6 +38,14 @@ func (a *App) StatefulSet(ctx context.Context, name string) (*appsv1.StatefulSet
 	return &s, a.Client.Get(ctx, a.key(name), &s)
 }
 
+// instanceOf a workload: its name, unless it was adopted.
+func (a *App) instanceOf(workload string) string {
+	if name, adopted := a.instances[workload]; adopted {
+		return name
+	}
+	return workload
+}
+
 // Claims are the names of an instance's volume claims.
 func (a *App) Claims(ctx context.Context, instance string) ([]string, error) {
 	var list corev1.PersistentVolumeClaimList

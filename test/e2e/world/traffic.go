@@ -13,9 +13,11 @@ import (
 // Traffic is the ledger's workload on an app, until it is stopped.
 type Traffic struct {
 	*ledger.Workload
-	app   *App
-	stop  context.CancelFunc
-	ended chan error
+	// Witness of the servers' own records.
+	Witness *Witness
+	app     *App
+	stop    context.CancelFunc
+	ended   chan error
 }
 
 // StartTraffic makes the ledger's tables as the application's own role and begins to write
@@ -32,7 +34,7 @@ func (a *App) StartTraffic(ctx context.Context, config ledger.Config) (*Traffic,
 		}
 	}
 	config.Databases, config.Connect = Databases, a.Application
-	t := &Traffic{Workload: ledger.New(config), app: a, ended: make(chan error, 1)}
+	t := &Traffic{Workload: ledger.New(config), Witness: a.Witness(), app: a, ended: make(chan error, 1)}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t.stop = stop
 	go func() { t.ended <- t.Run(running) }()
@@ -52,6 +54,31 @@ func (t *Traffic) Check(ctx context.Context, instance string, switches int) (led
 	if err := t.Stop(); err != nil {
 		return ledger.Report{}, err
 	}
+	return t.Compare(ctx, instance, ledger.Options{Switches: switches})
+}
+
+// Prove is Check, and compares the switches that the status tells of with the servers' own
+// records, as far as the Witness has seen them.
+func (t *Traffic) Prove(ctx context.Context, instance string, switches int) (ledger.Report, error) {
+	if err := t.Stop(); err != nil {
+		return ledger.Report{}, err
+	}
+	proxy, err := t.app.Proxy(ctx)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	records, err := AllSwitches(proxy)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	if err := t.Witness.AwaitLook(ctx, time.Minute); err != nil {
+		return ledger.Report{}, err
+	}
+	return t.Compare(ctx, instance, ledger.Options{Switches: switches, Accepted: t.Witness.Accepted(), Handovers: Handovers(records)})
+}
+
+// Compare the ledger with what an instance holds. Nobody may write meanwhile.
+func (t *Traffic) Compare(ctx context.Context, instance string, options ledger.Options) (ledger.Report, error) {
 	states := map[string]ledger.State{}
 	for _, database := range Databases {
 		conn, err := t.app.Superuser(ctx, instance, database)
@@ -63,7 +90,7 @@ func (t *Traffic) Check(ctx context.Context, instance string, switches int) (led
 			return ledger.Report{}, err
 		}
 	}
-	return ledger.Check(t.History(), states, ledger.Options{Switches: switches}), nil
+	return ledger.Check(t.History(), states, options), nil
 }
 
 // Errors that applications saw, in words, the first few.

@@ -1,0 +1,145 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/ledger"
+)
+
+// Witness reads in the servers' own WAL when each of them accepted clients' writes. A server
+// that is about to be removed has to be looked at before: its WAL goes with it. For
+// concurrent use.
+type Witness struct {
+	app *App
+	mu  sync.Mutex
+	// readers by the server's system identifier: a name may come back, with other data.
+	readers map[string]*ledger.WALReader
+}
+
+// Witness of the app's servers, which keep their WAL for it (see Founding.KeepWAL).
+func (a *App) Witness() *Witness {
+	return &Witness{app: a, readers: map[string]*ledger.WALReader{}}
+}
+
+// Look reads what is new on every server that runs. A server that can't be looked at is an
+// error, unless it went away meanwhile; nothing of it is counted twice by another look.
+func (w *Witness) Look(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var sets appsv1.StatefulSetList
+	if err := w.app.Client.List(ctx, &sets, client.InNamespace(w.app.Namespace)); err != nil {
+		return err
+	}
+	for _, set := range sets.Items {
+		if !set.DeletionTimestamp.IsZero() || set.Status.ReadyReplicas == 0 {
+			continue
+		}
+		if err := w.read(ctx, set.Name); err != nil {
+			if _, gone := w.app.StatefulSet(ctx, set.Name); apierrors.IsNotFound(gone) {
+				continue
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// AwaitLook looks until all servers could be read.
+func (w *Witness) AwaitLook(ctx context.Context, patience time.Duration) error {
+	return w.app.Await(ctx, patience, w.app.Namespace+": the servers' WAL", func(ctx context.Context) (bool, string, error) {
+		if err := w.Look(ctx); err != nil {
+			return false, err.Error(), nil
+		}
+		return true, "read", nil
+	})
+}
+
+// read one server, called as its workload.
+func (w *Witness) read(ctx context.Context, workload string) error {
+	maintenance, err := w.app.Superuser(ctx, workload, "postgres")
+	if err != nil {
+		return err
+	}
+	defer maintenance.Close(ctx)
+	var identifier string
+	if err := maintenance.QueryRow(ctx, "SELECT system_identifier::text FROM pg_control_system()").Scan(&identifier); err != nil {
+		return err
+	}
+	reader := w.readers[identifier]
+	if reader == nil {
+		reader = ledger.NewWALReader(w.app.instanceOf(workload))
+		w.readers[identifier] = reader
+	}
+	from, until, err := reader.Next(ctx, maintenance)
+	if err != nil {
+		return err
+	}
+	for _, database := range Databases {
+		conn, err := w.app.Superuser(ctx, workload, database)
+		if missingDatabase(err) {
+			continue // a new server, which has nothing yet
+		}
+		if err != nil {
+			return err
+		}
+		err = reader.WatchDatabase(ctx, conn)
+		if err := errors.Join(err, conn.Close(ctx)); err != nil {
+			return err
+		}
+	}
+	dump, err := w.app.Exec(ctx, w.app.Namespace, workload+"-0", "sh", "-c", ledger.DumpWAL(from, until))
+	if err != nil {
+		return err
+	}
+	return reader.ReadDump(dump)
+}
+
+// Accepted commits of clients on all servers, so far.
+func (w *Witness) Accepted() []ledger.Accepted {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []ledger.Accepted
+	for _, identifier := range slices.Sorted(maps.Keys(w.readers)) {
+		all = append(all, w.readers[identifier].Accepted()...)
+	}
+	return all
+}
+
+// Handovers are the switches among the records (newest first, as the status has them), in
+// the order of time. One whose hold was measured by nobody may have been at any time after
+// the one before it.
+func Handovers(records []v1alpha1.SwitchRecord) []ledger.Handover {
+	var all []ledger.Handover
+	var before time.Time
+	for _, record := range slices.Backward(records) {
+		if record.Outcome != "Switched" {
+			continue
+		}
+		handover := ledger.Handover{From: record.From, To: record.To, Held: before, Resumed: record.FinishedAt.Time}
+		if held, resumed, ok := Held(record); ok {
+			handover.Held, handover.Resumed = held, resumed
+		}
+		before = handover.Resumed
+		all = append(all, handover)
+	}
+	return all
+}
+
+// AllSwitches fails if the status may have forgotten some, as it keeps no more than 16.
+func AllSwitches(p *v1alpha1.PgProxy) ([]v1alpha1.SwitchRecord, error) {
+	if n := len(p.Status.Switches); n >= 16 {
+		return nil, fmt.Errorf("the status of PgProxy %s/%s has %d switches, there may have been more", p.Namespace, p.Name, n)
+	}
+	return p.Status.Switches, nil
+}
