@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -30,15 +28,8 @@ func (r *UpgradeReconciler) SaysTarget(ctx context.Context, upgrade *v1alpha1.Pg
 		return &known{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true,
 			text: fmt.Sprintf("PgUpgrade %s leads PgProxy %s, not this one; correct spec.upgradeRef here or spec.proxyRef there", upgrade.Name, upgrade.Spec.ProxyRef.Name)}
 	}
-	s := &seen{source: &sourcev1.GitRepository{}, kustomization: &kustomizev1.Kustomization{}}
-	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.SourceRef, "GitRepository", s.source); err != nil {
-		return err
-	}
-	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.KustomizationRef, "Kustomization", s.kustomization); err != nil {
-		return err
-	}
-	var err error
-	if s.repository, err = r.repository(ctx, upgrade, s.source); err != nil {
+	s, err := r.fleetOf(ctx, upgrade)
+	if err != nil {
 		return err
 	}
 	applied := s.kustomization.Status.LastAppliedRevision

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -48,6 +47,9 @@ func (c *repositoryCache) forget(key string) {
 
 // repository opens the fleet repository with the right to push.
 func (r *UpgradeReconciler) repository(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (*gitops.Repository, error) {
+	if err := mayPush(upgrade, source); err != nil {
+		return nil, err
+	}
 	secret, version, err := r.pushSecret(ctx, upgrade, source)
 	if err != nil {
 		return nil, err
@@ -69,8 +71,8 @@ func (r *UpgradeReconciler) repository(ctx context.Context, upgrade *v1alpha1.Pg
 	})
 }
 
-// pushSecret is spec.git.pushSecretRef, or the GitRepository's own where that is in the
-// upgrade's namespace: nobody's credentials are borrowed from another tenant.
+// pushSecret is spec.git.pushSecretRef, or the GitRepository's own: always one of the
+// upgrade's namespace, see mayPush.
 func (r *UpgradeReconciler) pushSecret(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (*gitops.Secret, string, error) {
 	name := ""
 	switch {
@@ -78,9 +80,6 @@ func (r *UpgradeReconciler) pushSecret(ctx context.Context, upgrade *v1alpha1.Pg
 		name = upgrade.Spec.Git.PushSecretRef.Name
 	case source.Spec.SecretRef == nil:
 		return nil, "", nil
-	case source.Namespace != upgrade.Namespace:
-		return nil, "", &known{reason: v1alpha1.ReasonAccessDenied, stalled: true,
-			text: fmt.Sprintf("GitRepository %s/%s keeps its credentials in another namespace; set spec.git.pushSecretRef", source.Namespace, source.Name)}
 	default:
 		name = source.Spec.SecretRef.Name
 	}

@@ -28,18 +28,11 @@ type seen struct {
 // observe reads the objects an upgrade refers to, opens its repository, and learns which
 // version Git asks for.
 func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*seen, error) {
-	s := &seen{source: &sourcev1.GitRepository{}, kustomization: &kustomizev1.Kustomization{}}
-	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.SourceRef, "GitRepository", s.source); err != nil {
+	s, err := r.fleetOf(ctx, upgrade)
+	if err != nil {
 		return nil, err
 	}
-	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.KustomizationRef, "Kustomization", s.kustomization); err != nil {
-		return nil, err
-	}
-	var err error
 	if s.proxy, err = r.proxyOf(ctx, upgrade); err != nil {
-		return nil, err
-	}
-	if s.repository, err = r.repository(ctx, upgrade, s.source); err != nil {
 		return nil, err
 	}
 	s.facts = steps.Facts{Name: upgrade.Name, Adopted: upgrade.Spec.Adopt, Retry: upgrade.Spec.Retry}
@@ -53,14 +46,35 @@ func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpg
 	return s, nil
 }
 
+// fleetOf reads the Flux objects that an upgrade refers to and opens the repository. An
+// upgrade that Flux didn't deliver from the directory it names is refused before anything
+// else is read.
+func (r *UpgradeReconciler) fleetOf(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*seen, error) {
+	s := &seen{source: &sourcev1.GitRepository{}, kustomization: &kustomizev1.Kustomization{}}
+	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.KustomizationRef, "Kustomization", s.kustomization); err != nil {
+		return nil, err
+	}
+	if err := granted(upgrade, s.kustomization); err != nil {
+		return nil, err
+	}
+	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.SourceRef, "GitRepository", s.source); err != nil {
+		return nil, err
+	}
+	var err error
+	s.repository, err = r.repository(ctx, upgrade, s.source)
+	return s, err
+}
+
 // referred reads a Flux object that the spec names.
 func (r *UpgradeReconciler) referred(ctx context.Context, upgrade *v1alpha1.PgUpgrade, ref v1alpha1.ObjectReference, kind string, into client.Object) error {
 	namespace := orDefault(ref.Namespace, upgrade.Namespace)
 	if namespace != upgrade.Namespace && r.NoCrossNamespaceRefs {
-		return &known{reason: v1alpha1.ReasonAccessDenied, stalled: true,
-			text: fmt.Sprintf("%s %s/%s is in another namespace, which this installation forbids; put one in %s", kind, namespace, ref.Name, upgrade.Namespace)}
+		return denied("%s %s/%s is in another namespace, which this installation forbids; put one in %s", kind, namespace, ref.Name, upgrade.Namespace)
 	}
 	err := r.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, into)
+	if apierrors.IsNotFound(err) && namespace != upgrade.Namespace && kind == "Kustomization" {
+		return undelivered(upgrade, namespace, ref.Name)
+	}
 	if apierrors.IsNotFound(err) {
 		return &known{reason: v1alpha1.ReasonSourceNotFound, stalled: true,
 			text: fmt.Sprintf("%s %s/%s does not exist; check spec.git", kind, namespace, ref.Name)}

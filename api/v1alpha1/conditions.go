@@ -62,7 +62,8 @@ const (
 	ReasonSecretInvalid = "SecretInvalid"
 	// ReasonSourceNotFound: the GitRepository or Kustomization is missing.
 	ReasonSourceNotFound = "SourceNotFound"
-	// ReasonAccessDenied: the object may not use what it refers to (another namespace).
+	// ReasonAccessDenied: the object may not use what it refers to (another namespace, a
+	// directory that Flux didn't deliver it from).
 	ReasonAccessDenied = "AccessDenied"
 	// ReasonGitUnreachable: the Git server does not answer.
 	ReasonGitUnreachable = "GitUnreachable"

@@ -98,16 +98,18 @@ type GitSpec struct {
 	// SourceRef names the Flux GitRepository.
 	SourceRef ObjectReference `json:"sourceRef"`
 
-	// KustomizationRef names the Flux Kustomization that applies Path.
+	// KustomizationRef names the Flux Kustomization that applies Path. It must be the one
+	// that delivered this PgUpgrade: that is the grant to write Path.
 	KustomizationRef ObjectReference `json:"kustomizationRef"`
 
-	// Path of the directory that holds upgrade, proxy, base and instances.
+	// Path of the directory that holds upgrade, proxy, base and instances: the path of the
+	// Kustomization, or below it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(p, p == '..')",message="path must stay inside the repository"
 	Path string `json:"path"`
 
-	// Branch to push to; the GitRepository's own by default.
+	// Branch to push to; the GitRepository's own by default, and no other if it follows one.
 	// +kubebuilder:validation:MaxLength=255
 	// +optional
 	Branch string `json:"branch,omitempty"`
@@ -158,6 +160,7 @@ type InstanceSpec struct {
 	// Service is the base Service's name; the instance's is "<service>-<version>". The
 	// upgrade's own name by default.
 	// +kubebuilder:validation:MaxLength=58
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	// +optional
 	Service string `json:"service,omitempty"`
 
@@ -248,10 +251,14 @@ type AdoptSpec struct {
 	Version string `json:"version"`
 
 	// Host that both Gitover and the new instances can reach.
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9:]([A-Za-z0-9.:_-]*[A-Za-z0-9:])?$`
 	// +optional
 	Host string `json:"host,omitempty"`
 
 	// Service in the same namespace.
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	// +optional
 	Service string `json:"service,omitempty"`
 
