@@ -19,6 +19,7 @@ const (
 	stateUndefinedObject      = "42704"
 	stateUndefinedTable       = "42P01"
 	stateObjectInUse          = "55006"
+	stateNotInPrerequisite    = "55000"
 	stateTooManyConnections   = "53300"
 	stateDiskFull             = "53100"
 	stateCannotConnectNow     = "57P03"
@@ -63,6 +64,13 @@ func NotFound(err error) bool {
 // InUse: somebody holds the object (a slot with an active walsender); worth a retry.
 func InUse(err error) bool { return hasState(err, stateObjectInUse) }
 
+// Shut: nobody may connect to the database, superusers included; worth a retry, since a
+// switch that is not finished does this.
+func Shut(err error) bool {
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect) && hasState(err, stateNotInPrerequisite)
+}
+
 // Refused: the fence or the connection limit holds the session off.
 func Refused(err error) bool { return hasState(err, stateTooManyConnections) }
 
@@ -74,7 +82,10 @@ func Canceled(err error) bool { return hasState(err, stateQueryCanceled) }
 
 // Unreachable: no answer from the server, or it is starting or stopping; worth a retry.
 func Unreachable(err error) bool {
-	if hasState(err, stateCannotConnectNow, stateAdminShutdown) {
+	if Untrusted(err) {
+		return false
+	}
+	if hasState(err, stateCannotConnectNow, stateAdminShutdown) || Shut(err) {
 		return true
 	}
 	var netErr net.Error
@@ -97,6 +108,9 @@ func HostMissing(err error) bool {
 type connectionFailure struct{ cause error }
 
 func (e *connectionFailure) Error() string {
+	if why := distrust(e.cause); why != "" {
+		return why
+	}
 	var pg *pgconn.PgError
 	if errors.As(e.cause, &pg) {
 		return pg.Message + " (SQLSTATE " + pg.Code + ")"

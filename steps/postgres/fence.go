@@ -29,6 +29,8 @@ type FenceState struct {
 	Limit int
 	// Remembered is the limit that comes back when the fence is lifted; nil if none is.
 	Remembered *int
+	// Shut to superusers and workers, too: a switch is in progress, or not finished.
+	Shut bool
 }
 
 // Fenced says that applications are refused.
@@ -63,7 +65,7 @@ func FenceStandby(ctx context.Context, s Server, databases []string) error {
 		return err
 	}
 	defer r.Close(context.WithoutCancel(ctx))
-	if _, err := r.conn.Exec(ctx, "SELECT gitover.shut($1)", databases); err != nil {
+	if _, err := r.conn.Exec(ctx, "SELECT gitover.shut($1, false)", databases); err != nil {
 		return r.failed("fence", err)
 	}
 	sessions, err := ApplicationSessions(ctx, r.conn, databases)
@@ -78,16 +80,18 @@ func FenceStandby(ctx context.Context, s Server, databases []string) error {
 	return nil
 }
 
-// Clear returns the sessions that are left behind the fence of an open switch, with end
-// after telling them to end, and the number of logins under way. Nobody is left when both are
-// none.
-func (r *Register) Clear(ctx context.Context, id string, end bool) (left []Session, logins int, err error) {
-	if err := r.conn.QueryRow(ctx, loginsUnderWaySQL).Scan(&logins); err != nil {
-		return nil, 0, r.failed("clear", err)
+// Clear returns the sessions that are left behind the fence of an open switch, superusers'
+// too, with end after telling them to end. logins are the processes that may have passed
+// the fence before it stood: a first call, with nil, finds those under way; each further one is
+// given what the one before returned, for whoever comes later is refused. Nobody is left when
+// both are none.
+func (r *Register) Clear(ctx context.Context, id string, end bool, before []int) (left []Session, logins []int, err error) {
+	if err := r.conn.QueryRow(ctx, loginsUnderWaySQL, before).Scan(&logins); err != nil {
+		return nil, nil, r.failed("clear", err)
 	}
 	rows, err := r.conn.Query(ctx, clearSessionsSQL, id, end)
 	if err != nil {
-		return nil, 0, r.failed("clear", err)
+		return nil, nil, r.failed("clear", err)
 	}
 	left, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
 		var s Session

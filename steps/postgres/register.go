@@ -17,7 +17,7 @@ const registerLock = 0x6769746f766572
 
 // EnsureRegister makes the decision register of a server: Gitover's own database, which
 // applications may not connect to, its tables and functions, and the role agentRole,
-// which may log in and call three of the functions (abort, open, state) and nothing else.
+// which may log in and call four of the functions (abort, open, state, key) and nothing else.
 // The password is stored as a SCRAM verifier computed here, so the server never sees it.
 // A second call repairs what is missing and sets the password only if it differs.
 func EnsureRegister(ctx context.Context, s Server, agentRole string, agentPassword Password) error {
@@ -95,7 +95,7 @@ func ensureAgentRole(ctx context.Context, tx pgx.Tx, role string, password Passw
 		"ALTER ROLE "+name+" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS",
 		"GRANT CONNECT ON DATABASE "+pgx.Identifier{MaintenanceDatabase}.Sanitize()+" TO "+name,
 		"GRANT USAGE ON SCHEMA gitover TO "+name,
-		"GRANT EXECUTE ON FUNCTION gitover.abort(text, text), gitover.open(text, text), gitover.state(text) TO "+name)
+		"GRANT EXECUTE ON FUNCTION gitover.abort(text, text), gitover.open(text, text, text), gitover.state(text), gitover.key(text) TO "+name)
 	for _, statement := range statements {
 		if _, err := tx.Exec(ctx, statement); err != nil {
 			return err

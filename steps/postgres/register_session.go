@@ -24,6 +24,13 @@ const (
 	Commit Decision = "commit"
 )
 
+// Verdict is what stands for a switch and, once that is Commit, the key to the new side: a
+// secret that nobody has before.
+type Verdict struct {
+	Decision Decision
+	Key      Password
+}
+
 // SwitchRow identifies a switch in the register of the server that it leaves.
 type SwitchRow struct {
 	ID        string
@@ -50,6 +57,13 @@ type Register struct {
 
 //go:embed sql/entrance.sql
 var entranceSQL string
+
+// What a stall asks, in the words in which Warm asks it before.
+const (
+	commitSQL = "SELECT d, gitover.key($1) FROM gitover.commit($1, $2) AS d"
+	readySQL  = "SELECT gitover.ready($1, $2, $3, $4)"
+	openSQL   = "SELECT gitover.open($1, $2, $3)"
+)
 
 // OpenRegister opens a session in the register of s, which may be an agent's server
 // value: its role can do Abort, OpenEntrance and State.
@@ -80,20 +94,39 @@ func (r *Register) Fence(ctx context.Context, id string) (Decision, error) {
 }
 
 // Commit decides that the switch goes forward, unless it was decided already. What it
-// returns stands for ever.
-func (r *Register) Commit(ctx context.Context, id, who string) (Decision, error) {
-	return r.decision(ctx, "commit switch", "SELECT gitover.commit($1, $2)", id, who)
+// returns stands for ever. A side that is not shut to everybody is an error.
+func (r *Register) Commit(ctx context.Context, id, who string) (Verdict, error) {
+	return r.verdict(ctx, "commit switch", commitSQL, id, who)
 }
 
 // Abort decides that the switch does not happen, and lifts the old side's fence in the
 // same transaction, unless it was decided already. What it returns stands for ever.
-func (r *Register) Abort(ctx context.Context, id, who string) (Decision, error) {
-	return r.decision(ctx, "abort switch", "SELECT gitover.abort($1, $2)", id, who)
+func (r *Register) Abort(ctx context.Context, id, who string) (Verdict, error) {
+	return r.verdict(ctx, "abort switch", "SELECT d, gitover.key($1) FROM gitover.abort($1, $2) AS d", id, who)
 }
 
 // State reads what stands.
-func (r *Register) State(ctx context.Context, id string) (Decision, error) {
-	return r.decision(ctx, "read switch", "SELECT gitover.state($1)", id)
+func (r *Register) State(ctx context.Context, id string) (Verdict, error) {
+	return r.verdict(ctx, "read switch", "SELECT d, gitover.key($1) FROM gitover.state($1) AS d", id)
+}
+
+// KeyHash is what Ready tells the new side of the key of a switch that has begun.
+func (r *Register) KeyHash(ctx context.Context, id string) (hash string, err error) {
+	err = r.conn.QueryRow(ctx, "SELECT gitover.key_hash($1)", id).Scan(&hash)
+	return hash, r.failed("read the hash of a key", err)
+}
+
+// Admit lets replication's workers enter a side that a switch left for good, and with them
+// superusers, whose transactions are read-only from then on unless they say otherwise;
+// writable names databases that must stay as they are. It does nothing while another switch
+// away from this server is undecided, or when nothing is shut. A second call finds the first one's
+// work.
+func (r *Register) Admit(ctx context.Context, id string, writable []string) error {
+	if writable == nil {
+		writable = []string{}
+	}
+	_, err := r.conn.Exec(ctx, "SELECT gitover.admit($1, $2)", id, writable)
+	return r.failed("admit replication", err)
 }
 
 // Undecided lists the switches away from this server that are open.
@@ -107,18 +140,19 @@ func (r *Register) Undecided(ctx context.Context) ([]string, error) {
 }
 
 // Ready declares, durably, that the new side has applied everything, and returns its WAL
-// position of that moment. A second call returns the first one's position.
-func (r *Register) Ready(ctx context.Context, row SwitchRow) (position string, err error) {
-	err = r.conn.QueryRow(ctx, "SELECT gitover.ready($1, $2, $3)", row.ID, row.From, row.To).Scan(&position)
+// position of that moment; keyHash is the old side's KeyHash. A second call returns the
+// first one's position.
+func (r *Register) Ready(ctx context.Context, row SwitchRow, keyHash string) (position string, err error) {
+	err = r.conn.QueryRow(ctx, readySQL, row.ID, row.From, row.To, keyHash).Scan(&position)
 	return position, r.failed("make ready", err)
 }
 
-// OpenEntrance lifts the fence of the new side, once for each switch. The caller must
-// have read Commit on the old side. It returns the entrance's state: "opened", or what
-// kept it from being opened.
-func (r *Register) OpenEntrance(ctx context.Context, id, who string) (string, error) {
+// OpenEntrance lifts the fence of the new side, once for each switch. key is the one that
+// the old side gave with Commit. It returns the entrance's state: "opened", or what
+// kept it from being opened: "ready" with a wrong key.
+func (r *Register) OpenEntrance(ctx context.Context, id, who string, key Password) (string, error) {
 	var state *string
-	err := r.conn.QueryRow(ctx, "SELECT gitover.open($1, $2)", id, who).Scan(&state)
+	err := r.conn.QueryRow(ctx, openSQL, id, who, string(key)).Scan(&state)
 	if state == nil {
 		return "", r.failed("open", err)
 	}
@@ -139,18 +173,33 @@ func (r *Register) Entrance(ctx context.Context, id string) (Entrance, error) {
 // name no switch and so do nothing.
 func (r *Register) Warm(ctx context.Context) error {
 	for query, args := range map[string][]any{
-		"SELECT gitover.shut($1)":          {[]string{}},
-		"SELECT gitover.fence($1)":         {""},
-		"SELECT gitover.commit($1, $2)":    {"", ""},
-		"SELECT gitover.ready($1, $2, $3)": {"", "", ""},
-		"SELECT gitover.open($1, $2)":      {"", ""},
+		"SELECT gitover.shut($1, true)": {[]string{}},
+		"SELECT gitover.fence($1)":      {""},
+		commitSQL:                       {"", ""},
+		readySQL:                        {"", "", "", ""},
+		openSQL:                         {"", "", ""},
 	} {
 		if _, err := r.conn.Exec(ctx, query, args...); err != nil {
 			return r.failed("warm up", err)
 		}
 	}
-	_, _, err := r.Clear(ctx, "", true)
+	_, _, err := r.Clear(ctx, "", true, nil)
 	return err
+}
+
+func (r *Register) verdict(ctx context.Context, what, query string, args ...any) (Verdict, error) {
+	var state, key *string
+	if err := r.conn.QueryRow(ctx, query, args...).Scan(&state, &key); err != nil {
+		return Verdict{}, r.failed(what, err)
+	}
+	var v Verdict
+	if state != nil {
+		v.Decision = Decision(*state)
+	}
+	if key != nil {
+		v.Key = Password(*key)
+	}
+	return v, nil
 }
 
 func (r *Register) decision(ctx context.Context, what, query string, args ...any) (Decision, error) {

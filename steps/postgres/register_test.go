@@ -52,6 +52,18 @@ func decided(t *testing.T, want postgres.Decision) func(postgres.Decision, error
 	}
 }
 
+// stands is decided for those who are also given the key, which comes with commit alone.
+func stands(t *testing.T, want postgres.Decision) func(postgres.Verdict, error) postgres.Password {
+	t.Helper()
+	return func(got postgres.Verdict, err error) postgres.Password {
+		t.Helper()
+		if err != nil || got.Decision != want || (got.Key != "") != (want == postgres.Commit) {
+			t.Errorf("%q, a key of %d characters, %v; want %q", got.Decision, len(got.Key), err, want)
+		}
+		return got.Key
+	}
+}
+
 func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 	for _, major := range []int{13, 18} {
 		s, r := registerOf(t, major)
@@ -63,7 +75,7 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 				t.Errorf("%d, %s: limits %q, want %q", major, when, got, want)
 			}
 		}
-		decided(t, postgres.NeverBegan)(r.State(ctx, "a"))
+		stands(t, postgres.NeverBegan)(r.State(ctx, "a"))
 		decided(t, postgres.Open)(r.Begin(ctx, row("a")))
 		if _, err := r.Begin(ctx, row("b")); !postgres.InUse(err) {
 			t.Errorf("a second switch at once: %v", err)
@@ -76,34 +88,48 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 		}
 		expect("fenced", fenced)
 		for range 2 {
-			decided(t, postgres.Abort)(r.Abort(ctx, "a", "test"))
+			stands(t, postgres.Abort)(r.Abort(ctx, "a", "test"))
 		}
 		expect("aborted", open)
 		decided(t, postgres.Abort)(r.Fence(ctx, "a"))
-		decided(t, postgres.Abort)(r.Commit(ctx, "a", "test"))
+		stands(t, postgres.Abort)(r.Commit(ctx, "a", "test"))
 		expect("a late fence and commit", open)
-		decided(t, postgres.Abort)(r.Abort(ctx, "never", "test"))
+		stands(t, postgres.Abort)(r.Abort(ctx, "never", "test"))
 		decided(t, postgres.Abort)(r.Begin(ctx, row("never")))
 
 		decided(t, postgres.Open)(r.Begin(ctx, row("b")))
 		decided(t, postgres.Open)(r.Fence(ctx, "b"))
-		decided(t, postgres.Commit)(r.Commit(ctx, "b", "test"))
-		decided(t, postgres.Commit)(r.Abort(ctx, "b", "test"))
+		stands(t, postgres.Commit)(r.Commit(ctx, "b", "test"))
+		if key, again := stands(t, postgres.Commit)(r.Abort(ctx, "b", "test")), stands(t, postgres.Commit)(r.State(ctx, "b")); key != again {
+			t.Error("the key of a switch changes")
+		}
 		expect("committed", fenced)
 
-		position, err := r.Ready(ctx, row("back"))
-		if again, _ := r.Ready(ctx, row("back")); err != nil || position == "" || again != position {
+		// The other side's register draws the key; here the same server plays both.
+		key := stands(t, postgres.Commit)(r.State(ctx, "b"))
+		hash, err := r.KeyHash(ctx, "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		position, err := r.Ready(ctx, row("back"), hash)
+		if again, _ := r.Ready(ctx, row("back"), "another hash"); err != nil || position == "" || again != position {
 			t.Errorf("ready at %q, then %q: %v", position, again, err)
 		}
+		for _, wrong := range []postgres.Password{"", "a guess", postgres.Password(hash)} {
+			if state, err := r.OpenEntrance(ctx, "back", "thief", wrong); err != nil || state != "ready" {
+				t.Errorf("open without the key: %q, %v", state, err)
+			}
+		}
+		expect("opened without the key", fenced)
 		for range 2 {
-			if state, err := r.OpenEntrance(ctx, "back", "test"); err != nil || state != "opened" {
+			if state, err := r.OpenEntrance(ctx, "back", "test", key); err != nil || state != "opened" {
 				t.Errorf("open: %q, %v", state, err)
 			}
 		}
 		expect("opened", open)
 		decided(t, postgres.Open)(r.Begin(ctx, row("c")))
 		decided(t, postgres.Open)(r.Fence(ctx, "c"))
-		if state, err := r.OpenEntrance(ctx, "back", "late agent"); err != nil || state != "opened" {
+		if state, err := r.OpenEntrance(ctx, "back", "late agent", key); err != nil || state != "opened" {
 			t.Errorf("late open: %q, %v", state, err)
 		}
 		expect("opened late, after the server was left again", fenced)
@@ -113,7 +139,7 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 	}
 }
 
-func TestTheAgentsRoleMayDoThreeThings(t *testing.T) {
+func TestTheAgentsRoleMayDoFourThings(t *testing.T) {
 	s, _ := registerOf(t, 13)
 	ctx := t.Context()
 	agent := s.Server
@@ -123,16 +149,16 @@ func TestTheAgentsRoleMayDoThreeThings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close(ctx)
-	decided(t, postgres.NeverBegan)(r.State(ctx, "a"))
-	decided(t, postgres.Abort)(r.Abort(ctx, "a", "agent"))
-	if state, err := r.OpenEntrance(ctx, "a", "agent"); err != nil || state != "" {
+	stands(t, postgres.NeverBegan)(r.State(ctx, "a"))
+	stands(t, postgres.Abort)(r.Abort(ctx, "a", "agent"))
+	if state, err := r.OpenEntrance(ctx, "a", "agent", ""); err != nil || state != "" {
 		t.Errorf("open of an unknown switch: %q, %v", state, err)
 	}
 	if _, err := r.Begin(ctx, row("b")); !postgres.RightsMissing(err) {
 		t.Errorf("begin: %v", err)
 	}
 	for _, statement := range []string{
-		"SELECT gitover.lift()", "SELECT gitover.shut('{plain}')", "SELECT gitover.fence('a')", "SELECT gitover.commit('a', 'x')",
+		"SELECT gitover.lift()", "SELECT gitover.shut('{plain}', false)", "SELECT gitover.admit('a', '{}')", "SELECT gitover.key_hash('a')", "SELECT gitover.fence('a')", "SELECT gitover.commit('a', 'x')",
 		"SELECT * FROM gitover.switches", "DELETE FROM gitover.connection_limits", "CREATE TABLE gitover.t ()",
 		"ALTER DATABASE plain CONNECTION LIMIT 5", "CREATE ROLE x",
 	} {

@@ -9,7 +9,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/internal/crash"
 )
 
 // ApplicationName is what pg_stat_activity shows for Gitover's own sessions.
@@ -54,6 +55,9 @@ type Server struct {
 	SSLMode string
 	// CA holds PEM certificates that sslmode verify-ca and verify-full check against.
 	CA []byte
+	// RootCert is where the *other server* finds such certificates: a path in its file
+	// system, "system" from 16 on, or empty for none.
+	RootCert string
 }
 
 // Address is host:port, for messages.
@@ -61,12 +65,17 @@ func (s Server) Address() string {
 	return net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
 }
 
-// Connect opens one session in database (the maintenance database if empty). The caller
-// closes it. Errors name server and database, never the password; Unreachable,
-// AuthenticationFailed and DatabaseMissing tell them apart.
+// Connect opens one session in database (the maintenance database if empty, or Gitover's own
+// while a switch shuts that to everybody). The caller closes it. Errors name server and
+// database, never the password; Unreachable, AuthenticationFailed and DatabaseMissing tell
+// them apart.
 func (s Server) Connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	if database == "" {
-		database = s.MaintenanceDatabase
+		conn, err := s.Connect(ctx, s.MaintenanceDatabase)
+		if Shut(err) && s.MaintenanceDatabase != MaintenanceDatabase {
+			return s.Connect(ctx, MaintenanceDatabase)
+		}
+		return conn, err
 	}
 	config, err := s.config(database)
 	if err != nil {
@@ -94,44 +103,17 @@ func (s Server) config(database string) (*pgx.ConnConfig, error) {
 	config.ConnectTimeout = 10 * time.Second
 	config.RuntimeParams["application_name"] = ApplicationName
 	// What a role or a database sets for itself doesn't bind Gitover: contexts do.
+	config.RuntimeParams["default_transaction_read_only"] = "off"
 	for _, limit := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		config.RuntimeParams[limit] = "0"
 	}
 	if err := s.trust(config); err != nil {
 		return nil, err
 	}
+	s.keepPassword(config)
 	for _, f := range config.Fallbacks {
 		f.Host, f.Port = s.Host, uint16(s.Port)
 	}
+	crash.SQL(config)
 	return config, nil
-}
-
-// trust installs the server's own CA where one is given, and the name to check.
-func (s Server) trust(config *pgx.ConnConfig) error {
-	if config.TLSConfig == nil {
-		return nil
-	}
-	config.TLSConfig.ServerName = s.Host
-	if len(s.CA) == 0 {
-		return nil
-	}
-	pool, err := certPool(s.CA)
-	if err != nil {
-		return fmt.Errorf("CA bundle of %s: %w", s.Instance, err)
-	}
-	config.TLSConfig = verifying(s.SSLMode, s.Host, pool)
-	return nil
-}
-
-// verifying gives the TLS settings for a CA: verify-full also checks the name,
-// verify-ca and require check the chain alone, as libpq does.
-func verifying(mode, host string, pool *x509Pool) *tls.Config {
-	if mode == "verify-full" {
-		return &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}
-	}
-	return &tls.Config{
-		InsecureSkipVerify:    true, //nolint:gosec // the chain is verified below; verify-ca does not check the name
-		VerifyPeerCertificate: verifyChain(pool),
-		MinVersion:            tls.VersionTLS12,
-	}
 }

@@ -52,7 +52,7 @@ func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptio
 				return err
 			}
 		}
-		_, err = conn.Exec(ctx, createSubscription(o, name, conninfo(o.Publisher, o.Database), version))
+		_, err = conn.Exec(ctx, createSubscription(o, name, conninfo(o.Publisher, o.Database, version), version))
 		if AlreadyExists(err) {
 			return nil
 		}
@@ -125,6 +125,16 @@ func dropSubscription(name string) []string {
 		"ALTER SUBSCRIPTION " + q + " SET (slot_name = NONE)",
 		"DROP SUBSCRIPTION IF EXISTS " + q,
 	}
+}
+
+// FiresOnApply says whether database has triggers or rules that fire where changes are
+// applied. Reads only.
+func FiresOnApply(ctx context.Context, s Server, database string) (bool, error) {
+	fires, err := scalar[bool](ctx, s, database, "SELECT EXISTS ("+query("preflight/firing_triggers")+")")
+	if err != nil {
+		return false, fmt.Errorf("triggers of database %q on %s: %w", database, s.Instance, err)
+	}
+	return fires, nil
 }
 
 func versionOf(ctx context.Context, conn *pgx.Conn) (int, error) {

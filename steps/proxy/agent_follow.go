@@ -92,9 +92,10 @@ func (a *agent) awaitDecision(ctx context.Context, active Active) Target {
 	for {
 		waited := time.Since(begun)
 		asking, cancel := context.WithTimeout(ctx, registerTimeout)
-		decision, err := a.ask(asking, h, waited > a.o.HoldLimit-a.o.HoldMargin)
+		verdict, err := a.ask(asking, h, waited > a.o.HoldLimit-a.o.HoldMargin)
+		decision := verdict.Decision
 		if err == nil && decision == postgres.Commit {
-			err = a.openNewSide(asking, h)
+			err = a.openNewSide(asking, h, verdict.Key)
 		}
 		cancel()
 		switch {

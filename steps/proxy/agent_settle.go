@@ -21,16 +21,15 @@ const (
 // leads, which the fences make harmless, and goes on asking. A hold that the agent joined
 // by itself asks from the beginning, without deciding.
 func (a *agent) watch(h *hold) {
+	a.tasks.Go(func() { a.releaseAtLimit(h) })
 	act := time.NewTimer(h.Since.until(h.Limit - h.Margin))
 	defer act.Stop()
-	limit := time.NewTimer(h.Since.until(h.Limit - releaseReserve))
-	defer limit.Stop()
 	look := time.NewTicker(joinedPoll)
 	defer look.Stop()
-	deciding, released := false, false
+	deciding := false
 	if !h.Joined {
 		look.Stop()
-	} else if a.look(h, deciding, released) {
+	} else if a.look(h, deciding) {
 		return
 	}
 	for {
@@ -41,41 +40,54 @@ func (a *agent) watch(h *hold) {
 			deciding = true
 			a.o.Log.Warn("the controller is silent; asking the register what stands", "switch", h.SwitchID)
 			look.Reset(registerPause)
-		case <-limit.C:
-			released = true
-			a.release(h)
-			look.Reset(releasedPoll)
-			continue
 		case <-look.C:
+			if h.late() {
+				look.Reset(releasedPoll)
+			}
 		}
-		if a.look(h, deciding, released) {
+		if a.look(h, deciding) {
 			return
 		}
 	}
 }
 
+// releaseAtLimit lets clients go when the limit is over, also while a look at the register
+// is under way: a network that swallows packets lets each take as long as its timeout.
+func (a *agent) releaseAtLimit(h *hold) {
+	limit := time.NewTimer(h.Since.until(h.Limit - releaseReserve))
+	defer limit.Stop()
+	select {
+	case <-h.ctx.Done():
+	case <-limit.C:
+		a.release(h)
+	}
+}
+
+// late: the limit is over.
+func (h *hold) late() bool { return h.Since.until(h.Limit-releaseReserve) <= 0 }
+
 // look is follow within a bounded time.
-func (a *agent) look(h *hold, decide, late bool) bool {
+func (a *agent) look(h *hold, decide bool) bool {
 	ctx, cancel := context.WithTimeout(h.ctx, registerTimeout)
 	defer cancel()
-	return a.follow(ctx, h, decide, late)
+	return a.follow(ctx, h, decide)
 }
 
 // follow does what the register says of a switch, and says whether that settled it. With
 // decide an undecided switch is decided against.
-func (a *agent) follow(ctx context.Context, h *hold, decide, late bool) bool {
-	decision, err := a.ask(ctx, h, decide)
+func (a *agent) follow(ctx context.Context, h *hold, decide bool) bool {
+	verdict, err := a.ask(ctx, h, decide)
 	if err != nil {
 		a.o.Log.Warn("the register of the old side does not answer", "switch", h.SwitchID, "error", err)
 		return false
 	}
-	switch decision {
+	switch verdict.Decision {
 	case postgres.Open:
 		return false
 	case postgres.Commit:
-		if err := a.openNewSide(ctx, h); err != nil {
+		if err := a.openNewSide(ctx, h, verdict.Key); err != nil {
 			a.o.Log.Warn("the new side could not be opened", "switch", h.SwitchID, "error", err)
-			if !late {
+			if !h.late() {
 				return false
 			}
 		}
@@ -84,15 +96,15 @@ func (a *agent) follow(ctx context.Context, h *hold, decide, late bool) bool {
 		err = a.goBack(h)
 	}
 	if err != nil {
-		a.o.Log.Error("letting clients go failed", "switch", h.SwitchID, "decision", string(decision), "error", err)
+		a.o.Log.Error("letting clients go failed", "switch", h.SwitchID, "decision", string(verdict.Decision), "error", err)
 	}
 	return err == nil
 }
 
-func (a *agent) ask(ctx context.Context, h *hold, decide bool) (postgres.Decision, error) {
+func (a *agent) ask(ctx context.Context, h *hold, decide bool) (postgres.Verdict, error) {
 	register, err := a.register(ctx, h.From)
 	if err != nil {
-		return "", err
+		return postgres.Verdict{}, err
 	}
 	defer register.Close(ctx)
 	if decide {
@@ -101,14 +113,14 @@ func (a *agent) ask(ctx context.Context, h *hold, decide bool) (postgres.Decisio
 	return register.State(ctx, h.SwitchID)
 }
 
-// openNewSide lifts the new side's fence after 'commit' was read on the old one.
-func (a *agent) openNewSide(ctx context.Context, h *hold) error {
+// openNewSide lifts the new side's fence with the key that the old one gave.
+func (a *agent) openNewSide(ctx context.Context, h *hold, key postgres.Password) error {
 	register, err := a.register(ctx, h.To)
 	if err != nil {
 		return err
 	}
 	defer register.Close(ctx)
-	_, err = register.OpenEntrance(ctx, h.SwitchID, "agent "+a.o.Name)
+	_, err = register.OpenEntrance(ctx, h.SwitchID, "agent "+a.o.Name, key)
 	return err
 }
 

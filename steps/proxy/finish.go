@@ -10,7 +10,7 @@ import (
 // finishTimeout bounds what follows a switch; it is repeated until done.
 const finishTimeout = 5 * time.Minute
 
-// Finish does what follows a switch that went forward: the forward subscription and its
+// Finish does what follows a switch that went forward: the old side admits replication, the forward subscription and its
 // slot end, the reverse slot moves to exactly position, and the old side subscribes to
 // it. A second call goes on where the first ended; one that comes after the new side was
 // left again is refused, for by then these objects serve the other direction.
@@ -26,6 +26,9 @@ func Finish(ctx context.Context, in Input, position string) error {
 	}
 	if entrance.State != "opened" || entrance.Left {
 		return errLeftAgain
+	}
+	if err := admit(ctx, in); err != nil {
+		return err
 	}
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
 		forward := in.Names.Subscription(db, in.To.Instance)
@@ -46,6 +49,28 @@ func Finish(ctx context.Context, in Input, position string) error {
 		}
 		return nil
 	})
+}
+
+// admit lets replication enter the old side again, which nobody could since the fence.
+func admit(ctx context.Context, in Input) error {
+	var writable []string
+	for _, db := range in.Databases {
+		// Their writes would be refused in a transaction that is read-only, and the apply
+		// worker with them.
+		fires, err := postgres.FiresOnApply(ctx, in.To, db)
+		if err != nil {
+			return err
+		}
+		if fires {
+			writable = append(writable, db)
+		}
+	}
+	from, err := postgres.OpenRegister(ctx, in.From)
+	if err != nil {
+		return err
+	}
+	defer from.Close(ctx)
+	return from.Admit(ctx, in.ID, writable)
 }
 
 // advance leaves a slot alone that its subscription already reads.

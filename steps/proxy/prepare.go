@@ -30,6 +30,9 @@ type run struct {
 	result  Result
 	// decideSent: the register may have been told 'commit'.
 	decideSent bool
+	// keyHash is of the key to the new side, which the old one gives with 'commit'.
+	keyHash string
+	key     postgres.Password
 }
 
 // lane is what one database needs inside the stall, warm.
@@ -77,6 +80,9 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	}
 	if decision != postgres.Open {
 		return nil, fmt.Errorf("switch %s is decided already: %s", in.ID, decision)
+	}
+	if r.keyHash, err = r.from.KeyHash(ctx, in.ID); err != nil {
+		return nil, r.undo(err)
 	}
 	if err := r.ahead(ctx); err != nil {
 		return nil, r.undo(err)
@@ -260,4 +266,16 @@ func joined(errs ...error) error {
 		return errs[0]
 	}
 	return errors.Join(errs...)
+}
+
+// wait spaces two looks.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }

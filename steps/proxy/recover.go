@@ -82,18 +82,18 @@ func SettleForgotten(ctx context.Context, in Input) error {
 // settle makes the decision stand and brings servers and poolers in line with it. What it
 // returns with StateCommitted beside an error is that poolers or the new side lag.
 func settle(ctx context.Context, in Input) (State, string, error) {
-	entrance, decision, err := decision(ctx, in)
+	entrance, verdict, err := decision(ctx, in)
 	if err != nil {
 		return StateUnknown, "", err
 	}
-	if decision != postgres.Commit {
+	if verdict.Decision != postgres.Commit {
 		err := eachOfAll(in.Poolers, func(p Pooler) error { return p.Abort(ctx, in.ID) })
 		return StateAborted, "", err
 	}
 	if entrance.Left {
 		return StateCommitted, entrance.Position, errLeftAgain
 	}
-	if err := openEntrance(ctx, in); err != nil {
+	if err := openEntrance(ctx, in, verdict.Key); err != nil {
 		return StateCommitted, entrance.Position, err
 	}
 	err = eachOfAll(in.Poolers, func(p Pooler) error { return bringForward(ctx, in, p) })
@@ -103,7 +103,7 @@ func settle(ctx context.Context, in Input) (State, string, error) {
 // decision asks both sides. An entrance that was opened says 'commit' even when the old
 // side is gone; otherwise an undecided switch is aborted. Sessions that an earlier run
 // left are ended first.
-func decision(ctx context.Context, in Input) (entrance postgres.Entrance, _ postgres.Decision, err error) {
+func decision(ctx context.Context, in Input) (entrance postgres.Entrance, _ postgres.Verdict, err error) {
 	nonce := rand.Text()[:16]
 	to, toErr := postgres.SwitchRegister(ctx, in.To, nonce)
 	if toErr == nil {
@@ -113,30 +113,31 @@ func decision(ctx context.Context, in Input) (entrance postgres.Entrance, _ post
 		}
 	}
 	if entrance.State == "opened" {
-		return entrance, postgres.Commit, nil
+		return entrance, postgres.Verdict{Decision: postgres.Commit}, nil
 	}
 	from, err := postgres.SwitchRegister(ctx, in.From, nonce)
 	if err != nil {
-		return entrance, "", err
+		return entrance, postgres.Verdict{}, err
 	}
 	defer from.Close(ctx)
 	if err := from.TakeOver(ctx, nonce); err != nil {
-		return entrance, "", err
+		return entrance, postgres.Verdict{}, err
 	}
 	stands, err := from.Abort(ctx, in.ID, in.who())
-	if err == nil && stands == postgres.Commit && toErr != nil {
-		return entrance, "", toErr
+	if err == nil && stands.Decision == postgres.Commit && toErr != nil {
+		return entrance, postgres.Verdict{}, toErr
 	}
 	return entrance, stands, err
 }
 
-func openEntrance(ctx context.Context, in Input) error {
+// openEntrance needs no key where the entrance is open already.
+func openEntrance(ctx context.Context, in Input, key postgres.Password) error {
 	to, err := postgres.OpenRegister(ctx, in.To)
 	if err != nil {
 		return err
 	}
 	defer to.Close(ctx)
-	state, err := to.OpenEntrance(ctx, in.ID, in.who())
+	state, err := to.OpenEntrance(ctx, in.ID, in.who(), key)
 	if err == nil && state != "opened" {
 		return fmt.Errorf("the entrance of %s for switch %s is %q", in.To.Instance, in.ID, state)
 	}

@@ -33,7 +33,7 @@ func (r *run) stall(parent context.Context) error {
 		return err
 	}
 	r.in.trace(PointMove)
-	if err := r.moveAll(ctx); err != nil {
+	if err := r.in.traced(PointMove, r.moveAll(ctx)); err != nil {
 		return err
 	}
 	if err := r.decide(ctx); err != nil {
@@ -61,11 +61,11 @@ func (r *run) holdAndFence(parent context.Context) error {
 	pending.Store(int64(len(r.in.Poolers)))
 	group.Go(func() error {
 		return timed(&r.result.Parts.Hold, func() error {
-			return r.hold(ctx, func() {
+			return r.in.traced(PointHold, r.hold(ctx, func() {
 				if pending.Add(-1) == 0 {
 					close(entered)
 				}
-			})
+			}))
 		})
 	})
 	group.Go(func() error {
@@ -75,14 +75,14 @@ func (r *run) holdAndFence(parent context.Context) error {
 		case <-entered:
 		}
 		r.in.trace(PointFence)
-		return timed(&r.result.Parts.Fence, func() error { return r.fence(ctx) })
+		return timed(&r.result.Parts.Fence, func() error { return r.in.traced(PointFence, r.fence(ctx)) })
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	r.in.trace(PointClear)
 	begun := time.Now()
-	err := r.clear(parent)
+	err := r.in.traced(PointClear, r.clear(parent))
 	r.result.Parts.Fence += time.Since(begun)
 	return err
 }
@@ -167,8 +167,11 @@ func (r *run) fence(ctx context.Context) error {
 // clear ends what is left behind the fence, until nothing is left.
 func (r *run) clear(ctx context.Context) error {
 	seen := map[int]bool{}
+	var logins []int
 	for look := 0; ; look++ {
-		left, logins, err := r.from.Clear(ctx, r.in.ID, look >= leavePolls)
+		var left []postgres.Session
+		var err error
+		left, logins, err = r.from.Clear(ctx, r.in.ID, look >= leavePolls, logins)
 		if err != nil {
 			return err
 		}
@@ -178,7 +181,7 @@ func (r *run) clear(ctx context.Context) error {
 				r.result.Terminated = append(r.result.Terminated, session)
 			}
 		}
-		if len(left) == 0 && logins == 0 {
+		if len(left) == 0 && len(logins) == 0 {
 			break
 		}
 		if err := wait(ctx, fencePoll); err != nil {
@@ -250,18 +253,20 @@ func (r *run) moveAll(ctx context.Context) error {
 func (r *run) decide(ctx context.Context) error {
 	r.in.trace(PointReady)
 	return timed(&r.result.Parts.Decide, func() (err error) {
-		if r.result.Position, err = r.to.Ready(ctx, r.in.row()); err != nil {
+		r.result.Position, err = r.to.Ready(ctx, r.in.row(), r.keyHash)
+		if err := r.in.traced(PointReady, err); err != nil {
 			return err
 		}
 		r.in.trace(PointDecide)
 		r.decideSent = true
-		decision, err := r.from.Commit(ctx, r.in.ID, r.in.who())
-		if err != nil {
+		verdict, err := r.from.Commit(ctx, r.in.ID, r.in.who())
+		if err := r.in.traced(PointDecide, err); err != nil {
 			return err
 		}
-		if decision != postgres.Commit {
+		if verdict.Decision != postgres.Commit {
 			return errDecidedAgainst
 		}
+		r.key = verdict.Key
 		return nil
 	})
 }
@@ -270,11 +275,11 @@ func (r *run) decide(ctx context.Context) error {
 func (r *run) resume(ctx context.Context) error {
 	r.in.trace(PointOpen)
 	err := timed(&r.result.Parts.Open, func() error {
-		state, err := r.to.OpenEntrance(ctx, r.in.ID, r.in.who())
+		state, err := r.to.OpenEntrance(ctx, r.in.ID, r.in.who(), r.key)
 		if err == nil && state != "opened" {
 			return errors.New("the new side's entrance is " + state)
 		}
-		return err
+		return r.in.traced(PointOpen, err)
 	})
 	if err != nil {
 		return err
@@ -284,17 +289,5 @@ func (r *run) resume(ctx context.Context) error {
 		return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Resume(ctx, r.in.ID) })
 	})
 	r.result.Held = time.Since(r.result.HeldAt)
-	return err
-}
-
-// wait spaces two looks.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return r.in.traced(PointResume, err)
 }

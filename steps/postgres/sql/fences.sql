@@ -1,4 +1,5 @@
--- The connection limit in force, and the one remembered, of each database. $1 databases.
-SELECT d.datname::text, d.datconnlimit, l.connlimit
+-- The connection limit in force, the one remembered, and whether nobody at all may enter, of
+-- each database. $1 databases.
+SELECT d.datname::text, d.datconnlimit, l.connlimit, NOT d.datallowconn
   FROM pg_database d LEFT JOIN gitover.connection_limits l ON l.datname = d.datname
  WHERE d.datname = ANY ($1::text[]) ORDER BY 1

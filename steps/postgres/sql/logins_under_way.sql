@@ -1,8 +1,11 @@
--- Sessions that passed the connection limit and may not be in pg_stat_activity yet.
--- No parameters. A login holds RowExclusiveLock on its database from before the limit is
+-- Sessions that passed the fence before it stood and may not be in pg_stat_activity yet.
+-- $1 the processes of an earlier look, null for a first one. A login holds RowExclusiveLock on its database from before the limit is
 -- read until after it is listed (InitPostgres), so: none here after the fence's commit,
 -- then none in pg_stat_activity, means none at all.
-SELECT count(*)
+-- One that takes the lock later finds the fence, so that a client who tries again and
+-- again can't keep anybody waiting.
+SELECT coalesce(array_agg(DISTINCT pid), '{}')
   FROM pg_locks
  WHERE locktype = 'object' AND classid = 'pg_database'::regclass
    AND mode = 'RowExclusiveLock' AND pid <> pg_backend_pid()
+   AND ($1::int[] IS NULL OR pid = ANY ($1))

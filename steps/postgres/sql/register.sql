@@ -10,11 +10,14 @@
 CREATE SCHEMA IF NOT EXISTS gitover;
 REVOKE ALL ON SCHEMA gitover FROM PUBLIC;
 
--- One row for each fenced database: the limit that the fence replaced.
+-- One row for each fenced database: the limit that the fence replaced. read_only is what
+-- admit did to default_transaction_read_only: null for nothing, else what stood there before,
+-- '' for no setting.
 CREATE TABLE IF NOT EXISTS gitover.connection_limits (
     datname   name PRIMARY KEY,
     connlimit integer NOT NULL
 );
+ALTER TABLE gitover.connection_limits ADD COLUMN IF NOT EXISTS read_only text;
 
 -- Switches that lead away from this server. open -> abort | commit, once.
 CREATE TABLE IF NOT EXISTS gitover.switches (
@@ -29,6 +32,10 @@ CREATE TABLE IF NOT EXISTS gitover.switches (
     decided_at    timestamptz
 );
 
+-- key is drawn with the row and shown once that says commit; without it open lifts nothing.
+ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS
+    key text NOT NULL DEFAULT gen_random_uuid()::text || gen_random_uuid()::text;
+
 -- Switches that lead to this server. ready -> opened | closed, once. position is the WAL
 -- position at which this server had everything of the other and nothing of its own.
 CREATE TABLE IF NOT EXISTS gitover.entrances (
@@ -41,10 +48,15 @@ CREATE TABLE IF NOT EXISTS gitover.entrances (
     opened_by     text,
     opened_at     timestamptz
 );
+ALTER TABLE gitover.entrances ADD COLUMN IF NOT EXISTS key_hash text;
 
--- shut: no new application session in these databases. Remembers the limit that stood,
--- never forgets the first one remembered.
-CREATE OR REPLACE FUNCTION gitover.shut(wanted text[]) RETURNS void
+-- What earlier versions had with fewer parameters.
+DROP FUNCTION IF EXISTS gitover.shut(text[]), gitover.ready(text, text, text), gitover.open(text, text);
+
+-- shut: no new application session in these databases; with everybody none of a superuser
+-- or of a worker either. Remembers the limit that stood, never forgets the first one
+-- remembered.
+CREATE OR REPLACE FUNCTION gitover.shut(wanted text[], everybody boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     d record;
@@ -56,11 +68,13 @@ BEGIN
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION 'database not found: %', missing USING ERRCODE = 'invalid_catalog_name';
     END IF;
-    FOR d IN SELECT datname, datconnlimit FROM pg_database
+    FOR d IN SELECT datname, datconnlimit, datallowconn FROM pg_database
               WHERE datname = ANY (wanted) AND datconnlimit <> -2 ORDER BY datname LOOP
         INSERT INTO gitover.connection_limits VALUES (d.datname, d.datconnlimit)
             ON CONFLICT DO NOTHING;
-        IF d.datconnlimit <> 0 THEN
+        IF everybody AND d.datallowconn THEN
+            EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 0 ALLOW_CONNECTIONS false', d.datname);
+        ELSIF d.datconnlimit <> 0 THEN
             EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 0', d.datname);
         END IF;
     END LOOP;
@@ -72,11 +86,47 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     l record;
 BEGIN
-    FOR l IN SELECT c.datname, c.connlimit FROM gitover.connection_limits c
+    FOR l IN SELECT c.datname, c.connlimit, c.read_only, d.datallowconn FROM gitover.connection_limits c
                JOIN pg_database d ON d.datname = c.datname ORDER BY 1 LOOP
-        EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT %s', l.datname, l.connlimit);
+        EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT %s', l.datname, l.connlimit)
+             || CASE WHEN l.datallowconn THEN '' ELSE ' ALLOW_CONNECTIONS true' END;
+        IF l.read_only = '' THEN
+            EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', l.datname);
+        ELSIF l.read_only IS NOT NULL THEN
+            EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = %L', l.datname, l.read_only);
+        END IF;
     END LOOP;
     DELETE FROM gitover.connection_limits;
+END $$;
+
+-- admit: after a switch that went forward, replication's workers may enter again, and with
+-- them superusers, whose transactions are read-only now unless they say otherwise; writable
+-- are databases where replication itself needs that. Does nothing while another switch is
+-- undecided, and nothing where no fence stands. Returns what stands.
+CREATE OR REPLACE FUNCTION gitover.admit(switch_id text, writable text[]) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    l record;
+    result text;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    LOCK TABLE gitover.switches IN EXCLUSIVE MODE;
+    SELECT state INTO result FROM gitover.switches WHERE id = switch_id;
+    IF result IS DISTINCT FROM 'commit' OR EXISTS (SELECT FROM gitover.switches WHERE state = 'open') THEN
+        RETURN result;
+    END IF;
+    FOR l IN SELECT d.oid, d.datname FROM gitover.connection_limits c
+               JOIN pg_database d ON d.datname = c.datname WHERE NOT d.datallowconn ORDER BY 2 LOOP
+        IF l.datname <> ALL (writable) THEN
+            UPDATE gitover.connection_limits SET read_only = coalesce(read_only, (
+                SELECT substr(entry, strpos(entry, '=') + 1) FROM pg_db_role_setting, unnest(setconfig) entry
+                 WHERE setdatabase = l.oid AND setrole = 0 AND split_part(entry, '=', 1) = 'default_transaction_read_only'), '')
+             WHERE datname = l.datname;
+            EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', l.datname);
+        END IF;
+        EXECUTE format('ALTER DATABASE %I ALLOW_CONNECTIONS true', l.datname);
+    END LOOP;
+    RETURN result;
 END $$;
 
 -- begin: opens the row of a switch away from this server. One at a time; entrances that
@@ -100,7 +150,7 @@ BEGIN
     RETURN result;
 END $$;
 
--- fence: shut, on behalf of a switch that is open; nothing for any other.
+-- fence: shut to everybody, on behalf of a switch that is open; nothing for any other.
 CREATE OR REPLACE FUNCTION gitover.fence(switch_id text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -108,13 +158,13 @@ DECLARE
 BEGIN
     SELECT * INTO s FROM gitover.switches WHERE id = switch_id FOR UPDATE;
     IF s.state = 'open' THEN
-        PERFORM gitover.shut(s.databases);
+        PERFORM gitover.shut(s.databases, true);
         UPDATE gitover.switches SET fenced_at = clock_timestamp() WHERE id = switch_id;
     END IF;
     RETURN s.state;
 END $$;
 
--- commit: open -> commit, if this server is fenced. Returns what stands.
+-- commit: open -> commit, if this server is shut to everybody. Returns what stands.
 CREATE OR REPLACE FUNCTION gitover.commit(switch_id text, who text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -124,7 +174,8 @@ BEGIN
     SELECT * INTO s FROM gitover.switches WHERE id = switch_id FOR UPDATE;
     IF s.state = 'open' THEN
         IF s.fenced_at IS NULL OR EXISTS (SELECT FROM pg_database
-             WHERE datname = ANY (s.databases) AND datconnlimit NOT IN (0, -2)) THEN
+             WHERE datname = ANY (s.databases) AND datconnlimit <> -2
+               AND (datconnlimit <> 0 OR datallowconn)) THEN
             RAISE EXCEPTION 'switch % may not commit: its old side is not fenced', switch_id
                 USING ERRCODE = 'object_not_in_prerequisite_state';
         END IF;
@@ -160,9 +211,21 @@ CREATE OR REPLACE FUNCTION gitover.state(switch_id text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$ SELECT state FROM gitover.switches WHERE id = switch_id $$;
 
+-- key: what open asks for, once commit stands; null before, and for any other decision.
+CREATE OR REPLACE FUNCTION gitover.key(switch_id text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT s.key FROM gitover.switches s WHERE s.id = switch_id AND s.state = 'commit');
+END $$;
+
+-- key_hash: what ready is told of the key.
+CREATE OR REPLACE FUNCTION gitover.key_hash(switch_id text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT encode(sha256(convert_to(key, 'UTF8')), 'hex') FROM gitover.switches WHERE id = switch_id $$;
+
 -- ready: this server has applied all; it may be opened by this switch once. The commit is
 -- synchronous, so all that was applied before it is durable too. The empty id is nothing.
-CREATE OR REPLACE FUNCTION gitover.ready(switch_id text, source text, destination text) RETURNS text
+CREATE OR REPLACE FUNCTION gitover.ready(switch_id text, source text, destination text, hash text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     result text;
@@ -175,24 +238,26 @@ BEGIN
         RAISE EXCEPTION 'a switch away from this server is undecided' USING ERRCODE = 'object_in_use';
     END IF;
     UPDATE gitover.entrances SET state = 'closed' WHERE state = 'ready' AND id <> switch_id;
-    INSERT INTO gitover.entrances (id, from_instance, to_instance, state, position)
-        VALUES (switch_id, source, destination, 'ready', pg_current_wal_insert_lsn())
+    INSERT INTO gitover.entrances (id, from_instance, to_instance, state, position, key_hash)
+        VALUES (switch_id, source, destination, 'ready', pg_current_wal_insert_lsn(), hash)
         ON CONFLICT DO NOTHING;
     SELECT position INTO result FROM gitover.entrances WHERE id = switch_id;
     RETURN result;
 END $$;
 
 -- open: ready -> opened, and the fence of this server is lifted in the same transaction.
--- The caller has read 'commit' in the old side's register. A second call, or one that
--- comes after this server was left again, lifts nothing. Returns what stands.
-CREATE OR REPLACE FUNCTION gitover.open(switch_id text, who text) RETURNS text
+-- The key is in the old side's register, which shows it with 'commit' only: nobody can open
+-- this server before the decision. A call without the key, a second one, or one that comes
+-- after this server was left again, lifts nothing. Returns what stands.
+CREATE OR REPLACE FUNCTION gitover.open(switch_id text, who text, key text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     result text;
+    hash text;
 BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
-    SELECT state INTO result FROM gitover.entrances WHERE id = switch_id FOR UPDATE;
-    IF result = 'ready' THEN
+    SELECT state, key_hash INTO result, hash FROM gitover.entrances WHERE id = switch_id FOR UPDATE;
+    IF result = 'ready' AND hash = encode(sha256(convert_to(key, 'UTF8')), 'hex') THEN
         UPDATE gitover.entrances SET state = 'opened', opened_by = who,
                opened_at = clock_timestamp() WHERE id = switch_id;
         PERFORM gitover.lift();
