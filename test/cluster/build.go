@@ -24,6 +24,7 @@ type compiled struct {
 	links  []string
 	// ldflags are more flags for the linker.
 	ldflags string
+	tags    string
 }
 
 // kubeVersion is what the components say they are; the version of
@@ -54,6 +55,8 @@ var ownPrograms = []compiled{
 var (
 	gitover      = compiled{name: "gitover", module: ".", target: "./cmd/gitover"}
 	gitoverAgent = compiled{name: "gitover-agent", module: ".", target: "./cmd/gitover-agent"}
+	// A controller that a test can kill at every step and part, see internal/crash.
+	gitoverCrashpoints = compiled{name: "gitover-crashpoints", module: ".", target: "./cmd/gitover", tags: "crashpoints"}
 )
 
 // binaryImages are the images that hold one program each.
@@ -71,6 +74,13 @@ func gitoverImage(l layout.Layout) image.Binary {
 	return image.Binary{
 		Name: "gitover", Program: filepath.Join(l.Bin(), gitover.name), Beside: []string{filepath.Join(l.Bin(), gitoverAgent.name)},
 		Ref: image.Ref{Image: "gitover.local/gitover:dev", User: "65532:65532"},
+	}
+}
+
+func crashpointsImage(l layout.Layout) image.Binary {
+	return image.Binary{
+		Name: gitoverCrashpoints.name, Program: filepath.Join(l.Bin(), gitoverCrashpoints.name),
+		Ref: image.Ref{Image: "gitover.local/gitover:crashpoints", User: "65532:65532"},
 	}
 }
 
@@ -115,7 +125,7 @@ func (s *Stage) compile(ctx context.Context, program compiled) error {
 	command := run.Command{
 		Dir:  filepath.Join(s.layout.Repo, program.module),
 		Env:  []string{"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false", "GOWORK=off"},
-		Args: []string{"go", "build", "-trimpath", "-ldflags", "-s -w " + program.ldflags, "-o", partial, program.target},
+		Args: []string{"go", "build", "-trimpath", "-ldflags", "-s -w " + program.ldflags, "-tags", program.tags, "-o", partial, program.target},
 		Log:  s.buildLog(program.name),
 	}
 	if err := command.Run(ctx); err != nil {

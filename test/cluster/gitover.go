@@ -44,6 +44,23 @@ func (s *Stage) LoadGitover(ctx context.Context) (changed bool, err error) {
 	return changed, s.load(ctx, "gitover")
 }
 
+// LoadCrashpoints does the same with the controller that a test can kill at every step and
+// part. The released program and its image stay as they are.
+func (s *Stage) LoadCrashpoints(ctx context.Context) error {
+	if s.pid == 0 {
+		return ErrNotRunning
+	}
+	waitsFor := "the Go compiler; log " + s.buildLog(gitoverCrashpoints.name)
+	err := s.report.Step("compiling gitover with crash points", waitsFor, func() error { return s.compile(ctx, gitoverCrashpoints) })
+	if err != nil {
+		return err
+	}
+	if _, err := s.images.BuildBinary(crashpointsImage(s.layout)); err != nil {
+		return err
+	}
+	return s.load(ctx, gitoverCrashpoints.name)
+}
+
 // LoadImages builds the named images and, if the stage runs, brings them into
 // the node.
 func (s *Stage) LoadImages(ctx context.Context, names []string) error {

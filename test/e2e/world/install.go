@@ -72,6 +72,42 @@ func (w *World) install(ctx context.Context, dir, namespace string) error {
 	return w.AwaitDeployment(ctx, namespace, "gitover-controller", 3*time.Minute)
 }
 
+// InstallKinds applies the definitions of the kinds alone.
+func (w *World) InstallKinds(ctx context.Context) error {
+	objects, err := build(filepath.Join(w.Checkout, "manifests", "crd"))
+	if err != nil {
+		return err
+	}
+	return w.apply(ctx, objects)
+}
+
+// InstallNamespaced applies an overlay of manifests/namespaced, the text of a
+// kustomization.yaml in which BASE stands for that directory, and waits until the namespace
+// has its controller.
+func (w *World) InstallNamespaced(ctx context.Context, namespace, overlay string) error {
+	dir, err := os.MkdirTemp("", "overlay")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	base, err := filepath.Rel(dir, filepath.Join(w.Checkout, "manifests", "namespaced"))
+	if err != nil {
+		return err
+	}
+	content := strings.ReplaceAll(overlay, "BASE", base)
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+		return err
+	}
+	objects, err := build(dir)
+	if err != nil {
+		return err
+	}
+	if err := w.apply(ctx, objects); err != nil {
+		return err
+	}
+	return w.AwaitDeployment(ctx, namespace, "gitover-controller", 3*time.Minute)
+}
+
 // AwaitDeployment waits until all replicas of the current template are available.
 func (w *World) AwaitDeployment(ctx context.Context, namespace, name string, patience time.Duration) error {
 	return w.Await(ctx, patience, "Deployment "+namespace+"/"+name, func(ctx context.Context) (bool, string, error) {

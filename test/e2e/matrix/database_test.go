@@ -1,0 +1,225 @@
+package matrix
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/e2e/fleet"
+	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/ledger"
+)
+
+// database of one story, with its clients, its controllers and their referee.
+type database struct {
+	t       *testing.T
+	app     *world.App
+	referee *referee
+	traffic *world.Traffic
+}
+
+// adapt makes the example's database one of the matrix: another controller than the
+// cluster's works for it, and what would make a crash last is short.
+func adapt(change *strings.Replacer) func(file, content string) string {
+	return func(_, content string) string {
+		if strings.Contains(content, "kind: PgUpgrade\n") || strings.Contains(content, "kind: PgProxy\n") {
+			content = strings.Replace(content, "  name: orders\n", "  name: orders\n  labels:\n    gitover.dev/controller: matrix\n", 1)
+		}
+		return change.Replace(content)
+	}
+}
+
+// begin founds a database on PostgreSQL 15 that serves, with clients, and two replicas of a
+// controller.
+func begin(t *testing.T, namespace string, change *strings.Replacer) *database {
+	t.Helper()
+	w, err := enter(t.Logf)
+	d := &database{t: t}
+	d.must(err)
+	config, err := clientcmd.BuildConfigFromFlags("", w.Kubeconfig)
+	d.must(err)
+	api, err := url.Parse(config.Host)
+	d.must(err)
+	host, _, err := net.SplitHostPort(api.Host)
+	d.must(err)
+	controllers := &replicas{World: w, namespace: namespace}
+	d.referee = newReferee(t, host, controllers)
+	d.app, err = w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Change: adapt(change)})
+	d.must(err)
+	t.Cleanup(func() {
+		if t.Failed() && os.Getenv("KEEP") == "1" {
+			return
+		}
+		if err := d.app.Abandon(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	d.must(controllers.install(t.Context(), d.referee.url))
+	d.must(d.app.AwaitStatefulSet(t.Context(), "orders-15", 5*time.Minute))
+	d.must(d.app.FoundDatabases(t.Context(), "orders-15"))
+	d.must(d.app.SeedAwkward(t.Context(), "orders-15"))
+	d.must(d.app.AwaitEndpoint(t.Context(), 5*time.Minute))
+	d.must(d.app.AwaitActive(t.Context(), time.Minute, "orders-15"))
+	d.traffic, err = d.app.StartTraffic(t.Context(), ledger.Config{Clients: 4, Rate: 20})
+	d.must(err)
+	t.Cleanup(func() { _ = d.traffic.Stop() }) // prove reports
+	return d
+}
+
+func (d *database) must(err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// merge a pull request that asks for PostgreSQL 17.
+func (d *database) merge(branch string) string {
+	d.t.Helper()
+	sha, err := d.app.Merge(d.t.Context(), branch, "Upgrade orders to PostgreSQL 17",
+		fleet.Replace(d.app.Dir+"/upgrade.yaml", "\n  version: \"15\"", "\n  version: \"17\""))
+	d.must(err)
+	return sha
+}
+
+// revert a commit, and return the one that reverts it.
+func (d *database) revert(sha string) string {
+	d.t.Helper()
+	head, err := d.app.Revert(d.t.Context(), sha)
+	d.must(err)
+	return head
+}
+
+func (d *database) await(what string, done func(*v1alpha1.PgUpgrade) bool) {
+	d.t.Helper()
+	d.must(d.app.AwaitUpgrade(d.t.Context(), patience, what, done))
+}
+
+// patience with one stretch of a story in which controllers die all the time.
+const patience = 10 * time.Minute
+
+func ended(outcome string, times int) func(*v1alpha1.PgUpgrade) bool {
+	return func(u *v1alpha1.PgUpgrade) bool {
+		return u.Status.Workflow == "" && len(u.Status.History) == times && u.Status.History[0].Outcome == outcome
+	}
+}
+
+// serves waits until an instance does, and a way back is open.
+func (d *database) serves(instance string) {
+	d.t.Helper()
+	d.must(d.app.AwaitActive(d.t.Context(), patience, instance))
+	d.must(d.app.AwaitWayBack(d.t.Context(), 2*time.Minute))
+}
+
+// commitOf is the newest commit of a step of this upgrade.
+func (d *database) commitOf(step string) string {
+	d.t.Helper()
+	for _, c := range d.ownCommits() {
+		if c.Trailers["Gitover-Step"] == step {
+			return c.SHA
+		}
+	}
+	d.t.Fatalf("no commit of step %s", step)
+	return ""
+}
+
+// ownCommits are Gitover's for this very PgUpgrade, newest first: a database of the same
+// name that was here before has others.
+func (d *database) ownCommits() []fleet.Commit {
+	d.t.Helper()
+	upgrade, err := d.app.Upgrade(d.t.Context())
+	d.must(err)
+	log, err := d.app.Repository.Log(d.t.Context(), d.app.Dir)
+	d.must(err)
+	return slices.DeleteFunc(log, func(c fleet.Commit) bool { return c.Trailers["Gitover-Upgrade"] != string(upgrade.UID) })
+}
+
+// prove that it is as if no controller had ever died: the instance serves alone, its data
+// are the clients' ledger, and nothing is left over or there twice.
+func (d *database) prove(instance string) {
+	d.t.Helper()
+	ctx := d.t.Context()
+	deaths, faults := d.referee.report()
+	d.print(deaths)
+	for _, fault := range faults {
+		d.t.Error(fault)
+	}
+	if left := d.referee.left(); len(left) > 0 {
+		d.t.Errorf("%d cells were not reached: %s", len(left), strings.Join(left, ", "))
+	}
+	d.must(d.app.AwaitEndpoint(ctx, time.Minute))
+	d.must(d.app.AwaitProxy(ctx, time.Minute, "all poolers in step", func(p *v1alpha1.PgProxy) bool {
+		return p.Status.Active == instance && p.Status.Switch == nil && p.Status.Poolers != nil && p.Status.Poolers.InStep == p.Status.Poolers.Total
+	}))
+	d.noCommitTwice()
+	left, err := d.app.Leftovers(ctx, instance)
+	d.must(err)
+	undecided, err := d.app.Strings(ctx, instance, "gitover", "SELECT 'undecided switch ' || id FROM gitover.switches WHERE state = 'open'")
+	d.must(err)
+	locks, err := d.app.Strings(ctx, instance, "postgres", `SELECT DISTINCT format('lock of session %s (%s), %s', a.pid, a.state, l.mode)
+		FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE a.application_name LIKE 'gitover%' AND a.backend_type = 'client backend' AND a.state LIKE 'idle in transaction%'`)
+	d.must(err)
+	for _, l := range slices.Concat(left, undecided, locks) {
+		d.t.Errorf("left on %s: %s", instance, l)
+	}
+	report, err := d.traffic.Check(ctx, instance, -1)
+	d.must(err)
+	if !report.OK() || report.Acknowledged == 0 {
+		d.t.Errorf("the ledger does not balance: %+v", report)
+	}
+	transactions, failed, cut := d.traffic.Count()
+	d.t.Logf("%d transactions, %d failed, %d sessions cut; ledger: %d acknowledged, %d found, %d missing, %d doubled. %s",
+		transactions, failed, cut, report.Acknowledged, report.Found, report.Missing, report.Doubled, strings.Join(d.traffic.Errors(5), "; "))
+}
+
+// noCommitTwice: each step's effect is in Git once, however often it was begun.
+func (d *database) noCommitTwice() {
+	d.t.Helper()
+	seen := map[string]string{}
+	for _, c := range d.ownCommits() {
+		key := fmt.Sprint(c.Trailers["Gitover-Run"], c.Trailers["Gitover-Step"], c.Trailers["Gitover-Attempt"])
+		if other, twice := seen[key]; twice {
+			d.t.Errorf("step %s was committed twice: %s and %s", c.Trailers["Gitover-Step"], other, c.SHA)
+		}
+		seen[key] = c.SHA
+	}
+}
+
+// holdLimit is what the example promises.
+const holdLimit = 10 * time.Second
+
+// print a line for each cell. What clients felt of it is the longest transaction that was
+// under way when the controller died, or began a moment later.
+func (d *database) print(deaths []death) {
+	d.t.Helper()
+	spans := ledger.Spans(d.traffic.History())
+	for _, x := range deaths {
+		var worst time.Duration
+		for _, s := range spans {
+			if s.Start.Before(x.at.Add(200*time.Millisecond)) && s.End.After(x.at) {
+				worst = max(worst, s.Latency())
+			}
+		}
+		result := "ok"
+		if worst > holdLimit {
+			result = "HELD TOO LONG"
+			d.t.Errorf("killed at %s: a client waited for %v, longer than the limit of %v", x.point, worst, holdLimit)
+		}
+		if x.heir == "" {
+			result = "NOBODY TOOK OVER"
+			d.t.Errorf("killed at %s: nobody took over", x.point)
+		}
+		d.t.Logf("cell %-34s killed, taken over after %4.1f s, clients waited %5d ms: %s", x.point, x.after.Seconds(), worst.Milliseconds(), cmp.Or(result, "ok"))
+	}
+}

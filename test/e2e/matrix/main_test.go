@@ -1,0 +1,74 @@
+package matrix
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"testing"
+
+	"github.com/gitover/gitover/test/cluster"
+	"github.com/gitover/gitover/test/e2e/world"
+)
+
+// running is the stage: each story has a namespace of its own on it.
+var running *cluster.Stage
+
+func TestMain(m *testing.M) {
+	if os.Getenv("GITOVER_E2E") == "1" && !cluster.Existing() {
+		if err := prepare(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func prepare() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var err error
+	if running, err = cluster.Open("."); err != nil {
+		return err
+	}
+	// the agents are the released ones
+	if _, err := running.LoadGitover(ctx); err != nil {
+		return err
+	}
+	if err := running.LoadCrashpoints(ctx); err != nil {
+		return err
+	}
+	w, err := enter(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
+	if err != nil {
+		return err
+	}
+	// a controller of the whole cluster, if there is one, leaves these databases alone
+	return w.InstallKinds(ctx)
+}
+
+func enter(log func(string, ...any)) (*world.World, error) {
+	return world.Enter(world.StageOf(running, "../../.."), log)
+}
+
+// needsStage skips a story where there is none.
+func needsStage(t *testing.T) {
+	t.Helper()
+	if running == nil {
+		t.Skip("needs GITOVER_E2E=1 and the stage: `make cluster`")
+	}
+}
+
+func TestTheReleasedProgramHoldsNoCrashPoint(t *testing.T) {
+	needsStage(t)
+	for program, want := range map[string]bool{"gitover": false, "gitover-agent": false, "gitover-crashpoints": true} {
+		content, err := os.ReadFile(filepath.Join(filepath.Dir(running.Kubectl), program))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := bytes.Contains(content, []byte("GITOVER_CRASH_REFEREE")); has != want {
+			t.Errorf("%s has crash points: %t, want %t", program, has, want)
+		}
+	}
+}

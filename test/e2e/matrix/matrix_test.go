@@ -1,0 +1,105 @@
+package matrix
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gitover/gitover/test/e2e/world"
+)
+
+// impatient: the retry of a switch comes at once, and is tried as often as there are cells.
+var impatient = []string{"    transactionLimit: 5s\n", "    transactionLimit: 5s\n    retryInterval: 1s\n    attempts: 100\n"}
+
+func TestAnUpgradeIsFinishedThoughTheControllerDiesAtEveryStep(t *testing.T) {
+	needsStage(t)
+	t.Parallel()
+	d := begin(t, "matrix-life", strings.NewReplacer("    duration: 24h\n", "    duration: 1s\n"))
+	d.referee.expect(pointsOf(life))
+	d.merge("postgres-17")
+	d.await("the upgrade's end", ended("Finalized", 1))
+	d.prove("orders-17")
+}
+
+func TestAnUpgradeIsTakenBackThoughTheControllerDiesAtEveryStep(t *testing.T) {
+	needsStage(t)
+	t.Parallel()
+	// the first attempt to switch is the last: Gitover gives up and reverts its commit
+	d := begin(t, "matrix-regret", strings.NewReplacer("    transactionLimit: 5s\n", "    transactionLimit: 5s\n    attempts: 1\n"))
+	points := pointsOf(regret)
+	var first, second []string
+	for _, p := range points {
+		if strings.HasPrefix(p, "Rollback/") {
+			second = append(second, p)
+		} else {
+			first = append(first, p)
+		}
+	}
+	d.referee.expect(append(first, "switch/Clear/before"))
+	merge := d.merge("postgres-17")
+	d.await("that Gitover gave up", world.At("AwaitDecision"))
+	d.revert(merge)
+	d.await("the upgrade's end", ended("Aborted", 1))
+
+	d.referee.expect(second)
+	merge = d.merge("postgres-17-again")
+	d.await("the soak", world.At("Soak"))
+	d.serves("orders-17")
+	d.revert(merge)
+	d.await("the rollback's end", ended("RolledBack", 2))
+	d.prove("orders-15")
+}
+
+func TestTrafficMovesOnceThoughTheControllerDiesAtEveryPartBeforeTheDecision(t *testing.T) {
+	needsStage(t)
+	t.Parallel()
+	d := begin(t, "matrix-forth", strings.NewReplacer(impatient...))
+	d.referee.expect(pointsOf(forth))
+	merge := d.merge("postgres-17")
+	d.await("the soak", world.At("Soak"))
+	d.serves("orders-17")
+
+	d.referee.expect(pointsOf(back))
+	d.revert(d.commitOf("CommitCutover"))
+	d.serves("orders-15")
+	d.await("that the revert is obeyed", world.At("AwaitDecision"))
+	d.revert(merge)
+	d.await("the upgrade's end", ended("Aborted", 1))
+	d.prove("orders-15")
+}
+
+func TestTrafficStaysWhereItWentThoughTheControllerDiesAtEveryPartAfterTheDecision(t *testing.T) {
+	needsStage(t)
+	t.Parallel()
+	d := begin(t, "matrix-beyond", strings.NewReplacer(impatient...))
+	merge := d.merge("postgres-17")
+	away := map[string][]string{"orders-17": pointsOf(beyond), "orders-15": pointsOf(behind)}
+	target, last := "orders-17", ""
+	d.referee.expect(away[target])
+	d.await("the soak", world.At("Soak"))
+	for range 2 * len(away[target]) {
+		d.serves(target)
+		// what this switch did not come to is for the next in its direction
+		away[target] = d.referee.takeLeft()
+		if len(away["orders-17"])+len(away["orders-15"]) == 0 && target == "orders-15" {
+			break
+		}
+		if last == "" {
+			last = d.commitOf("CommitCutover")
+		}
+		target = other(target)
+		d.referee.expect(away[target])
+		last = d.revert(last)
+	}
+	d.referee.expect(append(away["orders-17"], away["orders-15"]...)) // prove complains
+	d.await("that the revert is obeyed", world.At("AwaitDecision"))
+	d.revert(merge)
+	d.await("the upgrade's end", ended("Aborted", 1))
+	d.prove("orders-15")
+}
+
+func other(instance string) string {
+	if instance == "orders-15" {
+		return "orders-17"
+	}
+	return "orders-15"
+}

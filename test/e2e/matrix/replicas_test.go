@@ -1,0 +1,103 @@
+package matrix
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/test/e2e/world"
+)
+
+// replicas of a controller with crash points, of which one leads, in the namespace of one
+// database.
+type replicas struct {
+	*world.World
+	namespace string
+}
+
+// Their lease is short, so that 150 takeovers fit into minutes. The default is 15 s.
+const overlay = `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: %[1]s
+resources:
+- BASE
+images:
+- name: gitover.local/gitover
+  newTag: crashpoints
+replicas:
+- name: gitover-controller
+  count: 2
+patches:
+- target: {kind: Deployment, name: gitover-controller}
+  patch: |
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --leader-election-lease-duration=3s}
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --leader-election-renew-deadline=2s}
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --leader-election-retry-period=400ms}
+    - {op: add, path: /spec/template/spec/containers/0/env/-, value: {name: GITOVER_CRASH_REFEREE, value: "%[2]s"}}
+    # a process can't send SIGKILL to itself while it is the first of its namespace
+    - {op: add, path: /spec/template/spec/shareProcessNamespace, value: true}
+    - {op: replace, path: /spec/template/spec/containers/0/resources/requests/cpu, value: 5m}
+`
+
+// install both replicas, which ask the referee at this URL.
+func (r *replicas) install(ctx context.Context, referee string) error {
+	return r.InstallNamespaced(ctx, r.namespace, fmt.Sprintf(overlay, r.namespace, referee))
+}
+
+func (r *replicas) pods(ctx context.Context) ([]corev1.Pod, error) {
+	var list corev1.PodList
+	err := r.Client.List(ctx, &list, client.InNamespace(r.namespace),
+		client.MatchingLabels{"app.kubernetes.io/name": "gitover", "app.kubernetes.io/component": "controller"})
+	return list.Items, err
+}
+
+// AwaitStandby implements replacer.
+func (r *replicas) AwaitStandby(ctx context.Context, pod string) error {
+	return r.Await(ctx, 2*time.Minute, "a standby for "+pod, func(ctx context.Context) (bool, string, error) {
+		pods, err := r.pods(ctx)
+		for _, p := range pods {
+			if p.Name != pod && p.DeletionTimestamp == nil && isReady(p) {
+				return true, p.Name, nil
+			}
+		}
+		return false, "none is ready", err
+	})
+}
+
+// Bury implements replacer: what was killed by SIGKILL exits with 128 + 9. Another pod in its
+// place begins without the kubelet's back-off.
+func (r *replicas) Bury(ctx context.Context, pod string) error {
+	key := client.ObjectKey{Namespace: r.namespace, Name: pod}
+	err := r.Await(ctx, time.Minute, "the death of "+pod, func(ctx context.Context) (bool, string, error) {
+		var p corev1.Pod
+		if err := r.Client.Get(ctx, key, &p); err != nil {
+			return false, "", err
+		}
+		for _, s := range p.Status.ContainerStatuses {
+			for _, state := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
+				if state != nil && state.ExitCode == 128+9 {
+					return true, state.Reason, nil
+				}
+			}
+		}
+		return false, "it runs", nil
+	})
+	if err != nil {
+		return err
+	}
+	gone := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: pod}}
+	return client.IgnoreNotFound(r.Client.Delete(ctx, gone, client.GracePeriodSeconds(0)))
+}
+
+func isReady(p corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
