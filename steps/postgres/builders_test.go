@@ -138,7 +138,7 @@ func TestProgressCountsATableThatIsBeingCopied(t *testing.T) {
 
 func TestAConnectionStringSurvivesAnyPassword(t *testing.T) {
 	s := Server{Host: "blue", Port: 5433, User: `o'neil\`, Password: `it's \ "x" = `}
-	config, err := pgx.ParseConfig(conninfo(s, nasty))
+	config, err := pgx.ParseConfig(conninfo(s, nasty, 18))
 	if err != nil {
 		t.Fatal(err)
 	}

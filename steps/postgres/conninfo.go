@@ -5,29 +5,21 @@ import (
 	"strings"
 )
 
-// conninfo is libpq's connection string from one server to another. It holds the password:
-// use it in withQuietSession only.
-func conninfo(s Server, database string) string {
-	mode := s.SSLMode
-	switch mode {
-	case "":
-		mode = "prefer"
-	case "verify-ca", "verify-full":
-		// The CA bundle is here, not in a file on the subscribing server.
-		mode = "require"
-	}
+// conninfo is libpq's connection string from a server of the major version subscriber to
+// s. It holds the password: use it in withQuietSession only.
+func conninfo(s Server, database string, subscriber int) string {
 	pairs := [][2]string{
 		{"host", s.Host},
 		{"port", strconv.Itoa(s.Port)},
 		{"user", s.User},
 		{"dbname", database},
-		{"sslmode", mode},
 		{"connect_timeout", "10"},
 		{"keepalives_idle", "10"},
 		{"keepalives_interval", "5"},
 		{"keepalives_count", "4"},
 		{"options", walsenderOptions},
 	}
+	pairs = append(pairs, trustOf(s, subscriber)...)
 	if s.Password != "" {
 		pairs = append(pairs, [2]string{"password", string(s.Password)})
 	}
@@ -36,6 +28,29 @@ func conninfo(s Server, database string) string {
 		words[i] = p[0] + "=" + conninfoValue(p[1])
 	}
 	return strings.Join(words, " ")
+}
+
+// trustOf says how the subscribing server makes sure of whom it speaks to. Without a CA bundle
+// in its file system a verified mode becomes channel binding: the other end of this very TLS
+// connection must prove, by SCRAM, that it knows the password's verifier. A mode without
+// verification still keeps the password from whoever asks for it in another way, as far as
+// the version's libpq can (require_auth came with 16).
+func trustOf(s Server, subscriber int) (pairs [][2]string) {
+	switch {
+	case s.verifies() && s.RootCert != "":
+		return [][2]string{{"sslmode", s.SSLMode}, {"sslrootcert", s.RootCert}}
+	case s.verifies():
+		return [][2]string{{"sslmode", "require"}, {"channel_binding", "require"}}
+	}
+	mode := s.SSLMode
+	if mode == "" {
+		mode = "prefer"
+	}
+	pairs = [][2]string{{"sslmode", mode}}
+	if s.Password != "" && subscriber >= 16 {
+		pairs = append(pairs, [2]string{"require_auth", "scram-sha-256"})
+	}
+	return pairs
 }
 
 // walsenderOptions keep a database's or role's own time limits from cutting the initial

@@ -25,7 +25,7 @@ func FuzzConninfo(f *testing.F) {
 			return
 		}
 		s := Server{Host: host, Port: 5433, User: user, Password: Password(password), SSLMode: "disable"}
-		config, err := pgx.ParseConfig(conninfo(s, database))
+		config, err := pgx.ParseConfig(conninfo(s, database, 18))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,7 +33,7 @@ func FuzzConninfo(f *testing.F) {
 			t.Fatalf("%q, %q, %q come back as %q:%d, %q, %q", host, user, database, config.Host, config.Port, config.User, config.Database)
 		}
 		s.SSLMode = mode
-		if text := conninfo(s, database); utf8.ValidString(host+user+password+database+mode) && !utf8.ValidString(text) {
+		if text := conninfo(s, database, 15); utf8.ValidString(host+user+password+database+mode) && !utf8.ValidString(text) {
 			t.Fatalf("%q", text)
 		}
 	})

@@ -1,12 +1,57 @@
 package postgres
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
-type x509Pool = x509.CertPool
+// trust installs the server's own CA and the name to check. Like libpq it leaves the CA aside
+// where the mode allows a connection without TLS anyway.
+func (s Server) trust(config *pgx.ConnConfig) error {
+	if config.TLSConfig == nil {
+		return nil
+	}
+	config.TLSConfig.ServerName = s.Host
+	if len(s.CA) == 0 || s.SSLMode != "require" && !s.verifies() {
+		return nil
+	}
+	pool, err := certPool(s.CA)
+	if err != nil {
+		return fmt.Errorf("CA bundle of %s: %w", s.Instance, err)
+	}
+	config.TLSConfig = verifying(s.SSLMode, s.Host, pool)
+	return nil
+}
+
+// verifies: the server's certificate is checked before the password is spoken of.
+func (s Server) verifies() bool { return s.SSLMode == "verify-ca" || s.SSLMode == "verify-full" }
+
+// keepPassword gives a server that nobody verified nothing to learn: SCRAM is the one method
+// that shows it no password, and that it can answer only if it knows the password's
+// verifier. One that asks for nothing is refused, too, since statements carry secrets.
+func (s Server) keepPassword(config *pgx.ConnConfig) {
+	if s.Password != "" && !s.verifies() {
+		config.RequireAuth = "scram-sha-256"
+	}
+}
+
+// verifying gives the TLS settings for a CA: verify-full also checks the name,
+// verify-ca and require check the chain alone, as libpq does.
+func verifying(mode, host string, pool *x509.CertPool) *tls.Config {
+	if mode == "verify-full" {
+		return &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}
+	}
+	return &tls.Config{
+		InsecureSkipVerify:    true, //nolint:gosec // the chain is verified below; verify-ca does not check the name
+		VerifyPeerCertificate: verifyChain(pool),
+		MinVersion:            tls.VersionTLS12,
+	}
+}
 
 func certPool(pem []byte) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
@@ -37,4 +82,31 @@ func verifyChain(pool *x509.CertPool) func([][]byte, [][]*x509.Certificate) erro
 		_, err := certs[0].Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates})
 		return err
 	}
+}
+
+// Untrusted: the server didn't prove who it is, or asked for the password in a way that
+// would show it to whoever it is. A human must act.
+func Untrusted(err error) bool { return distrust(err) != "" }
+
+// distrust says why a server isn't trusted and what to do; empty for any other error.
+func distrust(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch text := fmt.Sprint(err); {
+	case err == nil:
+		return ""
+	case errors.As(err, &unknown):
+		return "the server's certificate isn't signed by an authority in ca.crt of the connection's Secret"
+	case errors.As(err, &name):
+		return "the server's certificate is for another host: " + name.Error()
+	case errors.As(err, &invalid):
+		return "the server's certificate isn't valid: " + invalid.Error()
+	case strings.Contains(text, "server refused TLS connection"):
+		return "the server has no TLS, which sslMode demands: turn ssl on there"
+	case strings.Contains(text, "require_auth check failed"), strings.Contains(text, "channel binding check failed"):
+		return "the server asks for the password in a way that could show it to somebody else, and isn't verified: " +
+			"use scram-sha-256 in pg_hba.conf and password_encryption and set the password anew, or sslMode verify-full"
+	}
+	return ""
 }
