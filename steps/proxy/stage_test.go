@@ -24,6 +24,9 @@ const (
 
 var databases = []string{"orders", "stock"}
 
+// poolers of a stage.
+const poolers = 2
+
 // schema has tables of several kinds, and sequences that are hard to copy.
 const schema = `
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
@@ -96,7 +99,7 @@ func newStage(t *testing.T, from, to int) *stage {
 	}
 	s.issueCertificates()
 	s.say(nil)
-	for i := range 2 {
+	for i := range poolers {
 		s.poolers = append(s.poolers, s.newPooler(fmt.Sprintf("pooler-%d", i)))
 	}
 	s.awaitGuard()
@@ -112,6 +115,7 @@ func (s *stage) prepareServer(server *pg.Server) {
 	for _, db := range databases {
 		server.Exec("", `CREATE DATABASE "`+db+`"`)
 		server.Exec(db, schema)
+		s.ledgerSchema(server, db, s.active != "")
 		must(s.t, postgres.EnsureMarker(s.t.Context(), server.Server, db))
 	}
 	for range 2 {
@@ -178,7 +182,7 @@ func (p *pooler) startAgent() {
 		Listen: p.address, ProbeListen: p.probes,
 		CertificateAuthority: file("ca.crt"), Certificate: file("tls.crt"), Key: file("tls.key"),
 		RegisterUserFile: file("user"), RegisterPasswordFile: file("password"), Source: p.stage.source,
-		HoldLimit: 4 * time.Second, HoldMargin: 2 * time.Second, SourceWait: time.Second,
+		HoldLimit: crashLimits.Hold, HoldMargin: crashLimits.Margin, SourceWait: time.Second,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	go func() { ended <- proxy.RunAgent(ctx, o) }()
