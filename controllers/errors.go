@@ -3,6 +3,8 @@ package controllers
 import (
 	"errors"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
@@ -31,6 +33,7 @@ var meanings = []struct {
 	match func(error) bool
 	meaning
 }{
+	{apierrors.IsForbidden, meaning{v1alpha1.ReasonForbidden, true}},
 	// Git: what only a human can mend
 	{is(gitops.ErrBadSecret), meaning{v1alpha1.ReasonSecretInvalid, true}},
 	{is(gitops.ErrBadReference), meaning{v1alpha1.ReasonInvalidSpec, true}},

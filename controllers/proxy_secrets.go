@@ -103,7 +103,8 @@ func (r *ProxyReconciler) ownSecret(ctx context.Context, p *v1alpha1.PgProxy, na
 	}
 	secret.ObjectMeta = metav1.ObjectMeta{Namespace: p.Namespace, Name: name}
 	secret.Type = corev1.SecretTypeOpaque
-	if err := controllerutil.SetControllerReference(p, secret, r.Scheme()); err != nil {
+	// nobody has to wait for the Secret when the proxy goes; asking for that takes a right of its own
+	if err := controllerutil.SetControllerReference(p, secret, r.Scheme(), controllerutil.WithBlockOwnerDeletion(false)); err != nil {
 		return nil, fmt.Errorf("own Secret %s/%s: %w", p.Namespace, name, err)
 	}
 	return secret, nil

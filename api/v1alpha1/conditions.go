@@ -65,6 +65,9 @@ const (
 	// ReasonAccessDenied: the object may not use what it refers to (another namespace, a
 	// directory that Flux didn't deliver it from).
 	ReasonAccessDenied = "AccessDenied"
+	// ReasonForbidden: Kubernetes refused the controller a request: a right is missing (the
+	// message names it), or a quota or a policy is in the way.
+	ReasonForbidden = "Forbidden"
 	// ReasonGitUnreachable: the Git server does not answer.
 	ReasonGitUnreachable = "GitUnreachable"
 	// ReasonGitUnauthorized: the Git server refused the credentials.
