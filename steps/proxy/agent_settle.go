@@ -151,13 +151,18 @@ func (a *agent) release(h *hold) {
 	if a.hold != h || !h.Phase.paused() {
 		return
 	}
-	a.o.Log.Error("the limit of the hold is over and the decision is not known: letting clients go where the pooler leads", "switch", h.SwitchID, "instance", a.target.Instance)
 	h.Phase = PhaseReleased
-	if err := a.resume(); err != nil {
+	err := a.resume()
+	a.o.Log.Error("the limit of the hold is over and the decision is not known: letting clients go where the pooler leads",
+		"switch", h.SwitchID, "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
+	if err != nil {
 		a.o.Log.Error("letting clients go failed", "switch", h.SwitchID, "error", err)
 	}
 	a.enter(h, PhaseReleased)
 }
+
+// heldMilliseconds since the hold began, whatever became of the agent meanwhile.
+func (h *hold) heldMilliseconds() int64 { return time.Duration(now() - h.Since).Milliseconds() }
 
 // settle resumes the pooler and settles the hold. The caller holds mu.
 func (a *agent) settle(h *hold, phase HoldPhase) error {
@@ -169,7 +174,9 @@ func (a *agent) settle(h *hold, phase HoldPhase) error {
 	}
 	a.enter(h, phase)
 	h.end()
-	a.o.Log.Info("clients go on", "switch", h.SwitchID, "phase", string(phase), "instance", a.target.Instance)
+	if before.paused() {
+		a.o.Log.Info("clients go on", "switch", h.SwitchID, "phase", string(phase), "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
+	}
 	return nil
 }
 
