@@ -34,7 +34,10 @@ func (c *client) run(ctx context.Context) {
 		if !c.connected(ctx) {
 			continue
 		}
-		if !c.workload.record(c.transact(ctx)) {
+		c.workload.writing.RLock()
+		more := c.workload.record(c.transact(ctx))
+		c.workload.writing.RUnlock()
+		if !more {
 			return
 		}
 	}

@@ -58,6 +58,8 @@ func (c Config) withDefaults() Config {
 type Workload struct {
 	config  Config
 	limiter *rate.Limiter
+	// writing is held by each transaction, and by who wants that there is none.
+	writing sync.RWMutex
 
 	mu      sync.Mutex
 	history []Transaction
@@ -91,6 +93,13 @@ func (w *Workload) Run(ctx context.Context) error {
 		return fmt.Errorf("the ledger is full: %d transactions", w.config.Limit)
 	}
 	return nil
+}
+
+// Pause returns when no transaction is under way; none begins before resume was called.
+// Sessions stay open, so that what they know goes on to count.
+func (w *Workload) Pause() (resume func()) {
+	w.writing.Lock()
+	return sync.OnceFunc(w.writing.Unlock)
 }
 
 // History of all transactions so far, in the order in which they ended.

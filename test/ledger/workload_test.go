@@ -28,6 +28,13 @@ func TestAServerCrashLosesNothingAndALossIsSeen(t *testing.T) {
 	server.Run()
 	before, _, cut := workload.Count()
 	awaitTransactions(t, workload, before+300)
+	resume := workload.Pause()
+	if report := Check(workload.History(), read(t, server), Options{Switches: 0}); !report.OK() {
+		t.Errorf("looked at while it pauses: %+v", report)
+	}
+	resume()
+	paused, _, _ := workload.Count()
+	awaitTransactions(t, workload, paused+100)
 	stop()
 	if err := <-ended; err != nil {
 		t.Fatal(err)

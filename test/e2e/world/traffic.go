@@ -79,18 +79,27 @@ func (t *Traffic) Prove(ctx context.Context, instance string, switches int) (led
 
 // Compare the ledger with what an instance holds. Nobody may write meanwhile.
 func (t *Traffic) Compare(ctx context.Context, instance string, options ledger.Options) (ledger.Report, error) {
+	states, err := t.States(ctx, instance)
+	if err != nil {
+		return ledger.Report{}, err
+	}
+	return ledger.Check(t.History(), states, options), nil
+}
+
+// States of the databases of an instance.
+func (t *Traffic) States(ctx context.Context, instance string) (map[string]ledger.State, error) {
 	states := map[string]ledger.State{}
 	for _, database := range Databases {
 		conn, err := t.app.Superuser(ctx, instance, database)
 		if err != nil {
-			return ledger.Report{}, err
+			return nil, err
 		}
 		states[database], err = ledger.Read(ctx, conn)
 		if err := errors.Join(err, conn.Close(ctx)); err != nil {
-			return ledger.Report{}, err
+			return nil, err
 		}
 	}
-	return ledger.Check(t.History(), states, options), nil
+	return states, nil
 }
 
 // Errors that applications saw, in words, the first few.
