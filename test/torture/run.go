@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitover/gitover/test/cluster"
+	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/torture/plan"
+)
+
+// run of all fleets.
+type run struct {
+	options options
+	stage   *cluster.Stage
+	world   *world.World
+	history *history
+	parts   parts
+	began   time.Time
+
+	mu     sync.Mutex
+	teams  []*team
+	faults map[plan.Fault]int
+	moves  map[plan.Move]int
+}
+
+// torture on a running stage. It leaves the stage as it was, but for Gitover, which it installs.
+// The report and the history are written whatever happens.
+func torture(ctx context.Context, stage *cluster.Stage, checkout string, o options, print func(string)) error {
+	if err := install(ctx, stage, checkout); err != nil {
+		return err
+	}
+	r := &run{options: o, stage: stage, history: newHistory(print), faults: map[plan.Fault]int{}, moves: map[plan.Move]int{}, began: time.Now()}
+	var err error
+	// the waits' own lines are many, and say no more than the history
+	if r.world, err = world.Enter(world.StageOf(stage, checkout), func(string, ...any) {}); err != nil {
+		return err
+	}
+	clones, remove, err := temporary()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	r.history.add(surroundings, "seed %d, %d fleets, %v", o.seed, o.fleets, o.duration)
+	err = r.all(ctx, clones)
+	report := r.report(checkout, err)
+	fmt.Println(report.table())
+	err = errors.Join(err, report.write(o.dir, r.history), report.judge())
+	return errors.Join(err, r.leave(context.WithoutCancel(ctx)))
+}
+
+// install what is in the checkout.
+func install(ctx context.Context, stage *cluster.Stage, checkout string) error {
+	if err := stage.LoadImages(ctx, images); err != nil {
+		return err
+	}
+	if _, err := stage.LoadGitover(ctx); err != nil {
+		return err
+	}
+	w, err := world.Enter(world.StageOf(stage, checkout), func(string, ...any) {})
+	if err != nil {
+		return err
+	}
+	return w.Install(ctx)
+}
+
+// all fleets side by side; the first failure ends all.
+func (r *run) all(ctx context.Context, clones string) error {
+	founding, foundingCtx := errgroup.WithContext(ctx)
+	for i := range r.options.fleets {
+		founding.Go(func() error { _, err := r.found(foundingCtx, i, clones); return err })
+	}
+	if err := founding.Wait(); err != nil {
+		return err
+	}
+	r.began = time.Now()
+	r.history.add(surroundings, "all databases serve")
+	torturing, torturingCtx := errgroup.WithContext(ctx)
+	for _, t := range r.teams {
+		torturing.Go(func() error { return t.torture(torturingCtx, r.began.Add(r.options.duration)) })
+	}
+	return torturing.Wait()
+}
+
+func (r *run) addTeam(t *team) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.teams = append(r.teams, t)
+}
+
+func (r *run) struck(fault plan.Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults[fault]++
+}
+
+func (r *run) moved(move plan.Move) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.moves[move]++
+}
+
+// leave the stage in order.
+func (r *run) leave(ctx context.Context) error {
+	var leaving errgroup.Group
+	for _, t := range r.teams {
+		leaving.Go(func() error { return t.leave(ctx, r.options.keep) })
+	}
+	return leaving.Wait()
+}
