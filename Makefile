@@ -7,7 +7,11 @@ IMAGES  ?= postgres-13 postgres-18
 FUZZTIME ?= 10m
 LINTERS := $(CACHE)/bin/staticcheck
 # What takes part in `make e2e`; each package of it has the stage for itself.
-E2E     := ./test/cluster ./test/e2e/...
+E2E     := ./test/cluster ./test/e2e/... ./test/torture
+# Of `make torture`: how long, the plan's seed (0 takes one by chance), databases side by side.
+DURATION ?= 20m
+SEED     ?= 0
+FLEETS   ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -42,6 +46,7 @@ lint: $(LINTERS) ## formatting, go vet, staticcheck
 	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags crashpoints ./internal/crash ./cmd/gitover
 	$(LINTERS) ./...
 
 $(CACHE)/bin/staticcheck: tools/lint/go.mod tools/lint/go.sum
@@ -84,6 +89,10 @@ e2e: ## end-to-end tests on the running stage
 .PHONY: demo
 demo: ## the whole story in one command; KEEP=1 leaves the stage up
 	$(GO) run ./test/demo
+
+.PHONY: torture
+torture: ## random moves and faults under a ledger; DURATION=20m SEED=1 FLEETS=2
+	$(GO) run ./test/torture -duration $(DURATION) -seed $(SEED) -fleets $(FLEETS)
 
 .PHONY: test
 test: lint verify unit integration ## everything; brings the stage up and down itself
