@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -60,14 +61,20 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 	}
 	count := &v1alpha1.PoolerCount{Total: int32(len(poolers))}
 	var trouble []string
+	reason := v1alpha1.ReasonPoolerUnreachable
 	for _, pooler := range poolers {
 		asking, cancel := context.WithTimeout(ctx, 3*time.Second)
 		state, err := pooler.State(asking)
 		cancel()
+		var silent *proxy.Unreachable
 		switch {
+		case errors.As(err, &silent):
+			trouble = append(trouble, err.Error())
 		case err != nil:
+			reason = v1alpha1.ReasonPoolerRefused
 			trouble = append(trouble, err.Error())
 		case state.Target.Instance != p.Status.Active:
+			reason = v1alpha1.ReasonPoolerRefused
 			trouble = append(trouble, fmt.Sprintf("pooler %s leads to %q", pooler.Name(), state.Target.Instance))
 		default:
 			count.InStep++
@@ -79,7 +86,7 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 	case count.Total == 0:
 		return &outcome{reason: v1alpha1.ReasonNoPoolers, message: "no running pod matches spec.pooler.selector", again: retrySoon}, nil
 	case len(trouble) > 0:
-		return &outcome{reason: v1alpha1.ReasonPoolerRefused, message: strings.Join(trouble, "; "), again: retrySoon}, nil
+		return &outcome{reason: reason, message: strings.Join(trouble, "; "), again: retrySoon}, nil
 	}
 	return nil, nil
 }

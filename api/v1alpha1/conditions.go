@@ -149,6 +149,8 @@ const (
 	// ReasonPoolerRefused: a pooler's agent or admin console refuses.
 	ReasonPoolerRefused = "PoolerRefused"
 	// ReasonUpgradeNotFound: spec.upgradeRef names nothing.
+	// ReasonPoolerUnreachable: a pooler's agent doesn't answer.
+	ReasonPoolerUnreachable = "PoolerUnreachable"
 	ReasonUpgradeNotFound = "UpgradeNotFound"
 	// ReasonNoWayBack: no reverse replication (before the cutover, or finalized).
 	ReasonNoWayBack = "NoWayBack"

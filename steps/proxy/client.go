@@ -142,7 +142,7 @@ func (c *AgentClient) send(ctx context.Context, method, path string, body any) (
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("agent of pooler %s: %w", c.name, err)
+		return nil, &Unreachable{Pooler: c.name, Cause: err}
 	}
 	if response.StatusCode == http.StatusOK {
 		return response, nil

@@ -52,6 +52,18 @@ func (w *Waiting) Error() string {
 
 // PoolerRefused: an agent or its PgBouncer said no; a human must act.
 type PoolerRefused struct{ Pooler, Message string }
+// Unreachable: a pooler's agent does not answer; worth a retry.
+type Unreachable struct {
+	Pooler string
+	Cause  error
+}
+
+func (e *Unreachable) Error() string {
+	return fmt.Sprintf("pooler %s can't be reached: %v; look at its pod, and whether a network policy keeps the controller from it", e.Pooler, e.Cause)
+}
+
+func (e *Unreachable) Unwrap() error { return e.Cause }
+
 
 func (e *PoolerRefused) Error() string { return fmt.Sprintf("pooler %s: %s", e.Pooler, e.Message) }
 
