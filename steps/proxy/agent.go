@@ -204,6 +204,18 @@ func readTrimmed(path string) (string, error) {
 	return strings.TrimSpace(string(content)), nil
 }
 
+func sessionsOf(ctx context.Context, c *pgbouncer.Console) ([]PoolerSession, error) {
+	clients, err := c.SessionClients(ctx)
+	var sessions []PoolerSession
+	for _, client := range clients {
+		sessions = append(sessions, PoolerSession{
+			User: client.User, Database: client.Database, Application: client.Application, Address: client.Address,
+			AgeMilliseconds: time.Since(client.Since).Milliseconds(),
+		})
+	}
+	return sessions, err
+}
+
 // state is what the controller sees.
 func (a *agent) state() (PoolerState, error) {
 	a.mu.Lock()
@@ -223,6 +235,10 @@ func (a *agent) state() (PoolerState, error) {
 		}
 		load, err := c.Load(ctx)
 		s.Waiting, s.OldestMilliseconds = load.Waiting, int64(load.OldestSeconds*1000)
+		if err != nil || !load.SessionMode {
+			return err
+		}
+		s.Sessions, err = sessionsOf(ctx, c)
 		return err
 	})
 	s.Version = a.version

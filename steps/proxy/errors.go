@@ -36,6 +36,8 @@ const (
 	NewSideOpen    ObstacleKind = "NewSideOpen"
 	OldSideFenced  ObstacleKind = "OldSideFenced"
 	NoPooler       ObstacleKind = "NoPooler"
+	// SessionPooling: a client keeps a server connection for as long as it is connected.
+	SessionPooling ObstacleKind = "SessionPooling"
 )
 
 // Waiting: the switch can't begin now; nothing was done. Worth a retry once the obstacles
@@ -50,8 +52,6 @@ func (w *Waiting) Error() string {
 	return strings.Join(messages, "; ")
 }
 
-// PoolerRefused: an agent or its PgBouncer said no; a human must act.
-type PoolerRefused struct{ Pooler, Message string }
 // Unreachable: a pooler's agent does not answer; worth a retry.
 type Unreachable struct {
 	Pooler string
@@ -64,6 +64,8 @@ func (e *Unreachable) Error() string {
 
 func (e *Unreachable) Unwrap() error { return e.Cause }
 
+// PoolerRefused: an agent or its PgBouncer said no; a human must act.
+type PoolerRefused struct{ Pooler, Message string }
 
 func (e *PoolerRefused) Error() string { return fmt.Sprintf("pooler %s: %s", e.Pooler, e.Message) }
 

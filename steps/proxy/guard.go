@@ -66,12 +66,25 @@ func guardPoolers(ctx context.Context, in Input) ([]Obstacle, error) {
 				found[i] = []Obstacle{obstacle(PoolerOutOfStep, "pooler %s does not lead to %s yet", p.Name(), in.From.Instance)}
 			case state.Paused || state.Phase.paused():
 				found[i] = []Obstacle{obstacle(PoolerOutOfStep, "pooler %s is paused; RESUME it if that was done by hand", p.Name())}
+			default:
+				found[i] = sessionPooling(p, state, in.Limits.LongTransaction)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait()
 	return flatten(found), nil
+}
+
+// sessionPooling names clients that a hold would wait for until they leave.
+func sessionPooling(p Pooler, state PoolerState, limit time.Duration) []Obstacle {
+	var found []Obstacle
+	for _, s := range state.Sessions {
+		if s.age() >= limit {
+			found = append(found, obstacle(SessionPooling, "a client of pooler %s is in session pooling, which can't be held: %s; end it, or use pool_mode=transaction", p.Name(), s))
+		}
+	}
+	return found
 }
 
 // guardTransactions: nothing on the old side that a hold would wait for too long.
@@ -99,9 +112,6 @@ func longTransactions(sessions []postgres.Session, limit time.Duration) []Obstac
 		o := obstacle(LongTransaction, "a transaction is open for longer than %s: %s", limit, s)
 		o.Session = &s
 		found = append(found, o)
-	}
-	if len(found) == 0 {
-		found = nil
 	}
 	return found
 }

@@ -120,16 +120,23 @@ func (r *run) hold(parent context.Context, entered func()) error {
 
 // hurry deals with the transactions that keep a hold from being complete.
 func (r *run) hurry(ctx context.Context) error {
-	long, err := postgres.LongTransactions(ctx, r.watcher, r.in.Databases, r.in.Limits.Drain)
+	// What began just before the last pooler paused is a little younger than the hold.
+	age := r.in.Limits.Drain / 2
+	long, err := postgres.LongTransactions(ctx, r.watcher, r.in.Databases, age)
 	if err != nil {
 		return err
 	}
-	if r.in.Limits.LongTransactions == Terminate {
+	if r.in.Limits.LongTransactions == Terminate && len(long) > 0 {
 		return r.terminate(ctx, long)
 	}
-	found := longTransactions(long, r.in.Limits.Drain)
+	found := longTransactions(long, age)
+	for _, p := range r.in.Poolers {
+		if state, err := p.State(ctx); err == nil {
+			found = append(found, sessionPooling(p, state, 0)...)
+		}
+	}
 	if len(found) == 0 {
-		found = []Obstacle{obstacle(PoolerOutOfStep, "the poolers did not come to rest within %s, though no transaction is that old: is pool_mode session?", r.in.Limits.Drain)}
+		found = []Obstacle{obstacle(PoolerOutOfStep, "the poolers did not come to rest within %s, though no transaction is that old", r.in.Limits.Drain)}
 	}
 	return &Waiting{Obstacles: found}
 }

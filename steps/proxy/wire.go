@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
@@ -85,6 +86,25 @@ type PoolerState struct {
 	Waiting             int   `json:"waiting"`
 	OldestMilliseconds  int64 `json:"oldestMilliseconds"`
 	UnixMillisecondsNow int64 `json:"unixMillisecondsNow"`
+	// Sessions of clients in session pooling, which a hold would have to wait for.
+	Sessions []PoolerSession `json:"sessions,omitempty"`
+}
+
+// PoolerSession is a client that keeps a server connection until it disconnects.
+type PoolerSession struct {
+	User            string `json:"user"`
+	Database        string `json:"database"`
+	Application     string `json:"application,omitempty"`
+	Address         string `json:"address,omitempty"`
+	AgeMilliseconds int64  `json:"ageMilliseconds"`
+}
+
+func (s PoolerSession) age() time.Duration {
+	return time.Duration(s.AgeMilliseconds) * time.Millisecond
+}
+
+func (s PoolerSession) String() string {
+	return fmt.Sprintf("user %s, database %s, application %q, from %s, connected for %s", s.User, s.Database, s.Application, s.Address, s.age().Round(time.Second))
 }
 
 // HoldPhase is how far a switch has come at one pooler.

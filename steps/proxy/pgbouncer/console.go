@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -39,6 +41,15 @@ type Load struct {
 	OldestSeconds float64
 	// Busy server connections.
 	Busy int
+	// SessionMode: some of them belong to clients in session pooling.
+	SessionMode bool
+}
+
+// Client is one that keeps a server connection until it disconnects.
+type Client struct {
+	User, Database, Application, Address string
+	// Since it is connected, to the second.
+	Since time.Time
 }
 
 // RefusedError is the console saying no: wrong user or password, not an admin, or a
@@ -144,11 +155,42 @@ func loadOf(rows []map[string]string) (load Load) {
 			continue
 		}
 		load.Waiting += number(row["cl_waiting"])
-		load.Busy += number(row["sv_active"]) + number(row["sv_tested"])
+		busy := number(row["sv_active"]) + number(row["sv_tested"])
+		load.Busy += busy
+		load.SessionMode = load.SessionMode || busy > 0 && row["pool_mode"] == "session"
 		wait := float64(number(row["maxwait"])) + float64(number(row["maxwait_us"]))/1e6
 		load.OldestSeconds = max(load.OldestSeconds, wait)
 	}
 	return load
+}
+
+// SessionClients lists the clients in session pooling that have a server connection: a pause
+// is complete when they have left.
+func (c *Console) SessionClients(ctx context.Context) ([]Client, error) {
+	pools, err := c.query(ctx, "SHOW POOLS")
+	if err != nil {
+		return nil, err
+	}
+	sessions := map[[2]string]bool{}
+	for _, row := range pools {
+		if row["pool_mode"] == "session" && row["database"] != "pgbouncer" {
+			sessions[[2]string{row["database"], row["user"]}] = true
+		}
+	}
+	rows, err := c.query(ctx, "SHOW CLIENTS")
+	var list []Client
+	for _, row := range rows {
+		if !sessions[[2]string{row["database"], row["user"]}] || row["link"] == "" {
+			continue
+		}
+		// PgBouncer writes its local time; it runs beside us.
+		since, _ := time.ParseInLocation("2006-01-02 15:04:05 MST", row["connect_time"], time.Local)
+		list = append(list, Client{
+			User: row["user"], Database: row["database"], Application: row["application_name"],
+			Address: net.JoinHostPort(row["addr"], row["port"]), Since: since,
+		})
+	}
+	return list, err
 }
 
 // Version is "PgBouncer 1.24.1" and the like.

@@ -1,0 +1,311 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+// TestAStubbornClientIsServedOrNamedAndLosesNothing tells, one after the other on one stage, what
+// clients do that a switch can't simply hold. After each story nothing is held, one side is
+// open, and at the end the ledger of everybody else balances.
+func TestAStubbornClientIsServedOrNamedAndLosesNothing(t *testing.T) {
+	s := newStage(t, 15, 17)
+	l := s.startLedger()
+	for _, story := range []struct {
+		name string
+		tell func(*stage)
+	}{
+		{"a superuser's transaction past the poolers is named, and let alone", (*stage).oldTransaction},
+		{"a COPY that takes too long is named, and completes", (*stage).copyInFlight},
+		{"a query that takes too long is ended where the spec says so", (*stage).longQuery},
+		{"a session that LISTENs in session pooling is named until it leaves", (*stage).listener},
+		{"prepared statements stay prepared", (*stage).preparedStatement},
+		{"a session past the poolers loses its advisory lock, and can't come back", (*stage).lockHolder},
+		{"a flood of connections doesn't keep traffic from going on", (*stage).flood},
+	} {
+		t.Run(story.name, func(t *testing.T) {
+			s.t, s.limits = t, proxy.Limits{}
+			s.awaitGuard()
+			story.tell(s)
+			s.awaitLetGo()
+			s.allServe()
+			s.oneSideOpen()
+		})
+	}
+	s.t = t
+	l.balances()
+}
+
+// connect opens a session through the first pooler, or with direct past it.
+func (s *stage) connect(user, application string, direct bool) *pgx.Conn {
+	s.t.Helper()
+	conn, err := pgx.ConnectConfig(context.Background(), s.way(user, application, direct))
+	must(s.t, err)
+	s.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func (s *stage) way(user, application string, direct bool) *pgx.ConnConfig {
+	s.t.Helper()
+	config, err := pgx.ParseConfig("sslmode=disable connect_timeout=5")
+	must(s.t, err)
+	config.Host, config.Port, config.Database = "127.0.0.1", uint16(s.poolers[0].Admin.Port), "orders"
+	if direct {
+		config.Port = uint16(s.servers[s.active].Port)
+	}
+	config.User, config.Password = user, user
+	if user == "app" {
+		config.Password = appPassword
+	}
+	config.RuntimeParams["application_name"] = application
+	return config
+}
+
+// move makes a switch that must succeed.
+func (s *stage) move() proxy.Result {
+	s.t.Helper()
+	s.awaitGuard()
+	in := s.input()
+	result, err := proxy.Switch(s.t.Context(), in)
+	must(s.t, err)
+	s.switched(in)
+	return result
+}
+
+// obstacles of a switch that must not happen: found by its guard, or while traffic was held.
+func (s *stage) obstacles() []proxy.Obstacle {
+	s.t.Helper()
+	_, err := proxy.Switch(s.t.Context(), s.input())
+	s.say(nil)
+	var aborted *proxy.Aborted
+	if errors.As(err, &aborted) {
+		err = aborted.Why
+	}
+	var waiting *proxy.Waiting
+	if !errors.As(err, &waiting) {
+		s.t.Fatalf("nobody is named: %v", err)
+	}
+	s.t.Log(err)
+	return waiting.Obstacles
+}
+
+// named fails unless one obstacle of the kind tells all of words, and none tells a query.
+func (s *stage) named(obstacles []proxy.Obstacle, kind proxy.ObstacleKind, words ...string) {
+	s.t.Helper()
+	found := false
+	for _, o := range obstacles {
+		all := o.Kind == kind
+		for _, w := range words {
+			all = all && strings.Contains(o.Message, w)
+		}
+		found = found || all
+		if strings.Contains(o.Message, "secret of mine") {
+			s.t.Errorf("a query is shown: %s", o.Message)
+		}
+	}
+	if !found {
+		s.t.Errorf("no %s that says %q: %v", kind, words, obstacles)
+	}
+}
+
+// runs returns when the application's session is in that state for long enough to be seen.
+func (s *stage) runs(application, state string) {
+	s.t.Helper()
+	eventually(s.t, application+" is "+state, func() bool {
+		return s.servers[s.active].Query("", "SELECT count(*) FROM pg_stat_activity WHERE application_name = '"+application+
+			"' AND state = '"+state+"' AND clock_timestamp() - xact_start > '20ms'") == "1"
+	})
+}
+
+func (s *stage) oldTransaction() {
+	s.makeRole("root SUPERUSER")
+	conn := s.connect("root", "by-hand", true)
+	_, err := conn.Exec(s.t.Context(), "BEGIN; CREATE TABLE IF NOT EXISTS forgotten (); SELECT 'secret of mine'")
+	must(s.t, err)
+	s.runs("by-hand", "idle in transaction")
+	s.limits.LongTransaction = 10 * time.Millisecond
+	s.named(s.obstacles(), proxy.LongTransaction, "pid ", "user root", `application "by-hand"`, "database orders", "from 127.0.0.1",
+		"idle in transaction", "transaction open for", "last query started 20")
+	_, err = conn.Exec(s.t.Context(), "ROLLBACK")
+	must(s.t, err)
+	s.limits = proxy.Limits{}
+	if ended := s.move().Terminated; len(ended) != 1 || ended[0].Application != "by-hand" {
+		s.t.Errorf("ended %v", ended)
+	}
+}
+
+func (s *stage) copyInFlight() {
+	s.makeTable("copied")
+	conn := s.connect("app", "loader", false)
+	reader, writer := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		_, err := conn.PgConn().CopyFrom(context.Background(), reader, "COPY copied FROM STDIN")
+		done <- err
+	}()
+	_, err := writer.Write([]byte("1\n"))
+	must(s.t, err)
+	s.runs("loader", "active")
+	s.limits.Drain = 200 * time.Millisecond
+	s.named(s.obstacles(), proxy.LongTransaction, "user app", `application "loader"`, "active")
+	_, err = writer.Write([]byte("2\n"))
+	must(s.t, err)
+	must(s.t, writer.Close())
+	must(s.t, <-done)
+	s.limits = proxy.Limits{}
+	s.move()
+	if got := s.servers[s.active].Query("orders", "SELECT string_agg(id::text, ' ' ORDER BY id) FROM copied"); got != "1 2" {
+		s.t.Errorf("copied %q", got)
+	}
+}
+
+func (s *stage) longQuery() {
+	conn := s.connect("app", "nightly", false)
+	done := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), "SELECT pg_sleep(600)")
+		done <- err
+	}()
+	s.runs("nightly", "active")
+	s.limits = proxy.Limits{Drain: 200 * time.Millisecond, LongTransactions: proxy.Terminate}
+	if ended := s.move().Terminated; len(ended) != 1 || ended[0].Application != "nightly" {
+		s.t.Errorf("ended %v", ended)
+	}
+	if err := <-done; err == nil {
+		s.t.Error("the query ended well, on a side that was left")
+	}
+}
+
+func (s *stage) listener() {
+	s.makeRole("listener")
+	p := s.poolers[0]
+	p.configure("pgbouncer.ini", "[pgbouncer]\n", "[users]\nlistener = pool_mode=session\n[pgbouncer]\n")
+	p.configure("userlist.txt", "\"app\"", "\"listener\" \"listener\"\n\"app\"")
+	conn := s.connect("listener", "worker", false)
+	_, err := conn.Exec(s.t.Context(), "LISTEN jobs")
+	must(s.t, err)
+	s.limits = proxy.Limits{Drain: 200 * time.Millisecond, LongTransaction: time.Hour}
+	words := []string{"user listener", `application "worker"`, "database orders", "from 127.0.0.1", "connected for"}
+	s.named(s.obstacles(), proxy.SessionPooling, words...)
+	eventually(s.t, "it is connected for longer than the limit", func() bool {
+		s.limits.LongTransaction = 500 * time.Millisecond
+		obstacles, err := proxy.Guard(s.t.Context(), s.input())
+		must(s.t, err)
+		if len(obstacles) == 0 {
+			return false
+		}
+		s.named(obstacles, proxy.SessionPooling, words...)
+		return true
+	})
+	must(s.t, conn.Close(s.t.Context()))
+	s.limits = proxy.Limits{}
+	s.move()
+}
+
+func (s *stage) preparedStatement() {
+	conn := s.connect("app", "", false)
+	_, err := conn.Prepare(s.t.Context(), "which", "SELECT current_setting('server_version_num')::int / 10000 + $1::int")
+	must(s.t, err)
+	for range 2 {
+		var major int
+		must(s.t, conn.QueryRow(s.t.Context(), "which", 0).Scan(&major))
+		if major != s.servers[s.active].Major {
+			s.t.Errorf("answered by %d, active is %s", major, s.active)
+		}
+		s.move()
+	}
+}
+
+func (s *stage) lockHolder() {
+	conn := s.connect("app", "singleton", true)
+	_, err := conn.Exec(s.t.Context(), "SELECT pg_advisory_lock(7)")
+	must(s.t, err)
+	old := s.way("app", "singleton", true)
+	if ended := s.move().Terminated; len(ended) != 1 || ended[0].Application != "singleton" {
+		s.t.Errorf("ended %v", ended)
+	}
+	if err := conn.Ping(s.t.Context()); err == nil {
+		s.t.Error("the session lives on")
+	}
+	_, err = pgx.ConnectConfig(s.t.Context(), old)
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || refused.Code != "53300" {
+		s.t.Errorf("a new session on the side that was left: %v", err)
+	}
+}
+
+// flood connects more clients during the hold than the pooler takes. Those it takes wait and are
+// served; the others are told so at once.
+func (s *stage) flood() {
+	p := s.poolers[0]
+	p.configure("pgbouncer.ini", "max_client_conn = 500", "max_client_conn = 40")
+	in := s.input()
+	var served, refused atomic.Int64
+	var clients sync.WaitGroup
+	in.Trace = func(at proxy.Point) {
+		if at != proxy.PointMove {
+			return
+		}
+		for range 80 {
+			clients.Go(func() {
+				conn, err := pgx.ConnectConfig(context.Background(), s.way("app", "flood", false))
+				if err != nil {
+					refused.Add(1)
+					return
+				}
+				defer conn.Close(context.Background())
+				if _, err := conn.Exec(context.Background(), "SELECT 1"); err != nil {
+					s.t.Errorf("a client that the pooler took: %v", err)
+				}
+				served.Add(1)
+			})
+		}
+		eventually(s.t, "the pooler is full", func() bool { return refused.Load() > 0 })
+	}
+	result, err := proxy.Switch(s.t.Context(), in)
+	must(s.t, err)
+	s.switched(in)
+	clients.Wait()
+	if served.Load() == 0 || refused.Load() == 0 {
+		s.t.Errorf("%d clients were served, %d refused", served.Load(), refused.Load())
+	}
+	s.t.Logf("%d clients were served, %d refused; held for %v", served.Load(), refused.Load(), result.Held)
+}
+
+// configure changes a line of the pooler's configuration, or of its list of users, for good.
+func (p *pooler) configure(file, line, to string) {
+	t := p.stage.t
+	t.Helper()
+	path := filepath.Join(p.Dir, file)
+	text, err := os.ReadFile(path)
+	must(t, err)
+	if !strings.Contains(string(text), line) {
+		t.Fatalf("no %q in %s", line, text)
+	}
+	must(t, os.WriteFile(path, []byte(strings.Replace(string(text), line, to, 1)), 0o644))
+	console, err := p.Admin.Connect(t.Context())
+	must(t, err)
+	defer console.Close(context.Background())
+	must(t, console.Reload(t.Context()))
+}
+
+// makeRole and makeTable do the same on both sides, as an upgrade has done by then.
+func (s *stage) makeRole(definition string) {
+	name, _, _ := strings.Cut(definition, " ")
+	s.servers[s.active].Exec("", "CREATE ROLE "+definition+" LOGIN PASSWORD '"+name+"'")
+	verifier := s.servers[s.active].Query("", "SELECT rolpassword FROM pg_authid WHERE rolname = '"+name+"'")
+	s.other().Exec("", "CREATE ROLE "+definition+" LOGIN PASSWORD '"+verifier+"'")
+}
