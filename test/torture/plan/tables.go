@@ -42,8 +42,8 @@ var moves = []struct {
 	move   Move
 	weight int
 }{
-	{Settled, Upgrade, 75},
-	{Settled, Abort, 25},
+	{Settled, Upgrade, 85},
+	{Settled, Abort, 15},
 	{Soaking, Revert, 88},
 	{Soaking, Finalize, 8},
 	{Soaking, TakeBack, 4},
