@@ -53,6 +53,7 @@ var meanings = []struct {
 	{is(gitops.ErrConflict), meaning{v1alpha1.ReasonGitConflict, false}},
 	// PostgreSQL
 	{is(postgres.ErrNotFresh), meaning{v1alpha1.ReasonInstanceNotFresh, true}},
+	{postgres.Untrusted, meaning{v1alpha1.ReasonServerUntrusted, true}},
 	{postgres.AuthenticationFailed, meaning{v1alpha1.ReasonServerAuthFailed, true}},
 	{postgres.RightsMissing, meaning{v1alpha1.ReasonRightsMissing, true}},
 	{postgres.Unreachable, meaning{v1alpha1.ReasonServerUnreachable, false}},

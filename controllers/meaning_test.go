@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
-
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
@@ -24,8 +24,8 @@ func TestAFailureIsCalledByItsName(t *testing.T) {
 		stalled bool
 	}{
 		{"a missing Secret", &known{reason: v1alpha1.ReasonSecretNotFound, stalled: true}, v1alpha1.ReasonSecretNotFound, true},
-		{"a protected branch", fmt.Errorf("push: %w", gitops.ErrPushForbidden), v1alpha1.ReasonPushRejected, true},
 		{"a right that the controller lacks", fmt.Errorf("create Job: %w", apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "jobs"}, "", errors.New("cannot create"))), v1alpha1.ReasonForbidden, true},
+		{"a protected branch", fmt.Errorf("push: %w", gitops.ErrPushForbidden), v1alpha1.ReasonPushRejected, true},
 		{"a Git server that is down", gitops.ErrUnreachable, v1alpha1.ReasonGitUnreachable, false},
 		{"a base that does not build", gitops.ErrBuild, v1alpha1.ReasonBuildFailed, true},
 		{"a hand-edited file", gitops.ErrDrift, v1alpha1.ReasonManifestInvalid, true},

@@ -71,7 +71,7 @@ func serverOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade,
 	return postgres.Server{
 		Instance: instance, Host: endpoint.Host, Port: int(endpoint.Port),
 		User: user, Password: postgres.Password(password),
-		MaintenanceDatabase: orDefault(spec.Database, "postgres"), SSLMode: mode, CA: ca,
+		MaintenanceDatabase: orDefault(spec.Database, "postgres"), SSLMode: mode, CA: ca, RootCert: spec.SSLRootCert,
 	}, nil
 }
 

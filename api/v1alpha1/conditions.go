@@ -100,6 +100,9 @@ const (
 	ReasonServerUnreachable = "ServerUnreachable"
 	// ReasonServerAuthFailed: a PostgreSQL server refused the credentials.
 	ReasonServerAuthFailed = "ServerAuthenticationFailed"
+	// ReasonServerUntrusted: a PostgreSQL server's certificate doesn't stand the check, or it asks
+	// for the password in a way that would show it.
+	ReasonServerUntrusted = "ServerUntrusted"
 	// ReasonRightsMissing: the connection's user may not do what the upgrade needs.
 	ReasonRightsMissing = "RightsMissing"
 	// ReasonWrongVersion: the server that answers has another version than the manifests say.
@@ -123,6 +126,9 @@ const (
 
 	// ReasonWaitingForApproval: the gate needs spec.cutover.approvedVersion.
 	ReasonWaitingForApproval = "WaitingForApproval"
+	// ReasonClockSkew: the controller's clock and the serving server's differ by more than a
+	// minute, so time alone opens no gate.
+	ReasonClockSkew = "ClockSkew"
 	// ReasonOutsideWindow: the gate is open, the time isn't.
 	ReasonOutsideWindow = "OutsideWindow"
 	// ReasonReplicating: rows flow and the lag is known.
@@ -146,11 +152,11 @@ const (
 	ReasonTargetNotInGit = "TargetNotInGit"
 	// ReasonNoPoolers: the selector matches no ready pooler.
 	ReasonNoPoolers = "NoPoolers"
+	// ReasonPoolerUnreachable: a pooler's agent doesn't answer.
+	ReasonPoolerUnreachable = "PoolerUnreachable"
 	// ReasonPoolerRefused: a pooler's agent or admin console refuses.
 	ReasonPoolerRefused = "PoolerRefused"
 	// ReasonUpgradeNotFound: spec.upgradeRef names nothing.
-	// ReasonPoolerUnreachable: a pooler's agent doesn't answer.
-	ReasonPoolerUnreachable = "PoolerUnreachable"
 	ReasonUpgradeNotFound = "UpgradeNotFound"
 	// ReasonNoWayBack: no reverse replication (before the cutover, or finalized).
 	ReasonNoWayBack = "NoWayBack"

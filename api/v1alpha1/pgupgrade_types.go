@@ -220,6 +220,14 @@ type ConnectionSpec struct {
 	// +kubebuilder:validation:Enum=disable;allow;prefer;require;verify-ca;verify-full
 	// +optional
 	SSLMode string `json:"sslMode,omitempty"`
+
+	// SSLRootCert is a path in the instances' own containers (an adopted server's, too) with
+	// the CA bundle that they verify each other by in sslMode verify-ca and verify-full, or
+	// "system" from PostgreSQL 16 on. Left out, they use TLS with channel binding instead.
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self == 'system' || self.startsWith('/')",message="sslRootCert must be an absolute path, or system"
+	// +optional
+	SSLRootCert string `json:"sslRootCert,omitempty"`
 }
 
 // DatabasesSpec narrows which databases move.

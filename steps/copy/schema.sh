@@ -13,6 +13,8 @@ on() { # on BLUE|GREEN command…: runs the command with that side's connection
   eval "export PGDATABASE=\"\$${side}_PGDATABASE\" PGPASSWORD=\"\${${side}_PGPASSWORD-}\" PGSSLMODE=\"\${${side}_PGSSLMODE:-prefer}\""
   eval "ca=\"\${${side}_CA-}\""
   unset PGSSLROOTCERT
+  # libpq 16 and later shows the password to no server that isn't verified.
+  case $PGSSLMODE in verify-*) unset PGREQUIREAUTH ;; *) export PGREQUIREAUTH="${PGPASSWORD:+scram-sha-256}" ;; esac
   if [ -n "$ca" ]; then printf '%s\n' "$ca" >"$side.crt"; export PGSSLROOTCERT="$PWD/$side.crt"; fi
   "$@"
 }

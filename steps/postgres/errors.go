@@ -105,10 +105,14 @@ func HostMissing(err error) bool {
 
 // connectionFailure is a connect error reduced to what helps: pgconn's text repeats user,
 // database and every address tried, and must never grow to hold a connection string.
-type connectionFailure struct{ cause error }
+type connectionFailure struct {
+	cause error
+	// demandsTLS: a connection without TLS was out of the question.
+	demandsTLS bool
+}
 
 func (e *connectionFailure) Error() string {
-	if why := distrust(e.cause); why != "" {
+	if why := e.distrust(); why != "" {
 		return why
 	}
 	var pg *pgconn.PgError
@@ -127,5 +131,3 @@ func (e *connectionFailure) Error() string {
 }
 
 func (e *connectionFailure) Unwrap() error { return e.cause }
-
-func withoutSecrets(err error) error { return &connectionFailure{cause: err} }

@@ -83,7 +83,7 @@ func (s Server) Connect(ctx context.Context, database string) (*pgx.Conn, error)
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s (%s), database %q as %q: %w", s.Instance, s.Address(), database, s.User, withoutSecrets(err))
+		return nil, fmt.Errorf("connect to %s (%s), database %q as %q: %w", s.Instance, s.Address(), database, s.User, &connectionFailure{cause: err, demandsTLS: s.demandsTLS()})
 	}
 	return conn, nil
 }
@@ -94,7 +94,8 @@ func (s Server) config(database string) (*pgx.ConnConfig, error) {
 	if mode == "" {
 		mode = "prefer"
 	}
-	config, err := pgx.ParseConfig("sslmode=" + mode + " connect_timeout=10")
+	// Without a host the driver thinks of a Unix socket and leaves TLS out, whatever the mode.
+	config, err := pgx.ParseConfig("host=localhost sslmode=" + mode + " connect_timeout=10")
 	if err != nil {
 		return nil, fmt.Errorf("sslmode %q of %s: %w", mode, s.Instance, err)
 	}

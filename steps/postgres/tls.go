@@ -14,6 +14,9 @@ import (
 // where the mode allows a connection without TLS anyway.
 func (s Server) trust(config *pgx.ConnConfig) error {
 	if config.TLSConfig == nil {
+		if s.demandsTLS() {
+			return fmt.Errorf("sslmode %s of %s, but no TLS settings", s.SSLMode, s.Instance)
+		}
 		return nil
 	}
 	config.TLSConfig.ServerName = s.Host
@@ -30,6 +33,8 @@ func (s Server) trust(config *pgx.ConnConfig) error {
 
 // verifies: the server's certificate is checked before the password is spoken of.
 func (s Server) verifies() bool { return s.SSLMode == "verify-ca" || s.SSLMode == "verify-full" }
+
+func (s Server) demandsTLS() bool { return s.SSLMode == "require" || s.verifies() }
 
 // keepPassword gives a server that nobody verified nothing to learn: SCRAM is the one method
 // that shows it no password, and that it can answer only if it knows the password's
@@ -86,27 +91,28 @@ func verifyChain(pool *x509.CertPool) func([][]byte, [][]*x509.Certificate) erro
 
 // Untrusted: the server didn't prove who it is, or asked for the password in a way that
 // would show it to whoever it is. A human must act.
-func Untrusted(err error) bool { return distrust(err) != "" }
+func Untrusted(err error) bool {
+	var failure *connectionFailure
+	return errors.As(err, &failure) && failure.distrust() != ""
+}
 
-// distrust says why a server isn't trusted and what to do; empty for any other error.
-func distrust(err error) string {
+// distrust says why a server isn't trusted and what to do; empty for any other failure.
+func (e *connectionFailure) distrust() string {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	switch text := fmt.Sprint(err); {
-	case err == nil:
-		return ""
-	case errors.As(err, &unknown):
+	switch text := e.cause.Error(); {
+	case errors.As(e.cause, &unknown):
 		return "the server's certificate isn't signed by an authority in ca.crt of the connection's Secret"
-	case errors.As(err, &name):
+	case errors.As(e.cause, &name):
 		return "the server's certificate is for another host: " + name.Error()
-	case errors.As(err, &invalid):
+	case errors.As(e.cause, &invalid):
 		return "the server's certificate isn't valid: " + invalid.Error()
-	case strings.Contains(text, "server refused TLS connection"):
-		return "the server has no TLS, which sslMode demands: turn ssl on there"
 	case strings.Contains(text, "require_auth check failed"), strings.Contains(text, "channel binding check failed"):
 		return "the server asks for the password in a way that could show it to somebody else, and isn't verified: " +
 			"use scram-sha-256 in pg_hba.conf and password_encryption and set the password anew, or sslMode verify-full"
+	case e.demandsTLS && strings.Contains(text, "server refused TLS connection"):
+		return "the server has no TLS, which sslMode demands: turn ssl on there"
 	}
 	return ""
 }

@@ -55,7 +55,7 @@ func SchemaJob(t testing.TB, phase copy.Phase, blue, green *Server, database str
 func plain(s string) string { return strings.ReplaceAll(s, "$$", "$") }
 
 func (s *Server) side(name string) copy.Side {
-	return copy.Side{Host: s.Host, Port: s.Port, User: s.User, Password: &corev1.SecretKeySelector{
+	return copy.Side{Host: s.Host, Port: s.Port, User: s.User, SSLMode: s.SSLMode, CA: s.CA, Password: &corev1.SecretKeySelector{
 		LocalObjectReference: corev1.LocalObjectReference{Name: fmt.Sprint(name, "-password")}, Key: "password",
 	}}
 }
