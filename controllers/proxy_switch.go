@@ -33,7 +33,8 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 				p.Status.FailedAttempts, p.Spec.Target, p.Status.Active, p.Status.LastFailure)}
 	}
 	if next := p.Status.NextAttempt; next != nil {
-		if left := next.Sub(r.Now()); left > 0 {
+		// more than the interval is left only if the clock was set back
+		if left := next.Sub(r.Now()); left > 0 && left <= retryIntervalOf(p) {
 			return outcome{reason: v1alpha1.ReasonSwitching, again: left, message: fmt.Sprintf("attempt %d of %d to reach %s failed: %s; next attempt at %s",
 				p.Status.FailedAttempts, attemptsOf(p), p.Spec.Target, p.Status.LastFailure, next.UTC().Format("15:04:05 UTC"))}
 		}

@@ -24,6 +24,11 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 	if !inWindow(spec.Windows, run.Now()) {
 		return gateClosed(v1alpha1.ReasonOutsideWindow, "ready to cut over; waiting for a window (%s, UTC)", windowText(spec.Windows)), nil
 	}
+	if len(spec.Windows) > 0 {
+		if skew, err := clockSkew(ctx, run); skew != nil || err != nil {
+			return deref(skew), err
+		}
+	}
 	return done("approved %s", approval(run)), nil
 }
 

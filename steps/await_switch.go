@@ -69,6 +69,9 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 		v.Again = min(left, slowLook)
 		return v, nil
 	}
+	if skew, err := clockSkew(ctx, run); skew != nil || err != nil {
+		return deref(skew), err
+	}
 	return done("soaked for %s", run.soak()), nil
 }
 

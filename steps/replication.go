@@ -60,7 +60,8 @@ func showLag(run *Run, bytes, limit int64) {
 	next := &v1alpha1.LagStatus{Bytes: bytes, At: now, Human: humanBytes(bytes)}
 	if bytes <= limit {
 		next.UnderLimitSince = &now
-		if old := run.Status.Lag; old != nil && old.UnderLimitSince != nil {
+		// a clock that was set back must not make the past the future
+		if old := run.Status.Lag; old != nil && old.UnderLimitSince != nil && !old.UnderLimitSince.After(now.Time) {
 			next.UnderLimitSince = old.UnderLimitSince
 		}
 	}
