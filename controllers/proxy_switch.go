@@ -134,8 +134,11 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *pair, result proxy.Re
 	p.Status.Switch = nil
 	p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
 	observe(entry)
-	r.Recorder.AnnotatedEventf(p, revisionOf(entry.Commit), corev1.EventTypeNormal, "Switched", "%s serves instead of %s; traffic was held for %.1f ms",
-		entry.To, entry.From, float64(entry.HeldMicroseconds)/1000)
+	held := "another controller began it, so how long traffic was held is not known"
+	if entry.HeldAt != nil {
+		held = fmt.Sprintf("traffic was held for %.1f ms", float64(entry.HeldMicroseconds)/1000)
+	}
+	r.Recorder.AnnotatedEventf(p, revisionOf(entry.Commit), corev1.EventTypeNormal, "Switched", "%s serves instead of %s; %s", entry.To, entry.From, held)
 	o := r.steady(ctx, x)
 	if o.again == 0 || o.again > retrySoon {
 		o.again = retrySoon
