@@ -3,6 +3,7 @@ package matrix
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -17,6 +18,8 @@ import (
 var running *cluster.Stage
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "4") // stories wait more than they work
 	if os.Getenv("GITOVER_E2E") == "1" && !cluster.Existing() {
 		if err := prepare(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -149,14 +149,22 @@ func (r *referee) takeLeft() []string {
 	return left
 }
 
-// report all deaths, and what went wrong with them.
-func (r *referee) report() ([]death, []error) {
+// burials waits until all who were told to die are seen to have died by SIGKILL, and returns
+// what speaks against it.
+func (r *referee) burials() []error {
 	r.burial.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.faults)
+}
+
+// died are all deaths so far.
+func (r *referee) died() []death {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []death
 	for _, d := range r.deaths {
 		all = append(all, *d)
 	}
-	return all, slices.Clone(r.faults)
+	return all
 }
