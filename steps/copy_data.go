@@ -20,7 +20,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	var sum postgres.Progress
 	var failures int64
-	subscribed := true
+	subscribed, running := true, true
 	for _, db := range run.Status.Databases {
 		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
 		if err != nil {
@@ -34,6 +34,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		if err != nil {
 			return Verdict{}, err
 		}
+		running = running && state.Running
 		failures += max(state.ApplyErrors, 0) + max(state.SyncErrors, 0)
 		sum.TablesTotal += p.TablesTotal
 		sum.TablesCopied += p.TablesCopied
@@ -44,13 +45,17 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		return act("subscribing"), nil
 	}
 	showProgress(run, sum)
+	showFailures(run, failures)
 	if sum.TablesCopied < sum.TablesTotal {
 		if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
 			return deref(v), err
 		}
-		if failures > 0 {
-			return waiting(v1alpha1.ReasonReplicationBroken, "%s; replication failed %d times and is tried again, PostgreSQL's log on %s says why",
-				progressText(run.Status.Copy), failures, run.Status.To), nil
+		if failures > 0 && (!running || failedLately(run)) {
+			if err := roomOn(ctx, run, green); err != nil {
+				return Verdict{}, err
+			}
+			return waiting(v1alpha1.ReasonReplicationBroken, "%s; replication failed %d times and is tried again: PostgreSQL's log on %s says why; can it reach %s?",
+				progressText(run.Status.Copy), failures, run.Status.To, run.Status.From), nil
 		}
 		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
 	}
@@ -69,12 +74,44 @@ func copyDataRun(ctx context.Context, run *Run) error {
 	})
 }
 
+// failureShown is how long a failure of the copy is reported, if no other follows: longer than
+// PostgreSQL waits before it tries again.
+const failureShown = 30 * time.Second
+
+// showFailures keeps the count of failures in the status, and when it last rose.
+func showFailures(run *Run, failures int64) {
+	c := run.Status.Copy
+	if failures > c.Failures {
+		now := timestamp(run.Now())
+		c.FailedAt = &now
+	}
+	c.Failures = failures // a crash of the server sets it to zero
+}
+
+func failedLately(run *Run) bool {
+	at := run.Status.Copy.FailedAt
+	return at != nil && run.Now().Sub(at.Time).Abs() < failureShown
+}
+
+// roomOn names a full disk, which the count of failures doesn't.
+func roomOn(ctx context.Context, run *Run, green postgres.Server) error {
+	for _, db := range run.Status.Databases {
+		if err := postgres.CheckRoom(ctx, green, db); postgres.DiskFull(err) {
+			return err
+		}
+	}
+	return nil
+}
+
 // showProgress fills status.copy; the rate is over the whole copy, which is steadier
 // than the last second's.
 func showProgress(run *Run, p postgres.Progress) {
 	c := &v1alpha1.CopyStatus{
 		TablesTotal: int32(p.TablesTotal), TablesCopied: int32(p.TablesCopied),
 		BytesTotal: p.BytesTotal, BytesCopied: min(p.BytesCopied, p.BytesTotal),
+	}
+	if old := run.Status.Copy; old != nil {
+		c.Failures, c.FailedAt = old.Failures, old.FailedAt
 	}
 	if p.BytesTotal > 0 {
 		c.Percent = fmt.Sprintf("%d%%", c.BytesCopied*100/p.BytesTotal)

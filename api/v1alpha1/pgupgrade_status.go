@@ -126,6 +126,12 @@ type CopyStatus struct {
 	// Percent as people read it.
 	// +optional
 	Percent string `json:"percent,omitempty"`
+	// Failures of the copy that PostgreSQL has counted (15 and later); it tries again each time.
+	// +optional
+	Failures int64 `json:"failures,omitempty"`
+	// FailedAt is when the count was last seen to rise.
+	// +optional
+	FailedAt *metav1.Time `json:"failedAt,omitempty"`
 }
 
 // LagStatus is how far the following side is behind.

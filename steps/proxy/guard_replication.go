@@ -48,7 +48,7 @@ func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error)
 	defer cancel()
 	err = postgres.AwaitMarker(ctx, in.From, in.To, db, id)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return []Obstacle{obstacle(Lagging, "a row of database %q did not reach %s within %s", db, in.To.Instance, guardMarkerWait)}, nil
+		return []Obstacle{obstacle(Lagging, "a row of database %q did not reach %s within %s: PostgreSQL's log there says why; can it reach %s?", db, in.To.Instance, guardMarkerWait, in.From.Instance)}, nil
 	}
 	return nil, err
 }
