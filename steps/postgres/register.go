@@ -64,7 +64,7 @@ func ensureRegisterDatabase(ctx context.Context, s Server) error {
 		}
 	}
 	if err == nil {
-		_, err = conn.Exec(ctx, "REVOKE CONNECT ON DATABASE "+name+" FROM PUBLIC")
+		_, err = conn.Exec(ctx, "REVOKE ALL ON DATABASE "+name+" FROM PUBLIC")
 	}
 	if err != nil {
 		return fmt.Errorf("create database %q on %s: %w", MaintenanceDatabase, s.Instance, err)

@@ -268,3 +268,9 @@ END $$;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA gitover FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gitover FROM PUBLIC;
+-- Before 15 everybody who may connect may make objects there.
+DO $$ BEGIN
+    IF to_regnamespace('public') IS NOT NULL THEN
+        REVOKE ALL ON SCHEMA public FROM PUBLIC;
+    END IF;
+END $$;
