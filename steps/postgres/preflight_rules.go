@@ -73,7 +73,7 @@ var rules = []rule{
 		Why: "{object} ({detail}): a replication slot waits for every transaction that is open when it is made.",
 		Fix: "End the transaction: {fix}"},
 	{Name: "superuser_applications", Severity: Warn, At: onBlue,
-		Why: "A superuser, {object} ({detail}), isn't held off by the fence; its sessions are ended, but it may come back during a switch.",
+		Why: "A superuser, {object} ({detail}), is held off while a switch runs, but afterwards only a default keeps it from writing to the side that was left.",
 		Fix: "{fix}"},
 	{Name: "other_slots", Severity: Warn, At: onBlue,
 		Why: "{object} ({detail}) belongs to somebody else and doesn't move to the new instance.",

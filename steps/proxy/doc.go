@@ -16,16 +16,18 @@
 // the switch's row is opened in the old side's register. Then, with traffic held:
 //
 //	Hold    every pooler at once (PAUSE)
-//	Fence   the old side, once no pooler begins a statement any more and while what runs ends
-//	Clear   sessions left behind the fence are ended, until none is left
+//	Fence   the old side, once no pooler begins a statement any more and while what runs ends;
+//	        to everybody: superusers can't enter either
+//	Clear   sessions left behind the fence are ended, superusers' too, until none is left
 //	Move    drain (a marker row), sequences, and the poolers' target, side by side
 //	Ready   the new side notes, durably, that it has all; its WAL position L is taken
 //	Decide  the old side's register: open -> commit
 //	Open    the new side's fence is lifted
 //	Resume  every pooler at once
 //
-// and afterwards Finish: the forward subscription and slot end, the reverse slot is moved
-// to exactly L, the old side subscribes to it.
+// and afterwards Finish: the old side admits replication's workers again, and superusers to
+// read; the forward subscription and slot end, the reverse slot is moved to exactly L, the
+// old side subscribes to it.
 //
 // # Why at most one side is ever open
 //
@@ -33,15 +35,18 @@
 // (steps/postgres/sql/register.sql), which goes from open to abort or to commit once. A
 // fence is lifted by two statements only. abort lifts the old side's in the transaction
 // that takes the row from open to abort. open lifts the new side's, once for each switch, in
-// the transaction that takes the new side's entrance from ready to opened, and is called
-// only after commit was read on the old side. Since the row can't hold both, both can't
+// the transaction that takes the new side's entrance from ready to opened, and asks for a key
+// that the old side's register shows with commit only. Since the row can't hold both, both can't
 // happen. What could still go wrong, and why it does not:
 //
 //   - Abort against a late commit: both lock the row; the second reads what the first
 //     wrote, and does that.
 //   - A commit of a side that is not fenced: commit looks at the limits itself and refuses.
-//   - A login that passed the limit just before the fence: Clear counts logins under way
-//     before it counts sessions (sql/logins_under_way.sql).
+//   - A login that passed the limit just before the fence: Clear waits for the logins that
+//     were under way before it counts sessions (sql/logins_under_way.sql).
+//   - A superuser, whom no connection limit binds: the fence allows no connections at all until
+//     Finish, which makes transactions read-only by default as it lets superusers in again.
+//     admit does nothing while another switch of that side is undecided.
 //   - A controller that slept and wakes: fence and Clear look at the row under its lock and
 //     do nothing unless it is open. Setting sequences or poolers late does harm only if
 //     another switch is in progress by then; that one has ended the sleeper's sessions

@@ -5,9 +5,11 @@
 // at any later time; a second one takes over whenever it likes, settles the first one's
 // switch and runs another, back or once more. Servers crash and forget what they applied without
 // a synchronous commit. Applications log in wherever no fence stands and write
-// whenever they have a session, as if every one of them went past the poolers.
+// whenever they have a session, as if every one of them went past the poolers; superusers
+// wherever they may enter and write.
 //
 // The register's functions are those of steps/postgres/sql/register.sql, line by line; the
 // controllers' steps are those of Switch and Recover in steps/proxy. A change there belongs
-// here too. Flaws are protections left out: the search must find what each prevents.
+// here too; a test holds the functions against the real ones on real servers. Flaws are
+// protections left out: the search must find what each prevents.
 package model

@@ -15,6 +15,9 @@ const (
 	closed
 )
 
+// refused is the answer of a function that raised an error and did nothing.
+const refused uint8 = 255
+
 // Flaw is a protection that is left out.
 type Flaw string
 
@@ -23,10 +26,12 @@ const (
 	NoFlaw           Flaw = ""
 	FenceUnasked     Flaw = "fence does not look at the switch's row"
 	OpenTwice        Flaw = "open lifts the fence whenever it is called"
-	OpenUndecided    Flaw = "open is called before commit is read"
+	OpenKeyless      Flaw = "open does not ask for the key that comes with commit"
 	NoReady          Flaw = "the new side is opened without a synchronous commit after the drain"
 	NoTakeOver       Flaw = "a run does not end the sessions of the one before"
 	NoClear          Flaw = "sessions behind the fence are left alone"
+	NotShut          Flaw = "superusers are not fenced"
+	AdmitWritable    Flaw = "superusers may write where replication is admitted"
 	AbortAfterCommit Flaw = "abort lifts the fence whatever stands"
 )
 
@@ -34,8 +39,9 @@ const (
 type agent struct {
 	target, sw      uint8
 	paused, settled bool
-	// watch is the dead-man's next step, for the switch watchSw.
+	// watch is the dead-man's next step, for the switch watchSw; it has the key or not.
 	watch, watchSw uint8
+	key            bool
 }
 
 // controller runs Switch from step 0, or Recover from settle on.
@@ -45,6 +51,8 @@ type controller struct {
 	sessions bool
 	// read is the sequence value it read on the old side.
 	read uint8
+	// key: it was given the key to the new side.
+	key bool
 }
 
 const (
@@ -52,15 +60,20 @@ const (
 	maxCrashes = 1
 )
 
-// state is all there is. Index 0 and 1 are the servers; switches are numbered from 1.
+// state is all there is. Index 0 and 1 are the servers; switches are numbered from 1. A
+// server that is fenced refuses applications, one that is shut superusers, too; one that is
+// readOnly lets those in, and they don't write.
 type state struct {
 	fenced, session     [2]bool
+	shut, readOnly      [2]bool
 	rows, durable, seq  [2]uint8
 	publisher           uint8
 	row, entrance, from [3]uint8
-	agents              [2]agent
-	controllers         [2]controller
-	crashes             uint8
+	// own: the switch has fenced its old side itself.
+	own         [3]bool
+	agents      [2]agent
+	controllers [2]controller
+	crashes     uint8
 }
 
 func initial() state {
@@ -109,17 +122,25 @@ func (s *state) underWay() bool {
 
 // The register's functions.
 
-func (s *state) sqlBegin(sw uint8) bool {
-	for other := range s.row {
-		if uint8(other) != sw && s.row[other] == open && s.from[other] == s.from[sw] {
-			return false
-		}
+func (s *state) sqlBegin(sw uint8) uint8 {
+	if s.busy(s.from[sw], sw) {
+		return refused
 	}
 	s.closeReady(s.from[sw], 0)
 	if s.row[sw] == none {
 		s.row[sw] = open
 	}
-	return s.row[sw] == open
+	return s.row[sw]
+}
+
+// busy: a switch away from the server is undecided, other than but.
+func (s *state) busy(server, but uint8) bool {
+	for other := range s.row {
+		if uint8(other) != but && s.row[other] == open && s.from[other] == server {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *state) closeReady(server, but uint8) {
@@ -130,12 +151,23 @@ func (s *state) closeReady(server, but uint8) {
 	}
 }
 
-func (s *state) sqlFence(sw uint8, flaw Flaw) bool {
-	if s.row[sw] != open && flaw != FenceUnasked {
-		return false
+func (s *state) sqlFence(sw uint8, flaw Flaw) uint8 {
+	if s.row[sw] == open || flaw == FenceUnasked {
+		s.fenced[s.from[sw]], s.shut[s.from[sw]], s.own[sw] = true, true, true
 	}
-	s.fenced[s.from[sw]] = true
-	return true
+	return s.row[sw]
+}
+
+func (s *state) lift(server uint8) {
+	s.fenced[server], s.shut[server], s.readOnly[server] = false, false, false
+}
+
+func (s *state) sqlAdmit(sw uint8, flaw Flaw) uint8 {
+	from := s.from[sw]
+	if s.row[sw] == commit && !s.busy(from, 0) && s.fenced[from] && s.shut[from] {
+		s.shut[from], s.readOnly[from] = false, flaw != AdmitWritable
+	}
+	return s.row[sw]
 }
 
 func (s *state) sqlAbort(sw uint8, flaw Flaw) uint8 {
@@ -144,25 +176,27 @@ func (s *state) sqlAbort(sw uint8, flaw Flaw) uint8 {
 		s.row[sw] = abort
 	case s.row[sw] == open:
 		s.row[sw] = abort
-		s.fenced[s.from[sw]] = false
+		s.lift(s.from[sw])
 	case flaw == AbortAfterCommit:
-		s.fenced[s.from[sw]] = false
+		s.lift(s.from[sw])
 	}
 	return s.row[sw]
 }
 
-func (s *state) sqlCommit(sw uint8) bool {
-	if s.row[sw] == open && s.fenced[s.from[sw]] {
-		s.row[sw] = commit
+func (s *state) sqlCommit(sw uint8) uint8 {
+	if s.row[sw] != open {
+		return s.row[sw]
 	}
-	return s.row[sw] == commit
+	if !s.own[sw] || !s.fenced[s.from[sw]] || !s.shut[s.from[sw]] {
+		return refused
+	}
+	s.row[sw] = commit
+	return commit
 }
 
-func (s *state) sqlReady(sw uint8, flaw Flaw) bool {
-	for other := range s.row {
-		if s.row[other] == open && s.from[other] == s.to(sw) {
-			return false
-		}
+func (s *state) sqlReady(sw uint8, flaw Flaw) uint8 {
+	if s.busy(s.to(sw), 0) {
+		return refused
 	}
 	s.closeReady(s.to(sw), sw)
 	if s.entrance[sw] == none {
@@ -171,15 +205,16 @@ func (s *state) sqlReady(sw uint8, flaw Flaw) bool {
 	if flaw != NoReady {
 		s.durable[s.to(sw)] = s.rows[s.to(sw)]
 	}
-	return true
+	return s.entrance[sw]
 }
 
-func (s *state) sqlOpen(sw uint8, flaw Flaw) bool {
-	if s.entrance[sw] == ready || flaw == OpenTwice && s.entrance[sw] != none {
+func (s *state) sqlOpen(sw uint8, key bool, flaw Flaw) uint8 {
+	key = key || flaw == OpenKeyless
+	if key && (s.entrance[sw] == ready || flaw == OpenTwice && s.entrance[sw] != none) {
 		s.entrance[sw] = opened
-		s.fenced[s.to(sw)] = false
+		s.lift(s.to(sw))
 	}
-	return s.entrance[sw] == opened
+	return s.entrance[sw]
 }
 
 // left: a later switch away from the new side has begun and was not aborted.

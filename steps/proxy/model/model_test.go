@@ -38,7 +38,9 @@ func TestNoInterleavingOpensBothSidesOrLosesARow(t *testing.T) {
 }
 
 func TestEveryProtectionIsNeeded(t *testing.T) {
-	for _, flaw := range []Flaw{FenceUnasked, OpenTwice, OpenUndecided, NoReady, NoTakeOver, NoClear, AbortAfterCommit} {
+	for _, flaw := range []Flaw{
+		FenceUnasked, OpenTwice, OpenKeyless, NoReady, NoTakeOver, NoClear, AbortAfterCommit, NotShut, AdmitWritable,
+	} {
 		wrong, states, _ := search(t, flaw)
 		if wrong == "" {
 			t.Errorf("%s: nothing is wrong in %d states", flaw, states)

@@ -17,6 +17,7 @@ const (
 	stepOpen
 	stepResume0
 	stepResume1
+	stepAdmit
 	stepFinish
 	stepDone
 	stepSettle
@@ -26,6 +27,7 @@ const (
 	stepOpenLate
 	stepForward0
 	stepForward1
+	stepAdmitLate
 	stepFinishLate
 	stepCommitted
 )
@@ -68,17 +70,29 @@ func (s state) next(flaw Flaw) []state {
 		}
 	}
 	for i := range uint8(2) {
-		for _, t := range s.world(i) {
+		for _, t := range s.world(i, flaw) {
 			add(t)
 		}
+	}
+	// Whoever has the agents' password may call open whenever he likes, without a key.
+	for sw := 1; sw < len(s.row); sw++ {
+		t := s
+		t.sqlOpen(uint8(sw), false, flaw)
+		add(t)
 	}
 	return all
 }
 
+// mayWrite: somebody can log in there and write, an application or a superuser.
+func (s *state) mayWrite(i uint8, flaw Flaw) bool {
+	superuser := s.publisher == i && (!s.shut[i] || flaw == NotShut) && !s.readOnly[i]
+	return !s.fenced[i] || superuser
+}
+
 // world is what servers and applications do by themselves.
-func (s state) world(i uint8) []state {
+func (s state) world(i uint8, flaw Flaw) []state {
 	var all []state
-	if !s.fenced[i] {
+	if s.mayWrite(i, flaw) {
 		t := s
 		t.session[i] = true
 		all = append(all, t)
@@ -117,17 +131,13 @@ func (s *state) watchStep(i int, flaw Flaw) {
 			return
 		}
 		a.watchSw = a.sw
-		if flaw == OpenUndecided {
-			a.watch = watchOpen
-			return
-		}
 		a.watch = watchBack
 		if s.sqlAbort(a.sw, flaw) == commit {
-			a.watch = watchOpen
+			a.watch, a.key = watchOpen, true
 		}
 		return
 	case watchOpen:
-		s.sqlOpen(a.watchSw, flaw)
+		s.sqlOpen(a.watchSw, a.key, flaw)
 		a.watch = watchForward
 		return
 	}
@@ -138,7 +148,7 @@ func (s *state) watchStep(i int, flaw Flaw) {
 		}
 		a.paused, a.settled = false, true
 	}
-	a.watch, a.watchSw = watchAsk, 0
+	a.watch, a.watchSw, a.key = watchAsk, 0, false
 }
 
 // control takes a controller's next step; false when it has none, or must wait.
@@ -153,11 +163,11 @@ func (s *state) control(i int, flaw Flaw) bool {
 	switch c.pc {
 	case stepBegin:
 		s.takeOver(i, flaw)
-		ok = s.sqlBegin(c.sw)
+		ok = s.sqlBegin(c.sw) == open
 	case stepHold0, stepHold1:
 		ok = s.hold(int(c.pc-stepHold0), c.sw)
 	case stepFence:
-		ok = s.sqlFence(c.sw, flaw)
+		ok = s.sqlFence(c.sw, flaw) == open || flaw == FenceUnasked
 	case stepClear:
 		if s.row[c.sw] == open && flaw != NoClear {
 			s.session[from] = false
@@ -173,13 +183,16 @@ func (s *state) control(i int, flaw Flaw) bool {
 	case stepFlip0, stepFlip1:
 		ok = s.flip(int(c.pc-stepFlip0), c.sw)
 	case stepReady:
-		ok = s.sqlReady(c.sw, flaw)
+		ok = s.sqlReady(c.sw, flaw) != refused
 	case stepDecide:
-		ok = s.sqlCommit(c.sw)
+		ok = s.sqlCommit(c.sw) == commit
+		c.key = ok
 	case stepOpen, stepOpenLate:
-		if ok = s.sqlOpen(c.sw, flaw); !ok && c.pc == stepOpenLate {
+		if ok = s.sqlOpen(c.sw, c.key, flaw) == opened; !ok && c.pc == stepOpenLate {
 			return false
 		}
+	case stepAdmit, stepAdmitLate:
+		s.sqlAdmit(c.sw, flaw)
 	case stepResume0, stepResume1:
 		ok = s.resume(int(c.pc-stepResume0), c.sw)
 	case stepFinish, stepFinishLate:
@@ -226,7 +239,7 @@ func (s *state) settle(i int, flaw Flaw) bool {
 	s.takeOver(i, flaw)
 	switch {
 	case s.entrance[c.sw] == opened || s.sqlAbort(c.sw, flaw) == commit:
-		c.pc = stepOpenLate
+		c.pc, c.key = stepOpenLate, s.row[c.sw] == commit
 		if s.left(c.sw) {
 			c.pc = stepCommitted
 		}
