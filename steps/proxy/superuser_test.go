@@ -180,18 +180,3 @@ func (p *past) compare() {
 		p.s.t.Errorf("%s lacks %d of %d rows that were acknowledged: %v", p.s.active, len(missing), len(ids), missing)
 	}
 }
-
-// makeTable makes a table on both sides that the active one publishes.
-func (s *stage) makeTable(name string) {
-	for _, server := range s.servers {
-		server.Exec("orders", "CREATE TABLE "+name+" (id bigint PRIMARY KEY); GRANT ALL ON "+name+" TO app")
-	}
-	s.follow()
-}
-
-// follow has the other side's subscription take notice of a new table.
-func (s *stage) follow() {
-	s.t.Helper()
-	subscription := s.names.Subscription("orders", s.other().Instance)
-	s.other().Exec("orders", "ALTER SUBSCRIPTION "+pgx.Identifier{subscription}.Sanitize()+" REFRESH PUBLICATION WITH (copy_data = false)")
-}
