@@ -15,7 +15,7 @@ import (
 )
 
 // calmPatience is how long everything may take to be in order after the last fault.
-const calmPatience = 3 * time.Minute
+const calmPatience = 5 * time.Minute
 
 // check everything, with the clients at rest: the ledger, the servers' own records, fences,
 // poolers, what replicates, what may be left, and Gitover's commits.
@@ -90,7 +90,7 @@ func (t *team) calm(ctx context.Context, place plan.Place) error {
 
 // witness reads the servers' own records.
 func (t *team) witness(ctx context.Context) error {
-	return t.traffic.Witness.AwaitLook(ctx, time.Minute)
+	return t.traffic.Witness.AwaitLook(ctx, calmPatience)
 }
 
 func (t *team) handovers() []ledger.Handover {

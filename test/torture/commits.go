@@ -12,11 +12,11 @@ import (
 // limits of how many commits of a step a move may bring: no more, no less.
 type limits struct{ least, most int }
 
-// commitsOf each move, as docs/concepts.md has the workflows. An abort may come too late and
-// find the cutover committed, which is then taken back.
+// commitsOf each move, as docs/concepts.md has the workflows. An abort may come
+// before the first commit, or so late that the cutover is committed and then taken back.
 var commitsOf = map[plan.Move]map[string]limits{
 	plan.Upgrade: {steps.CommitGreen: {1, 1}, steps.CommitCutover: {1, 1}},
-	plan.Abort: {steps.CommitGreen: {1, 1}, steps.CommitRemoveGreen: {1, 1},
+	plan.Abort: {steps.CommitGreen: {0, 1}, steps.CommitRemoveGreen: {0, 1},
 		steps.CommitCutover: {0, 1}, steps.CommitRollback: {0, 1}},
 	plan.Revert:   {},
 	plan.Rerevert: {},

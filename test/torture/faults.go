@@ -79,6 +79,13 @@ var blows = map[plan.Fault]blow{
 	}},
 }
 
+// faultsAmong those of the plan: all, own or none.
+func faultsAmong(which string) []plan.Fault {
+	return slices.DeleteFunc(plan.Faults(), func(f plan.Fault) bool {
+		return which == "none" || which == "own" && blows[f].part != ownPart
+	})
+}
+
 // victim names a pod.
 type victim func(ctx context.Context, t *team, a plan.Action) (namespace, pod string, err error)
 

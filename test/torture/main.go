@@ -29,8 +29,10 @@ type options struct {
 	fleets     int
 	rate       float64
 	checkEvery int
-	calm, keep bool
-	dir        string
+	// faults: all, own (only what is the fleets' own) or none.
+	faults        string
+	install, keep bool
+	dir           string
 }
 
 func main() {
@@ -40,7 +42,8 @@ func main() {
 	flag.IntVar(&o.fleets, "fleets", 2, "databases that are tortured side by side")
 	flag.Float64Var(&o.rate, "rate", 60, "transactions per second of each database's clients")
 	flag.IntVar(&o.checkEvery, "check-every", 4, "actions of a fleet between two checks of everything")
-	flag.BoolVar(&o.calm, "calm", false, "no faults, only moves")
+	flag.StringVar(&o.faults, "faults", "all", "all; own: only on what is the fleets' own, nothing on the controller, Git, Flux and the API server; none")
+	flag.BoolVar(&o.install, "install", true, "install Gitover from the checkout")
 	flag.BoolVar(&o.keep, "keep", os.Getenv("KEEP") == "1", "leave stage and databases up afterwards (KEEP=1)")
 	flag.StringVar(&o.dir, "dir", filepath.Join(".cache", "torture"), "where report.json and history.txt go")
 	flag.Parse()
@@ -66,8 +69,10 @@ func onStage(ctx context.Context, o options) error {
 		return cluster.ErrNoStage
 	}
 	before := stage.Running()
-	if err := stage.Up(ctx, images); err != nil {
-		return err
+	if !before || o.install {
+		if err := stage.Up(ctx, images); err != nil {
+			return err
+		}
 	}
 	running, err := cluster.Open(".")
 	if err != nil {

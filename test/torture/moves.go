@@ -20,7 +20,7 @@ import (
 )
 
 // movePatience with one move, faults included.
-const movePatience = 5 * time.Minute
+const movePatience = 10 * time.Minute
 
 // push the commits of a move; an abort's second commit comes when its step is reached.
 func (t *team) push(ctx context.Context, a plan.Action) error {

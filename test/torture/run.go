@@ -32,8 +32,10 @@ type run struct {
 // torture on a running stage. It leaves the stage as it was, but for Gitover, which it installs.
 // The report and the history are written whatever happens.
 func torture(ctx context.Context, stage *cluster.Stage, checkout string, o options, print func(string)) error {
-	if err := install(ctx, stage, checkout); err != nil {
-		return err
+	if o.install {
+		if err := install(ctx, stage, checkout); err != nil {
+			return err
+		}
 	}
 	r := &run{options: o, stage: stage, history: newHistory(print), faults: map[plan.Fault]int{}, moves: map[plan.Move]int{}, began: time.Now()}
 	var err error

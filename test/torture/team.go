@@ -49,7 +49,7 @@ type team struct {
 func (r *run) found(ctx context.Context, number int, clones string) (*team, error) {
 	t := &team{run: r, history: r.history, number: number, books: books{commits: ledgerOfCommits{}, looked: map[string]bool{}}}
 	begin := versions[number%len(versions)]
-	t.plan = plan.New(plan.Options{Seed: r.options.seed, Fleet: number, Begin: begin, Versions: versions, CheckEvery: r.options.checkEvery, Calm: r.options.calm})
+	t.plan = plan.New(plan.Options{Seed: r.options.seed, Fleet: number, Begin: begin, Versions: versions, CheckEvery: r.options.checkEvery, Faults: faultsAmong(r.options.faults)})
 	var err error
 	clone := func(kind string) string { return fmt.Sprintf("%s/%s-%d", clones, kind, number) }
 	if t.app, err = r.world.Found(ctx, world.Founding{Namespace: fmt.Sprintf("torture-%d", number), Clone: clone("team"), Version: begin, KeepWAL: true, Change: prepare}); err != nil {

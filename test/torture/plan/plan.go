@@ -66,8 +66,10 @@ type Action struct {
 func (a Action) String() string {
 	text := fmt.Sprintf("%d. %s", a.Number, a.Move)
 	switch a.Move {
-	case Upgrade, Finalize:
+	case Upgrade:
 		text += fmt.Sprintf(" %s to %s", a.After.From, a.After.To)
+	case Finalize:
+		text += " " + a.After.From
 	case Abort:
 		text += fmt.Sprintf(" at %s", a.AtStep)
 	}
@@ -92,8 +94,8 @@ type Options struct {
 	Versions []string
 	// CheckEvery so many actions everything is checked.
 	CheckEvery int
-	// Calm leaves faults out.
-	Calm bool
+	// Faults that may strike; none leaves them out.
+	Faults []Fault
 }
 
 // Plan of one fleet.
@@ -121,7 +123,7 @@ func (p *Plan) Next() Action {
 		a.AtStep = pick(p.random, AbortSteps)
 	}
 	a.After = p.after(a)
-	if !p.options.Calm {
+	if len(p.options.Faults) > 0 {
 		a.Strikes = p.strikes(a)
 	}
 	p.place = a.After
@@ -182,14 +184,14 @@ func (p *Plan) strikes(a Action) []Strike {
 
 func (p *Plan) strike(a Action) Strike {
 	var possible []Fault
-	for _, f := range faults {
-		if !f.onStandby || a.Before.Standby() != "" {
-			for range f.weight {
-				possible = append(possible, f.fault)
+	for _, f := range p.options.Faults {
+		if r := rowOf(f); !r.onStandby || a.Before.Standby() != "" {
+			for range r.weight {
+				possible = append(possible, f)
 			}
 		}
 	}
-	fault := pick(p.random, possible)
+	fault := pick(p.random, possible) // faults without standby are always among them
 	row := rowOf(fault)
 	s := Strike{Fault: fault, At: Pushed, Delay: p.between(0, span(a.Move))}
 	if row.longest > 0 {

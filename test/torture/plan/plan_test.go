@@ -8,7 +8,7 @@ import (
 var versions = []string{"15", "17", "18"}
 
 func actions(seed uint64, fleet, count int) []Action {
-	p := New(Options{Seed: seed, Fleet: fleet, Begin: "15", Versions: versions, CheckEvery: 4})
+	p := New(Options{Seed: seed, Fleet: fleet, Begin: "15", Versions: versions, CheckEvery: 4, Faults: Faults()})
 	var all []Action
 	for range count {
 		all = append(all, p.Next())
@@ -129,8 +129,8 @@ func TestMostMovesAreSwitches(t *testing.T) {
 	}
 }
 
-func TestACalmPlanHasTheSameKindsOfMovesAndNoFaults(t *testing.T) {
-	p := New(Options{Seed: 1, Begin: "15", Versions: versions, Calm: true})
+func TestAPlanWithoutFaultsHasNone(t *testing.T) {
+	p := New(Options{Seed: 1, Begin: "15", Versions: versions})
 	for range 200 {
 		if a := p.Next(); len(a.Strikes) > 0 {
 			t.Fatalf("%s", a)
