@@ -79,6 +79,7 @@ func Check(history []Transaction, states map[string]State, options Options) Repo
 		check.tears()
 		check.sequences()
 		check.sessions()
+		check.growth()
 		check.turns(options.Switches)
 	}
 	report.Turns = Turns(options.Accepted)

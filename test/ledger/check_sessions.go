@@ -27,6 +27,36 @@ func (c *check) tears() {
 	}
 }
 
+// growth: shared counters only grow. What a client saw of one, and what it was acknowledged
+// since, is the least that it sees next.
+func (c *check) growth() {
+	type view struct {
+		client  int
+		counter int64
+	}
+	least := map[view]int64{}
+	for _, t := range c.history {
+		if t.Outcome != Acknowledged {
+			continue
+		}
+		for _, e := range t.Effects {
+			v := view{t.Client, e.Key}
+			if e.Table != Counters || e.Key >= sharedCounters {
+				continue
+			}
+			switch e.Kind {
+			case Add:
+				least[v] += e.Value
+			case Saw:
+				if e.Value < least[v] {
+					c.report.problem(&c.report.Stale, "%s: client %d saw counter %d at %d at %s after it knew of %d", c.database, t.Client, e.Key, e.Value, t.Start.Format("15:04:05.000"), least[v])
+				}
+				least[v] = max(least[v], e.Value)
+			}
+		}
+	}
+}
+
 // sequences: no value twice, whatever became of the transaction that drew it.
 func (c *check) sequences() {
 	type value struct {

@@ -93,6 +93,8 @@ func TestEachFaultIsFound(t *testing.T) {
 		{"a sequence goes back", newBook().add(0, Acknowledged, Effect{Draw, "lone", 0, 1}).add(1, Refused, Effect{Draw, "lone", 0, 1}), holding(), 0, func(r Report) int { return r.Reused }, "gave 1"},
 		{"a session reads the past", newBook().add(0, Acknowledged, Effect{Add, Counters, firstOwn, 2}).add(0, Acknowledged, Effect{Saw, Counters, firstOwn, 1}), holding().counting(firstOwn, 2), 0, func(r Report) int { return r.Stale }, "knew of 2"},
 		{"a session reads back and forth", newBook().add(0, Unknown, Effect{Add, Counters, firstOwn, 2}).add(0, Acknowledged, Effect{Saw, Counters, firstOwn, 2}).add(0, Acknowledged, Effect{Saw, Counters, firstOwn, 0}), holding().counting(firstOwn, 2), 0, func(r Report) int { return r.Stale }, "knew of 2"},
+		{"what another wrote vanishes", newBook().add(0, Acknowledged, Effect{Saw, Counters, 3, 9}).add(0, Acknowledged, Effect{Saw, Counters, 3, 8}), holding(), 0, func(r Report) int { return r.Stale }, "knew of 9"},
+		{"what it wrote itself to a shared counter vanishes", newBook().add(0, Acknowledged, Effect{Saw, Counters, 3, 9}).add(0, Acknowledged, Effect{Add, Counters, 3, 2}).add(0, Acknowledged, Effect{Saw, Counters, 3, 10}), holding().counting(3, 11), 0, func(r Report) int { return r.Stale }, "knew of 11"},
 		{"two servers accept at once", newBook(), holding().served(15, 17, 15, 17), 1, func(r Report) int { return min(r.SplitBrain, 1) }, "out of its turn"},
 		{"a database was never read", &book{history: []Transaction{{Database: "billing"}}}, holding(), 0, func(r Report) int { return r.Missing }, "not read"},
 	}

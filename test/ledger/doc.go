@@ -12,7 +12,8 @@
 //     most once, and a transaction is there as a whole or not at all;
 //   - counters equal the sum of acknowledged increments, give or take the unknown ones;
 //   - a sequence never hands out the same value twice;
-//   - a session never reads a state older than one it has seen or made;
+//   - a session never reads a state older than one it has seen or made, of its own rows or
+//     of others';
 //   - rows say which server accepted them: servers take turns, they never overlap;
 //   - each server's WAL says the same of every commit, rows left or not (WALReader), and
 //     the turns are the recorded switches' (SplitBrains).

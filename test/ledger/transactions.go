@@ -13,10 +13,11 @@ var kinds = []struct {
 	share int
 	run   func(c *client, ctx context.Context, t *Transaction) error
 }{
-	{"insert", 20, (*client).insert},
+	{"insert", 17, (*client).insert},
 	{"count", 15, (*client).count},
 	{"count-own", 10, (*client).countOwn},
 	{"read-own", 10, (*client).readOwn},
+	{"read-shared", 3, (*client).readShared},
 	{"transfer", 15, (*client).transfer},
 	{"journal-insert", 8, (*client).journalInsert},
 	{"journal-touch", 5, (*client).journalTouch},
@@ -81,11 +82,21 @@ func (c *client) add(ctx context.Context, t *Transaction, counter, delta int64) 
 
 // readOwn sees what this session made itself.
 func (c *client) readOwn(ctx context.Context, t *Transaction) error {
+	return c.see(ctx, t, c.own())
+}
+
+// readShared sees what others made: it must not vanish again. Few counters, so that each is
+// looked at often.
+func (c *client) readShared(ctx context.Context, t *Transaction) error {
+	return c.see(ctx, t, c.random.Int64N(4))
+}
+
+func (c *client) see(ctx context.Context, t *Transaction, counter int64) error {
 	var n int64
-	if err := c.conn.QueryRow(ctx, selectCounter, c.own()).Scan(&n); err != nil {
+	if err := c.conn.QueryRow(ctx, selectCounter, counter).Scan(&n); err != nil {
 		return err
 	}
-	t.Effects = append(t.Effects, Effect{Saw, Counters, c.own(), n})
+	t.Effects = append(t.Effects, Effect{Saw, Counters, counter, n})
 	return nil
 }
 
