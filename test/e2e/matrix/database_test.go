@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -55,13 +56,15 @@ func begin(t *testing.T, namespace string, change *strings.Replacer) *database {
 	unheard.Log = func(string, ...any) {} // a cell has one line
 	controllers := &replicas{World: &unheard, namespace: namespace}
 	d.referee = newReferee(t, host, controllers)
+	d.must(controllers.remove(t.Context())) // of an earlier test that was killed
 	d.app, err = w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Change: adapt(change)})
 	d.must(err)
 	t.Cleanup(func() {
 		if t.Failed() && os.Getenv("KEEP") == "1" {
 			return
 		}
-		if err := d.app.Abandon(context.Background()); err != nil {
+		ctx := context.Background()
+		if err := errors.Join(controllers.remove(ctx), d.app.Abandon(ctx)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -108,7 +111,7 @@ func (d *database) await(what string, done func(*v1alpha1.PgUpgrade) bool) {
 }
 
 // patience with one stretch of a story in which controllers die all the time.
-const patience = 10 * time.Minute
+const patience = 25 * time.Minute
 
 func ended(outcome string, times int) func(*v1alpha1.PgUpgrade) bool {
 	return func(u *v1alpha1.PgUpgrade) bool {
