@@ -142,6 +142,23 @@ func (r *Repository) Revert(ctx context.Context, sha string) (string, error) {
 	})
 }
 
+// Rewrite history as nobody should: each commit of the branch gets another name, and the
+// result is forced upon the remote.
+func (r *Repository) Rewrite(ctx context.Context) error {
+	if err := r.Pull(ctx); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"filter-branch", "--force", "--env-filter", `GIT_COMMITTER_NAME="Rewritten $GIT_COMMITTER_NAME"`, Branch},
+		{"push", "--quiet", "--force", "origin", Branch},
+	} {
+		if _, err := r.git(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Head is the commit that the clone stands at.
 func (r *Repository) Head(ctx context.Context) (string, error) {
 	sha, err := r.git(ctx, "rev-parse", "HEAD")
@@ -169,7 +186,7 @@ func (r *Repository) git(ctx context.Context, args ...string) (string, error) {
 	cmd.Env = append(os.Environ(),
 		"GIT_AUTHOR_NAME="+r.author.Name, "GIT_AUTHOR_EMAIL="+r.author.Email,
 		"GIT_COMMITTER_NAME="+r.author.Name, "GIT_COMMITTER_EMAIL="+r.author.Email,
-		"GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull,
+		"GIT_TERMINAL_PROMPT=0", "FILTER_BRANCH_SQUELCH_WARNING=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull,
 		"FLEET_USERNAME="+r.remote.Username, "FLEET_PASSWORD="+r.remote.Password,
 		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=credential.helper",
 		`GIT_CONFIG_VALUE_0=!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$FLEET_USERNAME" "$FLEET_PASSWORD"; }; f`,

@@ -49,6 +49,23 @@ func TestATeamMergesAndReverts(t *testing.T) {
 	}
 }
 
+func TestHistoryIsRewritten(t *testing.T) {
+	ctx, remote := context.Background(), bare(t)
+	ada, err := Clone(ctx, remote, t.TempDir(), Maintainer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := must(t)(ada.Commit(ctx, "Begin", Write("f", "one\n")))
+	must(t)(ada.Commit(ctx, "Go on\n\nKey: value", Write("f", "two\n")))
+	if err := ada.Rewrite(ctx); err != nil {
+		t.Fatal(err)
+	}
+	log, err := ada.Log(ctx, "")
+	if err != nil || len(log) != 2 || log[1].SHA == first || log[0].Trailers["Key"] != "value" {
+		t.Errorf("after %s the log is %+v (%v)", first, log, err)
+	}
+}
+
 func TestAnAmbiguousEditIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	if err := All(Write("f", "a a"), Replace("f", "a", "b"))(dir); err == nil {

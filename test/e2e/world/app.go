@@ -219,24 +219,24 @@ func (a *App) SetSecret(ctx context.Context, name string, data map[string]string
 // Commit edits files, pushes, and tells Flux.
 func (a *App) Commit(ctx context.Context, message string, edit fleet.Edit) (string, error) {
 	sha, err := a.Repository.Commit(ctx, message, edit)
-	return sha, errors.Join(err, a.tellFlux(ctx))
+	return sha, errors.Join(err, a.TellFlux(ctx))
 }
 
 // Merge a pull request, and tell Flux.
 func (a *App) Merge(ctx context.Context, branch, message string, edit fleet.Edit) (string, error) {
 	sha, err := a.Repository.Merge(ctx, branch, message, edit)
-	return sha, errors.Join(err, a.tellFlux(ctx))
+	return sha, errors.Join(err, a.TellFlux(ctx))
 }
 
 // Revert a commit, push, and tell Flux.
 func (a *App) Revert(ctx context.Context, sha string) (string, error) {
 	head, err := a.Repository.Revert(ctx, sha)
-	return head, errors.Join(err, a.tellFlux(ctx))
+	return head, errors.Join(err, a.TellFlux(ctx))
 }
 
-// tellFlux does what the Git server's webhook and a Receiver do after a push: it asks for
+// TellFlux does what the Git server's webhook and a Receiver do after a push: it asks for
 // a look at the repository now instead of within the interval.
-func (a *App) tellFlux(ctx context.Context) error {
+func (a *App) TellFlux(ctx context.Context) error {
 	source := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: "fleet"}}
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, time.Now().Format(time.RFC3339Nano))
 	return a.Client.Patch(ctx, source, client.RawPatch(types.MergePatchType, []byte(patch)))

@@ -1,0 +1,59 @@
+// Package faults tells what happens when something fails while a database is upgraded: what
+// users see, how long clients are held, and how it goes on without hands. Each table can be
+// read aloud. It runs with GITOVER_E2E=1, on the stage that `make cluster` starts.
+package faults
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/test/cluster"
+	"github.com/gitover/gitover/test/e2e/world"
+)
+
+// stage that all databases share; each has a namespace and a controller of its own.
+var stage *cluster.Stage
+
+func TestMain(m *testing.M) {
+	if os.Getenv("GITOVER_E2E") != "1" {
+		fmt.Println("the faults need GITOVER_E2E=1 and the stage: `make cluster`")
+		os.Exit(0)
+	}
+	if cluster.Existing() {
+		fmt.Println("the faults need the stage: another cluster can't be harmed")
+		os.Exit(0)
+	}
+	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	worst.print()
+	os.Exit(code)
+}
+
+func prepare() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var err error
+	if stage, err = cluster.Open("."); err != nil {
+		return err
+	}
+	if _, err := stage.LoadGitover(ctx); err != nil {
+		return err
+	}
+	w, err := enter(func(format string, args ...any) { fmt.Printf(time.Now().Format("15:04:05 ")+format+"\n", args...) })
+	if err != nil {
+		return err
+	}
+	// a controller of the whole cluster, if there is one, leaves these databases alone
+	return w.InstallKinds(ctx)
+}
+
+func enter(log func(string, ...any)) (*world.World, error) {
+	return world.Enter(world.StageOf(stage, "../../.."), log)
+}

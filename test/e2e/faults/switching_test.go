@@ -1,0 +1,133 @@
+package faults
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/cluster/harm"
+	"github.com/gitover/gitover/test/e2e/world"
+)
+
+// afterLimit is longer than any hold may last.
+const afterLimit = 12 * time.Second
+
+func TestFaultsAroundASwitch(t *testing.T) {
+	t.Parallel()
+	d := begin(t, world.Founding{Namespace: "switching"})
+	d.merge()
+	d.cutOver()
+	d.suffer([]fault{
+		{when: asked, name: "the controller can't reach one pooler", strike: cut((*database).controller, (*database).pooler), spares: true,
+			seen: proxySays(v1alpha1.ReasonSwitchWaiting, "orders-pooler", "can't be reached")},
+		{when: asked, name: "the two servers can't reach each other", strike: cut(active, standby), spares: true,
+			seen: proxySays(v1alpha1.ReasonSwitchWaiting, "did not reach orders-17")},
+		{when: inSwitch, name: "a pooler's pod is gone, and another comes up", strike: replace((*database).pooler)},
+		{when: inSwitch, name: "the controller can't reach one pooler", strike: cut((*database).controller, (*database).pooler), lasts: afterLimit, spares: true},
+		{when: inSwitch, name: "the controller can't reach the old server", strike: cut((*database).controller, active), lasts: afterLimit, spares: true},
+		{when: inSwitch, name: "the controller can't reach the new server", strike: cut((*database).controller, standby), lasts: afterLimit, spares: true},
+		{when: inSwitch, name: "the controller can't reach the API server", strike: cutFromAPIServer, lasts: afterLimit, spares: true},
+		{when: inSwitch, name: "the old server is killed", strike: kill(active)},
+		{when: inSwitch, name: "the new server is killed", strike: kill(standby)},
+	})
+	d.prove()
+}
+
+func TestFaultsDuringTheSoak(t *testing.T) {
+	t.Parallel()
+	d := begin(t, world.Founding{Namespace: "soaking"})
+	d.merge()
+	d.cutOver()
+	d.suffer([]fault{
+		{when: soaking, name: "the server that serves is gone, and comes back on its volume", strike: remove(active)},
+		{when: soaking, name: "the server that follows is gone, and comes back on its volume", strike: remove(standby)},
+		{when: soaking, name: "the controller can't reach the server that serves", strike: cut((*database).controller, active), spares: true,
+			seen: proxySays(v1alpha1.ReasonServerUnreachable, "orders-")},
+		{when: soaking, name: "the controller can't reach the server that follows", strike: cut((*database).controller, standby), spares: true,
+			seen: wayBackSays(v1alpha1.ReasonReplicationBroken, "does not follow")},
+		{when: soaking, name: "the controller can't reach one pooler", strike: cut((*database).controller, (*database).pooler), spares: true,
+			seen: proxySays(v1alpha1.ReasonPoolerUnreachable, "orders-pooler", "can't be reached")},
+	})
+	d.twoControllersAtOnce()
+	d.prove()
+}
+
+// twoControllersAtOnce is a mistake in an installation: both work, and neither knows of the
+// other.
+func (d *database) twoControllersAtOnce() {
+	d.t.Helper()
+	d.t.Log("— two controllers at once, without leader election")
+	d.must(d.app.InstallNamespaced(d.t.Context(), d.app.Namespace, `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: `+d.app.Namespace+`
+resources:
+- BASE
+replicas:
+- {name: gitover-controller, count: 2}
+patches:
+- target: {kind: Deployment, name: gitover-controller}
+  patch: |
+    - {op: replace, path: /spec/template/spec/containers/0/args/1, value: --leader-elect=false}
+`))
+	for range 2 {
+		d.ask()
+		d.switched()
+	}
+}
+
+// victim names a pod of a database.
+type victim = func(*database) string
+
+func active(d *database) string  { return d.active + "-0" }
+func standby(d *database) string { return d.standby + "-0" }
+
+// cut two pods off from each other.
+func cut(one, other victim) func(*database) harm.Heal {
+	return func(d *database) harm.Heal {
+		heal, err := harm.CutBetween(d.t.Context(), stage, d.app.Namespace, one(d), d.app.Namespace, other(d))
+		d.must(err)
+		return heal
+	}
+}
+
+func cutFromAPIServer(d *database) harm.Heal {
+	heal, err := harm.CutFromAPIServer(d.t.Context(), stage, d.app.Namespace, d.controller())
+	d.must(err)
+	return heal
+}
+
+// kill the container of a server; the kubelet starts it again.
+func kill(who victim) func(*database) harm.Heal {
+	return func(d *database) harm.Heal {
+		err := harm.KillContainer(d.t.Context(), stage, d.app.Namespace, who(d), "postgres")
+		if errors.Is(err, harm.ErrNoContainer) {
+			d.t.Errorf("%s did not run", who(d))
+		} else {
+			d.must(err)
+		}
+		return nil
+	}
+}
+
+// replace a pooler's pod, without a goodbye.
+func replace(who victim) func(*database) harm.Heal {
+	return func(d *database) harm.Heal {
+		d.must(harm.DeletePod(d.t.Context(), stage, d.app.Namespace, who(d)))
+		return nil
+	}
+}
+
+// remove a server's pod: no other may open its volume before it has ended, so it gets the
+// shortest goodbye there is.
+func remove(who victim) func(*database) harm.Heal {
+	return func(d *database) harm.Heal {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: d.app.Namespace, Name: who(d)}}
+		d.must(d.app.Client.Delete(d.t.Context(), pod, client.GracePeriodSeconds(1)))
+		return nil
+	}
+}
