@@ -66,7 +66,9 @@ func (t *Tree) Build(name string) (objects []*unstructured.Unstructured, err err
 	options.LoadRestrictions = kustomize.LoadRestrictionsNone // the file system ends at the repository's root
 	kustomizing.Lock()
 	defer kustomizing.Unlock()
-	resources, err := krusty.MakeKustomizer(options).Run(treeFiles{FileSystem: filesys.MakeEmptyDirInMemory(), tree: t}, path.Join("/", full))
+	left := buildLimit
+	files := treeFiles{FileSystem: filesys.MakeEmptyDirInMemory(), tree: t, left: &left}
+	resources, err := krusty.MakeKustomizer(options).Run(files, path.Join("/", full))
 	if err != nil {
 		return nil, failure(ErrBuild, "%s does not build: %s", label, printable(err.Error(), 600))
 	}

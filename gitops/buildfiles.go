@@ -20,6 +20,8 @@ import (
 type treeFiles struct {
 	filesys.FileSystem
 	tree *Tree
+	// left is how many bytes may still be read.
+	left *int
 }
 
 func inRepository(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
@@ -32,17 +34,23 @@ func (f treeFiles) Exists(name string) bool {
 	if f.IsDir(name) {
 		return true
 	}
-	_, err := f.ReadFile(name)
+	_, err := f.tree.readFull(inRepository(name))
 	return err == nil
 }
 
-// ReadFile reads a file that isn't a symlink or too large.
+// ReadFile reads a file that isn't a symlink or too large, by itself or with all before it.
 func (f treeFiles) ReadFile(name string) ([]byte, error) {
 	content, err := f.tree.readFull(inRepository(name))
 	if errors.Is(err, ErrPathMissing) {
 		return nil, &os.PathError{Op: "read", Path: name, Err: os.ErrNotExist}
 	}
-	return content, err
+	if err != nil {
+		return nil, err
+	}
+	if *f.left -= len(content); *f.left < 0 {
+		return nil, failure(ErrBuild, "the files have more than %d MiB together, more than manifests may have", buildLimit>>20)
+	}
+	return content, inFile(inRepository(name), checkAliases(content))
 }
 
 // CleanedAbs splits a path into directory and file name.
@@ -51,7 +59,9 @@ func (f treeFiles) CleanedAbs(name string) (filesys.ConfirmedDir, string, error)
 	if f.IsDir(cleaned) {
 		return filesys.ConfirmedDir(cleaned), "", nil
 	}
-	if _, err := f.ReadFile(cleaned); err != nil {
+	if _, err := f.tree.readFull(inRepository(cleaned)); errors.Is(err, ErrPathMissing) {
+		return "", "", &os.PathError{Op: "read", Path: name, Err: os.ErrNotExist}
+	} else if err != nil {
 		return "", "", err
 	}
 	return filesys.ConfirmedDir(path.Dir(cleaned)), path.Base(cleaned), nil
@@ -123,6 +133,9 @@ func (t *Tree) checkLocal(full string, configuration bool, visited map[string]bo
 			return err
 		}
 		documents, err := parse(content)
+		if err == nil {
+			err = checkAliases(content)
+		}
 		if err != nil {
 			return inFile(path.Join(full, name), err)
 		}

@@ -10,6 +10,8 @@ import (
 const (
 	// Manifests are small; anything above isn't one. In bytes.
 	fileLimit = 1 << 20
+	// All files that one build reads, in bytes, those that are read twice twice.
+	buildLimit = 32 << 20
 	// Files below one directory that are looked at.
 	filesLimit = 10000
 )
