@@ -237,7 +237,8 @@ func pushRace(ctx context.Context, t *team, _ plan.Action) (harm.Heal, error) {
 		defer close(ended)
 		for n := 0; racing.Err() == nil; n++ {
 			edit := fleet.Write(fmt.Sprintf("others/%s/note", t.app.Namespace), fmt.Sprintf("%d %d\n", n, rand.Uint64()))
-			_, _ = t.stranger.Commit(racing, "Something else", edit) // whoever loses a race tries again
+			// whoever loses a race tries again; a push that was begun is not broken off
+			_, _ = t.stranger.Commit(context.WithoutCancel(racing), "Something else", edit)
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-racing.Done():

@@ -43,8 +43,11 @@ func (t *team) agentLog(ctx context.Context, pod corev1.Pod, previous bool, sinc
 		}
 	}
 	from := metav1.NewTime(since)
-	out, err := t.app.Pods.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: agent, Previous: previous, SinceTime: &from}).DoRaw(ctx)
-	return string(out), err
+	log, err := t.app.Pods.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: agent, Previous: previous, SinceTime: &from}).DoRaw(ctx)
+	if err != nil && previous {
+		return "", nil // the kubelet has removed what is left of that container
+	}
+	return string(log), err
 }
 
 func longestIn(log string) (milliseconds float64) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -51,7 +50,7 @@ func torture(ctx context.Context, stage *cluster.Stage, checkout string, o optio
 	r.history.add(surroundings, "seed %d, %d fleets, %v", o.seed, o.fleets, o.duration)
 	err = r.all(ctx, clones)
 	report := r.report(checkout, err)
-	fmt.Println(report.table())
+	print(report.table())
 	err = errors.Join(err, report.write(o.dir, r.history), report.judge())
 	return errors.Join(err, r.leave(context.WithoutCancel(ctx)))
 }

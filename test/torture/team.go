@@ -63,8 +63,8 @@ func (r *run) found(ctx context.Context, number int, clones string) (*team, erro
 		func() error { return t.app.AwaitStatefulSet(ctx, instance(begin), 5*time.Minute) },
 		func() error { return t.app.FoundDatabases(ctx, instance(begin)) },
 		func() error { return t.app.AwaitEndpoint(ctx, 5*time.Minute) },
-		func() error { return t.app.AwaitActive(ctx, time.Minute, instance(begin)) },
-		func() error { return t.app.AwaitUpgrade(ctx, time.Minute, "settled", world.Settled(begin)) },
+		func() error { return t.app.AwaitActive(ctx, 5*time.Minute, instance(begin)) },
+		func() error { return t.app.AwaitUpgrade(ctx, 5*time.Minute, "settled", world.Settled(begin)) },
 	)
 	if err != nil {
 		return nil, err
