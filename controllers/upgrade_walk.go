@@ -57,9 +57,7 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 		}
 		switch {
 		case verdict.Done:
-			if step.Run == nil {
-				crash.After(ctx, name)
-			}
+			crash.After(ctx, name)
 			r.leave(ctx, upgrade, verdict)
 		case verdict.Reverted != nil:
 			r.reverted(upgrade, verdict)

@@ -29,9 +29,10 @@ type database struct {
 }
 
 // adapt makes the example's database one of the matrix: another controller than the
-// cluster's works for it, and what would make a crash last is short.
+// cluster's works for it, and nobody but that removes volumes.
 func adapt(change *strings.Replacer) func(file, content string) string {
 	return func(_, content string) string {
+		content = strings.Replace(content, "whenDeleted: Delete", "whenDeleted: Retain", 1)
 		if strings.Contains(content, "kind: PgUpgrade\n") || strings.Contains(content, "kind: PgProxy\n") {
 			content = strings.Replace(content, "  name: orders\n", "  name: orders\n  labels:\n    gitover.dev/controller: matrix\n", 1)
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitover/gitover/test/e2e/fleet"
 	"github.com/gitover/gitover/test/e2e/world"
 )
 
@@ -40,6 +41,8 @@ func TestAnUpgradeIsTakenBackThoughTheControllerDiesAtEveryStep(t *testing.T) {
 	d.revert(merge)
 	d.await("the upgrade's end", ended("Aborted", 1))
 
+	_, err := d.app.Commit(t.Context(), "Don't give up", fleet.Replace(d.app.Dir+"/proxy.yaml", "    attempts: 1\n", "    attempts: 100\n"))
+	d.must(err)
 	d.referee.expect(second)
 	merge = d.merge("postgres-17-again")
 	d.await("the soak", world.At("Soak"))
