@@ -195,9 +195,14 @@ func (c *clusterPort) lastLines(ctx context.Context, job string) string {
 		}
 	}
 	lines, bytes := int64(5), int64(1000)
-	text, err := c.pods.CoreV1().Pods(c.namespace).GetLogs(newest.Name, &corev1.PodLogOptions{TailLines: &lines, LimitBytes: &bytes}).DoRaw(ctx)
-	if err != nil {
+	answer := c.pods.CoreV1().Pods(c.namespace).GetLogs(newest.Name, &corev1.PodLogOptions{TailLines: &lines, LimitBytes: &bytes}).Do(ctx)
+	// Error reads the API server's own words, e.g. which right is missing
+	if err := answer.Error(); err != nil {
 		return fmt.Sprintf("kubectl logs %s tells more than Gitover could read (%v)", newest.Name, err)
+	}
+	text, err := answer.Raw()
+	if err != nil {
+		return "kubectl logs " + newest.Name + " tells more"
 	}
 	return strings.Join(strings.Fields(string(text)), " ")
 }

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -126,10 +128,19 @@ func (s *KubernetesSource) get(ctx context.Context, more url.Values) (*http.Resp
 		return nil, fmt.Errorf("read PgProxy: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
-		_ = response.Body.Close()
-		return nil, errors.New("read PgProxy: the API server says " + response.Status)
+		defer response.Body.Close()
+		return nil, errors.New("read PgProxy: the API server says " + response.Status + reasonIn(response.Body))
 	}
 	return response, nil
+}
+
+// reasonIn the API server's answer, e.g. which right is missing.
+func reasonIn(body io.Reader) string {
+	var status metav1.Status
+	if err := json.NewDecoder(io.LimitReader(body, 8<<10)).Decode(&status); err != nil || status.Message == "" {
+		return ""
+	}
+	return ": " + status.Message
 }
 
 // activeOf takes from a status what an agent acts upon.
