@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
@@ -120,7 +121,10 @@ func (a *agent) openNewSide(ctx context.Context, h *hold, key postgres.Password)
 		return err
 	}
 	defer register.Close(ctx)
-	_, err = register.OpenEntrance(ctx, h.SwitchID, "agent "+a.o.Name, key)
+	state, err := register.OpenEntrance(ctx, h.SwitchID, "agent "+a.o.Name, key)
+	if err == nil && state != "opened" {
+		return fmt.Errorf("the entrance of %s is %q", h.To.Instance, state)
+	}
 	return err
 }
 

@@ -84,6 +84,18 @@ func (s *stage) named(obstacles []proxy.Obstacle, kind proxy.ObstacleKind, words
 	}
 }
 
+// wasEnded fails unless the switch ended the application's session. On a busy machine it also
+// ends some that the poolers are about to close.
+func (s *stage) wasEnded(result proxy.Result, application string) {
+	s.t.Helper()
+	for _, session := range result.Terminated {
+		if session.Application == application {
+			return
+		}
+	}
+	s.t.Errorf("%s was not ended, but %v", application, result.Terminated)
+}
+
 // runs returns when the application's session is in that state for long enough to be seen.
 func (s *stage) runs(application, state string) {
 	s.t.Helper()

@@ -192,7 +192,7 @@ func (r *run) clear(ctx context.Context) error {
 			break
 		}
 		if err := wait(ctx, fencePoll); err != nil {
-			return fmt.Errorf("sessions on the old side do not end: %w", err)
+			return fmt.Errorf("%d logins and these sessions on the old side do not end: %v: %w", len(logins), left, err)
 		}
 	}
 	prepared, err := postgres.PreparedTransactions(ctx, r.watcher, r.in.Databases)

@@ -58,9 +58,7 @@ func (s *stage) oldTransaction() {
 	_, err = conn.Exec(s.t.Context(), "ROLLBACK")
 	must(s.t, err)
 	s.limits = proxy.Limits{}
-	if ended := s.move().Terminated; len(ended) != 1 || ended[0].Application != "by-hand" {
-		s.t.Errorf("ended %v", ended)
-	}
+	s.wasEnded(s.move(), "by-hand")
 }
 
 func (s *stage) copyInFlight() {
@@ -97,9 +95,7 @@ func (s *stage) longQuery() {
 	}()
 	s.runs("nightly", "active")
 	s.limits = proxy.Limits{Drain: 200 * time.Millisecond, LongTransactions: proxy.Terminate}
-	if ended := s.move().Terminated; len(ended) != 1 || ended[0].Application != "nightly" {
-		s.t.Errorf("ended %v", ended)
-	}
+	s.wasEnded(s.move(), "nightly")
 	if err := <-done; err == nil {
 		s.t.Error("the query ended well, on a side that was left")
 	}
@@ -150,9 +146,7 @@ func (s *stage) lockHolder() {
 	_, err := conn.Exec(s.t.Context(), "SELECT pg_advisory_lock(7)")
 	must(s.t, err)
 	old := s.way("app", "singleton", true)
-	if ended := s.move().Terminated; len(ended) != 1 || ended[0].Application != "singleton" {
-		s.t.Errorf("ended %v", ended)
-	}
+	s.wasEnded(s.move(), "singleton")
 	if err := conn.Ping(s.t.Context()); err == nil {
 		s.t.Error("the session lives on")
 	}

@@ -1,12 +1,13 @@
 -- Sessions that the fence of a switch still has to end, each told to end if $2 says so.
--- $1 the switch's id. Walsenders, workers and the sessions of this run of the switch are left
--- alone. No row when the switch is not open: a controller that slept through an abort
--- terminates nobody.
+-- $1 the switch's id. Replication, autovacuum and the sessions of this run of the switch are
+-- left alone; an extension's workers are not, for they may write like any client. No row
+-- when the switch is not open: a controller that slept through an abort terminates nobody.
 SELECT a.pid, a.datname::text, a.usename::text, a.application_name, a.client_addr::text,
        a.state, a.xact_start, a.query_start, a.query,
        CASE WHEN $2 THEN pg_terminate_backend(a.pid) ELSE false END
   FROM gitover.switches s
   JOIN pg_stat_activity a ON a.datname = ANY (s.databases)
  WHERE s.id = $1 AND s.state = 'open'
-   AND a.backend_type = 'client backend'
+   AND a.backend_type <> ALL ('{walsender,autovacuum worker,parallel worker,logical replication worker,
+       logical replication apply worker,logical replication tablesync worker,logical replication parallel worker,slotsync worker}')
    AND a.application_name <> current_setting('application_name')
