@@ -56,6 +56,7 @@ var meanings = []struct {
 	{postgres.Untrusted, meaning{v1alpha1.ReasonServerUntrusted, true}},
 	{postgres.AuthenticationFailed, meaning{v1alpha1.ReasonServerAuthFailed, true}},
 	{postgres.RightsMissing, meaning{v1alpha1.ReasonRightsMissing, true}},
+	{postgres.PeerUnreachable, meaning{v1alpha1.ReasonReplicationBroken, false}},
 	{postgres.Unreachable, meaning{v1alpha1.ReasonServerUnreachable, false}},
 	{postgres.DiskFull, meaning{v1alpha1.ReasonDiskFull, true}},
 	{wrongVersion, meaning{v1alpha1.ReasonWrongVersion, true}},

@@ -32,6 +32,7 @@ func TestAFailureIsCalledByItsName(t *testing.T) {
 		{"a wrong password", &pgconn.PgError{Code: "28P01"}, v1alpha1.ReasonServerAuthFailed, true},
 		{"a user without rights", &pgconn.PgError{Code: "42501"}, v1alpha1.ReasonRightsMissing, true},
 		{"a server that starts", &pgconn.PgError{Code: "57P03"}, v1alpha1.ReasonServerUnreachable, false},
+		{"a server that can't reach the other", &pgconn.PgError{Code: "08006"}, v1alpha1.ReasonReplicationBroken, false},
 		{"a full disk", &pgconn.PgError{Code: "53100"}, v1alpha1.ReasonDiskFull, true},
 		{"a volume that isn't empty", fmt.Errorf("claim: %w", postgres.ErrNotFresh), v1alpha1.ReasonInstanceNotFresh, true},
 		{"another version than the manifests say", &steps.WrongVersionError{Instance: "orders-17", Want: 17, Have: 15}, v1alpha1.ReasonWrongVersion, true},

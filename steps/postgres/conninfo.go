@@ -17,6 +17,9 @@ func conninfo(s Server, database string, subscriber int) string {
 		{"keepalives_idle", "10"},
 		{"keepalives_interval", "5"},
 		{"keepalives_count", "4"},
+		// walreceivers don't heed connect_timeout: a network that swallows packets would
+		// hold up CREATE SUBSCRIPTION, and each attempt to connect again, for two minutes
+		{"tcp_user_timeout", "20000"},
 		{"options", walsenderOptions},
 	}
 	pairs = append(pairs, trustOf(s, subscriber)...)

@@ -25,6 +25,7 @@ const (
 	stateCannotConnectNow     = "57P03"
 	stateAdminShutdown        = "57P01"
 	stateQueryCanceled        = "57014"
+	stateConnectionFailure    = "08006"
 )
 
 func hasState(err error, states ...string) bool {
@@ -76,6 +77,10 @@ func Refused(err error) bool { return hasState(err, stateTooManyConnections) }
 
 // DiskFull: the server has no room left.
 func DiskFull(err error) bool { return hasState(err, stateDiskFull) }
+
+// PeerUnreachable: the server could not reach the other one that it was told to subscribe to;
+// worth a retry.
+func PeerUnreachable(err error) bool { return hasState(err, stateConnectionFailure) }
 
 // Canceled: the statement was cancelled, by us or by a timeout.
 func Canceled(err error) bool { return hasState(err, stateQueryCanceled) }

@@ -70,7 +70,9 @@ func (d *database) holdUpTheCopy() (letGo func()) {
 	d.awaitStep("Publish")
 	lock := session(d.standby, "BEGIN; LOCK TABLE ledger.entry IN SHARE MODE")
 	end(early)
-	d.awaitStep("CopyData")
+	d.must(d.app.AwaitUpgrade(ctx, patience, "tables are copied", func(u *v1alpha1.PgUpgrade) bool {
+		return u.Status.Step == "CopyData" && u.Status.Copy != nil && u.Status.Copy.TablesCopied > 0
+	}))
 	return func() { end(lock) }
 }
 

@@ -32,12 +32,12 @@ func TestFaultsOfGitFluxAndTheAPIServer(t *testing.T) {
 	d.suspend(&kustomizev1.Kustomization{}, world.Name, true)
 	merge := d.merge()
 	d.fetched(merge)
-	heal := d.strike(harm.FaultGit(t.Context(), stage, "status 500"))
+	d.strike(harm.FaultGit(t.Context(), stage, "status 500"))
 	d.suspend(&kustomizev1.Kustomization{}, world.Name, false)
 	d.sees(upgradeSays(v1alpha1.ReasonGitUnreachable, "500", "another attempt follows"))
 
 	t.Log("— the answer to a push that the Git server accepted gets lost")
-	heal = d.strike(harm.FaultGit(t.Context(), stage, "drop-answer"))
+	heal := d.strike(harm.FaultGit(t.Context(), stage, "drop-answer")) // instead of 500
 	d.awaitStep("AwaitGreen")
 	d.must(heal(t.Context()))
 
