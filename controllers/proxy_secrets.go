@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"time"
 
@@ -54,11 +55,11 @@ func (r *ProxyReconciler) identity(ctx context.Context, p *v1alpha1.PgProxy) (id
 	if err != nil {
 		return identity{}, err
 	}
-	authority, err := authorityOf(own, p)
+	now := r.Now()
+	authority, err := authorityOf(own, p, now)
 	if err != nil {
 		return identity{}, fmt.Errorf("certificates of PgProxy %s: %w", p.Name, err)
 	}
-	now := r.Now()
 	if err := renew(own, now, authority.IssueClient); err != nil {
 		return identity{}, fmt.Errorf("certificates of PgProxy %s: %w", p.Name, err)
 	}
@@ -110,14 +111,19 @@ func (r *ProxyReconciler) ownSecret(ctx context.Context, p *v1alpha1.PgProxy, na
 	return secret, nil
 }
 
-func authorityOf(own *corev1.Secret, p *v1alpha1.PgProxy) (*proxy.Authority, error) {
+// authorityOf makes the proxy's authority, and another in the last third of its life. Both are
+// trusted then: what the old one issued stays good until it is renewed.
+func authorityOf(own *corev1.Secret, p *v1alpha1.PgProxy, now time.Time) (*proxy.Authority, error) {
 	pair := proxy.KeyPair{Certificate: own.Data[keyAuthority], Key: own.Data[keyAuthorityKey]}
-	if len(pair.Key) > 0 {
+	if len(pair.Key) > 0 && !proxy.NeedsRenewal(pair, now) {
 		return proxy.LoadAuthority(pair)
 	}
 	authority, err := proxy.NewAuthority(p.Name, p.Namespace)
 	if err != nil {
 		return nil, err
+	}
+	if block, _ := pem.Decode(pair.Certificate); block != nil {
+		authority.Pair.Certificate = append(authority.Pair.Certificate, pem.EncodeToMemory(block)...)
 	}
 	set(own, keyAuthority, authority.Pair.Certificate)
 	set(own, keyAuthorityKey, authority.Pair.Key)

@@ -369,6 +369,7 @@ type SoakSpec struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=pgupgrades,shortName=pgu,categories={gitover,all}
+// +kubebuilder:validation:XValidation:rule="!self.metadata.name.contains('.')",message="the name must have no dot, since Services are called <name>-<version>"
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 40",message="the name must have at most 40 characters, since instances are called <name>-<version>"
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
 // +kubebuilder:printcolumn:name="From",type=string,JSONPath=`.status.from`

@@ -46,6 +46,14 @@ func TestManyDatabasesMoveTogether(t *testing.T) {
 	forthAndBack(t, newStage(t, 15, 17), 2)
 }
 
+// TestDatabasesWithHostileNamesMoveTogether: their names are neither PgBouncer's syntax nor a connection string.
+func TestDatabasesWithHostileNamesMoveTogether(t *testing.T) {
+	before := databases
+	databases = []string{"host=evil dbname=x", "quote'd; $$ %s \\", "%include x", "two\nlines = x", "ünï 😀", "-x"}
+	defer func() { databases = before }()
+	forthAndBack(t, newStage(t, 15, 17), 2)
+}
+
 // compareSequences checks sequences that clients never touch; the others moved on.
 func (s *stage) compareSequences(in proxy.Input) {
 	s.t.Helper()
