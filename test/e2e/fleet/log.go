@@ -72,3 +72,12 @@ func (r *Repository) Files(ctx context.Context, sha string) ([]string, error) {
 	out, err := r.git(ctx, "show", "--format=", "--name-only", "--first-parent", sha)
 	return strings.Fields(out), err
 }
+
+// Objects of the whole repository, as the server has it now: the content of every file, name
+// and message there ever was on the branch.
+func (r *Repository) Objects(ctx context.Context) (string, error) {
+	if err := r.Pull(ctx); err != nil {
+		return "", err
+	}
+	return r.git(ctx, "cat-file", "--batch", "--batch-all-objects")
+}

@@ -34,8 +34,9 @@ func (w *World) Install(ctx context.Context) error {
 const OwnController = "gitover.dev/controller"
 
 // InstallIn a namespace that exists: manifests/namespaced, in an overlay as docs/install.md
-// tells people to make one. The kinds are defined already. It goes with the namespace.
-func (w *World) InstallIn(ctx context.Context, namespace string) error {
+// tells people to make one, with changes of the caller's own. The kinds are defined already.
+// It goes with the namespace.
+func (w *World) InstallIn(ctx context.Context, namespace string, changes ...func(*unstructured.Unstructured)) error {
 	overlay, err := os.MkdirTemp("", "gitover-overlay-")
 	if err != nil {
 		return err
@@ -49,15 +50,18 @@ func (w *World) InstallIn(ctx context.Context, namespace string) error {
 	if err := os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(content), 0o600); err != nil {
 		return err
 	}
-	return w.install(ctx, overlay, namespace)
+	return w.install(ctx, overlay, namespace, changes...)
 }
 
-func (w *World) install(ctx context.Context, dir, namespace string) error {
+func (w *World) install(ctx context.Context, dir, namespace string, changes ...func(*unstructured.Unstructured)) error {
 	objects, err := build(dir)
 	if err != nil {
 		return err
 	}
 	for _, object := range objects {
+		for _, change := range changes {
+			change(object)
+		}
 		if object.GetKind() == "Deployment" {
 			// The tag stays while the image is built anew: each installation starts new pods.
 			now := time.Now().UTC().Format(time.RFC3339)

@@ -1,0 +1,315 @@
+package security
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/e2e/fleet"
+	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/ledger"
+)
+
+const (
+	controller = "gitover-controller"
+	pooler     = "orders-pooler"
+)
+
+// A controller for one namespace, with Roles only, begins without a single right. It gets
+// those that the API server says it misses, until it has cut an upgrade over, taken it back
+// and removed it. In the end it has the rights of the manifests: none is missing there, and
+// none is there that nobody ever missed. The same goes for the poolers' agents.
+func TestEveryRightIsNeededAndNoneIsMissing(t *testing.T) {
+	w := enter(t)
+	var agents []rbacv1.PolicyRule
+	app := found(t, w, "rights", func(file, content string) string {
+		switch file {
+		case "upgrade.yaml": // what a team may do by hand, at the pace of the test
+			content = strings.Replace(content, "approval: Automatic", "approval: Manual", 1)
+		case "base/statefulset.yaml": // volumes stay, unless Gitover removes them
+			content = strings.Replace(content, "whenDeleted: Delete", "whenDeleted: Retain", 1)
+		case "base/postgresql.conf": // what shows a secret shows it in the servers' logs
+			content += "log_statement = 'all'\n"
+		case "pooler/rbac.yaml": // the Role is the test's
+			content, agents = withoutRole(t, content)
+		}
+		return content
+	})
+	must(t, w.Client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: pooler}}))
+	wanted := map[right]bool{}
+	must(t, w.InstallIn(t.Context(), app.Namespace, func(o *unstructured.Unstructured) { withoutRights(t, o, wanted) }))
+
+	c := newClerk(app, map[string]string{controller: controller, pooler: pooler})
+	working, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.work(working) }()
+	t.Cleanup(func() { stop(); <-ended })
+
+	s := &story{t: t, app: app, clerk: c}
+	s.serve()
+	since, processes := time.Now(), s.watchProcesses()
+	s.jobFails()
+	s.cutOver()
+	s.seeWhatIsMissing()
+	s.regret()
+	stop()
+	must(t, <-ended)
+	ended <- nil
+
+	has, where := c.rights(controller)
+	compare(t, controller, has, wanted)
+	compareAgents(t, c, agents)
+	for r, place := range where {
+		t.Logf("without the right to %s: %s", r, place)
+	}
+	nothingOutside(t, w, app.Namespace, wanted)
+	s.crossesNoBorder()
+	s.keepsSecrets(since, processes)
+}
+
+// withoutRole takes the Role out of a manifest, and returns its rules.
+func withoutRole(t *testing.T, content string) (string, []rbacv1.PolicyRule) {
+	t.Helper()
+	var kept []string
+	var rules []rbacv1.PolicyRule
+	for _, document := range strings.Split(content, "\n---\n") {
+		if !strings.Contains(document, "\nkind: Role\n") {
+			kept = append(kept, document)
+			continue
+		}
+		var role rbacv1.Role
+		must(t, decode(document, &role))
+		rules = role.Rules
+	}
+	return strings.Join(kept, "\n---\n"), rules
+}
+
+// withoutRights empties the installation's Roles and notes what was in them. Its client
+// lists before it watches, as it does where the API server can't stream lists.
+func withoutRights(t *testing.T, o *unstructured.Unstructured, wanted map[right]bool) {
+	t.Helper()
+	switch o.GetKind() {
+	case "Role":
+		var role rbacv1.Role
+		must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &role))
+		for r := range rightsIn(role.Rules) {
+			wanted[r] = true
+		}
+		o.Object["rules"] = []any{}
+	case "RoleBinding":
+		// one Role collects all rights
+		must(t, unstructured.SetNestedField(o.Object, controller, "roleRef", "name"))
+	case "Deployment":
+		containers, _, err := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
+		must(t, err)
+		container := containers[0].(map[string]any)
+		container["env"] = append(container["env"].([]any), map[string]any{"name": "KUBE_FEATURE_WatchListClient", "value": "false"})
+		container["args"] = append(container["args"].([]any), "--log-level=debug")
+		must(t, unstructured.SetNestedSlice(o.Object, containers, "spec", "template", "spec", "containers"))
+	}
+}
+
+func compare(t *testing.T, account string, has, wanted map[right]bool) {
+	t.Helper()
+	for _, r := range sorted(wanted) {
+		if !slices.Contains(sorted(has), r) {
+			t.Errorf("%s: nobody missed the right to %s: take it out of the manifests", account, r)
+		}
+	}
+	for _, r := range sorted(has) {
+		if !slices.Contains(sorted(wanted), r) {
+			t.Errorf("%s: the right to %s is missing in the manifests", account, r)
+		}
+	}
+	t.Logf("%s: %d rights were missed and granted, %d are in the manifests", account, len(has), len(wanted))
+}
+
+// compareAgents also demands that the example names the one PgProxy.
+func compareAgents(t *testing.T, c *clerk, rules []rbacv1.PolicyRule) {
+	t.Helper()
+	has, _ := c.rights(pooler)
+	compare(t, pooler, has, rightsIn(rules))
+	for _, rule := range rules {
+		if !slices.Equal(rule.ResourceNames, []string{world.Name}) {
+			t.Errorf("the agents may use every object of %v", rule.Resources)
+		}
+	}
+}
+
+// nothingOutside: with the manifests' rights the account can do nothing in another
+// namespace nor in the cluster, and in its own no more than they say.
+func nothingOutside(t *testing.T, w *world.World, namespace string, wanted map[right]bool) {
+	t.Helper()
+	may := func(in string, r right) bool {
+		resource, sub, _ := strings.Cut(r.resource, "/")
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               fmt.Sprintf("system:serviceaccount:%s:%s", namespace, controller),
+			Groups:             []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: in, Verb: r.verb, Group: r.group, Resource: resource, Subresource: sub},
+		}}
+		must(t, w.Client.Create(t.Context(), review))
+		return review.Status.Allowed
+	}
+	for r := range wanted {
+		if !may(namespace, r) {
+			t.Errorf("in its own namespace the controller can't %s", r)
+		}
+		for _, elsewhere := range []string{"default", "kube-system", "flux-system", world.SystemNamespace, ""} {
+			if may(elsewhere, r) {
+				t.Errorf("a controller of the namespace %s can %s in %q", namespace, r, elsewhere)
+			}
+		}
+	}
+	for _, r := range []right{{"", "secrets", "list"}, {"", "secrets", "watch"}, {"", "secrets", "delete"}, {"", "pods", "create"}, {"", "pods/exec", "create"},
+		{"apps", "statefulsets", "patch"}, {"gitover.dev", "pgupgrades", "delete"}, {"rbac.authorization.k8s.io", "roles", "patch"}, {"*", "*", "*"}} {
+		if may(namespace, r) {
+			t.Errorf("the controller can %s", r)
+		}
+	}
+}
+
+// story is what a team does while its controller collects its rights.
+type story struct {
+	t       *testing.T
+	app     *world.App
+	clerk   *clerk
+	traffic *world.Traffic
+	merged  string
+}
+
+func (s *story) serve() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	must(s.t, s.app.AwaitStatefulSet(ctx, "orders-15", patience))
+	must(s.t, s.app.FoundDatabases(ctx, "orders-15"))
+	must(s.t, s.app.AwaitEndpoint(ctx, patience))
+	must(s.t, s.app.AwaitActive(ctx, patience, "orders-15"))
+	var err error
+	s.traffic, err = s.app.StartTraffic(ctx, ledger.Config{Clients: 2, Rate: 20})
+	must(s.t, err)
+	s.t.Cleanup(func() { _ = s.traffic.Stop() })
+}
+
+func (s *story) edit(message, old, new string) {
+	s.t.Helper()
+	_, err := s.app.Commit(s.t.Context(), message, fleet.Replace(s.app.Dir+"/upgrade.yaml", old, new))
+	must(s.t, err)
+}
+
+// jobFails: a view that PostgreSQL 17 can't have. The Job's last lines reach the status.
+func (s *story) jobFails() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	must(s.t, s.app.Run(ctx, "orders-15", world.Databases[0], "CREATE VIEW old_statistics AS SELECT buffers_backend FROM pg_stat_bgwriter"))
+	var err error
+	s.merged, err = s.app.Merge(ctx, "postgres-17", "Upgrade orders to PostgreSQL 17", fleet.Replace(s.app.Dir+"/upgrade.yaml", "\n  version: \"15\"", "\n  version: \"17\""))
+	must(s.t, err)
+	must(s.t, s.app.Await(ctx, patience, "a schema Job fails at once", func(ctx context.Context) (bool, string, error) {
+		var jobs batchv1.JobList
+		if err := s.app.Client.List(ctx, &jobs, client.InNamespace(s.app.Namespace)); err != nil {
+			return false, "", err
+		}
+		for i := range jobs.Items {
+			patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"backoffLimit":0}}`)) // nobody wants to wait for more attempts
+			if err := s.app.Client.Patch(ctx, &jobs.Items[i], patch); err != nil {
+				return false, "", err
+			}
+			if jobs.Items[i].Status.Failed > 0 {
+				return true, jobs.Items[i].Name, nil
+			}
+		}
+		return false, fmt.Sprintf("%d Jobs", len(jobs.Items)), nil
+	}))
+	must(s.t, s.app.AwaitUpgrade(ctx, patience, "the Job's last lines", func(u *v1alpha1.PgUpgrade) bool {
+		return ready(u).Reason == v1alpha1.ReasonJobFailed && strings.Contains(ready(u).Message, "buffers_backend")
+	}))
+	must(s.t, s.app.Run(ctx, "orders-15", world.Databases[0], "DROP VIEW old_statistics"))
+	s.edit("Try again without the view", "  proxyRef:\n", "  retry: \"1\"\n  proxyRef:\n")
+}
+
+func (s *story) cutOver() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	must(s.t, s.app.AwaitUpgrade(ctx, patience, "the gate", world.At("Approve")))
+	s.edit("Approve 17", "    approval: Manual\n", "    approval: Manual\n    approvedVersion: \"17\"\n")
+	must(s.t, s.app.AwaitUpgrade(ctx, patience, "the soak", world.At("Soak")))
+	must(s.t, s.app.AwaitActive(ctx, patience, "orders-17"))
+	must(s.t, s.app.AwaitWayBack(ctx, patience))
+}
+
+// seeWhatIsMissing: people see which right is missing, in a condition, and it goes on by
+// itself when it is there again. A Secret that lost a key is mended.
+func (s *story) seeWhatIsMissing() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	for range 2 { // the same event twice: it is counted, not repeated
+		secrets := right{"", "secrets", "get"}
+		must(s.t, s.clerk.withhold(ctx, controller, secrets, true))
+		must(s.t, s.app.AwaitProxy(ctx, patience, "the missing right is named", func(p *v1alpha1.PgProxy) bool {
+			c := condition(p.Status.Conditions, v1alpha1.StalledCondition)
+			return c.Reason == v1alpha1.ReasonForbidden && strings.Contains(c.Message, `cannot get resource "secrets"`)
+		}))
+		must(s.t, s.clerk.withhold(ctx, controller, secrets, false))
+		must(s.t, s.app.AwaitProxy(ctx, patience, "it goes on", func(p *v1alpha1.PgProxy) bool {
+			return condition(p.Status.Conditions, v1alpha1.ReadyCondition).Reason == v1alpha1.ReasonActive
+		}))
+	}
+	key := client.ObjectKey{Namespace: s.app.Namespace, Name: "orders-gitover-agent"}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	must(s.t, s.app.Client.Patch(ctx, secret, client.RawPatch(types.MergePatchType, []byte(`{"data":{"register-user":null}}`))))
+	must(s.t, s.app.Await(ctx, patience, "the Secret is mended", func(ctx context.Context) (bool, string, error) {
+		err := s.app.Client.Get(ctx, key, secret)
+		return len(secret.Data["register-user"]) > 0, fmt.Sprintf("%d keys", len(secret.Data)), err
+	}))
+}
+
+// regret: the version is reverted; traffic goes back and PostgreSQL 17 is removed.
+func (s *story) regret() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	must(s.t, s.app.AwaitWayBack(ctx, patience))
+	_, err := s.app.Revert(ctx, s.merged)
+	must(s.t, err)
+	must(s.t, s.app.AwaitUpgrade(ctx, patience, "rolled back and removed", func(u *v1alpha1.PgUpgrade) bool {
+		return u.Status.Workflow == "" && len(u.Status.History) > 0 && u.Status.History[0].Outcome == "RolledBack"
+	}))
+	claims, err := s.app.Claims(ctx, "orders-17")
+	must(s.t, err)
+	if len(claims) > 0 {
+		s.t.Errorf("volumes are left: %v", claims)
+	}
+	report, err := s.traffic.Check(ctx, "orders-15", 2)
+	must(s.t, err)
+	if !report.OK() || report.Acknowledged == 0 {
+		s.t.Errorf("the ledger does not balance: %+v", report)
+	}
+}
+
+// crossesNoBorder: this installation refuses references into other namespaces.
+func (s *story) crossesNoBorder() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	u := &v1alpha1.PgUpgrade{ObjectMeta: metav1.ObjectMeta{Namespace: s.app.Namespace, Name: "elsewhere"}}
+	u.Spec = attackOf(s.app.Dir)
+	u.Spec.Git.KustomizationRef.Namespace = "flux-system"
+	must(s.t, s.app.Client.Create(ctx, u))
+	must(s.t, s.app.Await(ctx, time.Minute, "another namespace is refused", func(ctx context.Context) (bool, string, error) {
+		err := s.app.Client.Get(ctx, client.ObjectKeyFromObject(u), u)
+		return ready(u).Reason == v1alpha1.ReasonAccessDenied && strings.Contains(ready(u).Message, "which this installation forbids"), ready(u).Message, err
+	}))
+	must(s.t, s.app.Client.Delete(ctx, u))
+}
