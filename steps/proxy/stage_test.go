@@ -13,6 +13,7 @@ import (
 
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/test/certs"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -54,6 +55,8 @@ type stage struct {
 	active    string
 	switches  int
 	limits    proxy.Limits
+	// poolerSettings are PgBouncer's beside those of the examples.
+	poolerSettings pg.Settings
 }
 
 // pooler is a PgBouncer with its agent.
@@ -71,6 +74,13 @@ type pooler struct {
 
 func newStage(t *testing.T, from, to int) *stage {
 	t.Helper()
+	return newStageOver(t, nil, from, to)
+}
+
+// newStageOver has servers and poolers speak TLS with certificates of authority, and verify
+// each other fully; nil is a stage without TLS.
+func newStageOver(t *testing.T, authority *certs.Authority, from, to int) *stage {
+	t.Helper()
 	s := &stage{
 		t: t, servers: map[string]*pg.Server{}, cables: map[string]*cable{}, source: newSource(),
 		names: postgres.Names{UID: "0c4a9a3e-5a35-4d5c-9a5f-1f0c0a6b8f11"},
@@ -80,6 +90,12 @@ func newStage(t *testing.T, from, to int) *stage {
 			"wal_level": "logical", "max_worker_processes": "24", "max_logical_replication_workers": "16", "max_connections": "150",
 		})
 		server.Instance = fmt.Sprintf("orders-%d-%d", major, i)
+		if authority != nil {
+			server.ServeTLS(authority.Issue(t, time.Now().Add(time.Hour), server.Host))
+			server.TrustOthers(authority.PEM)
+			server.SSLMode, server.CA, server.RootCert = "verify-full", authority.PEM, pg.RootCert
+			s.poolerSettings = pg.Settings{"server_tls_sslmode": "verify-full", "server_tls_ca_file": "/mnt/servers.crt"}
+		}
 		s.cables[server.Instance] = s.wire(server.Host, server.Port)
 		server.Port = s.cables[server.Instance].port()
 		s.servers[server.Instance] = server
@@ -147,7 +163,7 @@ func (s *stage) say(sw *proxy.ActiveSwitch) {
 
 func (s *stage) newPooler(name string) *pooler {
 	p := &pooler{
-		PgBouncer: pg.NewPgBouncer(s.t, map[string]string{"app": appPassword}, nil),
+		PgBouncer: pg.NewPgBouncer(s.t, map[string]string{"app": appPassword}, s.poolerSettings),
 		stage:     s, name: name, address: freeAddress(s.t), probes: freeAddress(s.t),
 	}
 	pair, err := s.authority.IssueServer("orders", "shop")
@@ -158,6 +174,7 @@ func (s *stage) newPooler(name string) *pooler {
 	} {
 		must(s.t, os.WriteFile(filepath.Join(p.Dir, file), content, 0o600))
 	}
+	must(s.t, os.WriteFile(filepath.Join(p.Dir, "servers.crt"), s.servers[s.active].CA, 0o644))
 	config, err := proxy.ClientTLS(s.authority.Pair.Certificate, s.client, "orders", "shop")
 	must(s.t, err)
 	p.cable = newCable(s.t, p.address)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/test/certs"
 )
 
 func TestTrafficGoesForthAndBackAndForthWithoutLosingARow(t *testing.T) {
@@ -52,6 +53,17 @@ func TestDatabasesWithHostileNamesMoveTogether(t *testing.T) {
 	databases = []string{"host=evil dbname=x", "quote'd; $$ %s \\", "%include x", "two\nlines = x", "ünï 😀", "-x"}
 	defer func() { databases = before }()
 	forthAndBack(t, newStage(t, 15, 17), 2)
+}
+
+// TestASwitchAndItsWayBackRunOverVerifiedTLS with servers that take nothing but TLS.
+func TestASwitchAndItsWayBackRunOverVerifiedTLS(t *testing.T) {
+	s := newStageOver(t, certs.NewAuthority(t), 15, 17)
+	forthAndBack(t, s, 2)
+	for _, server := range s.servers {
+		if got := server.Query("", "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE NOT ssl AND client_addr IS NOT NULL"); got != "0" {
+			t.Errorf("%s sessions of %s without TLS", got, server.Instance)
+		}
+	}
 }
 
 // compareSequences checks sequences that clients never touch; the others moved on.
