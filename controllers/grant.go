@@ -47,7 +47,7 @@ func granted(upgrade *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) error {
 	// Flux takes an absolute path for one from the repository's root
 	root := strings.TrimPrefix(path.Clean("/"+k.Spec.Path), "/")
 	if root != "" && own != root && !strings.HasPrefix(own, root+"/") {
-		return denied("spec.git.path %s is not below %s, the path of Kustomization %s; Gitover writes only what that Kustomization applies", own, root, name)
+		return denied("spec.git.path %s is not below %s, the path of Kustomization %s; Gitover writes only what that Kustomization applies", upgrade.Spec.Git.Path, root, name)
 	}
 	return nil
 }
