@@ -63,6 +63,7 @@ func TestEveryRightIsNeededAndNoneIsMissing(t *testing.T) {
 	since, processes := time.Now(), s.watchProcesses()
 	s.jobFails()
 	s.cutOver()
+	s.showsNoSecret(since, "orders-15", "orders-17")
 	s.seeWhatIsMissing()
 	s.regret()
 	stop()
@@ -77,7 +78,13 @@ func TestEveryRightIsNeededAndNoneIsMissing(t *testing.T) {
 	}
 	nothingOutside(t, w, app.Namespace, wanted)
 	s.crossesNoBorder()
-	s.keepsSecrets(since, processes)
+	secrets := s.showsNoSecret(since, "orders-15")
+	shown, err := processes()
+	must(t, err)
+	for _, place := range shown {
+		t.Errorf("a secret shows: %s", place)
+	}
+	s.findsWhatIsPlanted(secrets, since)
 }
 
 // withoutRole takes the Role out of a manifest, and returns its rules.
