@@ -72,7 +72,7 @@ func hostileObjects() string {
 
 // TestHostileNamesAreOnlyNames takes them through the whole upgrade and its way back.
 func TestHostileNamesAreOnlyNames(t *testing.T) {
-	somePairs(t, [][2]int{{13, 18}, {17, 15}}, func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pairs[2:3], func(t *testing.T, blue, green *pg.Server) {
 		ctx := t.Context()
 		for _, s := range []*pg.Server{blue, green} {
 			s.Exec("", "ALTER SYSTEM SET max_logical_replication_workers = 16")
