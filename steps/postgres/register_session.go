@@ -196,7 +196,8 @@ func (r *Register) verdict(ctx context.Context, what, query string, args ...any)
 	if state != nil {
 		v.Decision = Decision(*state)
 	}
-	if key != nil {
+	// The state may have been read just before somebody else's commit, the key just after it.
+	if key != nil && v.Decision == Commit {
 		v.Key = Password(*key)
 	}
 	return v, nil

@@ -234,6 +234,8 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM set_config('synchronous_commit', 'on', true);
+    -- begin comes before or after, never at the same time.
+    LOCK TABLE gitover.switches IN ROW SHARE MODE;
     IF EXISTS (SELECT FROM gitover.switches WHERE state = 'open') THEN
         RAISE EXCEPTION 'a switch away from this server is undecided' USING ERRCODE = 'object_in_use';
     END IF;

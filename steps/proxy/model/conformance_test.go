@@ -22,7 +22,7 @@ const (
 // order of its calls must explain all of them, and how the servers' fences stand.
 func TestTheRegisterAnswersAsTheModelDoes(t *testing.T) {
 	r := newRegisters(t, 13, 18)
-	seed := uint64(1)
+	seed := uint64(5) // found a begin and a ready that passed each other
 	dice := rand.New(rand.NewPCG(seed, seed))
 	for n := range sequences {
 		r.begin(n, uint8(dice.IntN(2)))
