@@ -222,5 +222,5 @@ func FieldValue(file []byte, field string) (string, error) {
 		}
 		return node.Value, nil
 	}
-	return "", failure(ErrFieldMissing, "no document has the field %s", field)
+	return "", failure(ErrFieldMissing, "no document has the field %s", printable(field, 200))
 }

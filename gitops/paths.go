@@ -17,15 +17,18 @@ const (
 )
 
 // CleanDirectory gives the form of a directory of the repository that the other
-// functions use: "./apps/orders/" is "apps/orders", "./" is "". One that leaves
-// the repository or enters .git is ErrBadPath.
+// functions use: "./apps/orders/" is "apps/orders", "./" and "" are "". One that leaves
+// the repository, enters .git, or begins or ends with a space is ErrBadPath.
 func CleanDirectory(directory string) (string, error) {
-	cleaned := path.Clean(strings.TrimSpace(directory))
+	cleaned := path.Clean(directory)
 	if strings.HasPrefix(directory, "/") {
 		return "", failure(ErrBadPath, "directory %q is absolute: give it relative to the repository", printable(directory, 200))
 	}
 	if cleaned == "." {
 		return "", nil
+	}
+	if strings.TrimSpace(cleaned) != cleaned {
+		return "", failure(ErrBadPath, "directory %q begins or ends with a space: remove it", printable(directory, 200))
 	}
 	return cleaned, checkPath(cleaned)
 }
