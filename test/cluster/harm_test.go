@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	cluster "github.com/gitover/gitover/test/cluster"
@@ -29,6 +30,51 @@ func TestKubernetesAndFluxAreHarmedAndRecover(t *testing.T) {
 			t.Error("it answered at once")
 		}
 		s.eventually("it answers again", answers)
+	})
+	s.Run("a stopped API server stays down until healed", func(t *testing.T) {
+		s := s.on(t)
+		start, err := harm.StopComponent(s.Context(), stage, supervisor.APIServer)
+		s.must(err)
+		for range 3 { // a killed one would be there again: each look takes up to two seconds
+			if answers() == nil {
+				t.Error("a stopped API server answered")
+			}
+		}
+		s.must(start(s.Context()))
+		s.eventually("it answers again", answers)
+	})
+	s.Run("a deleted pod is gone at once, and another takes its place", func(t *testing.T) {
+		s := s.on(t)
+		pod := func() (string, error) {
+			return stage.Kube(s.Context(), "get", "pod", "-n", "stage-git", "-l", "app=git", "-o", "jsonpath={.items[*].metadata.name}")
+		}
+		before, err := pod()
+		s.must(err)
+		s.must(harm.DeletePod(s.Context(), stage, "stage-git", before))
+		if now, err := pod(); err != nil || strings.Contains(now, before) {
+			t.Errorf("%s is still there: %s (%v)", before, now, err)
+		}
+		_, err = stage.Kube(s.Context(), "rollout", "status", "-n", "stage-git", "deployment/git", "--timeout=60s")
+		s.must(err)
+	})
+	s.Run("a pod that is cut off from the API server reaches everybody else", func(t *testing.T) {
+		s := s.on(t)
+		pod, err := stage.Kube(s.Context(), "get", "pod", "-n", "stage-git", "-l", "app=git", "-o", "jsonpath={.items[0].metadata.name}")
+		s.must(err)
+		reach := func(host string) error {
+			_, err := stage.Kube(s.Context(), "exec", "-n", "stage-git", pod, "--", "timeout", "3", "bash", "-c", "exec 3<>/dev/tcp/"+host)
+			return err
+		}
+		const api, dns = "kubernetes.default.svc.cluster.local/443", "kube-dns.kube-system.svc.cluster.local/53"
+		s.must(reach(api))
+		heal, err := harm.CutFromAPIServer(s.Context(), stage, "stage-git", pod)
+		s.must(err)
+		if reach(api) == nil {
+			t.Error("it reached the API server")
+		}
+		s.must(reach(dns))
+		s.must(heal(s.Context()))
+		s.eventually("it reaches the API server again", func() error { return reach(api) })
 	})
 	s.Run("a paused API server answers when resumed", func(t *testing.T) {
 		s := s.on(t)

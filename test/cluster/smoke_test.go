@@ -214,7 +214,32 @@ func (s smoke) gitServer() {
 		s.Error("a protected main took a forced push")
 	}
 	s.must(s.stage.Git.Protect())
+	s.slowAndForgetful(url)
 	s.sshWorks()
+}
+
+// slowAndForgetful: the server answers late, or takes a push and doesn't say so.
+func (s smoke) slowAndForgetful(url string) {
+	heal, err := harm.FaultGit(s.Context(), s.stage, "delay 2s")
+	s.must(err)
+	begun := time.Now()
+	s.run("", "git", "ls-remote", url)
+	if took := time.Since(begun); took < 2*time.Second {
+		s.Errorf("a slow server answered after %v", took)
+	}
+	s.must(heal(s.Context()))
+	heal, err = harm.FaultGit(s.Context(), s.stage, "drop-answer")
+	s.must(err)
+	s.write("app/note.txt", "two")
+	s.run(s.clone, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "Another note")
+	if exec.CommandContext(s.Context(), "git", "-C", s.clone, "push", "-q", "origin", "main").Run() == nil {
+		s.Error("the answer to the push came through")
+	}
+	head := strings.TrimSpace(s.run(s.clone, "git", "rev-parse", "HEAD"))
+	if there := s.run("", "git", "ls-remote", url, "refs/heads/main"); !strings.HasPrefix(there, head) {
+		s.Errorf("the push was not taken: %s instead of %s", there, head)
+	}
+	s.must(heal(s.Context()))
 }
 
 func (s smoke) sshWorks() {
