@@ -112,7 +112,7 @@ func (d *database) await(what string, done func(*v1alpha1.PgUpgrade) bool) {
 }
 
 // patience with one stretch of a story in which controllers die all the time.
-const patience = 25 * time.Minute
+const patience = 9 * time.Minute
 
 func ended(outcome string, times int) func(*v1alpha1.PgUpgrade) bool {
 	return func(u *v1alpha1.PgUpgrade) bool {
