@@ -14,7 +14,6 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -240,25 +239,6 @@ func (a *App) TellFlux(ctx context.Context) error {
 	source := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: "fleet"}}
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, time.Now().Format(time.RFC3339Nano))
 	return a.Client.Patch(ctx, source, client.RawPatch(types.MergePatchType, []byte(patch)))
-}
-
-// Abandon deletes the app: its objects, not its directory in Git. Nobody waits for the
-// clients of its poolers.
-func (a *App) Abandon(ctx context.Context) error { return a.clear(ctx, a.Namespace) }
-
-// clear a namespace, if there is one, and wait until it is gone.
-func (w *World) clear(ctx context.Context, namespace string) error {
-	gone := func(ctx context.Context) (bool, string, error) {
-		err := w.Client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
-		if apierrors.IsNotFound(err) {
-			return true, "gone", nil
-		}
-		if err != nil && !apierrors.IsConflict(err) {
-			return false, "", err
-		}
-		return false, "going", w.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(namespace), client.GracePeriodSeconds(0))
-	}
-	return w.Await(ctx, 3*time.Minute, "namespace "+namespace, gone)
 }
 
 // AwaitStatefulSet waits until an instance's pod is ready.
