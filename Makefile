@@ -6,8 +6,9 @@ STAGE   := CGO_ENABLED=0 $(GO) run ./test/cluster/cmd/stage
 IMAGES  ?= postgres-13 postgres-18
 FUZZTIME ?= 10m
 LINTERS := $(CACHE)/bin/staticcheck
-# What takes part in `make e2e`; each package of it has the stage for itself.
-E2E     := ./test/cluster ./test/e2e/... ./test/torture
+# What takes part in `make e2e`, and in `make harm`; each package has the stage for itself.
+E2E     := ./test/cluster ./test/e2e ./test/e2e/fleet ./test/e2e/world ./test/e2e/security ./test/torture
+HARM    := ./test/e2e/faults ./test/e2e/matrix
 # Of `make torture`: how long, the plan's seed (0 takes one by chance), databases side by side.
 DURATION ?= 20m
 SEED     ?= 0
@@ -26,11 +27,11 @@ build: ## compile gitover to bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/gitover ./cmd/gitover-agent
 
 .PHONY: unit
-unit: ## unit tests; tests that lack their servers are skipped
-	$(GO) test ./...
+unit: ## unit tests, without servers
+	$(GO) test -short ./...
 
 .PHONY: race
-race: ## unit tests under the race detector
+race: ## all tests but the stage's under the race detector
 	$(GO) test -race ./...
 
 .PHONY: fuzz
@@ -86,6 +87,10 @@ integration: images ## tests against real PostgreSQL servers, without the stage
 e2e: ## end-to-end tests on the running stage
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 45m -v $(E2E)
 
+.PHONY: harm
+harm: ## every fault, and a crash at every step and part, on the running stage
+	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(HARM)
+
 .PHONY: demo
 demo: ## the whole story in one command; KEEP=1 leaves the stage up
 	$(GO) run ./test/demo
@@ -95,7 +100,7 @@ torture: ## random moves and faults under a ledger; DURATION=20m SEED=1 FLEETS=2
 	$(GO) run ./test/torture -duration $(DURATION) -seed $(SEED) -fleets $(FLEETS)
 
 .PHONY: test
-test: lint verify unit integration ## everything; brings the stage up and down itself
+test: lint verify unit integration ## all but harm, fuzz and race; brings the stage up and down itself
 	@trap '$(STAGE) down' EXIT; $(MAKE) cluster && $(MAKE) e2e
 
 .PHONY: clean

@@ -11,9 +11,13 @@ import (
 const uid = 26543
 
 // Rootfs is the root file system that has PostgreSQL of the given major version. It skips
-// the test, or fails it under GITOVER_INTEGRATION=1, where there is none.
+// the test, or fails it under GITOVER_INTEGRATION=1, where there is none. With -short, tests
+// of servers are always skipped.
 func Rootfs(t testing.TB, major int) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts real servers")
+	}
 	if os.Geteuid() != 0 {
 		missing(t, "real servers need root (chroot and mount namespaces)")
 	}
