@@ -13,7 +13,7 @@ import (
 )
 
 // crashLimits end a hold sooner than the default does.
-var crashLimits = proxy.Limits{Hold: 3 * time.Second, Margin: 1200 * time.Millisecond}
+var crashLimits = proxy.Limits{Hold: 5 * time.Second, Margin: 2 * time.Second}
 
 // TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent stops a controller at
 // every numbered part. The agents settle what it left; a second controller finishes; the

@@ -162,7 +162,6 @@ type story struct {
 	app     *world.App
 	clerk   *clerk
 	traffic *world.Traffic
-	merged  string
 }
 
 func (s *story) serve() {
@@ -189,8 +188,7 @@ func (s *story) jobFails() {
 	s.t.Helper()
 	ctx := s.t.Context()
 	must(s.t, s.app.Run(ctx, "orders-15", world.Databases[0], "CREATE VIEW old_statistics AS SELECT buffers_backend FROM pg_stat_bgwriter"))
-	var err error
-	s.merged, err = s.app.Merge(ctx, "postgres-17", "Upgrade orders to PostgreSQL 17", fleet.Replace(s.app.Dir+"/upgrade.yaml", "\n  version: \"15\"", "\n  version: \"17\""))
+	_, err := s.app.Merge(ctx, "postgres-17", "Upgrade orders to PostgreSQL 17", fleet.Replace(s.app.Dir+"/upgrade.yaml", "\n  version: \"15\"", "\n  version: \"17\""))
 	must(s.t, err)
 	must(s.t, s.app.Await(ctx, patience, "a schema Job fails at once", func(ctx context.Context) (bool, string, error) {
 		var jobs batchv1.JobList
@@ -256,8 +254,7 @@ func (s *story) regret() {
 	s.t.Helper()
 	ctx := s.t.Context()
 	must(s.t, s.app.AwaitWayBack(ctx, patience))
-	_, err := s.app.Revert(ctx, s.merged)
-	must(s.t, err)
+	s.edit("Return to PostgreSQL 15", "\n  version: \"17\"", "\n  version: \"15\"")
 	must(s.t, s.app.AwaitUpgrade(ctx, patience, "rolled back and removed", func(u *v1alpha1.PgUpgrade) bool {
 		return u.Status.Workflow == "" && len(u.Status.History) > 0 && u.Status.History[0].Outcome == "RolledBack"
 	}))
