@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -54,8 +55,17 @@ func TestKubernetesAndFluxAreHarmedAndRecover(t *testing.T) {
 		if now, err := pod(); err != nil || strings.Contains(now, before) {
 			t.Errorf("%s is still there: %s (%v)", before, now, err)
 		}
-		_, err = stage.Kube(s.Context(), "rollout", "status", "-n", "stage-git", "deployment/git", "--timeout=60s")
-		s.must(err)
+		// not the Deployment's word: its status may be older than the deletion
+		s.eventually("another pod is ready", func() error {
+			now, err := pod()
+			if err == nil && now == "" {
+				err = errors.New("there is none")
+			}
+			if err == nil {
+				_, err = stage.Kube(s.Context(), "wait", "-n", "stage-git", "pod/"+now, "--for=condition=Ready", "--timeout=5s")
+			}
+			return err
+		})
 	})
 	s.Run("a pod that is cut off from the API server reaches everybody else", func(t *testing.T) {
 		s := s.on(t)
