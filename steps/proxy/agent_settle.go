@@ -17,9 +17,9 @@ const (
 	leastReserve = 300 * time.Millisecond
 )
 
-// reserve is what letting clients go may take, on a machine that is busy with what went
-// wrong: a tenth of the limit.
-func (h *hold) reserve() time.Duration { return max(leastReserve, h.Limit/10) }
+// left of the hold's limit. A tenth is kept for letting clients go, on a machine that may be
+// busy with what went wrong.
+func (h *hold) left() time.Duration { return h.Since.until(h.Limit - max(leastReserve, h.Limit/10)) }
 
 // watch ends a hold whose controller is silent: from limit-margin on it goes to the
 // register and does what stands there; at the limit it lets clients go wherever the pooler
@@ -59,7 +59,7 @@ func (a *agent) watch(h *hold) {
 // releaseAtLimit lets clients go when the limit is over, also while a look at the register
 // is under way: a network that swallows packets lets each take as long as its timeout.
 func (a *agent) releaseAtLimit(h *hold) {
-	limit := time.NewTimer(h.Since.until(h.Limit - h.reserve()))
+	limit := time.NewTimer(h.left())
 	defer limit.Stop()
 	select {
 	case <-h.ctx.Done():
@@ -69,7 +69,7 @@ func (a *agent) releaseAtLimit(h *hold) {
 }
 
 // late: the limit is over.
-func (h *hold) late() bool { return h.Since.until(h.Limit-h.reserve()) <= 0 }
+func (h *hold) late() bool { return h.left() <= 0 }
 
 // look is follow within a bounded time.
 func (a *agent) look(h *hold, decide bool) bool {

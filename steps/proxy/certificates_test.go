@@ -57,19 +57,24 @@ func (c *certified) call(authority []byte, pair KeyPair) error {
 	return err
 }
 
-func TestAgentAndControllerTrustOnlyTheirOwnAuthority(t *testing.T) {
+// issue a new authority's certificates for the proxy orders of namespace shop.
+func issue(t *testing.T) (authority *Authority, server, client KeyPair) {
+	t.Helper()
 	authority, err := NewAuthority("orders", "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := authority.IssueServer("orders", "shop")
-	if err != nil {
+	if server, err = authority.IssueServer("orders", "shop"); err != nil {
 		t.Fatal(err)
 	}
-	client, err := authority.IssueClient()
-	if err != nil {
+	if client, err = authority.IssueClient(); err != nil {
 		t.Fatal(err)
 	}
+	return authority, server, client
+}
+
+func TestAgentAndControllerTrustOnlyTheirOwnAuthority(t *testing.T) {
+	authority, server, client := issue(t)
 	ca, name := authority.Pair.Certificate, AgentServerName("orders", "shop")
 	own, stranger := certs.Load(t, certs.Pair(authority.Pair)), certs.NewAuthority(t)
 	later, past := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
@@ -100,23 +105,8 @@ func TestAgentAndControllerTrustOnlyTheirOwnAuthority(t *testing.T) {
 
 // TestARenewedCertificateCountsAtTheNextHandshake, also that of an authority which follows another.
 func TestARenewedCertificateCountsAtTheNextHandshake(t *testing.T) {
-	issue := func() (*Authority, KeyPair, KeyPair) {
-		authority, err := NewAuthority("orders", "shop")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server, err := authority.IssueServer("orders", "shop")
-		if err != nil {
-			t.Fatal(err)
-		}
-		client, err := authority.IssueClient()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return authority, server, client
-	}
-	old, oldServer, oldClient := issue()
-	next, nextServer, nextClient := issue()
+	old, oldServer, oldClient := issue(t)
+	next, nextServer, nextClient := issue(t)
 	both := append(append([]byte{}, next.Pair.Certificate...), old.Pair.Certificate...)
 	c := newCertified(t)
 	try := func(story string, authority []byte, client KeyPair, good bool) {

@@ -1,11 +1,13 @@
 package cluster_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +27,21 @@ func (s smoke) run(dir string, args ...string) string {
 		s.Fatalf("%v: %v\n%s", args, err, out)
 	}
 	return string(out)
+}
+
+// lists asks the Git server for its references. Git itself would wait more than two minutes
+// for a connection to a server whose pod has just gone.
+func (s smoke) lists(url string) error {
+	ctx, cancel := context.WithTimeout(s.Context(), 10*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "git", "ls-remote", url)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what connects is git's child
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("git ls-remote: %w: %s", err, out)
+	}
+	return err
 }
 
 func (s smoke) eventually(what string, holds func() error) {
@@ -57,7 +74,7 @@ func (s smoke) commit(message, name, content string) {
 	s.Helper()
 	s.write(name, content)
 	s.run(s.clone, "git", "add", "-A")
-	s.run(s.clone, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", message)
+	s.run(s.clone, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--allow-empty", "-qm", message)
 	s.push()
 }
 

@@ -188,18 +188,18 @@ func (s smoke) gitServer() {
 	url := s.stage.Git.HostURLOf(smokeRepository)
 	heal, err := harm.FaultGit(s.Context(), s.stage, "status 500")
 	s.must(err)
-	if out, err := exec.CommandContext(s.Context(), "git", "ls-remote", url).CombinedOutput(); err == nil || !strings.Contains(string(out), "500") {
-		s.Errorf("faulty server: %v %s", err, out)
+	if err := s.lists(url); err == nil || !strings.Contains(err.Error(), "500") {
+		s.Errorf("faulty server: %v", err)
 	}
 	s.must(heal(s.Context()))
 	s.run("", "git", "ls-remote", url)
 	start, err := harm.StopGit(s.Context(), s.stage)
 	s.must(err)
-	if exec.CommandContext(s.Context(), "git", "ls-remote", url).Run() == nil {
+	if s.lists(url) == nil {
 		s.Error("a stopped server answered")
 	}
 	s.must(start(s.Context()))
-	s.eventually("the server is back", func() error { return exec.CommandContext(s.Context(), "git", "ls-remote", url).Run() })
+	s.eventually("the server is back", func() error { return s.lists(url) })
 
 	s.must(s.stage.Git.Protect("no-direct-push"))
 	s.write("app/note.txt", "one")

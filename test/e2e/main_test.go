@@ -7,12 +7,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/gitover/gitover/test/cluster"
+	"github.com/gitover/gitover/test/e2e/onstage"
 	"github.com/gitover/gitover/test/e2e/world"
 )
 
@@ -23,20 +21,14 @@ var running *cluster.Stage
 var stage world.Stage
 
 func TestMain(m *testing.M) {
-	if os.Getenv("GITOVER_E2E") != "1" {
+	if !onstage.Asked() {
 		fmt.Println("end-to-end tests need GITOVER_E2E=1 and the stage: `make cluster`")
 		os.Exit(0)
 	}
-	if err := prepare(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
+	os.Exit(onstage.Run(m, prepare))
 }
 
-func prepare() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+func prepare(ctx context.Context) error {
 	var err error
 	if running, err = cluster.Open("."); err != nil {
 		return err
@@ -50,15 +42,11 @@ func prepare() error {
 		}
 	}
 	stage = world.StageOf(running, "../..")
-	w, err := world.Enter(stage, printLine)
+	w, err := world.Enter(stage, onstage.Print)
 	if err != nil {
 		return err
 	}
 	return w.Install(ctx)
-}
-
-func printLine(format string, args ...any) {
-	fmt.Printf(time.Now().Format("15:04:05 ")+format+"\n", args...)
 }
 
 // found an app of this test's own; it goes with the test unless that failed and KEEP=1.
@@ -73,14 +61,7 @@ func found(t *testing.T, founding world.Founding) *world.App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if t.Failed() && os.Getenv("KEEP") == "1" {
-			return
-		}
-		if err := app.Abandon(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	onstage.Leave(t, app.Abandon)
 	return app
 }
 
@@ -93,9 +74,7 @@ func ownRepository(t *testing.T, name string) *world.OwnGit {
 	if err := running.Git.CreateRepository(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	remote := stage.Git
-	remote.URL = strings.Replace(remote.URL, "fleet.git", name+".git", 1)
-	return &world.OwnGit{Remote: remote, ClusterURL: strings.Replace(stage.GitURL, "fleet.git", name+".git", 1)}
+	return stage.OwnGit(name)
 }
 
 // protect the main branch of a repository of one's own; without rules, no more.

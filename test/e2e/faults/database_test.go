@@ -2,9 +2,7 @@ package faults
 
 import (
 	"cmp"
-	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
+	"github.com/gitover/gitover/test/e2e/onstage"
 	"github.com/gitover/gitover/test/e2e/world"
 	"github.com/gitover/gitover/test/ledger"
 )
@@ -36,11 +35,8 @@ func begin(t *testing.T, founding world.Founding) *database {
 	d := &database{t: t, active: "orders-15", standby: "orders-17"}
 	d.must(err)
 	change := founding.Change
-	founding.Clone = t.TempDir()
+	founding.Clone, founding.Controller = t.TempDir(), founding.Namespace
 	founding.Change = func(file, content string) string {
-		if strings.Contains(content, "kind: PgUpgrade\n") || strings.Contains(content, "kind: PgProxy\n") {
-			content = strings.Replace(content, "  name: orders\n", "  name: orders\n  labels:\n    "+world.OwnController+": "+founding.Namespace+"\n", 1)
-		}
 		content = strings.Replace(content, "approval: Automatic", "approval: Manual", 1)
 		if change != nil {
 			content = change(file, content)
@@ -49,14 +45,7 @@ func begin(t *testing.T, founding world.Founding) *database {
 	}
 	d.app, err = w.Found(t.Context(), founding)
 	d.must(err)
-	t.Cleanup(func() {
-		if t.Failed() && os.Getenv("KEEP") == "1" {
-			return
-		}
-		if err := d.app.Abandon(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	onstage.Leave(t, d.app.Abandon)
 	d.must(w.InstallIn(t.Context(), founding.Namespace))
 	d.must(d.app.AwaitStatefulSet(t.Context(), d.active, 5*time.Minute))
 	d.must(d.app.FoundDatabases(t.Context(), d.active))

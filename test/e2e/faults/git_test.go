@@ -26,7 +26,7 @@ func TestFaultsOfGitFluxAndTheAPIServer(t *testing.T) {
 	if err := stage.Git.CreateRepository(t.Context(), repository); err != nil {
 		t.Fatal(err)
 	}
-	d := begin(t, world.Founding{Namespace: "shared", Git: ownGit(repository)})
+	d := begin(t, world.Founding{Namespace: "shared", Git: world.StageOf(stage, "../../..").OwnGit(repository)})
 
 	t.Log("— the Git server answers 500 when the upgrade begins")
 	d.suspend(&kustomizev1.Kustomization{}, world.Name, true)
@@ -117,13 +117,6 @@ func (d *database) strike(heal harm.Heal, err error) harm.Heal {
 		}
 	})
 	return heal
-}
-
-func ownGit(name string) *world.OwnGit {
-	s := world.StageOf(stage, "../../..")
-	own := &world.OwnGit{Remote: s.Git, ClusterURL: strings.Replace(s.GitURL, "fleet.git", name+".git", 1)}
-	own.URL = strings.Replace(own.URL, "fleet.git", name+".git", 1)
-	return own
 }
 
 // suspend or resume one of Flux's objects, as `flux suspend` does.

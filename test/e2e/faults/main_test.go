@@ -7,11 +7,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"testing"
-	"time"
 
 	"github.com/gitover/gitover/test/cluster"
+	"github.com/gitover/gitover/test/e2e/onstage"
 	"github.com/gitover/gitover/test/e2e/world"
 )
 
@@ -19,7 +18,7 @@ import (
 var stage *cluster.Stage
 
 func TestMain(m *testing.M) {
-	if os.Getenv("GITOVER_E2E") != "1" {
+	if !onstage.Asked() {
 		fmt.Println("the faults need GITOVER_E2E=1 and the stage: `make cluster`")
 		os.Exit(0)
 	}
@@ -27,18 +26,12 @@ func TestMain(m *testing.M) {
 		fmt.Println("the faults need the stage: another cluster can't be harmed")
 		os.Exit(0)
 	}
-	if err := prepare(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
+	code := onstage.Run(m, prepare)
 	worst.print()
 	os.Exit(code)
 }
 
-func prepare() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+func prepare(ctx context.Context) error {
 	var err error
 	if stage, err = cluster.Open("."); err != nil {
 		return err
@@ -46,7 +39,7 @@ func prepare() error {
 	if _, err := stage.LoadGitover(ctx); err != nil {
 		return err
 	}
-	w, err := enter(func(format string, args ...any) { fmt.Printf(time.Now().Format("15:04:05 ")+format+"\n", args...) })
+	w, err := enter(onstage.Print)
 	if err != nil {
 		return err
 	}

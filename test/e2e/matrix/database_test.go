@@ -1,12 +1,9 @@
 package matrix
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
+	"github.com/gitover/gitover/test/e2e/onstage"
 	"github.com/gitover/gitover/test/e2e/world"
 	"github.com/gitover/gitover/test/ledger"
 )
@@ -28,14 +26,11 @@ type database struct {
 	traffic *world.Traffic
 }
 
-// adapt makes the example's database one of the matrix: another controller than the
-// cluster's works for it, and nobody but that removes volumes.
+// adapt makes the example's database one of the matrix: nobody but its controller removes
+// volumes.
 func adapt(change *strings.Replacer) func(file, content string) string {
 	return func(_, content string) string {
 		content = strings.Replace(content, "whenDeleted: Delete", "whenDeleted: Retain", 1)
-		if strings.Contains(content, "kind: PgUpgrade\n") || strings.Contains(content, "kind: PgProxy\n") {
-			content = strings.Replace(content, "  name: orders\n", "  name: orders\n  labels:\n    gitover.dev/controller: matrix\n", 1)
-		}
 		return change.Replace(content)
 	}
 }
@@ -58,17 +53,9 @@ func begin(t *testing.T, namespace string, change *strings.Replacer) *database {
 	controllers := &replicas{World: &unheard, namespace: namespace}
 	d.referee = newReferee(t, host, controllers)
 	d.must(controllers.remove(t.Context())) // of an earlier test that was killed
-	d.app, err = w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Change: adapt(change)})
+	d.app, err = w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, Change: adapt(change)})
 	d.must(err)
-	t.Cleanup(func() {
-		if t.Failed() && os.Getenv("KEEP") == "1" {
-			return
-		}
-		ctx := context.Background()
-		if err := errors.Join(controllers.remove(ctx), d.app.Abandon(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
+	onstage.Leave(t, controllers.remove, d.app.Abandon)
 	d.must(controllers.install(t.Context(), d.referee.url))
 	d.must(d.app.AwaitStatefulSet(t.Context(), "orders-15", 5*time.Minute))
 	d.must(d.app.FoundDatabases(t.Context(), "orders-15"))

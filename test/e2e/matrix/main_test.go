@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"flag"
-	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"testing"
 
 	"github.com/gitover/gitover/test/cluster"
+	"github.com/gitover/gitover/test/e2e/onstage"
 	"github.com/gitover/gitover/test/e2e/world"
 )
 
@@ -20,18 +19,13 @@ var running *cluster.Stage
 func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("test.parallel", "4") // stories wait more than they work
-	if os.Getenv("GITOVER_E2E") == "1" && !cluster.Existing() {
-		if err := prepare(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+	if onstage.Asked() && !cluster.Existing() {
+		os.Exit(onstage.Run(m, prepare))
 	}
 	os.Exit(m.Run())
 }
 
-func prepare() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+func prepare(ctx context.Context) error {
 	var err error
 	if running, err = cluster.Open("."); err != nil {
 		return err
@@ -43,7 +37,7 @@ func prepare() error {
 	if err := running.LoadCrashpoints(ctx); err != nil {
 		return err
 	}
-	w, err := enter(func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
+	w, err := enter(onstage.Print)
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/world"
 )
 
@@ -52,32 +50,19 @@ func (r *replicas) install(ctx context.Context, referee string) error {
 	return r.InstallNamespaced(ctx, r.namespace, fmt.Sprintf(overlay, r.namespace, referee))
 }
 
-// remove them. Nobody is left then to take the finalizers off what they worked for, and the
-// namespace would stay for ever.
+// remove them; who clears the namespace frees what they worked for.
 func (r *replicas) remove(ctx context.Context) error {
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: r.namespace, Name: "gitover-controller"}}
 	if err := client.IgnoreNotFound(r.Client.Delete(ctx, deployment)); err != nil {
 		return err
 	}
-	err := r.Await(ctx, time.Minute, "the end of the controllers", func(ctx context.Context) (bool, string, error) {
+	return r.Await(ctx, time.Minute, "the end of the controllers", func(ctx context.Context) (bool, string, error) {
 		pods, err := r.pods(ctx)
 		for _, p := range pods {
 			err = errors.Join(err, client.IgnoreNotFound(r.Client.Delete(ctx, &p, client.GracePeriodSeconds(0))))
 		}
 		return len(pods) == 0, fmt.Sprintf("%d pods", len(pods)), err
 	})
-	if err != nil {
-		return err
-	}
-	for _, object := range []client.Object{&v1alpha1.PgUpgrade{}, &v1alpha1.PgProxy{}} {
-		object.SetNamespace(r.namespace)
-		object.SetName(world.Name)
-		free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
-		if err := client.IgnoreNotFound(r.Client.Patch(ctx, object, free)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (r *replicas) pods(ctx context.Context) ([]corev1.Pod, error) {

@@ -7,32 +7,25 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/gitover/gitover/test/cluster"
+	"github.com/gitover/gitover/test/e2e/onstage"
 	"github.com/gitover/gitover/test/e2e/world"
 )
 
 var stage *cluster.Stage
 
 func TestMain(m *testing.M) {
-	if os.Getenv("GITOVER_E2E") != "1" {
+	if !onstage.Asked() {
 		fmt.Println("the security tests need GITOVER_E2E=1 and the stage: `make cluster`")
 		os.Exit(0)
 	}
-	if err := prepare(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
+	os.Exit(onstage.Run(m, prepare))
 }
 
-func prepare() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+func prepare(ctx context.Context) error {
 	var err error
 	if stage, err = cluster.Open("."); err != nil {
 		return err
@@ -42,7 +35,7 @@ func prepare() error {
 			return err
 		}
 	}
-	w, err := world.Enter(world.StageOf(stage, "../../.."), func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
+	w, err := world.Enter(world.StageOf(stage, "../../.."), onstage.Print)
 	if err != nil {
 		return err
 	}
@@ -61,23 +54,11 @@ func enter(t *testing.T) *world.World {
 // found a database in a namespace of its own, left to that namespace's own controller.
 func found(t *testing.T, w *world.World, namespace string, change func(file, content string) string) *world.App {
 	t.Helper()
-	app, err := w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Change: func(file, content string) string {
-		if file == "upgrade.yaml" || file == "proxy.yaml" {
-			content = strings.Replace(content, "  name: orders\n", "  name: orders\n  labels:\n    "+world.OwnController+": "+namespace+"\n", 1)
-		}
-		return change(file, content)
-	}})
+	app, err := w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, Change: change})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if t.Failed() && os.Getenv("KEEP") == "1" {
-			return
-		}
-		if err := app.Abandon(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+	onstage.Leave(t, app.Abandon)
 	return app
 }
 

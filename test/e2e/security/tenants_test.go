@@ -152,13 +152,11 @@ func deliver(t *testing.T, attacks []attack) world.Founding {
 func light(t *testing.T, w *world.World, namespace string, founding world.Founding) *world.App {
 	t.Helper()
 	change := founding.Change
-	founding.Namespace, founding.Clone = namespace, t.TempDir()
+	founding.Namespace, founding.Clone, founding.Controller = namespace, t.TempDir(), platform
 	founding.Change = func(file, content string) string {
 		switch file {
 		case "kustomization.yaml":
 			content = strings.NewReplacer("- pooler\n", "", "- instances/15\n", "").Replace(content)
-		case "upgrade.yaml", "proxy.yaml":
-			content = strings.Replace(content, "  name: orders\n", "  name: orders\n  labels:\n    "+world.OwnController+": "+platform+"\n", 1)
 		}
 		if change != nil {
 			content = change(file, content)

@@ -66,6 +66,9 @@ type Founding struct {
 	Adopted map[string]string
 	// KeepWAL makes the servers keep theirs, for a Witness.
 	KeepWAL bool
+	// Controller, if named, is not the cluster's own: the label OwnController says whose the
+	// app's objects are.
+	Controller string
 	// Change the example's files on their way into the repository.
 	Change func(file, content string) string
 }
@@ -75,6 +78,14 @@ type OwnGit struct {
 	fleet.Remote
 	// ClusterURL is the repository as pods reach it.
 	ClusterURL string
+}
+
+// OwnGit is the repository of this name on the stage's Git server, which must be made first.
+func (s Stage) OwnGit(name string) *OwnGit {
+	named := func(url string) string { return strings.Replace(url, "fleet.git", name+".git", 1) }
+	own := &OwnGit{Remote: s.Git, ClusterURL: named(s.GitURL)}
+	own.URL = named(own.URL)
+	return own
 }
 
 // exampleVersion is what the example begins with.
@@ -92,6 +103,9 @@ func (f Founding) Adapt(dir, file, content string) (string, string) {
 	}
 	if f.KeepWAL && filepath.Base(file) == "postgresql.conf" {
 		content += "wal_keep_size = 1GB\n"
+	}
+	if f.Controller != "" && (strings.Contains(content, "kind: PgUpgrade\n") || strings.Contains(content, "kind: PgProxy\n")) {
+		content = strings.Replace(content, "  name: orders\n", "  name: orders\n  labels:\n    "+OwnController+": "+f.Controller+"\n", 1)
 	}
 	if f.Change != nil {
 		content = f.Change(file, content)

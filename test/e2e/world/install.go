@@ -37,20 +37,26 @@ const OwnController = "gitover.dev/controller"
 // tells people to make one, with changes of the caller's own. The kinds are defined already.
 // It goes with the namespace.
 func (w *World) InstallIn(ctx context.Context, namespace string, changes ...func(*unstructured.Unstructured)) error {
-	overlay, err := os.MkdirTemp("", "gitover-overlay-")
+	return w.InstallNamespaced(ctx, namespace, "namespace: "+namespace+"\nresources:\n- BASE\n", changes...)
+}
+
+// InstallNamespaced is InstallIn by an overlay of the caller's own, the text of a
+// kustomization.yaml in which BASE stands for manifests/namespaced.
+func (w *World) InstallNamespaced(ctx context.Context, namespace, overlay string, changes ...func(*unstructured.Unstructured)) error {
+	dir, err := os.MkdirTemp("", "gitover-overlay-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(overlay)
-	base, err := filepath.Rel(overlay, filepath.Join(w.Checkout, "manifests", "namespaced"))
+	defer os.RemoveAll(dir)
+	base, err := filepath.Rel(dir, filepath.Join(w.Checkout, "manifests", "namespaced"))
 	if err != nil {
 		return err
 	}
-	content := fmt.Sprintf("namespace: %s\nresources:\n- %s\n", namespace, base)
-	if err := os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+	content := strings.ReplaceAll(overlay, "BASE", base)
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(content), 0o600); err != nil {
 		return err
 	}
-	return w.install(ctx, overlay, namespace, changes...)
+	return w.install(ctx, dir, namespace, changes...)
 }
 
 func (w *World) install(ctx context.Context, dir, namespace string, changes ...func(*unstructured.Unstructured)) error {
@@ -83,33 +89,6 @@ func (w *World) InstallKinds(ctx context.Context) error {
 		return err
 	}
 	return w.apply(ctx, objects)
-}
-
-// InstallNamespaced applies an overlay of manifests/namespaced, the text of a
-// kustomization.yaml in which BASE stands for that directory, and waits until the namespace
-// has its controller.
-func (w *World) InstallNamespaced(ctx context.Context, namespace, overlay string) error {
-	dir, err := os.MkdirTemp("", "overlay")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	base, err := filepath.Rel(dir, filepath.Join(w.Checkout, "manifests", "namespaced"))
-	if err != nil {
-		return err
-	}
-	content := strings.ReplaceAll(overlay, "BASE", base)
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(content), 0o600); err != nil {
-		return err
-	}
-	objects, err := build(dir)
-	if err != nil {
-		return err
-	}
-	if err := w.apply(ctx, objects); err != nil {
-		return err
-	}
-	return w.AwaitDeployment(ctx, namespace, "gitover-controller", 3*time.Minute)
 }
 
 // AwaitDeployment waits until all replicas of the current template are available.
