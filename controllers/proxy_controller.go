@@ -28,10 +28,13 @@ type ProxyReconciler struct {
 	Recorder record.EventRecorder
 	// Fleet knows what Git says of a target.
 	Fleet Fleet
-	// Identity of this process, as the decision register names who decided.
+	// Identity of this process, other than any other's: the status names who switches, the
+	// decision register who decided.
 	Identity string
-	Now      func() time.Time
-	agents   agentCache
+	// Elected: leader election lets no other controller work at the same time.
+	Elected bool
+	Now     func() time.Time
+	agents  agentCache
 }
 
 // pair is a proxy with what it refers to.

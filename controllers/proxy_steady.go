@@ -40,7 +40,7 @@ func (r *ProxyReconciler) steady(ctx context.Context, x *pair) outcome {
 	}
 	p.Status.Databases = databases
 	if err := r.wayBack(ctx, x); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonActive)
+		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
 	}
 	trouble, err := r.lookAtPoolers(ctx, x)
 	if err != nil {
@@ -91,7 +91,8 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 	return nil, nil
 }
 
-// wayBack keeps RollbackReady true to the reverse replication.
+// wayBack keeps RollbackReady true to the reverse replication. Its error is one of the
+// server that clients use.
 func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 	p, s := x.proxy, x.upgrade.Status
 	soaking := (s.Workflow == steps.Upgrade && s.Step == steps.Soak) || s.Workflow == steps.RolledBack
@@ -113,10 +114,20 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 	}
 	names := postgres.Names{UID: string(x.upgrade.UID)}
 	var most int64
+	unknown := func(err error) {
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, meaningOf(err, v1alpha1.ReasonReplicationBroken).reason,
+			"can't tell whether %s follows: %v", other, err)
+	}
 	for _, db := range s.Databases {
-		trouble, lag, err := follows(ctx, active, follower, names, db)
+		slot, err := postgres.SlotState(ctx, active, names.Slot(db, other))
 		if err != nil {
-			trouble = err.Error()
+			unknown(err)
+			return err
+		}
+		trouble, lag, err := follows(ctx, active, follower, names, db, slot)
+		if err != nil {
+			unknown(err)
+			return nil
 		}
 		if trouble != "" {
 			conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken, "%s does not follow: %s", other, trouble)
@@ -129,11 +140,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 }
 
 // follows says what is wrong with a database's replication, and its lag in bytes.
-func follows(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string) (trouble string, lag int64, err error) {
-	slot, err := postgres.SlotState(ctx, active, names.Slot(db, follower.Instance))
-	if err != nil {
-		return "", 0, err
-	}
+func follows(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, lag int64, err error) {
 	state, err := postgres.SubscriptionState(ctx, follower, db, names.Subscription(db, follower.Instance))
 	if err != nil {
 		return "", 0, err

@@ -52,6 +52,14 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 	if err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
+	// another controller's switch is no forgotten one
+	live := &v1alpha1.PgProxy{}
+	if err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(p), live); err != nil {
+		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+	}
+	if live.Status.Switch != nil {
+		return outcome{reason: v1alpha1.ReasonSwitching, again: retryMoment, message: fmt.Sprintf("controller %s begins a switch", live.Status.Switch.Controller)}
+	}
 	// a switch whose status was lost must not keep this one waiting for ever
 	if err := proxy.SettleForgotten(ctx, input); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
@@ -72,7 +80,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now())}
 	if err := r.phase(ctx, x, proxy.PhasePreparing); err != nil {
 		p.Status.Switch = nil
-		return outcomeOf(err, v1alpha1.ReasonSwitching)
+		return *r.beaten(err)
 	}
 	r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonSwitching, "switching from %s to %s", p.Status.Active, p.Spec.Target)
 	result, err := proxy.Switch(ctx, input)
@@ -82,6 +90,9 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 // recover ends a switch that another process, or a failure, left in progress.
 func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
 	s := x.proxy.Status.Switch
+	if o := r.takeOver(ctx, x); o != nil {
+		return *o
+	}
 	input, err := r.input(ctx, x, s.ID, s.From, s.To)
 	if err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitching)
@@ -100,6 +111,9 @@ func (r *ProxyReconciler) after(ctx context.Context, x *pair, result proxy.Resul
 	var aborted *proxy.Aborted
 	var undecided *proxy.Undecided
 	var unfinished *proxy.Unfinished
+	if err != nil && !r.isOurs(ctx, x) {
+		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: fmt.Sprintf("another controller took switch %s over: turn leader election on", p.Status.Switch.ID)}
+	}
 	switch {
 	case err == nil:
 		return r.switched(ctx, x, result)
@@ -225,6 +239,10 @@ func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase proxy.Phase)
 	crash.Before(ctx, name)
 	s.Phase = string(phase)
 	switch phase {
+	case proxy.PhasePreparing:
+		if err := r.claim(context.WithoutCancel(ctx), x, nil); err != nil {
+			return err
+		}
 	case proxy.PhaseHoldBegins:
 		now := metav1.NewMicroTime(r.Now())
 		s.HeldSince = &now

@@ -167,6 +167,12 @@ type SwitchStatus struct {
 	// +optional
 	Commit    *Commit     `json:"commit,omitempty"`
 	StartedAt metav1.Time `json:"startedAt"`
+	// Controller that carries it out, by the name of its pod.
+	// +optional
+	Controller string `json:"controller,omitempty"`
+	// ControllerSince is when that controller took it on.
+	// +optional
+	ControllerSince *metav1.MicroTime `json:"controllerSince,omitempty"`
 	// HeldSince is when traffic was last about to be held.
 	// +optional
 	HeldSince *metav1.MicroTime `json:"heldSince,omitempty"`

@@ -844,6 +844,10 @@ func (in *SwitchStatus) DeepCopyInto(out *SwitchStatus) {
 		(*in).DeepCopyInto(*out)
 	}
 	in.StartedAt.DeepCopyInto(&out.StartedAt)
+	if in.ControllerSince != nil {
+		in, out := &in.ControllerSince, &out.ControllerSince
+		*out = (*in).DeepCopy()
+	}
 	if in.HeldSince != nil {
 		in, out := &in.HeldSince, &out.HeldSince
 		*out = (*in).DeepCopy()

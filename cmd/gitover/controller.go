@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -111,6 +112,10 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	if err != nil {
 		return fmt.Errorf("set up the client: %w", err)
 	}
+	identity, err := os.Hostname() // the pod's name
+	if err != nil {
+		return fmt.Errorf("find this pod's name: %w", err)
+	}
 	upgrades := &controllers.UpgradeReconciler{
 		Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Pods: pods, Recorder: recorder,
 		CloneDirectory: f.clones, NoCrossNamespaceRefs: f.noCrossNamespaceRefs, Now: time.Now,
@@ -118,7 +123,8 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	if err := upgrades.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgUpgrade: %w", err)
 	}
-	proxies := &controllers.ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: recorder, Fleet: upgrades, Now: time.Now}
+	proxies := &controllers.ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: recorder, Fleet: upgrades,
+		Identity: identity, Elected: f.leaderElect, Now: time.Now}
 	if err := proxies.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgProxy: %w", err)
 	}

@@ -50,14 +50,14 @@ func TestFaultsOfGitFluxAndTheAPIServer(t *testing.T) {
 	}
 
 	t.Log("— the Git server is slow, and others push all the time, when the cutover is to be committed")
-	heal = d.strike(harm.FaultGit(t.Context(), stage, "delay 500ms"))
+	heal = d.strike(harm.FaultGit(t.Context(), stage, "delay 100ms"))
+	stop, another := d.othersPush(), d.othersPush()
 	_, err := d.app.Commit(t.Context(), "Approve 17", approval(d))
 	d.must(err)
-	stop := d.othersPush()
 	d.must(d.app.AwaitUpgrade(t.Context(), patience, "the cutover is committed", func(u *v1alpha1.PgUpgrade) bool {
 		return u.Status.Step == "AwaitSwitch" || u.Status.Step == "Soak"
 	}))
-	others := stop()
+	others := append(stop(), another()...)
 	d.must(heal(t.Context()))
 	d.hasAll(others)
 	d.switched()
@@ -174,7 +174,7 @@ func (d *database) othersPush() (stop func() []string) {
 	go func() {
 		var r result
 		for n := 0; ctx.Err() == nil; n++ {
-			subject := fmt.Sprintf("Note %d", n)
+			subject := fmt.Sprintf("Note %d, %v", n, time.Now())
 			if _, err := other.Commit(context.WithoutCancel(ctx), subject, fleet.Write("notes", subject+"\n")); err != nil {
 				r.err = err
 				break

@@ -1,12 +1,13 @@
 package faults
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -49,7 +50,7 @@ func TestFaultsDuringTheSoak(t *testing.T) {
 		{when: soaking, name: "the controller can't reach the server that serves", strike: cut((*database).controller, active), spares: true,
 			seen: proxySays(v1alpha1.ReasonServerUnreachable, "orders-")},
 		{when: soaking, name: "the controller can't reach the server that follows", strike: cut((*database).controller, standby), spares: true,
-			seen: wayBackSays(v1alpha1.ReasonReplicationBroken, "does not follow")},
+			seen: wayBackSays(v1alpha1.ReasonServerUnreachable, "can't tell whether", "orders-")},
 		{when: soaking, name: "the controller can't reach one pooler", strike: cut((*database).controller, (*database).pooler), spares: true,
 			seen: proxySays(v1alpha1.ReasonPoolerUnreachable, "orders-pooler", "can't be reached")},
 	})
@@ -123,11 +124,24 @@ func replace(who victim) func(*database) harm.Heal {
 }
 
 // remove a server's pod: no other may open its volume before it has ended, so it gets the
-// shortest goodbye there is.
+// shortest goodbye there is. It is healed when another pod is ready.
 func remove(who victim) func(*database) harm.Heal {
 	return func(d *database) harm.Heal {
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: d.app.Namespace, Name: who(d)}}
-		d.must(d.app.Client.Delete(d.t.Context(), pod, client.GracePeriodSeconds(1)))
-		return nil
+		gone, pod := &corev1.Pod{}, client.ObjectKey{Namespace: d.app.Namespace, Name: who(d)}
+		d.must(d.app.Client.Get(d.t.Context(), pod, gone))
+		d.must(d.app.Client.Delete(d.t.Context(), gone, client.GracePeriodSeconds(1)))
+		return func(ctx context.Context) error {
+			return d.app.Await(ctx, patience, pod.String()+" is back", func(ctx context.Context) (bool, string, error) {
+				var now corev1.Pod
+				err := d.app.Client.Get(ctx, pod, &now)
+				if err != nil || now.UID == gone.UID {
+					return false, "not yet", client.IgnoreNotFound(err)
+				}
+				ready := slices.ContainsFunc(now.Status.Conditions, func(c corev1.PodCondition) bool {
+					return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+				})
+				return ready, string(now.Status.Phase), nil
+			})
+		}
 	}
 }

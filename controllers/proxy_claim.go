@@ -1,0 +1,86 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+// patienceWithOthers is how long a switch of another controller's is left alone, beyond what
+// traffic may be held and transactions may be waited for.
+const patienceWithOthers = 30 * time.Second
+
+// claim the switch in the status for this controller, if nobody wrote to the object since
+// it was read. Of two controllers that leader election doesn't keep apart, one gets it.
+func (r *ProxyReconciler) claim(ctx context.Context, x *pair, before *v1alpha1.SwitchStatus) error {
+	p := x.proxy
+	now := metav1.NewMicroTime(r.Now())
+	p.Status.Switch.Controller, p.Status.Switch.ControllerSince = r.Identity, &now
+	claimed := p.DeepCopy()
+	base := p.DeepCopy()
+	base.Status.Switch = before
+	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
+	if err := r.Status().Patch(ctx, claimed, patch, client.FieldOwner(v1alpha1.FieldManager)); err != nil {
+		return fmt.Errorf("claim switch %s: %w", p.Status.Switch.ID, err)
+	}
+	p.ResourceVersion = claimed.ResourceVersion
+	return nil
+}
+
+// takeOver a switch that another controller began. Whom leader election has chosen knows
+// that the other is gone; without it, the other gets time to finish, and the outcome says so.
+func (r *ProxyReconciler) takeOver(ctx context.Context, x *pair) *outcome {
+	s := x.proxy.Status.Switch
+	if s.Controller == r.Identity {
+		return nil
+	}
+	if left := r.patienceWith(s, limitsOf(x)); left > 0 {
+		return &outcome{reason: v1alpha1.ReasonSwitching, again: left,
+			message: fmt.Sprintf("controller %s switches to %s; two controllers work on this object: turn leader election on", s.Controller, s.To)}
+	}
+	before := s.DeepCopy()
+	if err := r.claim(context.WithoutCancel(ctx), x, before); err != nil {
+		x.proxy.Status.Switch = before
+		return r.beaten(err)
+	}
+	return nil
+}
+
+// patienceWith another controller's switch: how much longer it is left alone.
+func (r *ProxyReconciler) patienceWith(s *v1alpha1.SwitchStatus, limits proxy.Limits) time.Duration {
+	if r.Elected || s.Controller == r.Identity || s.ControllerSince == nil {
+		return 0
+	}
+	all := patienceWithOthers + limits.LongTransaction + limits.Hold
+	left := s.ControllerSince.Add(all).Sub(r.Now())
+	if left > all {
+		return 0 // the clocks differ
+	}
+	return max(left, 0)
+}
+
+// beaten is the outcome of a claim that failed.
+func (r *ProxyReconciler) beaten(err error) *outcome {
+	o := outcomeOf(err, v1alpha1.ReasonSwitching)
+	if apierrors.IsConflict(err) {
+		o = outcome{reason: v1alpha1.ReasonSwitching, again: retryMoment, message: "the object changed a moment ago"}
+	}
+	return &o
+}
+
+// isOurs says whether the switch is still this controller's. While that can't be asked, it is.
+func (r *ProxyReconciler) isOurs(ctx context.Context, x *pair) bool {
+	live := &v1alpha1.PgProxy{}
+	if err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(x.proxy), live); err != nil {
+		return true
+	}
+	s := live.Status.Switch
+	return s != nil && s.ID == x.proxy.Status.Switch.ID && s.Controller == r.Identity
+}
