@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	cluster "github.com/gitover/gitover/test/cluster"
 	"github.com/gitover/gitover/test/cluster/supervisor"
@@ -33,9 +37,26 @@ func toggle(ctx context.Context, s *cluster.Stage, component, begin, end string)
 }
 
 // StopGit ends the Git server until healed: connections are refused. Its
-// repositories stay as they are.
+// repositories stay as they are. It is healed when it can be reached again: its Service
+// learns of the new pod later than its Deployment.
 func StopGit(ctx context.Context, s *cluster.Stage) (Heal, error) {
-	return StopDeployment(ctx, s, "stage-git", "git")
+	heal, err := StopDeployment(ctx, s, "stage-git", "git")
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		if err := heal(ctx); err != nil {
+			return err
+		}
+		return wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+			dialer := net.Dialer{Timeout: time.Second} // the first packets may still go to the old pod
+			conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(s.Git.Address, "80"))
+			if err != nil {
+				return false, nil
+			}
+			return true, conn.Close()
+		})
+	}, nil
 }
 
 // FaultGit makes the Git server misbehave over HTTP until healed: "status 500"
