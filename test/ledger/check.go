@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Report is the comparison of the clients' book with the databases.
@@ -189,10 +191,22 @@ func (c *check) row(row object, f *fate) {
 		c.report.Found += f.inserted[Acknowledged]
 		c.report.problem(&c.report.Missing, "%s: %s %d was deleted, acknowledged, and is there again", c.database, row.table, row.key)
 	case count > most:
-		c.report.problem(&c.report.Ghosts, "%s: %s %d was refused and is there", c.database, row.table, row.key)
+		c.report.problem(&c.report.Ghosts, "%s: %s %d was refused and is there%s", c.database, row.table, row.key, c.told(row))
 	default:
 		c.report.Found += f.inserted[Acknowledged] + f.deleted[Acknowledged]
 	}
+}
+
+// told lists what clients were told of the transactions that touched a row.
+func (c *check) told(row object) string {
+	var lines strings.Builder
+	for _, t := range c.history {
+		if slices.ContainsFunc(t.Effects, func(e Effect) bool { return object{e.Table, e.Key} == row }) {
+			fmt.Fprintf(&lines, "; client %d, %s from %s to %s, %s: %s", t.Client, t.Name,
+				t.Start.Format("15:04:05.000"), t.End.Format("15:04:05.000"), t.Outcome, cmp.Or(t.Error, "no error"))
+		}
+	}
+	return lines.String()
 }
 
 // sums: counters and touches equal what was acknowledged, give or take the unknown.

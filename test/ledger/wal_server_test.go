@@ -100,11 +100,11 @@ func readOn(t *testing.T, server *pg.Server, reader *WALReader) string {
 	}
 	var dump string
 	with(t, server, "", func(ctx context.Context, conn *pgx.Conn) error {
-		from, until, err := reader.Next(ctx, conn)
+		piece, err := reader.Next(ctx, conn)
 		if err != nil {
 			return err
 		}
-		dump = server.Shell(ctx, DumpWAL(from, until))
+		dump = server.Shell(ctx, DumpWAL(piece))
 		return reader.ReadDump(dump)
 	})
 	return dump

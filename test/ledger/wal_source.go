@@ -32,22 +32,34 @@ const firstSegment = `
 SELECT min(name), (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size')
 FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'`
 
+// WALPiece is a part of a server's WAL.
+type WALPiece struct {
+	From, Until LSN
+	// First and Last segment, the names of their files.
+	First, Last string
+}
+
 // Next is what there is to read: from the last record read, or the oldest that the server
 // still has, until what is durable now. conn is a superuser's, to any database.
-func (r *WALReader) Next(ctx context.Context, conn *pgx.Conn) (from, until LSN, err error) {
-	var position, name string
-	if err := conn.QueryRow(ctx, "SELECT pg_current_wal_flush_lsn()::text").Scan(&position); err != nil {
-		return 0, 0, err
+func (r *WALReader) Next(ctx context.Context, conn *pgx.Conn) (piece WALPiece, err error) {
+	var position string
+	const now = "SELECT lsn::text, pg_walfile_name(lsn) FROM pg_current_wal_flush_lsn() lsn"
+	if err := conn.QueryRow(ctx, now).Scan(&position, &piece.Last); err != nil {
+		return piece, err
 	}
-	if until, err = ParseLSN(position); err != nil || r.last > 0 {
-		return r.last, until, err
+	if piece.Until, err = ParseLSN(position); err != nil {
+		return piece, err
+	}
+	if r.last > 0 {
+		piece.From = r.last
+		return piece, conn.QueryRow(ctx, "SELECT pg_walfile_name($1::text::pg_lsn)", r.last.String()).Scan(&piece.First)
 	}
 	var size int64
-	if err := conn.QueryRow(ctx, firstSegment).Scan(&name, &size); err != nil {
-		return 0, 0, err
+	if err := conn.QueryRow(ctx, firstSegment).Scan(&piece.First, &size); err != nil {
+		return piece, err
 	}
-	from, err = segmentStart(name, size)
-	return from, until, err
+	piece.From, err = segmentStart(piece.First, size)
+	return piece, err
 }
 
 // segmentStart is where a WAL segment of this name begins: timeline, high word and number,
@@ -65,11 +77,12 @@ const walComplete = "complete"
 
 // DumpWAL is the shell script that prints a piece of WAL, for sh -c with the server's image,
 // where PGDATA or the first argument names the data directory. Only what a WALReader looks at is
-// printed, and a last line if pg_waldump reached the end.
-func DumpWAL(from, until LSN) string {
+// printed, and a last line if pg_waldump reached the end. Segments are named because pg_waldump would
+// else learn their size from any file, one that is prepared but empty among them.
+func DumpWAL(piece WALPiece) string {
 	return fmt.Sprintf(`PATH="$PATH:$(echo /usr/lib/postgresql/*/bin)"; export TZ=UTC
-{ pg_waldump --path="${1:-$PGDATA}/pg_wal" --start=%s --end=%s && echo %s; } |
-grep -E '^rmgr: (Heap|Transaction) |^%[3]s$'`, from, until, walComplete)
+{ pg_waldump --start=%s --end=%s "${1:-$PGDATA}/pg_wal/%s" "${1:-$PGDATA}/pg_wal/%s" && echo %s; } |
+grep -E '^rmgr: (Heap|Transaction) |^%[5]s$'`, piece.From, piece.Until, piece.First, piece.Last, walComplete)
 }
 
 // ReadDump reads what the script of DumpWAL printed; an incomplete piece is an error, and

@@ -81,7 +81,7 @@ func (w *Witness) read(ctx context.Context, workload string) error {
 		reader = ledger.NewWALReader(w.app.instanceOf(workload))
 		w.readers[identifier] = reader
 	}
-	from, until, err := reader.Next(ctx, maintenance)
+	piece, err := reader.Next(ctx, maintenance)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (w *Witness) read(ctx context.Context, workload string) error {
 			return err
 		}
 	}
-	dump, err := w.app.Exec(ctx, w.app.Namespace, workload+"-0", "sh", "-c", ledger.DumpWAL(from, until))
+	dump, err := w.app.Exec(ctx, w.app.Namespace, workload+"-0", "sh", "-c", ledger.DumpWAL(piece))
 	if err != nil {
 		return err
 	}
