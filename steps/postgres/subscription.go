@@ -15,6 +15,10 @@ type SubscribeOptions struct {
 	Names     Names
 	// CopyData starts with a copy of every table.
 	CopyData bool
+	// From is a position on the publisher: what it committed before is not sent. The subscriber
+	// remembers it, because the publisher may not: a slot that was moved forward is where it was
+	// before when its server crashes before a checkpoint. Everything the slot has if empty.
+	From string
 }
 
 // createSubscription has only options that every subscriber knows, but for run_as_owner:
@@ -25,12 +29,12 @@ func createSubscription(o SubscribeOptions, name, connection string, version int
 	if version >= 16 {
 		owner = ", run_as_owner = true"
 	}
-	return fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION %s WITH (create_slot = false, slot_name = %s, enabled = true, copy_data = %t%s)",
-		ident(name), literal(connection), ident(o.Names.Publication()), literal(name), o.CopyData, owner)
+	return fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION %s WITH (create_slot = false, slot_name = %s, enabled = %t, copy_data = %t%s)",
+		ident(name), literal(connection), ident(o.Names.Publication()), literal(name), o.From == "", o.CopyData, owner)
 }
 
 // CreateSubscription subscribes o.Database on subscriber to the slot that CreateSlot made on
-// the publisher, enabled from the start; success when it is there. With CopyData the tables
+// the publisher, and enables it; success when it is there. With CopyData the tables
 // are emptied first, which only a fenced database allows. The password doesn't reach the
 // server's log.
 func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptions) error {
@@ -40,8 +44,11 @@ func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptio
 	}
 	err := withQuietSession(ctx, subscriber, o.Database, func(conn *pgx.Conn) error {
 		var there bool
-		if err := conn.QueryRow(ctx, query("subscription_exists"), name).Scan(&there); err != nil || there {
+		if err := conn.QueryRow(ctx, query("subscription_exists"), name).Scan(&there); err != nil {
 			return err
+		}
+		if there {
+			return startFrom(ctx, conn, name, o.From)
 		}
 		version, err := versionOf(ctx, conn)
 		if err != nil {
@@ -53,15 +60,29 @@ func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptio
 			}
 		}
 		_, err = conn.Exec(ctx, createSubscription(o, name, conninfo(o.Publisher, o.Database, version), version))
-		if AlreadyExists(err) {
-			return nil
+		if err != nil && !AlreadyExists(err) {
+			return err
 		}
-		return err
+		return startFrom(ctx, conn, name, o.From)
 	})
 	if err != nil {
 		return fmt.Errorf("subscribe database %q of %s to %s: %w", o.Database, subscriber.Instance, o.Publisher.Instance, err)
 	}
 	return nil
+}
+
+// startFrom enables a subscription that was made to begin at a position. Success when it is
+// enabled already.
+func startFrom(ctx context.Context, conn *pgx.Conn, name, position string) error {
+	if position == "" {
+		return nil
+	}
+	var enabled bool
+	if err := conn.QueryRow(ctx, query("start_from"), name, position).Scan(&enabled, nil); err != nil || enabled {
+		return err
+	}
+	_, err := conn.Exec(ctx, "ALTER SUBSCRIPTION "+ident(name)+" ENABLE")
+	return err
 }
 
 // SetSubscriptionEnabled turns a subscription on or off; when it returns after turning off,

@@ -12,7 +12,7 @@ const finishTimeout = 5 * time.Minute
 
 // Finish does what follows a switch that went forward: the old side admits replication, the forward subscription and its
 // slot end, the reverse slot moves to exactly position, and the old side subscribes to
-// it. A second call goes on where the first ended; one that comes after the new side was
+// it, from that position. A second call goes on where the first ended; one that comes after the new side was
 // left again is refused, for by then these objects serve the other direction.
 func Finish(ctx context.Context, in Input, position string) error {
 	to, err := postgres.OpenRegister(ctx, in.To)
@@ -39,7 +39,7 @@ func Finish(ctx context.Context, in Input, position string) error {
 			func() error { return advance(ctx, in, db, back, position) },
 			func() error {
 				return postgres.CreateSubscription(ctx, in.From, postgres.SubscribeOptions{
-					Publisher: in.To, Database: db, Names: in.Names, CopyData: false,
+					Publisher: in.To, Database: db, Names: in.Names, From: position,
 				})
 			},
 		} {

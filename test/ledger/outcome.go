@@ -15,6 +15,12 @@ func outcomeOf(err error) Outcome {
 	if err == nil || errors.Is(err, errWrongCount) {
 		return Acknowledged
 	}
+	// pgx 5.12 says "conn closed", and that it is safe to retry, also when the server hung up
+	// instead of answering: https://github.com/jackc/pgx, MultiResultReader.NextResult drops the error
+	// of its first look. No transaction of a client begins on a closed connection.
+	if errors.Is(err, pgconn.ErrConnClosed) {
+		return Unknown
+	}
 	if errors.Is(err, pgx.ErrTxCommitRollback) || pgconn.SafeToRetry(err) {
 		return Refused
 	}
