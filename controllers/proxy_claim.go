@@ -18,7 +18,8 @@ import (
 const patienceWithOthers = 30 * time.Second
 
 // claim the switch in the status for this controller, if nobody wrote to the object since
-// it was read. Of two controllers that leader election doesn't keep apart, one gets it.
+// it was read. Of two controllers that leader election doesn't keep apart, one gets it; for the
+// other the status is as before.
 func (r *ProxyReconciler) claim(ctx context.Context, x *pair, before *v1alpha1.SwitchStatus) error {
 	p := x.proxy
 	now := metav1.NewMicroTime(r.Now())
@@ -28,7 +29,8 @@ func (r *ProxyReconciler) claim(ctx context.Context, x *pair, before *v1alpha1.S
 	base.Status.Switch = before
 	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
 	if err := r.Status().Patch(ctx, claimed, patch, client.FieldOwner(v1alpha1.FieldManager)); err != nil {
-		return fmt.Errorf("claim switch %s: %w", p.Status.Switch.ID, err)
+		p.Status.Switch = before
+		return fmt.Errorf("claim switch %s: %w", claimed.Status.Switch.ID, err)
 	}
 	p.ResourceVersion = claimed.ResourceVersion
 	return nil
@@ -45,10 +47,9 @@ func (r *ProxyReconciler) takeOver(ctx context.Context, x *pair) *outcome {
 		return &outcome{reason: v1alpha1.ReasonSwitching, again: left,
 			message: fmt.Sprintf("controller %s switches to %s; two controllers work on this object: turn leader election on", s.Controller, s.To)}
 	}
-	before := s.DeepCopy()
-	if err := r.claim(context.WithoutCancel(ctx), x, before); err != nil {
-		x.proxy.Status.Switch = before
-		return r.beaten(err)
+	if err := r.claim(context.WithoutCancel(ctx), x, s.DeepCopy()); err != nil {
+		o := beaten(err)
+		return &o
 	}
 	return nil
 }
@@ -67,20 +68,22 @@ func (r *ProxyReconciler) patienceWith(s *v1alpha1.SwitchStatus, limits proxy.Li
 }
 
 // beaten is the outcome of a claim that failed.
-func (r *ProxyReconciler) beaten(err error) *outcome {
-	o := outcomeOf(err, v1alpha1.ReasonSwitching)
+func beaten(err error) outcome {
 	if apierrors.IsConflict(err) {
-		o = outcome{reason: v1alpha1.ReasonSwitching, again: retryMoment, message: "the object changed a moment ago"}
+		return outcome{reason: v1alpha1.ReasonSwitching, again: retryMoment, message: "the object changed a moment ago"}
 	}
-	return &o
+	return outcomeOf(err, v1alpha1.ReasonSwitching)
+}
+
+// liveSwitch is the one that the status names now; nil if there is none.
+func (r *ProxyReconciler) liveSwitch(ctx context.Context, x *pair) (*v1alpha1.SwitchStatus, error) {
+	live := &v1alpha1.PgProxy{}
+	err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(x.proxy), live)
+	return live.Status.Switch, err
 }
 
 // isOurs says whether the switch is still this controller's. While that can't be asked, it is.
 func (r *ProxyReconciler) isOurs(ctx context.Context, x *pair) bool {
-	live := &v1alpha1.PgProxy{}
-	if err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(x.proxy), live); err != nil {
-		return true
-	}
-	s := live.Status.Switch
-	return s != nil && s.ID == x.proxy.Status.Switch.ID && s.Controller == r.Identity
+	s, err := r.liveSwitch(ctx, x)
+	return err != nil || s != nil && s.ID == x.proxy.Status.Switch.ID && s.Controller == r.Identity
 }

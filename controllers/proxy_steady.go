@@ -113,7 +113,6 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 		return err
 	}
 	names := postgres.Names{UID: string(x.upgrade.UID)}
-	var most int64
 	unknown := func(err error) {
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, meaningOf(err, v1alpha1.ReasonReplicationBroken).reason,
 			"can't tell whether %s follows: %v", other, err)
@@ -124,7 +123,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			unknown(err)
 			return err
 		}
-		trouble, lag, err := follows(ctx, active, follower, names, db, slot)
+		trouble, err := follows(ctx, active, follower, names, db, slot)
 		if err != nil {
 			unknown(err)
 			return nil
@@ -133,39 +132,37 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken, "%s does not follow: %s", other, trouble)
 			return nil
 		}
-		most = max(most, lag)
 	}
 	conditions.MarkTrue(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicating, "%s follows; a revert returns traffic to it and loses nothing", other)
 	return nil
 }
 
-// follows says what is wrong with a database's replication, and its lag in bytes.
-func follows(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, lag int64, err error) {
+// follows says what is wrong with a database's replication; nothing if empty.
+func follows(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, err error) {
 	state, err := postgres.SubscriptionState(ctx, follower, db, names.Subscription(db, follower.Instance))
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	switch {
 	case !slot.Exists || slot.Lost:
-		return fmt.Sprintf("the slot for database %q is lost", db), 0, nil
+		return fmt.Sprintf("the slot for database %q is lost", db), nil
 	case !state.Exists || !state.Enabled:
-		return fmt.Sprintf("the subscription in database %q is missing or disabled", db), 0, nil
+		return fmt.Sprintf("the subscription in database %q is missing or disabled", db), nil
 	case !slot.Active:
-		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, follower.Instance), 0, nil
+		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, follower.Instance), nil
 	}
 	want, err := postgres.SchemaFingerprint(ctx, active, db)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	have, err := postgres.SchemaFingerprint(ctx, follower, db)
 	if err != nil {
-		return "", 0, err
+		return "", err
 	}
 	if diff := want.Diff(have); len(diff) > 0 {
-		return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, diff[0], follower.Instance), 0, nil
+		return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, diff[0], follower.Instance), nil
 	}
-	lag, err = postgres.Lag(ctx, active, db, names.Slot(db, follower.Instance))
-	return "", lag, err
+	return "", nil
 }
 
 // poolers reaches every pod that matches the selector and may carry clients: a pod that

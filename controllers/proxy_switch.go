@@ -53,12 +53,10 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	// another controller's switch is no forgotten one
-	live := &v1alpha1.PgProxy{}
-	if err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(p), live); err != nil {
+	if live, err := r.liveSwitch(ctx, x); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
-	}
-	if live.Status.Switch != nil {
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retryMoment, message: fmt.Sprintf("controller %s begins a switch", live.Status.Switch.Controller)}
+	} else if live != nil {
+		return outcome{reason: v1alpha1.ReasonSwitching, again: retryMoment, message: fmt.Sprintf("controller %s begins a switch", live.Controller)}
 	}
 	// a switch whose status was lost must not keep this one waiting for ever
 	if err := proxy.SettleForgotten(ctx, input); err != nil {
@@ -80,7 +78,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now())}
 	if err := r.phase(ctx, x, proxy.PhasePreparing); err != nil {
 		p.Status.Switch = nil
-		return *r.beaten(err)
+		return beaten(err)
 	}
 	r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonSwitching, "switching from %s to %s", p.Status.Active, p.Spec.Target)
 	result, err := proxy.Switch(ctx, input)
@@ -102,98 +100,6 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
 		err = &proxy.Aborted{Why: errors.New("the controller was interrupted before the decision"), Result: result}
 	}
 	return r.after(ctx, x, result, err)
-}
-
-// after writes down how a switch ended, or that it goes on.
-func (r *ProxyReconciler) after(ctx context.Context, x *pair, result proxy.Result, err error) outcome {
-	p := x.proxy
-	var waiting *proxy.Waiting
-	var aborted *proxy.Aborted
-	var undecided *proxy.Undecided
-	var unfinished *proxy.Unfinished
-	if err != nil && !r.isOurs(ctx, x) {
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: fmt.Sprintf("another controller took switch %s over: turn leader election on", p.Status.Switch.ID)}
-	}
-	switch {
-	case err == nil:
-		return r.switched(ctx, x, result)
-	case errors.As(err, &waiting):
-		p.Status.Switch = nil
-		return waitingFor(p, waiting)
-	case errors.As(err, &unfinished):
-		if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
-			return outcomeOf(err, v1alpha1.ReasonSwitching)
-		}
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: unfinished.Error()}
-	case errors.As(err, &undecided):
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: undecided.Error()}
-	case errors.As(err, &aborted):
-		return r.failed(x, aborted.Result, aborted.Error())
-	}
-	if p.Status.Switch != nil && p.Status.Switch.Phase != string(proxy.PhasePreparing) {
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: err.Error()}
-	}
-	// nothing was held and nothing moved
-	return r.failed(x, result, err.Error())
-}
-
-// switched records a switch that is done, all of it.
-func (r *ProxyReconciler) switched(ctx context.Context, x *pair, result proxy.Result) outcome {
-	crash.Before(ctx, "switch/Record")
-	p := x.proxy
-	if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonSwitching)
-	}
-	entry := r.record(p, result, "Switched", "")
-	p.Status.Switch = nil
-	p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
-	observe(entry)
-	held := "another controller began it, so how long traffic was held is not known"
-	if entry.HeldAt != nil {
-		held = fmt.Sprintf("traffic was held for %.1f ms", float64(entry.HeldMicroseconds)/1000)
-	}
-	r.Recorder.AnnotatedEventf(p, revisionOf(entry.Commit), corev1.EventTypeNormal, "Switched", "%s serves instead of %s; %s", entry.To, entry.From, held)
-	o := r.steady(ctx, x)
-	if o.again == 0 || o.again > retrySoon {
-		o.again = retrySoon
-	}
-	return o
-}
-
-// failed records an attempt that left everything as it was.
-func (r *ProxyReconciler) failed(x *pair, result proxy.Result, why string) outcome {
-	p := x.proxy
-	entry := r.record(p, result, "Aborted", why)
-	observe(entry)
-	p.Status.Switch = nil
-	p.Status.FailedTarget = entry.To
-	p.Status.FailedAttempts++
-	p.Status.LastFailure = why
-	next := apiTime(r.Now().Add(retryIntervalOf(p)))
-	p.Status.NextAttempt = &next
-	r.Recorder.Eventf(p, corev1.EventTypeWarning, v1alpha1.ReasonSwitchFailed, "attempt %d of %d to reach %s: %s", p.Status.FailedAttempts, attemptsOf(p), entry.To, why)
-	return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: why}
-}
-
-func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result proxy.Result, end, why string) v1alpha1.SwitchRecord {
-	s := p.Status.Switch
-	entry := v1alpha1.SwitchRecord{
-		ID: s.ID, From: s.From, To: s.To, Outcome: end, Reason: why, Commit: s.Commit,
-		FinishedAt: metav1.NewMicroTime(r.Now()), HeldMicroseconds: result.Held.Microseconds(),
-		Position: result.Position, Terminated: int32(len(result.Terminated)),
-	}
-	if !result.HeldAt.IsZero() {
-		held := metav1.NewMicroTime(result.HeldAt)
-		entry.HeldAt, entry.Parts = &held, result.Parts.Map()
-	}
-	p.Status.Switches = append([]v1alpha1.SwitchRecord{entry}, p.Status.Switches...)
-	p.Status.Switches = p.Status.Switches[:min(len(p.Status.Switches), 16)]
-	return entry
-}
-
-func waitingFor(p *v1alpha1.PgProxy, w *proxy.Waiting) outcome {
-	return outcome{reason: v1alpha1.ReasonSwitchWaiting, again: retrySoon,
-		message: fmt.Sprintf("%s serves; the switch to %s waits: %v", p.Status.Active, p.Spec.Target, w)}
 }
 
 // input gathers what a switch is between; the register is made on both sides first.
@@ -302,11 +208,4 @@ func retryIntervalOf(p *v1alpha1.PgProxy) time.Duration {
 		return d.Duration
 	}
 	return 15 * time.Second
-}
-
-func revisionOf(c *v1alpha1.Commit) map[string]string {
-	if c == nil {
-		return nil
-	}
-	return map[string]string{v1alpha1.GroupVersion.Group + "/revision": "sha1:" + c.SHA}
 }

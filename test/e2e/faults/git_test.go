@@ -50,7 +50,7 @@ func TestFaultsOfGitFluxAndTheAPIServer(t *testing.T) {
 	}
 
 	t.Log("— the Git server is slow, and others push all the time, when the cutover is to be committed")
-	heal = d.strike(harm.FaultGit(t.Context(), stage, "delay 100ms"))
+	heal = d.strike(harm.FaultGit(t.Context(), stage, "delay 500ms"))
 	_, err := d.app.Commit(t.Context(), "Approve 17", approval(d))
 	d.must(err)
 	stop := d.othersPush()
