@@ -129,6 +129,17 @@ var excluded = []string{
 	"/usr/lib/*/libLLVM*", "/usr/lib/llvm*", "/usr/lib/postgresql/*/lib/bitcode/*", "/usr/lib/postgresql/*/lib/llvmjit*",
 }
 
+// afterExtraction takes what is excluded out of the essential packages, which tar has unpacked,
+// and tells dpkg, which unpacks all the others. mmdebstrap's own way (--dpkgopt=path-exclude)
+// needs Python and a second program in PATH.
+func afterExtraction() string {
+	script := "set -e\nmkdir -p \"$1/etc/dpkg/dpkg.cfg.d\"\n"
+	for _, path := range excluded {
+		script += fmt.Sprintf("rm -rf \"$1\"%s\necho 'path-exclude=%s' >> \"$1/etc/dpkg/dpkg.cfg.d/excluded\"\n", path, path)
+	}
+	return script
+}
+
 // beforePackages gives postgres the official image's user id and keeps Debian
 // from creating a cluster of its own.
 const beforePackages = `
@@ -162,14 +173,11 @@ func (b Builder) debootstrap(ctx context.Context, recipe Recipe, root string) er
 		"--dpkgopt=force-unsafe-io",
 		`--aptopt=Acquire::Retries "4"`, `--aptopt=Acquire::http::Timeout "30"`,
 		`--aptopt=APT::Install-Recommends "false"`, `--aptopt=Acquire::Languages "none"`,
-		"--essential-hook=" + beforePackages, "--customize-hook=" + afterPackages,
+		"--extract-hook=" + afterExtraction(), "--essential-hook=" + beforePackages, "--customize-hook=" + afterPackages,
 	}
 	if recipe.Suite == testingSuite {
 		// A testing suite's index expires within days; a mirror may be slower.
 		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
-	}
-	for _, path := range excluded {
-		args = append(args, "--dpkgopt=path-exclude="+path)
 	}
 	args = append(args, recipe.Suite, root, "deb "+archive+" "+recipe.Suite+" main")
 	if recipe.Suite != testingSuite {
