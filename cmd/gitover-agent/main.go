@@ -71,7 +71,6 @@ controller is silent. POD_NAME and POD_NAMESPACE come from the downward API.`,
 	flags.StringVar(&f.adminPassword, "admin-password-file", "", "file with that user's password, if it needs one")
 	flags.StringVar(&f.options.Listen, "listen", ":8600", "address of the API")
 	flags.StringVar(&f.options.ProbeListen, "probe-listen", ":8601", "address of the kubelet's probes")
-	flags.DurationVar(&f.options.HoldLimit, "hold-limit", proxy.DefaultHoldLimit, "longest hold that the agent joins by itself, when it starts during one")
 	_ = command.MarkFlagRequired("proxy")
 	return command
 }
@@ -102,7 +101,6 @@ func (f *agentFlags) complete() (proxy.AgentOptions, error) {
 	if o.StateFile == "" {
 		o.StateFile = filepath.Join(filepath.Dir(o.TargetFile), "agent.json")
 	}
-	o.HoldMargin = o.HoldLimit / 5
 	o.Name = os.Getenv("POD_NAME")
 	o.Log = log
 	return o, nil

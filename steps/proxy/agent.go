@@ -32,22 +32,13 @@ type AgentOptions struct {
 	RegisterUserFile, RegisterPasswordFile string
 	// Source says what is active.
 	Source ActiveSource
-	// HoldLimit and HoldMargin bound a hold that the agent joins by itself; a controller's
-	// request says its own. Zero means 10 s and 2 s.
-	HoldLimit, HoldMargin time.Duration
 	// SourceWait is how long a start waits for the source before it trusts the target
 	// file that is there. Zero means 5 s.
 	SourceWait time.Duration
 	Log        *slog.Logger
 }
 
-const (
-	// DefaultHoldLimit and DefaultHoldMargin: see AgentOptions.
-	DefaultHoldLimit  = 10 * time.Second
-	DefaultHoldMargin = 2 * time.Second
-
-	consoleTimeout = 2 * time.Second
-)
+const consoleTimeout = 2 * time.Second
 
 // agent is one pooler's companion. mu guards what is below it and orders everything that
 // is said to the pooler, so that a RESUME never overtakes a PAUSE.
@@ -69,9 +60,6 @@ type agent struct {
 }
 
 func newAgent(life context.Context, o AgentOptions) *agent {
-	if o.HoldLimit == 0 {
-		o.HoldLimit, o.HoldMargin = DefaultHoldLimit, DefaultHoldMargin
-	}
 	if o.SourceWait == 0 {
 		o.SourceWait = 5 * time.Second
 	}

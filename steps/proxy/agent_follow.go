@@ -86,22 +86,23 @@ func (a *agent) recall() (stateFile, bool) {
 func (a *agent) awaitDecision(ctx context.Context, active Active) Target {
 	h := newHold(ctx, holdRecord{SwitchID: active.Switch.ID, From: active.Target, To: active.Switch.To})
 	defer h.end()
+	limits := active.Switch.Limits.withDefaults()
 	begun := time.Now()
 	look := time.NewTicker(joinedPoll)
 	defer look.Stop()
 	for {
 		waited := time.Since(begun)
 		asking, cancel := context.WithTimeout(ctx, registerTimeout)
-		verdict, err := a.ask(asking, h, waited > a.o.HoldLimit-a.o.HoldMargin)
+		verdict, err := a.ask(asking, h, waited > limits.Hold-limits.Margin)
 		decision := verdict.Decision
 		if err == nil && decision == postgres.Commit {
 			err = a.openNewSide(asking, h, verdict.Key)
 		}
 		cancel()
 		switch {
-		case decision == postgres.Commit && (err == nil || waited > a.o.HoldLimit):
+		case decision == postgres.Commit && (err == nil || waited > limits.Hold):
 			return h.To
-		case err == nil && decision != postgres.Open && decision != postgres.Commit, waited > a.o.HoldLimit:
+		case err == nil && decision != postgres.Open && decision != postgres.Commit, waited > limits.Hold:
 			return h.From
 		}
 		select {
@@ -201,9 +202,10 @@ func (a *agent) join(s ActiveSwitch) {
 	if !from.usable() {
 		from = a.active.Target
 	}
+	limits := s.Limits.withDefaults()
 	a.hold = newHold(a.life, holdRecord{
 		SwitchID: s.ID, From: from, To: s.To, Since: now(),
-		Limit: a.o.HoldLimit, Margin: a.o.HoldMargin, Joined: true,
+		Limit: limits.Hold, Margin: limits.Margin, Joined: true,
 	})
 	if err := a.startHold(a.hold); err != nil {
 		a.o.Log.Warn("holding the pooler failed", "switch", s.ID, "error", err)

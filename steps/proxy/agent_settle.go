@@ -61,10 +61,24 @@ func (a *agent) watch(h *hold) {
 func (a *agent) releaseAtLimit(h *hold) {
 	limit := time.NewTimer(h.left())
 	defer limit.Stop()
+	again := time.NewTicker(keepInterval)
+	defer again.Stop()
 	select {
 	case <-h.ctx.Done():
+		return
 	case <-limit.C:
-		a.release(h)
+	}
+	err := a.release(h)
+	if err != nil {
+		a.o.Log.Error("letting clients go failed; trying again until it is done", "switch", h.SwitchID, "error", err)
+	}
+	for err != nil {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-again.C:
+			err = a.release(h)
+		}
 	}
 }
 
@@ -152,21 +166,20 @@ func (a *agent) letGo(h *hold, to Target, phase HoldPhase) error {
 	return a.settle(h, phase)
 }
 
-// release lets clients go without knowing the decision.
-func (a *agent) release(h *hold) {
+// release lets clients go without knowing the decision. Without an error that is done, or no
+// longer to be done.
+func (a *agent) release(h *hold) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.hold != h || !h.Phase.paused() {
-		return
+	if a.hold != h || !h.Phase.paused() && h.Phase != PhaseReleased {
+		return nil
 	}
-	h.Phase = PhaseReleased
-	err := a.resume()
-	a.o.Log.Error("the limit of the hold is over and the decision is not known: letting clients go where the pooler leads",
-		"switch", h.SwitchID, "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
-	if err != nil {
-		a.o.Log.Error("letting clients go failed", "switch", h.SwitchID, "error", err)
+	if h.Phase.paused() {
+		a.enter(h, PhaseReleased) // from here on nobody pauses the pooler again
+		a.o.Log.Error("the limit of the hold is over and the decision is not known: letting clients go where the pooler leads",
+			"switch", h.SwitchID, "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
 	}
-	a.enter(h, PhaseReleased)
+	return a.resume()
 }
 
 // heldMilliseconds since the hold began, whatever became of the agent meanwhile.

@@ -17,15 +17,30 @@ type fault struct {
 	// strike returns at once, with what heals it.
 	strike func(s *stage, in proxy.Input) (heal func())
 	// undone is the last point at which the switch can't go forward any more; empty if the
-	// fault is in nobody's way.
+	// fault is in nobody's way, either if that is a matter of luck up to the decision.
 	undone proxy.Point
 }
+
+const either proxy.Point = "either"
+
+// restart is how long the kubelet needs to start a container again that died for the first time.
+const restart = time.Second
 
 var faults = []fault{
 	{"the controller is cut off from a pooler", func(s *stage, _ proxy.Input) func() {
 		s.poolers[0].cable.cut()
 		return s.poolers[0].cable.mend
 	}, proxy.PointClear},
+	{"an agent dies, and starts again", func(s *stage, _ proxy.Input) func() {
+		back := make(chan struct{})
+		go func() {
+			defer close(back)
+			s.poolers[0].stopAgent()
+			time.Sleep(restart)
+			s.poolers[0].startAgent()
+		}()
+		return func() { <-back }
+	}, either},
 	{"a pooler dies", func(s *stage, _ proxy.Input) func() {
 		s.poolers[0].Kill()
 		return s.poolers[0].Run

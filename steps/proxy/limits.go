@@ -39,7 +39,7 @@ func (l Limits) withDefaults() Limits {
 			*d = value
 		}
 	}
-	set(&l.Hold, DefaultHoldLimit)
+	set(&l.Hold, 10*time.Second)
 	set(&l.Margin, l.Hold/5)
 	set(&l.Drain, l.Hold/4)
 	set(&l.LongTransaction, 5*time.Second)

@@ -16,6 +16,8 @@ type ActiveSwitch struct {
 	// Holding: traffic is, or is about to be, held. False while it is only prepared.
 	Holding bool
 	To      Target
+	// Limits that PgProxy's spec sets, for an agent that no controller's request tells them.
+	Limits Limits
 }
 
 // ActiveSource tells an agent what is active.

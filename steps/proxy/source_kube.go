@@ -143,7 +143,7 @@ func reasonIn(body io.Reader) string {
 	return ": " + status.Message
 }
 
-// activeOf takes from a status what an agent acts upon.
+// activeOf takes from a PgProxy what an agent acts upon.
 func activeOf(p *v1alpha1.PgProxy) Active {
 	var active Active
 	status := p.Status
@@ -155,6 +155,9 @@ func activeOf(p *v1alpha1.PgProxy) Active {
 		active.Switch = &ActiveSwitch{
 			ID: sw.ID, Holding: sw.Phase != string(PhasePreparing),
 			To: Target{Instance: sw.To, Host: sw.Endpoint.Host, Port: int(sw.Endpoint.Port), Databases: status.Databases},
+		}
+		if limit := p.Spec.Switch.HoldLimit; limit != nil {
+			active.Switch.Limits.Hold = limit.Duration
 		}
 	}
 	return active

@@ -198,8 +198,8 @@ func (p *pooler) startAgent() {
 		Listen: p.address, ProbeListen: p.probes,
 		CertificateAuthority: file("ca.crt"), Certificate: file("tls.crt"), Key: file("tls.key"),
 		RegisterUserFile: file("user"), RegisterPasswordFile: file("password"), Source: p.stage.source,
-		HoldLimit: crashLimits.Hold, HoldMargin: crashLimits.Margin, SourceWait: time.Second,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		SourceWait: time.Second,
+		Log:        slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	go func() { ended <- proxy.RunAgent(ctx, o) }()
 	p.stop = func() {
@@ -228,7 +228,7 @@ func (s *stage) input() proxy.Input {
 		in.Poolers = append(in.Poolers, p.agent)
 	}
 	in.Report = func(phase proxy.Phase) error {
-		s.say(&proxy.ActiveSwitch{ID: in.ID, Holding: phase != proxy.PhasePreparing, To: proxy.TargetOf(in.To, databases)})
+		s.say(&proxy.ActiveSwitch{ID: in.ID, Holding: phase != proxy.PhasePreparing, To: proxy.TargetOf(in.To, databases), Limits: in.Limits})
 		return nil
 	}
 	return in

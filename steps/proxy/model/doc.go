@@ -1,10 +1,12 @@
 // Package model searches every interleaving of the switch's protocol for a state in which
-// two sides accept writes, or the side that does lacks a row or a sequence value.
+// two sides accept writes, or the side that does lacks a row or a sequence value, and for one
+// from which, if no controller came back, the agents would not let clients go to an open side.
 //
 // Two servers, two agents, and controllers that may fall asleep before any step and wake
 // at any later time; a second one takes over whenever it likes, settles the first one's
-// switch and runs another, back or once more. Servers crash and forget what they applied without
-// a synchronous commit. Applications log in wherever no fence stands and write
+// switch and runs another, back or once more. Agents fall asleep, too, and start again with
+// what they remembered; pooler pods are replaced. Servers crash and forget what they applied
+// without a synchronous commit. Applications log in wherever no fence stands and write
 // whenever they have a session, as if every one of them went past the poolers; superusers
 // wherever they may enter and write.
 //

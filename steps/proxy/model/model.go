@@ -33,6 +33,8 @@ const (
 	NotShut          Flaw = "superusers are not fenced"
 	AdmitWritable    Flaw = "superusers may write where replication is admitted"
 	AbortAfterCommit Flaw = "abort lifts the fence whatever stands"
+	ForgetHold       Flaw = "an agent that starts again doesn't know that its pooler is held"
+	ReleaseBlind     Flaw = "an agent whose controller is silent lets clients go without asking the register"
 )
 
 // agent is a pooler's companion: what it leads to, and its dead-man's switch.
