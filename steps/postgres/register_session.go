@@ -169,6 +169,14 @@ func (r *Register) Entrance(ctx context.Context, id string) (Entrance, error) {
 	return e, r.failed("read entrance", err)
 }
 
+// DropUnreadSlots drops those of a way back that was prepared for a switch to this server which
+// was undone. It spares slots that somebody reads, and all while this server serves databases or another
+// switch leads here.
+func (r *Register) DropUnreadSlots(ctx context.Context, id string, slots, databases []string) error {
+	_, err := r.conn.Exec(ctx, query("drop_unread_slots"), slots, id, databases)
+	return r.failed("drop the slots of an undone switch", err)
+}
+
 // Warm has the server parse and plan what a stall will ask of this register, by calls that
 // name no switch and so do nothing.
 func (r *Register) Warm(ctx context.Context) error {

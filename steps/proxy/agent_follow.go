@@ -43,7 +43,7 @@ func (a *agent) start(ctx context.Context, changes <-chan Active) error {
 		a.hold = newHold(a.life, left.Hold)
 		a.hold.Since = left.Hold.Since.sinceThisBoot()
 		if err := a.startHold(a.hold); err != nil {
-			return err
+			a.o.Log.Warn("holding the pooler again failed", "switch", a.hold.SwitchID, "error", err)
 		}
 	case known && left.Hold.SwitchID != "":
 		a.hold = newHold(a.life, left.Hold)

@@ -170,9 +170,10 @@ func (a *agent) startHold(h *hold) error {
 	}
 	drained, err := a.pause(h)
 	if err != nil && !h.Joined {
-		a.enter(h, PhaseBack)
-		h.end()
-		_ = a.resume()
+		// the PAUSE may have got there all the same, and the switch may go forward
+		a.enter(h, PhaseReleased)
+		a.tasks.Go(func() { a.releaseUntilDone(h) })
+		a.tasks.Go(func() { a.watch(h) })
 		return err
 	}
 	if err == nil {

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy/pgbouncer"
 )
 
 const (
@@ -61,13 +63,17 @@ func (a *agent) watch(h *hold) {
 func (a *agent) releaseAtLimit(h *hold) {
 	limit := time.NewTimer(h.left())
 	defer limit.Stop()
-	again := time.NewTicker(keepInterval)
-	defer again.Stop()
 	select {
 	case <-h.ctx.Done():
-		return
 	case <-limit.C:
+		a.releaseUntilDone(h)
 	}
+}
+
+// releaseUntilDone lets clients go, however often that has to be tried.
+func (a *agent) releaseUntilDone(h *hold) {
+	again := time.NewTicker(keepInterval)
+	defer again.Stop()
 	err := a.release(h)
 	if err != nil {
 		a.o.Log.Error("letting clients go failed; trying again until it is done", "switch", h.SwitchID, "error", err)
@@ -179,7 +185,17 @@ func (a *agent) release(h *hold) error {
 		a.o.Log.Error("the limit of the hold is over and the decision is not known: letting clients go where the pooler leads",
 			"switch", h.SwitchID, "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
 	}
-	return a.resume()
+	if err := a.resume(); err != nil {
+		return err
+	}
+	// a PAUSE that PgBouncer was slow to read may come after the RESUME
+	return a.on(func(ctx context.Context, c *pgbouncer.Console) error {
+		paused, err := c.Paused(ctx)
+		if err == nil && paused {
+			err = errors.New("PgBouncer is paused again")
+		}
+		return err
+	})
 }
 
 // heldMilliseconds since the hold began, whatever became of the agent meanwhile.

@@ -52,7 +52,7 @@ type lane struct {
 const sharedLanes = 4
 
 // prepare does all that can be done before anything is held. After an error nothing needs
-// to be undone: what it made is found again by the next attempt.
+// to be undone: what it made is found again by the next attempt, or dropped when one is undone.
 func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
@@ -63,9 +63,6 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 			r.close()
 		}
 	}()
-	if err := prepareWayBack(ctx, in); err != nil {
-		return nil, fmt.Errorf("prepare the way back: %w", err)
-	}
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
@@ -73,6 +70,10 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 		if err := register.TakeOver(ctx, r.nonce); err != nil {
 			return nil, err
 		}
+	}
+	// after the end of earlier runs: one that is undone drops the slots
+	if err := prepareWayBack(ctx, in); err != nil {
+		return nil, fmt.Errorf("prepare the way back: %w", err)
 	}
 	decision, err := r.from.Begin(ctx, in.row())
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,22 +37,38 @@ func Recover(ctx context.Context, in Input) (State, Result, error) {
 	if err := in.report(PhaseSettling); err != nil {
 		return StateUnknown, result, err
 	}
-	state, position, err := settle(ctx, in)
+	state, position, err := settleWithin(ctx, in, in.Limits.Hold+undoTimeout)
 	result.Position = position
+	var behind *poolersBehind
 	switch {
 	case state == StateUnknown:
 		return state, result, &Undecided{Why: err}
-	case err != nil || state == StateAborted:
+	case state == StateAborted, err != nil && !errors.As(err, &behind):
 		return state, result, err
 	}
+	// A pooler that can't be reached, on a node that died perhaps, keeps nothing else waiting:
+	// the side that serves must not go without a follower.
 	if err := in.report(PhaseFinishing); err != nil {
 		return state, result, &Unfinished{Why: err}
 	}
-	if err := Finish(ctx, in, position); err != nil {
-		return state, result, &Unfinished{Why: err}
+	if why := joined(Finish(ctx, in, position), err); why != nil {
+		return state, result, &Unfinished{Why: why}
 	}
 	return state, result, nil
 }
+
+func settleWithin(ctx context.Context, in Input, limit time.Duration) (State, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return settle(ctx, in)
+}
+
+// poolersBehind: the servers are in line with a decision, and these poolers aren't.
+type poolersBehind struct{ cause error }
+
+func (e *poolersBehind) Error() string { return e.cause.Error() }
+
+func (e *poolersBehind) Unwrap() error { return e.cause }
 
 // SettleForgotten aborts switches away from in.From that are undecided and have another id
 // than in.ID: nobody else is going to, when PgProxy's status, which named them, is lost.
@@ -96,8 +113,10 @@ func settle(ctx context.Context, in Input) (State, string, error) {
 	if err := openEntrance(ctx, in, verdict.Key); err != nil {
 		return StateCommitted, entrance.Position, err
 	}
-	err = eachOfAll(in.Poolers, func(p Pooler) error { return bringForward(ctx, in, p) })
-	return StateCommitted, entrance.Position, err
+	if err := eachOfAll(in.Poolers, func(p Pooler) error { return bringForward(ctx, in, p) }); err != nil {
+		return StateCommitted, entrance.Position, &poolersBehind{err}
+	}
+	return StateCommitted, entrance.Position, nil
 }
 
 // decision asks both sides. An entrance that was opened says 'commit' even when the old
@@ -124,10 +143,24 @@ func decision(ctx context.Context, in Input) (entrance postgres.Entrance, _ post
 		return entrance, postgres.Verdict{}, err
 	}
 	stands, err := from.Abort(ctx, in.ID, in.who())
-	if err == nil && stands.Decision == postgres.Commit && toErr != nil {
+	switch {
+	case err == nil && stands.Decision == postgres.Commit && toErr != nil:
 		return entrance, postgres.Verdict{}, toErr
+	case err == nil && stands.Decision == postgres.Abort && toErr == nil:
+		// Nobody reads the way back's slots, which keep the new side's WAL. What fails here the
+		// next attempt does, or the upgrade's end.
+		_ = to.DropUnreadSlots(ctx, in.ID, in.wayBack(), in.Databases)
 	}
 	return entrance, stands, err
+}
+
+// wayBack names the slots of the way back.
+func (in Input) wayBack() []string {
+	var slots []string
+	for _, db := range in.Databases {
+		slots = append(slots, in.Names.Slot(db, in.From.Instance))
+	}
+	return slots
 }
 
 // openEntrance needs no key where the entrance is open already.

@@ -122,6 +122,19 @@ func (p *PgBouncer) Kill() {
 	p.process = nil
 }
 
+// Freeze takes the processor from the pooler, until Thaw: its connections stay open.
+func (p *PgBouncer) Freeze() { p.signal(syscall.SIGSTOP) }
+
+// Thaw gives it back.
+func (p *PgBouncer) Thaw() { p.signal(syscall.SIGCONT) }
+
+func (p *PgBouncer) signal(signal syscall.Signal) {
+	p.t.Helper()
+	if err := p.process.Process.Signal(signal); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // Log is what the pooler has written so far.
 func (p *PgBouncer) Log() string {
 	text, err := os.ReadFile(filepath.Join(p.Dir, "log"))
