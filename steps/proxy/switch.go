@@ -35,6 +35,14 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 		return Result{ID: in.ID}, err
 	}
 	defer r.close()
+	// Preparing waits for transactions on the new side, for minutes perhaps, and DDL isn't replicated.
+	drift, err := guardSchema(ctx, in)
+	if len(drift) > 0 {
+		err = joined(err, &Waiting{Obstacles: drift})
+	}
+	if err != nil {
+		return r.result, r.undo(err)
+	}
 	if err := in.report(PhaseHoldBegins); err != nil {
 		return r.result, r.undo(err)
 	}
