@@ -74,8 +74,8 @@ type Input struct {
 	// Report, if set, is told the phase before it begins; an error ends the switch before
 	// anything is held. It is called outside the stall only.
 	Report func(phase Phase) error
-	// Trace, if set, is told each numbered part of the stall just before it begins. It must
-	// return at once: traffic is held.
+	// Trace, if set, is told each of Preparations and Points just before it begins. It must
+	// return at once: from PointHold on traffic is held.
 	Trace func(point Point)
 	// Traced, if set, is told each part just after it went well, and must return at once, too.
 	Traced func(point Point)
@@ -96,6 +96,16 @@ const (
 	PointResume Point = "Resume"
 	PointFinish Point = "Finish"
 )
+
+// Preparations, before anything is held.
+const (
+	PointWayBack Point = "WayBack"
+	PointBegin   Point = "Begin"
+	PointStage   Point = "Stage"
+)
+
+// Preparations in order; whoever tests crashes goes through this list, too.
+var Preparations = []Point{PointWayBack, PointBegin, PointStage}
 
 // Points of a switch, in order: whoever tests crashes goes through this list.
 var Points = []Point{PointHold, PointFence, PointClear, PointMove, PointReady, PointDecide, PointOpen, PointResume, PointFinish}

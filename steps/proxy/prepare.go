@@ -72,11 +72,13 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 		}
 	}
 	// after the end of earlier runs: one that is undone drops the slots
-	if err := prepareWayBack(ctx, in); err != nil {
+	in.trace(PointWayBack)
+	if err := in.traced(PointWayBack, prepareWayBack(ctx, in)); err != nil {
 		return nil, fmt.Errorf("prepare the way back: %w", err)
 	}
+	in.trace(PointBegin)
 	decision, err := r.from.Begin(ctx, in.row())
-	if err != nil {
+	if err := in.traced(PointBegin, err); err != nil {
 		return nil, err
 	}
 	if decision != postgres.Open {
@@ -85,16 +87,21 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	if r.keyHash, err = r.from.KeyHash(ctx, in.ID); err != nil {
 		return nil, r.undo(err)
 	}
-	if err := r.ahead(ctx); err != nil {
-		return nil, r.undo(err)
-	}
-	request := StageRequest{SwitchID: in.ID, From: TargetOf(in.From, in.Databases), To: TargetOf(in.To, in.Databases)}
-	err = eachPooler(ctx, in.Poolers, func(ctx context.Context, p Pooler) error { return p.Stage(ctx, request) })
-	if err != nil {
+	in.trace(PointStage)
+	if err := in.traced(PointStage, r.stage(ctx)); err != nil {
 		return nil, r.undo(err)
 	}
 	r.result.Parts.Prepare = time.Since(begun)
 	return r, nil
+}
+
+// stage copies ahead what can be, and announces the switch to the poolers.
+func (r *run) stage(ctx context.Context) error {
+	if err := r.ahead(ctx); err != nil {
+		return err
+	}
+	request := StageRequest{SwitchID: r.in.ID, From: TargetOf(r.in.From, r.in.Databases), To: TargetOf(r.in.To, r.in.Databases)}
+	return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Stage(ctx, request) })
 }
 
 // prepareWayBack makes publication, slot and marker table for the reverse direction,

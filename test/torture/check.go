@@ -54,7 +54,7 @@ func (t *team) check(ctx context.Context, a plan.Action) error {
 	}
 	t.checked, t.lastMade = time.Now(), a.Number
 	t.history.add(t.number, "in order: %d acknowledged, %d switches, %d turns of the servers; checked in %.1f s",
-		report.Acknowledged, len(t.handovers()), len(report.Turns), time.Since(begun).Seconds())
+		report.Acknowledged, len(t.traffic.Records.Handovers()), len(report.Turns), time.Since(begun).Seconds())
 	return nil
 }
 
@@ -93,20 +93,12 @@ func (t *team) witness(ctx context.Context) error {
 	return t.traffic.Witness.AwaitLook(ctx, calmPatience)
 }
 
-func (t *team) handovers() []ledger.Handover {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	newestFirst := slices.Clone(t.records)
-	slices.Reverse(newestFirst)
-	return world.Handovers(newestFirst)
-}
-
 // compare the ledger with the active server.
 func (t *team) compare(ctx context.Context, place plan.Place) (ledger.Report, error) {
 	if _, err := t.look(ctx); err != nil {
 		return ledger.Report{}, err
 	}
-	handovers := t.handovers()
+	handovers := t.traffic.Records.Handovers()
 	return t.traffic.Compare(ctx, instance(place.Serving()), ledger.Options{
 		Switches: len(handovers), Accepted: t.traffic.Witness.Accepted(), Handovers: handovers,
 	})
@@ -180,33 +172,6 @@ func (t *team) wrongServers(ctx context.Context, place plan.Place) (problems []s
 }
 
 // wrongPoolers: each of them serves, each database, from the active server.
-func (t *team) wrongPoolers(ctx context.Context, place plan.Place) (problems []string, err error) {
-	pods, err := t.livePods(ctx, t.app.Namespace, poolerLabels)
-	if err != nil {
-		return nil, err
-	}
-	for _, pod := range pods {
-		for _, database := range world.Databases {
-			version, err := t.servedBy(ctx, pod.Status.PodIP, database)
-			switch {
-			case err != nil:
-				problems = append(problems, fmt.Sprintf("pooler %s doesn't serve %s: %v", pod.Name, database, err))
-			case version != place.Serving():
-				problems = append(problems, fmt.Sprintf("pooler %s leads %s to PostgreSQL %s instead of %s", pod.Name, database, version, place.Serving()))
-			}
-		}
-	}
-	return problems, nil
-}
-
-func (t *team) servedBy(ctx context.Context, podAddress, database string) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	conn, err := t.app.ApplicationAt(ctx, podAddress, database)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close(ctx)
-	err = conn.QueryRow(ctx, "SELECT (current_setting('server_version_num')::int / 10000)::text").Scan(&version)
-	return version, err
+func (t *team) wrongPoolers(ctx context.Context, place plan.Place) ([]string, error) {
+	return t.app.WrongPoolers(ctx, place.Serving())
 }

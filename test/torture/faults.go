@@ -94,10 +94,8 @@ func gitover(ctx context.Context, t *team, _ plan.Action) (string, string, error
 }
 
 func pooler(ctx context.Context, t *team, a plan.Action) (string, string, error) {
-	return t.onePod(ctx, t.app.Namespace, poolerLabels, a.Number)
+	return t.onePod(ctx, t.app.Namespace, world.PoolerLabels, a.Number)
 }
-
-var poolerLabels = map[string]string{"app.kubernetes.io/name": "orders-pooler"}
 
 func active(_ context.Context, t *team, a plan.Action) (string, string, error) {
 	return t.app.Namespace, instance(a.Before.Serving()) + "-0", nil

@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gitover/gitover/test/e2e/world"
 )
 
 // agentLine is what an agent writes when it lets its pooler's clients go, for whatever reason
@@ -18,7 +20,7 @@ type agentLine struct {
 
 // longestHold that agents wrote down since a time. Pods that are gone took their logs along.
 func (t *team) longestHold(ctx context.Context, since time.Time) (milliseconds float64, err error) {
-	pods, err := t.livePods(ctx, t.app.Namespace, poolerLabels)
+	pods, err := t.livePods(ctx, t.app.Namespace, world.PoolerLabels)
 	if err != nil {
 		return 0, err
 	}

@@ -83,9 +83,7 @@ func (r *report) add(t *team) {
 		return
 	}
 	spans := ledger.Spans(t.traffic.History())
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, record := range t.records {
+	for _, record := range t.traffic.Records.All() {
 		if record.Outcome == "Switched" {
 			r.Switches++
 		} else {
@@ -103,6 +101,8 @@ func (r report) judge() error {
 	switch {
 	case r.Missing+r.Doubled+r.SplitBrain+r.OtherFaults > 0:
 		return fmt.Errorf("%d writes are missing, %d doubled, %d times two servers accepted writes, %d other faults", r.Missing, r.Doubled, r.SplitBrain, r.OtherFaults)
+	case r.Switches == 0 || r.Acknowledged == 0:
+		return fmt.Errorf("%d switches under %d acknowledged writes prove nothing: the run was too short", r.Switches, r.Acknowledged)
 	case r.WorstHoldMs > holdLimit.Seconds()*1000:
 		return fmt.Errorf("clients were held for %.0f ms, longer than the limit of %v", r.WorstHoldMs, holdLimit)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -34,10 +33,6 @@ type team struct {
 	traffic  *world.Traffic
 	// asked is the merge that asked for the last version.
 	asked string
-
-	mu sync.Mutex
-	// records of all switches and attempts, oldest first.
-	records []v1alpha1.SwitchRecord
 
 	books    books
 	checked  time.Time
@@ -175,21 +170,10 @@ func (t *team) watchTheLeaving(ctx context.Context, a plan.Action) {
 // look at the PgProxy, and note the switches that it has made: its status forgets them.
 func (t *team) look(ctx context.Context) (*v1alpha1.PgProxy, error) {
 	p, err := t.app.Proxy(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		t.traffic.Records.Take(p)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	known := map[string]bool{}
-	for _, r := range t.records {
-		known[r.ID] = true
-	}
-	for i := len(p.Status.Switches) - 1; i >= 0; i-- {
-		if r := p.Status.Switches[i]; !known[r.ID] {
-			t.records = append(t.records, r)
-		}
-	}
-	return p, nil
+	return p, err
 }
 
 // leave: no more traffic; the database goes unless it shall be kept.

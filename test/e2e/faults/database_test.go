@@ -24,6 +24,8 @@ type database struct {
 	traffic *world.Traffic
 	// active is the instance that serves, as far as Git was told.
 	active, standby string
+	// witnessed: the servers' own WAL is compared with the switches.
+	witnessed bool
 	// asked is the commit that asked for the last switch.
 	asked string
 }
@@ -32,7 +34,7 @@ type database struct {
 func begin(t *testing.T, founding world.Founding) *database {
 	t.Helper()
 	w, err := enter(t.Logf)
-	d := &database{t: t, active: "orders-15", standby: "orders-17"}
+	d := &database{t: t, active: "orders-15", standby: "orders-17", witnessed: founding.KeepWAL}
 	d.must(err)
 	change := founding.Change
 	founding.Clone, founding.Controller = t.TempDir(), founding.Namespace
@@ -54,6 +56,9 @@ func begin(t *testing.T, founding world.Founding) *database {
 	d.must(d.app.AwaitActive(t.Context(), time.Minute, d.active))
 	d.traffic, err = d.app.StartTraffic(t.Context(), ledger.Config{Clients: 4, Rate: 30})
 	d.must(err)
+	if d.witnessed {
+		d.traffic.Watch()
+	}
 	t.Cleanup(func() { _ = d.traffic.Stop() }) // prove reports
 	return d
 }
@@ -201,8 +206,15 @@ func (d *database) prove() {
 		}
 		seen[key] = c.SHA
 	}
-	report, err := d.traffic.Check(ctx, d.active, switches)
+	check := d.traffic.Check
+	if d.witnessed {
+		check = d.traffic.Prove
+	}
+	report, err := check(ctx, d.active, switches)
 	d.must(err)
+	if d.witnessed && len(report.Turns) == 0 {
+		d.t.Error("the servers' own records tell of no write")
+	}
 	if !report.OK() || report.Acknowledged == 0 {
 		d.t.Errorf("the ledger does not balance: %+v", report)
 	}

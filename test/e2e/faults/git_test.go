@@ -26,7 +26,7 @@ func TestFaultsOfGitFluxAndTheAPIServer(t *testing.T) {
 	if err := stage.Git.CreateRepository(t.Context(), repository); err != nil {
 		t.Fatal(err)
 	}
-	d := begin(t, world.Founding{Namespace: "shared", Git: world.StageOf(stage, "../../..").OwnGit(repository)})
+	d := begin(t, world.Founding{Namespace: "shared", KeepWAL: true, Git: world.StageOf(stage, "../../..").OwnGit(repository)})
 
 	t.Log("— the Git server answers 500 when the upgrade begins")
 	d.suspend(&kustomizev1.Kustomization{}, world.Name, true)

@@ -20,7 +20,7 @@ const afterLimit = 12 * time.Second
 
 func TestFaultsAroundASwitch(t *testing.T) {
 	t.Parallel()
-	d := begin(t, world.Founding{Namespace: "switching"})
+	d := begin(t, world.Founding{Namespace: "switching", KeepWAL: true})
 	d.merge()
 	d.cutOver()
 	d.suffer([]fault{
@@ -41,7 +41,7 @@ func TestFaultsAroundASwitch(t *testing.T) {
 
 func TestFaultsDuringTheSoak(t *testing.T) {
 	t.Parallel()
-	d := begin(t, world.Founding{Namespace: "soaking"})
+	d := begin(t, world.Founding{Namespace: "soaking", KeepWAL: true})
 	d.merge()
 	d.cutOver()
 	d.suffer([]fault{

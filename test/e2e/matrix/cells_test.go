@@ -85,7 +85,7 @@ func cells() []cell {
 	for _, phase := range proxy.Phases {
 		add(string(phase), "before", "after")
 	}
-	for _, point := range proxy.Points {
+	for _, point := range slices.Concat(proxy.Preparations, proxy.Points) {
 		add(string(point), "before", "during", "after")
 	}
 	add(record, "before")
@@ -106,5 +106,5 @@ func pointsOf(story string) []string {
 // holds says whether traffic may be held at a point, so that nobody may linger there.
 func holds(point string) bool {
 	part := strings.Split(point, "/")
-	return part[0] == "switch" && part[1] != string(proxy.PhasePreparing)
+	return part[0] == "switch" && part[1] != string(proxy.PhasePreparing) && !slices.Contains(proxy.Preparations, proxy.Point(part[1]))
 }

@@ -38,7 +38,7 @@ func TestEveryStepAndEveryPartOfASwitchHasItsCells(t *testing.T) {
 			}
 		}
 	}
-	for _, point := range proxy.Points {
+	for _, point := range slices.Concat(proxy.Preparations, proxy.Points) {
 		if have := count("switch/" + string(point) + "/"); have != 6 {
 			t.Errorf("part %s of a switch has %d cells instead of 3 for each direction", point, have)
 		}

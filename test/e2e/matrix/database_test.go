@@ -53,7 +53,7 @@ func begin(t *testing.T, namespace string, change *strings.Replacer) *database {
 	controllers := &replicas{World: &unheard, namespace: namespace}
 	d.referee = newReferee(t, host, controllers)
 	d.must(controllers.remove(t.Context())) // of an earlier test that was killed
-	d.app, err = w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, Change: adapt(change)})
+	d.app, err = w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, KeepWAL: true, Change: adapt(change)})
 	d.must(err)
 	onstage.Leave(t, controllers.remove, d.app.Abandon)
 	d.must(controllers.install(t.Context(), d.referee.url))
@@ -64,6 +64,7 @@ func begin(t *testing.T, namespace string, change *strings.Replacer) *database {
 	d.must(d.app.AwaitActive(t.Context(), time.Minute, "orders-15"))
 	d.traffic, err = d.app.StartTraffic(t.Context(), ledger.Config{Clients: 4, Rate: 20})
 	d.must(err)
+	d.traffic.Watch()
 	t.Cleanup(func() { _ = d.traffic.Stop() }) // prove reports
 	t.Cleanup(d.printCells)
 	return d
@@ -155,23 +156,25 @@ func (d *database) prove(instance string) {
 	d.noCommitTwice()
 	left, err := d.app.Leftovers(ctx, instance)
 	d.must(err)
+	poolers, err := d.app.WrongPoolers(ctx, strings.TrimPrefix(instance, "orders-"))
+	d.must(err)
 	undecided, err := d.app.Strings(ctx, instance, "gitover", "SELECT 'undecided switch ' || id FROM gitover.switches WHERE state = 'open'")
 	d.must(err)
 	locks, err := d.app.Strings(ctx, instance, "postgres", `SELECT DISTINCT format('lock of session %s (%s), %s', a.pid, a.state, l.mode)
 		FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 		WHERE a.application_name LIKE 'gitover%' AND a.backend_type = 'client backend' AND a.state LIKE 'idle in transaction%'`)
 	d.must(err)
-	for _, l := range slices.Concat(left, undecided, locks) {
+	for _, l := range slices.Concat(left, poolers, undecided, locks) {
 		d.t.Errorf("left on %s: %s", instance, l)
 	}
-	report, err := d.traffic.Check(ctx, instance, -1)
+	report, err := d.traffic.Prove(ctx, instance, -1)
 	d.must(err)
-	if !report.OK() || report.Acknowledged == 0 {
+	if !report.OK() || report.Acknowledged == 0 || len(report.Turns) == 0 {
 		d.t.Errorf("the ledger does not balance: %+v", report)
 	}
 	transactions, failed, cut := d.traffic.Count()
-	d.t.Logf("%d transactions, %d failed, %d sessions cut; ledger: %d acknowledged, %d found, %d missing, %d doubled. %s",
-		transactions, failed, cut, report.Acknowledged, report.Found, report.Missing, report.Doubled, strings.Join(d.traffic.Errors(5), "; "))
+	d.t.Logf("%d transactions, %d failed, %d sessions cut; ledger: %d acknowledged, %d found, %d missing, %d doubled; %d turns of the servers by their own WAL. %s",
+		transactions, failed, cut, report.Acknowledged, report.Found, report.Missing, report.Doubled, len(report.Turns), strings.Join(d.traffic.Errors(5), "; "))
 }
 
 // noCommitTwice: each step's effect is in Git once, however often it was begun.

@@ -155,7 +155,10 @@ const leftovers = `
 SELECT 'replication slot ' || slot_name FROM pg_replication_slots WHERE slot_name LIKE 'gitover%'
 UNION ALL SELECT 'subscription ' || subname FROM pg_subscription WHERE subname LIKE 'gitover%'
 UNION ALL SELECT 'publication ' || pubname || ' in ' || current_database() FROM pg_publication WHERE pubname LIKE 'gitover%'
-UNION ALL SELECT 'fence of database ' || datname FROM pg_database WHERE datconnlimit = 0`
+UNION ALL SELECT 'origin ' || roname FROM pg_replication_origin
+UNION ALL SELECT 'fence of database ' || datname FROM pg_database WHERE datname <> 'template0' AND (datconnlimit = 0 OR NOT datallowconn)
+UNION ALL SELECT 'database ' || datname || ' is read-only' FROM pg_database d JOIN pg_db_role_setting s ON s.setdatabase = d.oid
+	WHERE 'default_transaction_read_only=on' = ANY (s.setconfig)`
 
 // Leftovers of Gitover on an instance, in words.
 func (a *App) Leftovers(ctx context.Context, instance string) ([]string, error) {

@@ -15,7 +15,10 @@ type Traffic struct {
 	*ledger.Workload
 	// Witness of the servers' own records.
 	Witness *Witness
+	// Records of the switches meanwhile.
+	Records *Records
 	app     *App
+	running context.Context
 	stop    context.CancelFunc
 	ended   chan error
 }
@@ -34,11 +37,17 @@ func (a *App) StartTraffic(ctx context.Context, config ledger.Config) (*Traffic,
 		}
 	}
 	config.Databases, config.Connect = Databases, a.Application
-	t := &Traffic{Workload: ledger.New(config), Witness: a.Witness(), app: a, ended: make(chan error, 1)}
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	t.stop = stop
-	go func() { t.ended <- t.Run(running) }()
+	t := &Traffic{Workload: ledger.New(config), Witness: a.Witness(), Records: &Records{}, app: a, ended: make(chan error, 1)}
+	t.running, t.stop = context.WithCancel(context.WithoutCancel(ctx))
+	go func() { t.ended <- t.Run(t.running) }()
+	go t.Records.keep(t.running, a)
 	return t, nil
+}
+
+// Watch the servers' own records all the time that there is traffic: a server that goes takes
+// them along. What can't be read now is read by the next look, or is gone.
+func (t *Traffic) Watch() {
+	go again(t.running, 10*time.Second, func() { _ = t.Witness.Look(t.running) })
 }
 
 // Stop lets each client finish its transaction.
@@ -57,8 +66,8 @@ func (t *Traffic) Check(ctx context.Context, instance string, switches int) (led
 	return t.Compare(ctx, instance, ledger.Options{Switches: switches})
 }
 
-// Prove is Check, and compares the switches that the status tells of with the servers' own
-// records, as far as the Witness has seen them.
+// Prove is Check, and compares the switches that the status told of with the servers' own
+// records, as far as the Witness has seen them. The servers must keep their WAL, see Founding.
 func (t *Traffic) Prove(ctx context.Context, instance string, switches int) (ledger.Report, error) {
 	if err := t.Stop(); err != nil {
 		return ledger.Report{}, err
@@ -67,14 +76,11 @@ func (t *Traffic) Prove(ctx context.Context, instance string, switches int) (led
 	if err != nil {
 		return ledger.Report{}, err
 	}
-	records, err := AllSwitches(proxy)
-	if err != nil {
-		return ledger.Report{}, err
-	}
+	t.Records.Take(proxy)
 	if err := t.Witness.AwaitLook(ctx, time.Minute); err != nil {
 		return ledger.Report{}, err
 	}
-	return t.Compare(ctx, instance, ledger.Options{Switches: switches, Accepted: t.Witness.Accepted(), Handovers: Handovers(records)})
+	return t.Compare(ctx, instance, ledger.Options{Switches: switches, Accepted: t.Witness.Accepted(), Handovers: t.Records.Handovers()})
 }
 
 // Compare the ledger with what an instance holds. Nobody may write meanwhile.

@@ -3,7 +3,6 @@ package world
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -13,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/ledger"
 )
 
@@ -114,32 +112,4 @@ func (w *Witness) Accepted() []ledger.Accepted {
 		all = append(all, w.readers[identifier].Accepted()...)
 	}
 	return all
-}
-
-// Handovers are the switches among the records (newest first, as the status has them), in
-// the order of time. One whose hold was measured by nobody may have been at any time after
-// the one before it.
-func Handovers(records []v1alpha1.SwitchRecord) []ledger.Handover {
-	var all []ledger.Handover
-	var before time.Time
-	for _, record := range slices.Backward(records) {
-		if record.Outcome != "Switched" {
-			continue
-		}
-		handover := ledger.Handover{From: record.From, To: record.To, Held: before, Resumed: record.FinishedAt.Time}
-		if held, resumed, ok := Held(record); ok {
-			handover.Held, handover.Resumed = held, resumed
-		}
-		before = handover.Resumed
-		all = append(all, handover)
-	}
-	return all
-}
-
-// AllSwitches fails if the status may have forgotten some, as it keeps no more than 16.
-func AllSwitches(p *v1alpha1.PgProxy) ([]v1alpha1.SwitchRecord, error) {
-	if n := len(p.Status.Switches); n >= 16 {
-		return nil, fmt.Errorf("the status of PgProxy %s/%s has %d switches, there may have been more", p.Namespace, p.Name, n)
-	}
-	return p.Status.Switches, nil
 }
