@@ -77,3 +77,23 @@ func (p *pooler) remembersNoTimeOfDay() {
 		t.Errorf("the agent doesn't remember since when it holds: %s", content)
 	}
 }
+
+// A server's clock was an hour ahead when it was left, and was set right before it is led to again.
+func TestAClockThatWasSetBackDoesNotKeepASwitchFromBeingFinished(t *testing.T) {
+	s := newStage(t, 15, 17)
+	for range 2 {
+		s.awaitGuard()
+		in := s.input()
+		_, err := proxy.Switch(t.Context(), in)
+		must(t, err)
+		s.switched(in)
+	}
+	s.awaitGuard()
+	in := s.input()
+	s.servers[in.To.Instance].Exec("gitover", "UPDATE gitover.switches SET opened_at = opened_at + '1 hour', decided_at = decided_at + '1 hour'")
+	_, err := proxy.Switch(t.Context(), in)
+	must(t, err)
+	s.switched(in)
+	s.oneSideOpen()
+	s.awaitGuard()
+}

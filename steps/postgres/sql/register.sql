@@ -50,6 +50,11 @@ CREATE TABLE IF NOT EXISTS gitover.entrances (
 );
 ALTER TABLE gitover.entrances ADD COLUMN IF NOT EXISTS key_hash text;
 
+-- turn orders what led to this server and away from it, whatever its clock says.
+CREATE SEQUENCE IF NOT EXISTS gitover.turns;
+ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS turn bigint;
+ALTER TABLE gitover.entrances ADD COLUMN IF NOT EXISTS turn bigint;
+
 -- What earlier versions had with fewer parameters.
 DROP FUNCTION IF EXISTS gitover.shut(text[]), gitover.ready(text, text, text), gitover.open(text, text);
 
@@ -144,8 +149,8 @@ BEGIN
         RAISE EXCEPTION 'switch % is undecided', other USING ERRCODE = 'object_in_use';
     END IF;
     UPDATE gitover.entrances SET state = 'closed' WHERE state = 'ready';
-    INSERT INTO gitover.switches (id, from_instance, to_instance, databases, state)
-        VALUES (switch_id, source, destination, dbs, 'open') ON CONFLICT DO NOTHING;
+    INSERT INTO gitover.switches (id, from_instance, to_instance, databases, state, turn)
+        VALUES (switch_id, source, destination, dbs, 'open', nextval('gitover.turns')) ON CONFLICT DO NOTHING;
     SELECT state INTO result FROM gitover.switches WHERE id = switch_id;
     RETURN result;
 END $$;
@@ -261,7 +266,7 @@ BEGIN
     SELECT state, key_hash INTO result, hash FROM gitover.entrances WHERE id = switch_id FOR UPDATE;
     IF result = 'ready' AND hash = encode(sha256(convert_to(key, 'UTF8')), 'hex') THEN
         UPDATE gitover.entrances SET state = 'opened', opened_by = who,
-               opened_at = clock_timestamp() WHERE id = switch_id;
+               opened_at = clock_timestamp(), turn = nextval('gitover.turns') WHERE id = switch_id;
         PERFORM gitover.lift();
         RETURN 'opened';
     END IF;
