@@ -222,7 +222,7 @@ func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, 
 	case v.Reason == v1alpha1.ReasonPreflightBlocked:
 		conditions.MarkFalse(upgrade, v1alpha1.PreflightPassedCondition, v1alpha1.ReasonPreflightBlocked, "%s", v.Message)
 		o.stalled, o.again = true, retryStalled
-	case needsHuman[v.Reason]:
+	case needsHuman[v.Reason] || needsHuman[o.reason]:
 		o.stalled, o.again = true, retryStalled
 	case step.Patience > 0 && r.Now().Sub(started(status, step.Name)) > step.Patience:
 		o.stalled, o.again = true, retryStalled
