@@ -29,7 +29,11 @@ type gitPort struct {
 	repository *gitops.Repository
 }
 
-func (r *UpgradeReconciler) gitPort(upgrade *v1alpha1.PgUpgrade, s *seen) *gitPort {
+// git is what the steps see of the fleet repository.
+func (r *UpgradeReconciler) git(upgrade *v1alpha1.PgUpgrade, s *seen) steps.Git {
+	if r.fleet != nil {
+		return r.fleet(upgrade)
+	}
 	return &gitPort{Client: r.Client, fresh: r.Uncached, upgrade: upgrade, proxy: s.proxy, source: s.source, flux: s.kustomization, repository: s.repository}
 }
 

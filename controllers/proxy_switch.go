@@ -24,20 +24,8 @@ import (
 func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 	ctx = crash.Scope(ctx)
 	p := x.proxy
-	if p.Status.FailedTarget != p.Spec.Target {
-		p.Status.FailedTarget, p.Status.FailedAttempts, p.Status.LastFailure, p.Status.NextAttempt = p.Spec.Target, 0, "", nil
-	}
-	if p.Status.FailedAttempts >= attemptsOf(p) {
-		return outcome{reason: v1alpha1.ReasonSwitchFailed, stalled: true, again: retryStalled,
-			message: fmt.Sprintf("%d attempts to switch to %s failed, %s goes on serving: %s. Mend it, then set spec.target back and forth or raise spec.switch.attempts",
-				p.Status.FailedAttempts, p.Spec.Target, p.Status.Active, p.Status.LastFailure)}
-	}
-	if next := p.Status.NextAttempt; next != nil {
-		// more than the interval is left only if the clock was set back
-		if left := next.Sub(r.Now()); left > 0 && left <= retryIntervalOf(p) {
-			return outcome{reason: v1alpha1.ReasonSwitching, again: left, message: fmt.Sprintf("attempt %d of %d to reach %s failed: %s; next attempt at %s",
-				p.Status.FailedAttempts, attemptsOf(p), p.Spec.Target, p.Status.LastFailure, next.UTC().Format("15:04:05 UTC"))}
-		}
+	if o := r.postponed(x); o != nil {
+		return *o
 	}
 	if err := r.Fleet.SaysTarget(ctx, x.upgrade, p); err != nil {
 		o := outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
@@ -80,9 +68,38 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		p.Status.Switch = nil
 		return beaten(err)
 	}
+	if o := r.overtaken(ctx, x); o != nil {
+		p.Status.Switch = nil
+		return *o
+	}
 	r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonSwitching, "switching from %s to %s", p.Status.Active, p.Spec.Target)
 	result, err := proxy.Switch(ctx, input)
 	return r.after(ctx, x, result, err)
+}
+
+// postponed is the outcome of a switch that isn't to begin now: its target goes, or the next
+// attempt isn't due.
+func (r *ProxyReconciler) postponed(x *pair) *outcome {
+	p := x.proxy
+	if p.Status.FailedTarget != p.Spec.Target {
+		p.Status.FailedTarget, p.Status.FailedAttempts, p.Status.LastFailure, p.Status.NextAttempt = p.Spec.Target, 0, "", nil
+	}
+	if o := leaving(p, x.upgrade); o != nil {
+		return o
+	}
+	if p.Status.FailedAttempts >= attemptsOf(p) {
+		return &outcome{reason: v1alpha1.ReasonSwitchFailed, stalled: true, again: retryStalled,
+			message: fmt.Sprintf("%d attempts to switch to %s failed, %s goes on serving: %s. Mend it, then set spec.target back and forth or raise spec.switch.attempts",
+				p.Status.FailedAttempts, p.Spec.Target, p.Status.Active, p.Status.LastFailure)}
+	}
+	if next := p.Status.NextAttempt; next != nil {
+		// more than the interval is left only if the clock was set back
+		if left := next.Sub(r.Now()); left > 0 && left <= retryIntervalOf(p) {
+			return &outcome{reason: v1alpha1.ReasonSwitching, again: left, message: fmt.Sprintf("attempt %d of %d to reach %s failed: %s; next attempt at %s",
+				p.Status.FailedAttempts, attemptsOf(p), p.Spec.Target, p.Status.LastFailure, next.UTC().Format("15:04:05 UTC"))}
+		}
+	}
+	return nil
 }
 
 // recover ends a switch that another process, or a failure, left in progress.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
 )
 
 // +kubebuilder:rbac:groups=gitover.dev,resources=pgupgrades;pgproxies,verbs=get;list;watch;patch
@@ -42,13 +43,17 @@ type UpgradeReconciler struct {
 	// NoCrossNamespaceRefs refuses references into other namespaces, as Flux's flag does.
 	NoCrossNamespaceRefs bool
 	Now                  func() time.Time
-	repositories         repositoryCache
+	// fleet, in a test, takes the place of the fleet repository
+	fleet        func(*v1alpha1.PgUpgrade) steps.Git
+	repositories repositoryCache
 }
 
 // Reconcile looks at one PgUpgrade and takes it as far as the world allows now.
 func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
 	upgrade := &v1alpha1.PgUpgrade{}
-	if err := r.Get(ctx, request.NamespacedName, upgrade); err != nil {
+	// what this controller wrote a moment ago must be seen: the PgProxy controller goes by the
+	// step that is stored
+	if err := r.Uncached.Get(ctx, request.NamespacedName, upgrade); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	patcher := patch.NewSerialPatcher(upgrade, r.Client)
@@ -111,9 +116,10 @@ func intervalOf(upgrade *v1alpha1.PgUpgrade) time.Duration {
 	return time.Minute
 }
 
+// proxyOf reads past the cache: what is removed depends on who serves now. Nil if there's none.
 func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*v1alpha1.PgProxy, error) {
 	proxy := &v1alpha1.PgProxy{}
-	err := r.Get(ctx, types.NamespacedName{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}, proxy)
+	err := r.Uncached.Get(ctx, types.NamespacedName{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}, proxy)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, fmt.Errorf("read PgProxy %s: %w", upgrade.Spec.ProxyRef.Name, err)
 	}

@@ -32,18 +32,25 @@ func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpg
 	if err != nil {
 		return nil, err
 	}
-	if s.proxy, err = r.proxyOf(ctx, upgrade); err != nil {
-		return nil, err
-	}
 	s.facts = steps.Facts{Name: upgrade.Name, Adopted: upgrade.Spec.Adopt, Retry: upgrade.Spec.Retry}
 	if s.facts.Wanted, err = r.wanted(ctx, upgrade, s); err != nil {
 		return nil, err
 	}
-	if s.proxy != nil {
-		s.facts.Active, s.facts.Target = s.proxy.Status.Active, s.proxy.Spec.Target
-		s.facts.GaveUp = s.proxy.Status.FailedTarget == s.proxy.Spec.Target && s.proxy.Status.FailedAttempts >= attemptsOf(s.proxy)
+	return s, r.observeProxy(ctx, upgrade, s)
+}
+
+// observeProxy learns who serves, and who shall; again after each effect of a step, since a
+// push takes its time and Flux and people don't wait for it.
+func (r *UpgradeReconciler) observeProxy(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen) (err error) {
+	if s.proxy, err = r.proxyOf(ctx, upgrade); err != nil {
+		return err
 	}
-	return s, nil
+	s.facts.Active, s.facts.Target, s.facts.GaveUp = "", "", false
+	if p := s.proxy; p != nil {
+		s.facts.Active, s.facts.Target = p.Status.Active, p.Spec.Target
+		s.facts.GaveUp = p.Status.FailedTarget == p.Spec.Target && p.Status.FailedAttempts >= attemptsOf(p)
+	}
+	return nil
 }
 
 // fleetOf reads the Flux objects that an upgrade refers to and opens the repository. An

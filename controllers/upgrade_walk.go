@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -15,20 +16,19 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
-	"github.com/gitover/gitover/steps/postgres"
 )
 
 // walk takes the workflow as far as the world allows now: decide, persist the intent,
 // look, act once, look again.
 func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, patcher *patch.SerialPatcher) outcome {
-	if s.proxy == nil {
-		return outcome{reason: v1alpha1.ReasonFluxPending, message: fmt.Sprintf("PgProxy %s does not exist; Flux has to apply it", upgrade.Spec.ProxyRef.Name), again: retrySoon}
-	}
 	ctx = crash.Scope(ctx)
 	status := &upgrade.Status
 	acted := ""
 	// a walk is short; the bound is for a world that contradicts itself
 	for range 64 {
+		if s.proxy == nil {
+			return noProxy(upgrade)
+		}
 		decision := steps.Next(*status, s.facts)
 		r.enter(ctx, upgrade, s, decision)
 		showReplication(upgrade, s)
@@ -61,40 +61,24 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 			r.leave(ctx, upgrade, verdict)
 		case verdict.Reverted != nil:
 			r.reverted(upgrade, verdict)
+		case verdict.Back != "":
+			if err := r.back(ctx, upgrade, s, verdict); err != nil {
+				return r.failed(ctx, upgrade, err)
+			}
 		case verdict.Act && step.Run != nil && acted != status.Step:
 			acted = status.Step
 			note(status, verdict.Message)
-			crash.Before(ctx, name)
-			if err := step.Run(ctx, run); err != nil {
+			var refused *steps.Refused
+			if err := r.act(ctx, upgrade, s, step, run); errors.As(err, &refused) {
+				return r.wait(upgrade, step, refused.Verdict, decision)
+			} else if err != nil {
 				return r.failed(ctx, upgrade, err)
 			}
-			crash.After(ctx, name)
 		default:
 			return r.wait(upgrade, step, verdict, decision)
 		}
 	}
 	return outcome{reason: orDefault(status.Step, v1alpha1.ReasonProgressing), message: "going on", again: retryStep}
-}
-
-func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen) *steps.Run {
-	return &steps.Run{
-		Upgrade: upgrade, Proxy: s.proxy, Status: &upgrade.Status,
-		Git: r.gitPort(upgrade, s),
-		Cluster: &clusterPort{Client: r.Client, pods: r.Pods, namespace: upgrade.Namespace, upgrade: upgrade.Name,
-			images: upgrade.Spec.Instance.Images},
-		Server: func(ctx context.Context, instance string) (postgres.Server, error) {
-			return serverOf(ctx, r.Uncached, upgrade, instance)
-		},
-		Register: func(ctx context.Context, server postgres.Server) error {
-			password, err := registerPassword(ctx, r.Uncached, s.proxy)
-			if err != nil {
-				return err
-			}
-			return postgres.EnsureRegister(ctx, server, agentRole, password)
-		},
-		Secret: func(instance string) string { return secretNameOf(upgrade, instance) },
-		Now:    r.Now,
-	}
 }
 
 // enter writes a decision into the status; what doesn't change is left alone.
@@ -142,7 +126,7 @@ func (r *UpgradeReconciler) takenBack(ctx context.Context, upgrade *v1alpha1.PgU
 	if d.Workflow != steps.RolledBack {
 		return nil
 	}
-	state, err := r.gitPort(upgrade, s).Look(ctx, steps.CommitCutover)
+	state, err := r.git(upgrade, s).Look(ctx, steps.CommitCutover)
 	if err != nil {
 		log.FromContext(ctx).Info("can't tell who reverted the cutover", "error", err.Error())
 		return nil
@@ -238,7 +222,7 @@ func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, 
 	case v.Reason == v1alpha1.ReasonPreflightBlocked:
 		conditions.MarkFalse(upgrade, v1alpha1.PreflightPassedCondition, v1alpha1.ReasonPreflightBlocked, "%s", v.Message)
 		o.stalled, o.again = true, retryStalled
-	case needsHuman[v.Reason]:
+	case needsHuman[v.Reason] || needsHuman[o.reason]:
 		o.stalled, o.again = true, retryStalled
 	case step.Patience > 0 && r.Now().Sub(started(status, step.Name)) > step.Patience:
 		o.stalled, o.again = true, retryStalled
@@ -261,6 +245,11 @@ var needsHuman = map[string]bool{
 
 // retryStep is the pace of a step that waits for the world.
 const retryStep = time.Second
+
+func noProxy(upgrade *v1alpha1.PgUpgrade) outcome {
+	return outcome{reason: v1alpha1.ReasonFluxPending, again: retrySoon,
+		message: fmt.Sprintf("PgProxy %s does not exist; Flux has to apply it", upgrade.Spec.ProxyRef.Name)}
+}
 
 func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *seen, d steps.Decision) outcome {
 	status := &upgrade.Status

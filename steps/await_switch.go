@@ -28,6 +28,10 @@ func awaitActive(ctx context.Context, run *Run, commit, instance string) (Verdic
 	}
 	proxy := run.Proxy
 	switch {
+	case commit == CommitRollback && !state.Delivered && proxy.Spec.Target == instance:
+		// Flux may be about to apply our cutover commit, which is older: until then blue
+		// serves and is the target, too
+		return waiting(or(state.Reason, v1alpha1.ReasonFluxPending), "%s", or(state.Message, "waiting for Flux to apply the commit")), nil
 	case proxy.Status.Active == instance && proxy.Spec.Target == instance && proxy.Status.Switch == nil:
 		return done("%s serves", instance), nil
 	case state.RevertedBy != nil && commit == CommitRollback && proxy.Spec.Target != instance:
@@ -47,22 +51,32 @@ func awaitActive(ctx context.Context, run *Run, commit, instance string) (Verdic
 // soakDone: the soak is over, by time or by a commit. The transitions out of the soak
 // (a revert, another version) are Next's.
 func soakDone(ctx context.Context, run *Run) (Verdict, error) {
-	if err := watchWayBack(ctx, run); err != nil {
-		return Verdict{}, err
+	proxy := run.Proxy
+	switch {
+	case proxy == nil || proxy.Status.Active != run.Status.To || proxy.Status.Switch != nil:
+		return waiting(v1alpha1.ReasonSwitching, "waiting for the switch in progress"), nil
+	case proxy.Spec.Target != run.Status.To:
+		// a revert that isn't carried out yet
+		return waiting(v1alpha1.ReasonSwitching, "Git wants %s to serve; the soak of %s doesn't end before the switch is made or taken back: %s",
+			proxy.Spec.Target, run.Status.To, or(readyMessage(proxy), "the switch is beginning")), nil
 	}
 	spec := run.Upgrade.Spec.Soak
 	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
 	if spec.FinalizedVersion == version {
+		// whatever has become of the way back
 		return done("finalization approved by spec.soak.finalizedVersion in Git"), nil
 	}
-	if run.Proxy == nil || run.Proxy.Status.ActiveSince == nil || run.active() != run.Status.To || run.Proxy.Status.Switch != nil {
-		return waiting(v1alpha1.ReasonSwitching, "waiting for the switch in progress"), nil
+	if err := watchWayBack(ctx, run); err != nil {
+		return Verdict{}, err
+	}
+	if proxy.Status.ActiveSince == nil {
+		return waiting(v1alpha1.ReasonSwitching, "waiting for the PgProxy to say since when %s serves", run.Status.To), nil
 	}
 	if spec.Finalize == "Manual" {
 		return waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. Commit spec.soak.finalizedVersion: %q to end the soak",
 			run.Status.To, run.Status.From, version), nil
 	}
-	end := run.Proxy.Status.ActiveSince.Add(run.soak())
+	end := proxy.Status.ActiveSince.Add(run.soak())
 	if left := end.Sub(run.Now()); left > 0 {
 		v := waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback until %s",
 			run.Status.To, run.Status.From, end.UTC().Format("2006-01-02 15:04:05 UTC"))
@@ -77,9 +91,6 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 
 // watchWayBack keeps the lag of the side that follows in the status.
 func watchWayBack(ctx context.Context, run *Run) error {
-	if run.active() != run.Status.To || run.Proxy.Status.Switch != nil {
-		return nil
-	}
 	green, err := run.green(ctx)
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func TestAClockThatWasSetOpensNoGate(t *testing.T) {
 	for _, s := range soaks {
 		run := world(s.set)
 		since := metav1.NewTime(begun.Add(-s.since))
-		run.Proxy.Status.Active, run.Proxy.Status.ActiveSince = "orders-17", &since
+		run.Proxy.Spec.Target, run.Proxy.Status.Active, run.Proxy.Status.ActiveSince = "orders-17", "orders-17", &since
 		if got := judge(soakDone(t.Context(), run)); !strings.HasPrefix(got, s.want) || !strings.Contains(got, s.words) {
 			t.Errorf("%s: %s", s.story, got)
 		}

@@ -10,6 +10,10 @@
 // commit back when the switch can't be made; RolledBack waits for a human. Next holds
 // the transitions.
 //
+// What takes an instance away (leaving.go) asks first, past every cache, whether the other
+// one serves and nothing leads away from it; the step is stored by then, so that the PgProxy
+// controller sees it before it begins a switch.
+//
 // On failure: an error whose meaning is known becomes a condition with a documented
 // reason (package controllers maps it); the same step is tried again later. Nothing here
 // moves traffic: that is the PgProxy controller's, because Git said so.

@@ -85,6 +85,8 @@ func Next(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 		if facts.Active == status.To && facts.Target == status.To {
 			return Decision{Workflow: Upgrade, Step: Soak, Reason: v1alpha1.ReasonSoakInProgress, Message: status.To + " serves after all"}
 		}
+	case Abort, Rollback:
+		return whileRemoving(status, facts, to)
 	case RolledBack:
 		return afterRollback(status, facts, from, to)
 	}
@@ -113,15 +115,7 @@ func idleOrBegin(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 func duringUpgrade(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string) Decision {
 	switch {
 	case before(status.Step, CommitCutover):
-		if facts.Wanted != to {
-			return Decision{Workflow: Abort, Step: StopReplication, Reason: v1alpha1.ReasonAborting,
-				Message: fmt.Sprintf("Git asks for %s now, not %s any more; removing %s", facts.Wanted, to, status.To)}
-		}
-		if facts.Retry != status.HandledRetry {
-			return Decision{Workflow: Upgrade, Step: status.Step, NewAttempt: true, Reason: v1alpha1.ReasonProgressing,
-				Message: "spec.retry asks for " + status.Step + " to be tried again"}
-		}
-		return stay(status, "", "")
+		return beforeCutover(status, facts, from, to)
 	case status.Step == CommitCutover || status.Step == AwaitSwitch:
 		if facts.Wanted == from {
 			return rollback(status, facts)
@@ -131,16 +125,65 @@ func duringUpgrade(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string
 				Message: "the switch could not be made; taking the cutover commit back"}
 		}
 		return stay(status, "", "")
-	case status.Step == Soak:
+	case status.Step == Soak || status.Step == StopReverse && facts.rolledBack(status):
+		// a switch back that was claimed before the soak's end was stored counts
 		return duringSoak(status, facts, from, to)
 	}
 	// past the soak there is no way back
 	return stay(status, "", "")
 }
 
+// beforeCutover: Gitover has not committed a cutover yet; a human may have.
+func beforeCutover(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string) Decision {
+	early := facts.Target == status.To
+	switch {
+	case facts.Active == status.To:
+		// a human's cutover is an instruction; what else Git asks for, the soak knows
+		return servesAfterAll(status, "as the PgProxy's target in Git asks")
+	case early && facts.Wanted == from:
+		return rollback(status, facts)
+	case early && facts.Wanted != to:
+		return disagree(status, facts)
+	case facts.Wanted != to:
+		return Decision{Workflow: Abort, Step: StopReplication, Reason: v1alpha1.ReasonAborting,
+			Message: fmt.Sprintf("Git asks for %s now, not %s any more; removing %s", facts.Wanted, to, status.To)}
+	case facts.Retry != status.HandledRetry:
+		return Decision{Workflow: Upgrade, Step: status.Step, NewAttempt: true, Reason: v1alpha1.ReasonProgressing,
+			Message: "spec.retry asks for " + status.Step + " to be tried again"}
+	}
+	return stay(status, "", "")
+}
+
+// whileRemoving: green goes, unless traffic reached it before anything was taken from it.
+// Where the version still says otherwise, a rollback waits for Git to agree with itself.
+func whileRemoving(status v1alpha1.PgUpgradeStatus, facts Facts, to string) Decision {
+	_, at := Find(status.Workflow, status.Step)
+	_, stop := Find(status.Workflow, StopReplication)
+	serves := facts.Active == status.To && facts.Target == status.To
+	if serves && at <= stop && (status.Workflow == Abort || facts.Wanted == to) {
+		return servesAfterAll(status, "so it is not removed")
+	}
+	return stay(status, "", "")
+}
+
+func servesAfterAll(status v1alpha1.PgUpgradeStatus, why string) Decision {
+	return Decision{Workflow: Upgrade, Step: Soak, Reason: v1alpha1.ReasonSoakInProgress, Message: status.To + " serves, " + why}
+}
+
+// disagree: a third version is asked for while the target is green.
+func disagree(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
+	return stay(status, v1alpha1.ReasonContradiction,
+		fmt.Sprintf("Git asks for version %s, but the PgProxy's spec.target is %s; set it to %s to have %s removed, or the version back",
+			facts.Wanted, status.To, status.From, status.To))
+}
+
+func (f Facts) rolledBack(status v1alpha1.PgUpgradeStatus) bool {
+	return f.Active == status.From && f.Target == status.From
+}
+
 func duringSoak(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string) Decision {
 	switch {
-	case facts.Active == status.From && facts.Target == status.From:
+	case facts.rolledBack(status):
 		return Decision{Workflow: RolledBack, Step: AwaitDecision, Reason: v1alpha1.ReasonRolledBack,
 			Message: fmt.Sprintf("the cutover was reverted; %s serves again and %s follows it", status.From, status.To)}
 	case facts.Wanted == from:
@@ -158,15 +201,19 @@ func rollback(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 }
 
 // afterRollback: a human reverted the cutover; only Git can say what comes next.
-func afterRollback(status v1alpha1.PgUpgradeStatus, facts Facts, _, to string) Decision {
+func afterRollback(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string) Decision {
 	switch {
 	case facts.Active == status.To && facts.Target == status.To:
 		return Decision{Workflow: Upgrade, Step: Soak, Reason: v1alpha1.ReasonSoakInProgress,
 			Message: fmt.Sprintf("the revert was reverted; %s serves again", status.To)}
+	case facts.Target == status.To && facts.Wanted == from:
+		return rollback(status, facts)
+	case facts.Target == status.To && facts.Wanted != to:
+		return disagree(status, facts)
 	case facts.Wanted != to && facts.Active == status.From:
 		return Decision{Workflow: Abort, Step: StopReplication, Reason: v1alpha1.ReasonAborting,
 			Message: fmt.Sprintf("Git asks for %s now; removing %s", facts.Wanted, status.To)}
-	case status.HandledRetry != facts.Retry && facts.Active == status.From && facts.Target == status.From:
+	case status.HandledRetry != facts.Retry && facts.rolledBack(status):
 		return Decision{Workflow: Upgrade, Step: CatchUp, NewAttempt: true, Reason: v1alpha1.ReasonProgressing,
 			Message: fmt.Sprintf("spec.retry asks for another cutover to %s", status.To)}
 	}

@@ -14,10 +14,14 @@ import (
 // fill with what people should see; the caller persists it.
 type Run struct {
 	Upgrade *v1alpha1.PgUpgrade
+	// Proxy as it was last observed: at the start, and after each effect.
 	Proxy   *v1alpha1.PgProxy
 	Status  *v1alpha1.PgUpgradeStatus
 	Git     Git
 	Cluster Cluster
+	// Live reads the PgProxy as the API server has it now; nil if there's none. It is an error
+	// if the stored status isn't at the step that asks.
+	Live func(ctx context.Context) (*v1alpha1.PgProxy, error)
 	// Server gives the way to an instance; it reads the Secret anew at each call.
 	Server func(ctx context.Context, instance string) (postgres.Server, error)
 	// Register makes the decision register of a server, with the agents' role.

@@ -115,6 +115,16 @@ func TestTranscripts(t *testing.T) {
 			s.git("somebody wants 18 instead", want("18"))
 			s.until(CopyData)
 		},
+		"human_cuts_over_first": func(s *story) {
+			s.git("somebody merges the bump", want("17"))
+			s.until(Approve)
+			s.git("somebody commits the target before Gitover does, traffic moves", serve("orders-17"))
+			s.until(Soak)
+			s.git("somebody reverts that commit", serve("orders-15"))
+			s.until(AwaitDecision)
+			s.git("and the bump", want("15"))
+			s.until("")
+		},
 		"version_reverted_in_soak": func(s *story) {
 			s.git("somebody merges the bump", want("17"))
 			s.until(AwaitSwitch)

@@ -71,6 +71,9 @@ type Verdict struct {
 	Again time.Duration
 	// Reverted is the commit by which somebody took our commit back.
 	Reverted *v1alpha1.Commit
+	// Back is the earlier step of the same workflow to return to: Git took back what led
+	// here, and this step has had no effect yet.
+	Back string
 }
 
 func done(message string, args ...any) Verdict {
@@ -88,11 +91,11 @@ func waiting(reason, message string, args ...any) Verdict {
 // removal is how an instance that never served, or has been rolled back from, goes.
 var removal = []Step{
 	// drop what replicates, on both sides; a lost green doesn't stop us
-	{StopReplication, stopReplicationDone, stopReplicationRun, 10 * time.Minute},
+	sparing(Step{StopReplication, stopReplicationDone, stopReplicationRun, 10 * time.Minute}),
 	// take green's manifests out of Git
-	{CommitRemoveGreen, commitDone(CommitRemoveGreen), commitRun(CommitRemoveGreen), 10 * time.Minute},
+	sparing(Step{CommitRemoveGreen, commitDone(CommitRemoveGreen), commitRun(CommitRemoveGreen), 10 * time.Minute}),
 	// Flux prunes green; its volumes go too
-	{AwaitGreenGone, awaitGreenGoneDone, deleteGreenVolumes, 15 * time.Minute},
+	sparing(Step{AwaitGreenGone, awaitGreenGoneDone, deleteGreenVolumes, 15 * time.Minute}),
 }
 
 // Workflows are the tables, to be read from top to bottom.
@@ -131,11 +134,11 @@ var Workflows = map[string][]Step{
 		// the way back is open
 		{Soak, soakDone, nil, 0},
 		// the point of no return: reverse replication ends
-		{StopReverse, stopReplicationDone, stopReplicationRun, 10 * time.Minute},
+		sparing(Step{StopReverse, stopReplicationDone, stopReplicationRun, 10 * time.Minute}),
 		// take blue's manifests out of Git
-		{CommitFinalize, commitDone(CommitFinalize), commitRun(CommitFinalize), 10 * time.Minute},
+		sparing(Step{CommitFinalize, commitDone(CommitFinalize), commitRun(CommitFinalize), 10 * time.Minute}),
 		// Flux prunes blue
-		{AwaitPruned, awaitBlueGoneDone, deleteBlueVolumes, 15 * time.Minute},
+		sparing(Step{AwaitPruned, awaitBlueGoneDone, deleteBlueVolumes, 15 * time.Minute}),
 	},
 	// the version was taken back, or changed again, before the cutover
 	Abort: removal,

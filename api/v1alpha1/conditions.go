@@ -9,8 +9,8 @@ const (
 	// PgUpgrade, False: any step's name while it runs (Preflight, CommitGreen, …), and the
 	// reasons of StalledCondition.
 	// PgProxy, True:  Active
-	// PgProxy, False: Switching, SwitchWaiting, SwitchFailed, and the reasons of
-	// StalledCondition.
+	// PgProxy, False: Switching, SwitchWaiting, SwitchFailed, NoWayBack, Contradiction, and
+	// the reasons of StalledCondition.
 	ReadyCondition = "Ready"
 
 	// ReconcilingCondition is True while Gitover works on it or waits for the world.
@@ -43,7 +43,8 @@ const (
 	ReasonRolledBack = "RolledBack"
 	// ReasonAborting: the version was reverted before the cutover; green is being removed.
 	ReasonAborting = "Aborting"
-	// ReasonContradiction: spec.version and the proxy's spec.target want different things.
+	// ReasonContradiction: spec.version and the proxy's spec.target want different things, or
+	// the target is an instance that is being removed.
 	ReasonContradiction = "Contradiction"
 	// ReasonWaitingForSoak: another version was asked for during the soak.
 	ReasonWaitingForSoak = "WaitingForSoak"
@@ -158,7 +159,8 @@ const (
 	ReasonPoolerRefused = "PoolerRefused"
 	// ReasonUpgradeNotFound: spec.upgradeRef names nothing.
 	ReasonUpgradeNotFound = "UpgradeNotFound"
-	// ReasonNoWayBack: no reverse replication (before the cutover, or finalized).
+	// ReasonNoWayBack: no reverse replication (before the cutover, or finalized); a target that
+	// asks for it all the same is not followed.
 	ReasonNoWayBack = "NoWayBack"
 )
 

@@ -1,0 +1,73 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/internal/crash"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// act makes a step's effect and observes the PgProxy anew: it may have moved meanwhile.
+func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, run *steps.Run) error {
+	name := upgrade.Status.Workflow + "/" + step.Name
+	crash.Before(ctx, name)
+	if err := step.Run(ctx, run); err != nil {
+		return err
+	}
+	crash.After(ctx, name)
+	return r.observeProxy(ctx, upgrade, s)
+}
+
+// back returns to an earlier step, since Git took back what led on from it.
+func (r *UpgradeReconciler) back(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, verdict steps.Verdict) error {
+	status := &upgrade.Status
+	now := metav1.NewTime(r.Now().Truncate(time.Second))
+	status.Steps = append(withoutStep(withoutStep(status.Steps, status.Step), verdict.Back), v1alpha1.StepStatus{Name: verdict.Back, StartedAt: &now, Message: verdict.Message})
+	status.Step = verdict.Back
+	r.Recorder.Event(upgrade, corev1.EventTypeNormal, verdict.Back, verdict.Message)
+	return r.observeProxy(ctx, upgrade, s)
+}
+
+func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen) *steps.Run {
+	return &steps.Run{
+		Upgrade: upgrade, Proxy: s.proxy, Status: &upgrade.Status,
+		Git:  r.git(upgrade, s),
+		Live: func(ctx context.Context) (*v1alpha1.PgProxy, error) { return r.live(ctx, upgrade) },
+		Cluster: &clusterPort{Client: r.Client, pods: r.Pods, namespace: upgrade.Namespace, upgrade: upgrade.Name,
+			images: upgrade.Spec.Instance.Images},
+		Server: func(ctx context.Context, instance string) (postgres.Server, error) {
+			return serverOf(ctx, r.Uncached, upgrade, instance)
+		},
+		Register: func(ctx context.Context, server postgres.Server) error {
+			password, err := registerPassword(ctx, r.Uncached, s.proxy)
+			if err != nil {
+				return err
+			}
+			return postgres.EnsureRegister(ctx, server, agentRole, password)
+		},
+		Secret: func(instance string) string { return secretNameOf(upgrade, instance) },
+		Now:    r.Now,
+	}
+}
+
+// live is the PgProxy as it is now, for a step that takes an instance away: that step must
+// be in the stored status, where the PgProxy controller looks for it.
+func (r *UpgradeReconciler) live(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*v1alpha1.PgProxy, error) {
+	stored := &v1alpha1.PgUpgrade{}
+	if err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(upgrade), stored); err != nil {
+		return nil, fmt.Errorf("read PgUpgrade %s: %w", upgrade.Name, err)
+	}
+	have, want := stored.Status, upgrade.Status
+	if have.Run != want.Run || have.Workflow != want.Workflow || have.Step != want.Step {
+		return nil, &known{reason: v1alpha1.ReasonProgressing, text: fmt.Sprintf("step %s is not stored; another controller went on to %s", want.Step, orDefault(have.Step, "the end"))}
+	}
+	return r.proxyOf(ctx, upgrade)
+}

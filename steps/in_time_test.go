@@ -1,0 +1,71 @@
+package steps
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// The soak is over and StopReverse stored; then Git wants blue again, before anything of the
+// way back was taken away, or after it.
+func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	ctx := t.Context()
+	run := &Run{
+		Upgrade: &v1alpha1.PgUpgrade{}, Now: time.Now,
+		Status: &v1alpha1.PgUpgradeStatus{Workflow: Upgrade, Step: StopReverse, From: blue.Instance, To: green.Instance, Databases: []string{"d"}},
+		Live: func(context.Context) (*v1alpha1.PgProxy, error) {
+			return aProxy(green.Instance, blue.Instance, ""), nil
+		},
+		Server: func(_ context.Context, instance string) (postgres.Server, error) {
+			if instance == blue.Instance {
+				return blue.Server, nil
+			}
+			return green.Server, nil
+		},
+	}
+	run.Upgrade.UID = "12345678-1234-1234-1234-123456789012"
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range []*pg.Server{blue, green} {
+		s.Exec("", "CREATE DATABASE d")
+		must(postgres.EnsureMarker(ctx, s.Server, "d"))
+	}
+	must(postgres.CreatePublication(ctx, green.Server, "d", run.Names()))
+	must(postgres.CreateSlot(ctx, green.Server, "d", run.Names(), blue.Instance))
+	must(postgres.CreateSubscription(ctx, blue.Server, postgres.SubscribeOptions{Publisher: green.Server, Database: "d", Names: run.Names()}))
+
+	step, _ := Find(Upgrade, StopReverse)
+	v, err := step.Done(ctx, run)
+	must(err)
+	if v.Back != Soak {
+		t.Fatalf("the revert came in time, but %+v", v)
+	}
+	// half of the effect, as a crash leaves it
+	_, err = postgres.RemoveAll(ctx, green.Server, run.Names())
+	must(err)
+	v, err = step.Done(ctx, run)
+	must(err)
+	if v.Back != "" || v.Done || v.Act || v.Reason != v1alpha1.ReasonContradiction {
+		t.Fatalf("the way back has ended, but %+v", v)
+	}
+	// Git agrees: the rest goes
+	run.Live = func(context.Context) (*v1alpha1.PgProxy, error) {
+		return aProxy(green.Instance, green.Instance, ""), nil
+	}
+	if v, err = step.Done(ctx, run); err != nil || !v.Act {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	must(step.Run(ctx, run))
+	if v, err = step.Done(ctx, run); err != nil || !v.Done {
+		t.Fatalf("%+v, %v", v, err)
+	}
+}

@@ -1,0 +1,136 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// removing are the steps that take from an instance what it needs to serve again: its
+// replication, its manifests, its volumes.
+var removing = map[string]bool{
+	StopReplication: true, CommitRemoveGreen: true, AwaitGreenGone: true,
+	StopReverse: true, CommitFinalize: true, AwaitPruned: true,
+}
+
+// Leaving is the instance that the step in the status takes away. No switch may begin that
+// leads to it. Empty in every other step.
+func Leaving(status v1alpha1.PgUpgradeStatus) string {
+	leaving, _ := parting(status)
+	return leaving
+}
+
+func parting(status v1alpha1.PgUpgradeStatus) (leaves, stays string) {
+	switch {
+	case !removing[status.Step]:
+		return "", ""
+	case status.Workflow == Upgrade:
+		return status.From, status.To
+	}
+	return status.To, status.From
+}
+
+// Refused is a step's error when its effect would meet the instance that serves, or is
+// about to. Nothing was done; the verdict says what is waited for.
+type Refused struct{ Verdict Verdict }
+
+func (r *Refused) Error() string { return r.Verdict.Message }
+
+// sparing makes a step that takes an instance away ask first who serves, before it judges
+// and once more before its effect. The step is in the stored status by then, and the PgProxy
+// controller looks for it there once it has stored its claim to a switch: each stores first
+// and reads afterwards, so one of the two sees the other.
+func sparing(s Step) Step {
+	judge, effect := s.Done, s.Run
+	s.Done = func(ctx context.Context, run *Run) (Verdict, error) {
+		if refusal, err := inUse(ctx, run); refusal != nil || err != nil {
+			return deref(refusal), err
+		}
+		return judge(ctx, run)
+	}
+	s.Run = func(ctx context.Context, run *Run) error {
+		refusal, err := inUse(ctx, run)
+		if err != nil {
+			return err
+		}
+		if refusal != nil {
+			return &Refused{Verdict: *refusal}
+		}
+		return effect(ctx, run)
+	}
+	return s
+}
+
+// inUse is nil if the instance that stays serves, Git wants nothing else, and no switch is
+// in progress.
+func inUse(ctx context.Context, run *Run) (*Verdict, error) {
+	leaves, stays := parting(*run.Status)
+	proxy, err := run.Live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var v Verdict
+	switch {
+	case proxy == nil:
+		v = waiting(v1alpha1.ReasonFluxPending, "PgProxy %s does not exist; Flux has to apply it", run.Upgrade.Spec.ProxyRef.Name)
+	case proxy.Status.Switch != nil:
+		v = waiting(v1alpha1.ReasonSwitching, "a switch to %s is in progress; %s is not removed before it has ended", proxy.Status.Switch.To, leaves)
+	case proxy.Spec.Target == stays && proxy.Status.Active == stays:
+		return nil, nil
+	case proxy.Spec.Target == stays:
+		v = waiting(v1alpha1.ReasonSwitching, "%s is not removed before %s serves: %s", leaves, stays, or(readyMessage(proxy), "the switch is beginning"))
+	case run.Status.Step == StopReverse:
+		v, err = takenBackInTime(ctx, run, proxy)
+	default:
+		v = contradiction(run, proxy)
+	}
+	return &v, err
+}
+
+// takenBackInTime: the revert came between the end of the soak and StopReverse's effect. It
+// still counts if nothing of the way back was taken away, and where blue serves again the
+// switch was claimed before this step was stored.
+func takenBackInTime(ctx context.Context, run *Run, proxy *v1alpha1.PgProxy) (Verdict, error) {
+	if proxy.Status.Active != run.Status.From {
+		open, err := wayBackOpen(ctx, run)
+		if err != nil || !open {
+			return contradiction(run, proxy), err
+		}
+	}
+	v := waiting(v1alpha1.ReasonSwitching, "the cutover was reverted before the way back ended; the soak goes on until %s serves", proxy.Spec.Target)
+	v.Back = Soak
+	return v, nil
+}
+
+// wayBackOpen: blue still follows green in every database. Slots go first in
+// StopReverse, so where all are left it has had no effect.
+func wayBackOpen(ctx context.Context, run *Run) (bool, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, db := range run.Status.Databases {
+		slot, err := postgres.SlotState(ctx, green, run.Names().Slot(db, run.Status.From))
+		if err != nil || !slot.Exists || slot.Lost {
+			return false, err
+		}
+		follower, err := postgres.SubscriptionState(ctx, blue, db, run.Names().Subscription(db, run.Status.From))
+		if err != nil || !follower.Exists {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// contradiction: Git wants traffic on an instance that Git also says is to go.
+func contradiction(run *Run, proxy *v1alpha1.PgProxy) Verdict {
+	leaves, stays := parting(*run.Status)
+	why := fmt.Sprintf("Git took the upgrade to %s back", leaves)
+	if run.Status.Workflow == Upgrade {
+		why = fmt.Sprintf("the soak is over and the way back to %s has ended", leaves)
+	}
+	return waiting(v1alpha1.ReasonContradiction, "%s, but spec.target of PgProxy %s is %s; nothing more is removed before a commit sets it to %s",
+		why, proxy.Name, proxy.Spec.Target, stays)
+}
