@@ -274,11 +274,12 @@ func (s *story) regret() {
 func (s *story) crossesNoBorder() {
 	s.t.Helper()
 	ctx := s.t.Context()
-	u := &v1alpha1.PgUpgrade{ObjectMeta: metav1.ObjectMeta{Namespace: s.app.Namespace, Name: "elsewhere"}}
+	// the cluster's own controller, if there is one, would say its word on it, too
+	u := &v1alpha1.PgUpgrade{ObjectMeta: metav1.ObjectMeta{Namespace: s.app.Namespace, Name: "elsewhere", Labels: map[string]string{world.OwnController: s.app.Namespace}}}
 	u.Spec = attackOf(s.app.Dir)
 	u.Spec.Git.KustomizationRef.Namespace = "flux-system"
 	must(s.t, s.app.Client.Create(ctx, u))
-	must(s.t, s.app.Await(ctx, time.Minute, "another namespace is refused", func(ctx context.Context) (bool, string, error) {
+	must(s.t, s.app.Await(ctx, patience, "another namespace is refused", func(ctx context.Context) (bool, string, error) {
 		err := s.app.Client.Get(ctx, client.ObjectKeyFromObject(u), u)
 		return ready(u).Reason == v1alpha1.ReasonAccessDenied && strings.Contains(ready(u).Message, "which this installation forbids"), ready(u).Message, err
 	}))

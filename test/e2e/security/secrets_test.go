@@ -3,6 +3,7 @@ package security
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -87,10 +88,17 @@ func (s *story) findsWhatIsPlanted(secrets []world.Secret, since time.Time) {
 	planted, stop := context.WithCancel(ctx)
 	defer stop()
 	// the shell waits, with the secret as an argument that it ignores
+	ended := make(chan error, 1)
 	go func() {
-		_, _ = s.app.Exec(planted, s.app.Namespace, "orders-15-0", "sh", "-c", "sleep 20; :", password)
+		_, err := s.app.Exec(planted, s.app.Namespace, "orders-15-0", "sh", "-c", "sleep 600; :", password)
+		ended <- err
 	}()
 	must(s.t, s.app.Await(ctx, time.Minute, "a secret planted in arguments is found", func(context.Context) (bool, string, error) {
+		select {
+		case err := <-ended:
+			return false, "", fmt.Errorf("the process that shows it ended: %w", err)
+		default:
+		}
 		places, err := world.ScanProcesses(stage, secrets)
 		return slices.ContainsFunc(places, func(place string) bool { return strings.Contains(place, "arguments") }), strings.Join(places, "; "), err
 	}))
