@@ -137,7 +137,8 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 	return nil
 }
 
-// follows says what is wrong with a database's replication; nothing if empty.
+// follows says what is wrong with a database's replication; nothing if empty. A table that was made
+// on both sides is taken up first: no switch is in progress here.
 func follows(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, err error) {
 	state, err := postgres.SubscriptionState(ctx, follower, db, names.Subscription(db, follower.Instance))
 	if err != nil {
@@ -162,7 +163,11 @@ func follows(ctx context.Context, active, follower postgres.Server, names postgr
 	if diff := want.Diff(have); len(diff) > 0 {
 		return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, diff[0], follower.Instance), nil
 	}
-	return "", nil
+	left, err := postgres.FollowTables(ctx, active, follower, db, names, postgres.SchemaFingerprint)
+	if err != nil || len(left) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("database %q: %s", db, postgres.FewUnfollowed(left, follower.Instance)), nil
 }
 
 // poolers reaches every pod that matches the selector and may carry clients: a pod that

@@ -75,13 +75,17 @@ func (r *Run) lagLimit() int64 {
 	return 1 << 20
 }
 
-// catchUpDone: the lag has been under the limit for the stated time, and nothing is broken.
+// catchUpDone: the lag has been under the limit for the stated time, nothing is broken, and
+// green follows every table.
 func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {
 		return Verdict{}, err
 	}
 	if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
+		return deref(v), err
+	}
+	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
 		return deref(v), err
 	}
 	bytes, err := lag(ctx, run, blue, run.Status.To)

@@ -30,6 +30,7 @@ func TestStatementsQuoteEveryName(t *testing.T) {
 	o.CopyData = false
 	same(t, createSubscription(o, "s", "", 16),
 		`CREATE SUBSCRIPTION "s" CONNECTION '' PUBLICATION "gitover_5f9c1a3e0000" WITH (create_slot = false, slot_name = 's', enabled = true, copy_data = false, run_as_owner = true)`)
+	same(t, refreshPublication(nasty), `ALTER SUBSCRIPTION "we""ird '\ $1" REFRESH PUBLICATION WITH (copy_data = true)`)
 	same(t, strings.Join(dropSubscription(nasty), "; "),
 		`ALTER SUBSCRIPTION "we""ird '\ $1" DISABLE; ALTER SUBSCRIPTION "we""ird '\ $1" SET (slot_name = NONE); DROP SUBSCRIPTION IF EXISTS "we""ird '\ $1"`)
 }
