@@ -133,8 +133,22 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			return nil
 		}
 	}
+	left, err := postgres.LeftBehind(ctx, active, s.Databases, scopeOf(x.upgrade))
+	if err != nil {
+		unknown(err)
+		return err
+	}
+	if len(left) > 0 {
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken, "a revert has to wait: %s", strings.Join(left, "; "))
+		return nil
+	}
 	conditions.MarkTrue(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicating, "%s follows; a revert returns traffic to it and loses nothing", other)
 	return nil
+}
+
+// scopeOf is what the spec says of databases.
+func scopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
+	return postgres.Scope{Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge}
 }
 
 // follows says what is wrong with a database's replication; nothing if empty. A table that was made
