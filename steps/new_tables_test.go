@@ -159,6 +159,30 @@ func TestATableWithRowsOnGreenIsNamedAndNotEmptied(t *testing.T) {
 	p.arrives("SELECT string_agg(id::text, ' ') FROM kinds", "1")
 }
 
+// A crash of the side that follows, in the middle of the copy, costs time and no row.
+func TestATableIsTakenUpOverACrashOfTheSideThatFollows(t *testing.T) {
+	p := newPair(t, 15, 17)
+	p.done(CopyData)
+	p.both("CREATE TABLE second (id int PRIMARY KEY, what text)")
+	p.blue.Exec("d", "INSERT INTO second SELECT n, repeat('x', 200) FROM generate_series(1, 300000) n")
+	p.says(CatchUp, CatchUp, "public.second is being copied")
+	p.green.Kill()
+	p.green.Run()
+	p.blue.Exec("d", "DELETE FROM second WHERE id = 1")
+	p.done(CatchUp)
+	p.arrives("SELECT count(*) FROM second", "299999")
+}
+
+func TestADatabaseThatComesWhileAnUpgradeRunsIsNamedBeforeTheCutoverCommit(t *testing.T) {
+	p := newPair(t, 15, 17)
+	p.done(CopyData)
+	p.done(Approve)
+	p.blue.Exec("", "CREATE DATABASE later")
+	p.says(Approve, Approve, `database "later" of `+p.blue.Instance, "drop it")
+	p.run.Upgrade.Spec.Databases.Exclude = []string{"later"}
+	p.done(Approve)
+}
+
 func TestNoTableIsCopiedToAServerThatIsOpen(t *testing.T) {
 	p := newPair(t, 15, 17)
 	p.done(CopyData)
