@@ -133,11 +133,26 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			return nil
 		}
 	}
+	left, err := postgres.LeftBehind(ctx, active, s.Databases, scopeOf(x.upgrade))
+	if err != nil {
+		unknown(err)
+		return err
+	}
+	if len(left) > 0 {
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken, "a revert has to wait: %s", strings.Join(left, "; "))
+		return nil
+	}
 	conditions.MarkTrue(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicating, "%s follows; a revert returns traffic to it and loses nothing", other)
 	return nil
 }
 
-// follows says what is wrong with a database's replication; nothing if empty.
+// scopeOf is what the spec says of databases.
+func scopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
+	return postgres.Scope{Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge}
+}
+
+// follows says what is wrong with a database's replication; nothing if empty. A table that was made
+// on both sides is taken up first: no switch is in progress here.
 func follows(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, err error) {
 	state, err := postgres.SubscriptionState(ctx, follower, db, names.Subscription(db, follower.Instance))
 	if err != nil {
@@ -162,7 +177,11 @@ func follows(ctx context.Context, active, follower postgres.Server, names postgr
 	if diff := want.Diff(have); len(diff) > 0 {
 		return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, diff[0], follower.Instance), nil
 	}
-	return "", nil
+	left, err := postgres.FollowTables(ctx, active, follower, db, names, postgres.SchemaFingerprint)
+	if err != nil || len(left) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("database %q: %s", db, postgres.FewUnfollowed(left, follower.Instance)), nil
 }
 
 // poolers reaches every pod that matches the selector and may carry clients: a pod that

@@ -143,7 +143,7 @@ func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to strin
 		return proxy.Input{}, err
 	}
 	return proxy.Input{
-		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)},
+		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: scopeOf(x.upgrade),
 		Poolers: poolers, Limits: limitsOf(x), Who: r.Identity,
 		Report: func(phase proxy.Phase) error { return r.phase(ctx, x, phase) },
 		Trace:  func(point proxy.Point) { crash.Before(ctx, "switch/"+string(point)) },

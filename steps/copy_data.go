@@ -50,6 +50,9 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
 			return deref(v), err
 		}
+		if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
+			return deref(v), err
+		}
 		if failures > 0 && (!running || failedLately(run)) {
 			if err := roomOn(ctx, run, green); err != nil {
 				return Verdict{}, err
@@ -67,11 +70,15 @@ func copyDataRun(ctx context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
-	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
+	err = eachDatabase(ctx, run, func(ctx context.Context, db string) error {
 		return postgres.CreateSubscription(ctx, green, postgres.SubscribeOptions{
 			Publisher: blue, Database: db, Names: run.Names(), CopyData: true,
 		})
 	})
+	if err != nil {
+		return err
+	}
+	return followRun(ctx, run)
 }
 
 // failureShown is how long a failure of the copy is reported, if no other follows: longer than

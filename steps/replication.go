@@ -75,7 +75,8 @@ func (r *Run) lagLimit() int64 {
 	return 1 << 20
 }
 
-// catchUpDone: the lag has been under the limit for the stated time, and nothing is broken.
+// catchUpDone: the lag has been under the limit for the stated time, nothing is broken, green
+// follows every table, and nothing came that would be left behind.
 func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {
@@ -84,15 +85,35 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
 		return deref(v), err
 	}
+	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
+		return deref(v), err
+	}
 	bytes, err := lag(ctx, run, blue, run.Status.To)
 	if err != nil {
 		return Verdict{}, err
 	}
 	showLag(run, bytes, run.lagLimit())
 	if since := run.Status.Lag.UnderLimitSince; since != nil && run.Now().Sub(since.Time) >= run.lagFor() {
+		if v, err := leftBehind(ctx, run, blue); v != nil || err != nil {
+			return deref(v), err
+		}
 		return done("lag %s", humanBytes(bytes)), nil
 	}
 	return waiting(CatchUp, "lag %s, limit %s for %s", humanBytes(bytes), humanBytes(run.lagLimit()), run.lagFor()), nil
+}
+
+// leftBehind names what came after the preflight and the guard would not let a switch leave
+// behind: better before the cutover commit than after it.
+func leftBehind(ctx context.Context, run *Run, blue postgres.Server) (*Verdict, error) {
+	spec := run.Upgrade.Spec
+	left, err := postgres.LeftBehind(ctx, blue, run.Status.Databases, postgres.Scope{
+		Include: spec.Databases.Include, Exclude: spec.Databases.Exclude, Acknowledged: spec.Acknowledge,
+	})
+	if err != nil || len(left) == 0 {
+		return nil, err
+	}
+	v := waiting(run.Status.Step, "%s", some(left))
+	return &v, nil
 }
 
 // stopReplicationDone: nothing of this upgrade is left on a server that still answers.

@@ -121,12 +121,12 @@ var Workflows = map[string][]Step{
 		{BuildIndexes, buildIndexesDone, buildIndexesRun, 0},
 		// statistics, so that the first query after the cutover is planned well
 		{Analyze, analyzeDone, analyzeRun, 0},
-		// lag under the limit for the stated time
-		{CatchUp, catchUpDone, nil, 0},
+		// every table followed, lag under the limit for the stated time
+		{CatchUp, catchUpDone, followRun, 0},
 		// schema and rows are equal
 		{Verify, verifyDone, verifyRun, 0},
 		// the gate: automatic or by a commit, and inside the window
-		{Approve, approveDone, nil, 0},
+		{Approve, approveDone, followRun, 0},
 		// commit proxy.yaml with the evidence
 		{CommitCutover, commitDone(CommitCutover), commitRun(CommitCutover), 10 * time.Minute},
 		// Flux delivers it and the PgProxy controller switches

@@ -30,6 +30,7 @@ func TestStatementsQuoteEveryName(t *testing.T) {
 	o.CopyData = false
 	same(t, createSubscription(o, "s", "", 16),
 		`CREATE SUBSCRIPTION "s" CONNECTION '' PUBLICATION "gitover_5f9c1a3e0000" WITH (create_slot = false, slot_name = 's', enabled = true, copy_data = false, run_as_owner = true)`)
+	same(t, refreshPublication(nasty), `ALTER SUBSCRIPTION "we""ird '\ $1" REFRESH PUBLICATION WITH (copy_data = true)`)
 	same(t, strings.Join(dropSubscription(nasty), "; "),
 		`ALTER SUBSCRIPTION "we""ird '\ $1" DISABLE; ALTER SUBSCRIPTION "we""ird '\ $1" SET (slot_name = NONE); DROP SUBSCRIPTION IF EXISTS "we""ird '\ $1"`)
 }
@@ -112,7 +113,12 @@ func TestADigestQueryDependsOnNothingButTheRows(t *testing.T) {
 	table := verifiedTable{Schema: "s", Table: nasty, Columns: []string{"id", "b"}, Key: []string{"id"}}
 	same(t, table.digests(table.group(64), ""), `SELECT g, count(*), mod(sum(h), 9223372036854775783)::bigint, mod(sum(hashint8extended(h, x)), 9223372036854775783)::bigint
 FROM (SELECT mod(hashtextextended(ROW(t."id")::text COLLATE "C", 1), 64) AS g, hashtextextended(ROW(t."id", t."b")::text COLLATE "C", 0) AS h, t.xmin::text::bigint AS x FROM ONLY "s"."we""ird '\ $1" AS t) AS r GROUP BY g`)
-	same(t, table.nameOf(), `SELECT coalesce((SELECT left(ROW(t."id")::text, 200) FROM ONLY "s"."we""ird '\ $1" AS t WHERE hashtextextended(ROW(t."id")::text COLLATE "C", 1) = $1 LIMIT 1), '')`)
+	const found = `::text FROM ONLY "s"."we""ird '\ $1" AS t WHERE hashtextextended(ROW(t."id")::text COLLATE "C", 1) = $1 LIMIT 1), '')`
+	same(t, table.nameOf(), `SELECT coalesce((SELECT t.ctid`+found)
+	same(t, table.words("(0,1)", -1<<32), "row with key hash ffffffff at ctid (0,1)")
+	table.KeyShown = true
+	same(t, table.nameOf(), `SELECT coalesce((SELECT ROW(t."id")`+found)
+	same(t, table.words("(7)", 0), "row (7)")
 }
 
 func TestRowsThatChangedOnBlueAreNotJudged(t *testing.T) {

@@ -106,6 +106,19 @@ type pass struct {
 	source   int
 	facts    map[string]string
 	findings []Finding
+	// only is the one rule to ask; all if empty.
+	only string
+}
+
+// preflightRule asks a rule of databases alone, in each of the request's.
+func preflightRule(ctx context.Context, s Server, name string, req PreflightRequest) ([]Finding, error) {
+	p := pass{request: req, only: name}
+	for _, database := range req.Databases {
+		if err := p.run(ctx, s, database, inDatabase); err != nil {
+			return nil, fmt.Errorf("%s in database %q on %s: %w", name, database, s.Instance, err)
+		}
+	}
+	return p.findings, nil
 }
 
 // evidence is a row of a rule's query.
@@ -118,7 +131,7 @@ func (p *pass) run(ctx context.Context, s Server, database string, at place) err
 			return err
 		}
 		for _, r := range rules {
-			if r.At != at || r.When != nil && !r.When(p.source, p.request.Target) || r.WayBack && !p.request.WayBack {
+			if r.At != at || p.only != "" && p.only != r.Name || r.When != nil && !r.When(p.source, p.request.Target) || r.WayBack && !p.request.WayBack {
 				continue
 			}
 			found, err := collect[evidence](ctx, conn, query("preflight/"+r.query()))

@@ -7,8 +7,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// createPublication publishes all tables with the options that every version knows: a
-// table made later is published too and stops the subscriber loudly, instead of missing.
+// createPublication publishes all tables with the options that every version knows. A table made
+// later is published too, but a subscription doesn't know it: while the table is missing there,
+// the subscriber stops with an error; once it is there, its changes are skipped in silence until
+// the publication is refreshed (FollowTables).
 func createPublication(name string) string {
 	return "CREATE PUBLICATION " + ident(name) + " FOR ALL TABLES WITH (publish = 'insert, update, delete, truncate')"
 }

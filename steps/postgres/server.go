@@ -103,8 +103,9 @@ func (s Server) config(database string) (*pgx.ConnConfig, error) {
 	config.User, config.Password, config.Database = s.User, string(s.Password), database
 	config.ConnectTimeout = 10 * time.Second
 	config.RuntimeParams["application_name"] = ApplicationName
-	// What a role or a database sets for itself doesn't bind Gitover: contexts do.
-	config.RuntimeParams["default_transaction_read_only"] = "off"
+	// What a role or a database sets for itself doesn't bind Gitover: contexts do. What it
+	// reports as done is durable.
+	config.RuntimeParams["default_transaction_read_only"], config.RuntimeParams["synchronous_commit"] = "off", "on"
 	for _, limit := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		config.RuntimeParams[limit] = "0"
 	}

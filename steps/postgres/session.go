@@ -23,10 +23,11 @@ func query(name string) string {
 }
 
 // sessionSettings make names and values read the same on every version and in every
-// locale, keep user triggers and event triggers away from what Gitover does itself, and
-// bound how long anything may run or wait.
+// locale, keep user triggers and event triggers away from what Gitover does itself, make what
+// is reported as done durable whatever the server's default is, and bound how long anything
+// may run or wait.
 const sessionSettings = `
-SET search_path = ''; SET standard_conforming_strings = on; SET default_transaction_read_only = off;
+SET search_path = ''; SET standard_conforming_strings = on; SET default_transaction_read_only = off; SET synchronous_commit = on;
 SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper;
 SET row_security = off; SET client_min_messages = warning;
 SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 1;

@@ -224,25 +224,25 @@ func (v *verifier) transactionsEnd(ctx context.Context) (bool, error) {
 	return over, err
 }
 
-// name words the rows that differ.
+// name words the rows that differ: by where they are on blue, or on green if only there.
 func (v *verifier) name(ctx context.Context, t verifiedTable, rows []int64) error {
 	for i, row := range rows {
 		if i == mostNamed {
 			v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %d more rows differ", t.name(), len(rows)-mostNamed))
 			break
 		}
-		var key [2]string
+		var place [2]string
 		for side, conn := range []*pgx.Conn{v.blue, v.green} {
-			if err := conn.QueryRow(ctx, t.nameOf(), row).Scan(&key[side]); err != nil {
+			if err := conn.QueryRow(ctx, t.nameOf(), row).Scan(&place[side]); err != nil {
 				return err
 			}
 		}
-		sentence := fmt.Sprintf("table %s: row %s differs", t.name(), key[0])
+		sentence := fmt.Sprintf("table %s: %s differs", t.name(), t.words(place[0], row))
 		switch {
-		case key[0] == "":
-			sentence = fmt.Sprintf("table %s: row %s is only on the new side", t.name(), key[1])
-		case key[1] == "":
-			sentence = fmt.Sprintf("table %s: row %s is missing on the new side", t.name(), key[0])
+		case place[0] == "":
+			sentence = fmt.Sprintf("table %s: %s is only on the new side", t.name(), t.words(place[1], row))
+		case place[1] == "":
+			sentence = fmt.Sprintf("table %s: %s is missing on the new side", t.name(), t.words(place[0], row))
 		}
 		v.report.Mismatches = append(v.report.Mismatches, sentence)
 	}

@@ -17,6 +17,8 @@ type verifiedTable struct {
 	// as the planner knows it.
 	Slice    string
 	Estimate int64
+	// KeyShown: Key may be shown to people who may not see rows.
+	KeyShown bool
 	// within is the range of Slice that is compared; first marks a table's first range.
 	within string
 	first  bool
@@ -64,18 +66,30 @@ func (t verifiedTable) count() string {
 	return "SELECT 0::bigint, count(*), 0::bigint, 0::bigint FROM ONLY " + t.name()
 }
 
-// nameOf is the query for the words that a row's key is known by; ” when it isn't there.
+// nameOf is the query for where a row is: its key if that may be shown, or else its ctid; ” when
+// it isn't there.
 func (t verifiedTable) nameOf() string {
-	columns := t.Key
-	if len(columns) == 0 {
-		columns = t.Columns
+	place := "t.ctid::text"
+	if t.KeyShown {
+		list := make([]string, len(t.Key))
+		for i, c := range t.Key {
+			list[i] = "t." + ident(c)
+		}
+		place = fmt.Sprintf("ROW(%s)::text", strings.Join(list, ", "))
 	}
-	list := make([]string, len(columns))
-	for i, c := range columns {
-		list[i] = "t." + ident(c)
+	return fmt.Sprintf("SELECT coalesce((SELECT %s FROM ONLY %s AS t WHERE %s = $1 LIMIT 1), '')", place, t.name(), t.key())
+}
+
+// words for a row that differs. Conditions and events are read by many, so they hold no
+// contents: a key that isn't a mere number stands there as a hash.
+func (t verifiedTable) words(place string, key int64) string {
+	switch {
+	case t.KeyShown:
+		return "row " + place
+	case len(t.Key) > 0:
+		return fmt.Sprintf("row with key hash %08x at ctid %s", uint64(key)>>32, place)
 	}
-	return fmt.Sprintf("SELECT coalesce((SELECT left(ROW(%s)::text, 200) FROM ONLY %s AS t WHERE %s = $1 LIMIT 1), '')",
-		strings.Join(list, ", "), t.name(), t.key())
+	return "row at ctid " + place
 }
 
 // reading is the digests of one moment by group.

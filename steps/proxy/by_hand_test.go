@@ -130,17 +130,10 @@ func (s *stage) makeRole(definition string) {
 	s.other().Exec("", "CREATE ROLE "+definition+" LOGIN PASSWORD '"+verifier+"'")
 }
 
-// makeTable makes a table on both sides that the active one publishes.
+// makeTable makes a table on both sides, and returns when the other side follows it.
 func (s *stage) makeTable(name string) {
 	for _, server := range s.servers {
 		server.Exec("orders", "CREATE TABLE "+name+" (id bigint PRIMARY KEY); GRANT ALL ON "+name+" TO app")
 	}
-	s.follow()
-}
-
-// follow has the other side's subscription take notice of a new table.
-func (s *stage) follow() {
-	s.t.Helper()
-	subscription := s.names.Subscription("orders", s.other().Instance)
-	s.other().Exec("orders", "ALTER SUBSCRIPTION "+pgx.Identifier{subscription}.Sanitize()+" REFRESH PUBLICATION WITH (copy_data = false)")
+	s.awaitGuard()
 }

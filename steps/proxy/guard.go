@@ -16,11 +16,12 @@ import (
 const guardMarkerWait = 10 * time.Second
 
 // Guard looks for everything that stands in a switch's way, and changes nothing but a
-// marker row. All obstacles are named in one pass. An error means that it could not look.
+// marker row; it has the new side take up tables that it doesn't follow (postgres.FollowTables).
+// All obstacles are named in one pass. An error means that it could not look.
 func Guard(ctx context.Context, in Input) ([]Obstacle, error) {
 	in.Limits = in.Limits.withDefaults()
 	checks := []func(context.Context, Input) ([]Obstacle, error){
-		guardPoolers, guardTransactions, guardFences, guardReplication, guardSchema, guardRoles,
+		guardPoolers, guardTransactions, guardFences, guardReplication, guardSchema, guardRoles, guardLeft,
 	}
 	found := make([][]Obstacle, len(checks))
 	group, ctx := errgroup.WithContext(ctx)

@@ -9,8 +9,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// guardReplication: each database's subscription runs, is not far behind, and a row does
-// pass.
+// guardReplication: each database's subscription runs, knows every table, is not far behind,
+// and a row does pass.
 func guardReplication(ctx context.Context, in Input) ([]Obstacle, error) {
 	found := make([][]Obstacle, len(in.Databases))
 	numbers := map[string]int{}
@@ -29,6 +29,12 @@ func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error)
 	state, err := postgres.SubscriptionState(ctx, in.To, db, name)
 	if err != nil {
 		return nil, err
+	}
+	if state.Exists && state.Enabled && state.Running {
+		found, err := guardTables(ctx, in, db)
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
 	}
 	if !state.ReplicationReady() {
 		return []Obstacle{obstacle(NotReplicating, "database %q does not replicate to %s: %s", db, in.To.Instance, whyNot(state))}, nil
@@ -51,6 +57,19 @@ func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error)
 		return []Obstacle{obstacle(Lagging, "a row of database %q did not reach %s within %s: PostgreSQL's log there says why; can it reach %s?", db, in.To.Instance, guardMarkerWait, in.From.Instance)}, nil
 	}
 	return nil, err
+}
+
+// guardTables: PostgreSQL skips the changes of a table that was made on both sides and that the
+// subscription doesn't know. Whoever asks for a switch has such tables taken up,
+// since nobody else may come by until then: traffic hasn't been held yet, and while they are copied the guard
+// is closed.
+func guardTables(ctx context.Context, in Input, db string) ([]Obstacle, error) {
+	left, err := postgres.FollowTables(ctx, in.From, in.To, db, in.Names, postgres.SchemaFingerprint)
+	if err != nil || len(left) == 0 {
+		return nil, err
+	}
+	return []Obstacle{obstacle(NotReplicating, "database %q does not replicate all tables to %s: %s",
+		db, in.To.Instance, postgres.FewUnfollowed(left, in.To.Instance))}, nil
 }
 
 func whyNot(s postgres.Subscription) string {

@@ -64,6 +64,8 @@ type Input struct {
 	From, To postgres.Server
 	// Databases that applications use.
 	Databases []string
+	// Scope is what the spec says of databases; the guard names what would be left behind.
+	Scope postgres.Scope
 	// Names of the upgrade's objects.
 	Names postgres.Names
 	// Poolers that hold and lead the traffic: all of them.

@@ -1,0 +1,86 @@
+package steps
+
+import (
+	"context"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// unfollowed looks for tables that were made since green subscribed, whose changes it skips or
+// fails at. It acts where Gitover can have them copied, and otherwise says what to do. Nil when
+// green follows every table, and while CopyData, which tells of it itself, has tables to copy.
+func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Verdict, error) {
+	for _, db := range run.Status.Databases {
+		left, err := postgres.UnfollowedTables(ctx, blue, green, db, run.Names())
+		if err != nil {
+			return nil, err
+		}
+		var stuck []postgres.Unfollowed
+		missing := false
+		for _, u := range left {
+			if u.State == "" {
+				stuck = append(stuck, u)
+				missing = missing || u.Missing
+			}
+		}
+		var v Verdict
+		switch words := postgres.FewUnfollowed(stuck, green.Instance); {
+		case missing:
+			v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s", db, words)
+		case len(left) == 0 || len(stuck) < len(left) && run.Status.Step == CopyData:
+			continue
+		case len(stuck) < len(left):
+			v = waiting(run.Status.Step, "database %q: %s", db, postgres.FewUnfollowed(left, green.Instance))
+		case !postgres.CanFollow(stuck) || run.switching():
+			v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
+		default:
+			drift, err := driftSoFar(ctx, run, blue, green, db)
+			switch {
+			case err != nil:
+				return nil, err
+			case len(drift) > 0:
+				v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s. They differ: %s. Apply the same change on %s", db, words, some(drift), green.Instance)
+			default:
+				v = act("database %q: %s", db, words)
+			}
+		}
+		return &v, nil
+	}
+	return nil, nil
+}
+
+// switching: PgProxy moves traffic, and nobody else touches replication.
+func (r *Run) switching() bool { return r.Proxy != nil && r.Proxy.Status.Switch != nil }
+
+// fingerprint of what green must have by now: before its indexes are built, half of the schema.
+func (r *Run) fingerprint(ctx context.Context, s postgres.Server, db string) (postgres.Fingerprint, error) {
+	if r.Status.Step == CopyData {
+		return postgres.SchemaFingerprintPreData(ctx, s, db)
+	}
+	return postgres.SchemaFingerprint(ctx, s, db)
+}
+
+func driftSoFar(ctx context.Context, run *Run, blue, green postgres.Server, db string) ([]string, error) {
+	want, err := run.fingerprint(ctx, blue, db)
+	if err != nil {
+		return nil, err
+	}
+	have, err := run.fingerprint(ctx, green, db)
+	if err != nil {
+		return nil, err
+	}
+	return want.Diff(have), nil
+}
+
+// followRun has green take up tables that were made on both sides since it subscribed.
+func followRun(ctx context.Context, run *Run) error {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return err
+	}
+	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
+		_, err := postgres.FollowTables(ctx, blue, green, db, run.Names(), run.fingerprint)
+		return err
+	})
+}

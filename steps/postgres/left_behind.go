@@ -1,0 +1,40 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// Scope is what an upgrade's spec says of databases: which are its own (ApplicationDatabases), and
+// what a human takes upon himself (PreflightRequest).
+type Scope struct{ Include, Exclude, Acknowledged []string }
+
+// LeftBehind says, in sentences, what s has that a switch of databases would leave behind, though it
+// came after the preflight: databases, and large objects that nobody has acknowledged. Reads only.
+func LeftBehind(ctx context.Context, s Server, databases []string, scope Scope) ([]string, error) {
+	all, err := ApplicationDatabases(ctx, s, scope.Include, scope.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	var left []string
+	for _, d := range Moved(all) {
+		if !slices.Contains(databases, d.Name) {
+			left = append(left, fmt.Sprintf("database %q of %s isn't part of this upgrade, since it came after its preflight, and would be left behind: "+
+				"drop it, leave it out by spec.databases.exclude, or, before the cutover, take the version back and ask for it again", d.Name, s.Instance))
+		}
+	}
+	if slices.Contains(scope.Acknowledged, "large_objects") {
+		return left, nil // they may be millions
+	}
+	found, err := preflightRule(ctx, s, "large_objects", PreflightRequest{Databases: databases, Acknowledged: scope.Acknowledged})
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range found {
+		if f.Blocks() {
+			left = append(left, fmt.Sprintf("database %q of %s: %s %s, or acknowledge %s in the spec", f.Database, s.Instance, f.Why, f.Fix, f.Name))
+		}
+	}
+	return left, nil
+}

@@ -1,0 +1,177 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Unfollowed is a published table whose changes the subscriber doesn't apply.
+type Unfollowed struct {
+	// Table is quoted, with its schema.
+	Table string
+	// State of the initial copy, as pg_subscription_rel has it. Empty: the subscription doesn't
+	// know the table, and PostgreSQL skips its changes without an error.
+	State string
+	// Missing on the subscriber.
+	Missing bool
+	// Referenced by other tables' foreign keys, which a TRUNCATE would want to empty as well.
+	Referenced bool
+	// Filled: unknown to the subscription, and has rows that a copy would meet.
+	Filled bool
+}
+
+// unknown: only REFRESH PUBLICATION would have it followed.
+func (u Unfollowed) unknown() bool { return u.State == "" && !u.Missing }
+
+// Mend is the SQL by which a superuser empties the table on the subscriber, whose sessions
+// are read-only unless they say otherwise.
+func (u Unfollowed) Mend() string {
+	if u.Referenced {
+		return "BEGIN READ WRITE; SET LOCAL session_replication_role = replica; DELETE FROM ONLY " + u.Table + "; COMMIT"
+	}
+	return "BEGIN READ WRITE; TRUNCATE ONLY " + u.Table + "; COMMIT"
+}
+
+// Why says what keeps the table from being followed on the subscriber, and what to do.
+func (u Unfollowed) Why(subscriber string) string {
+	switch {
+	case u.Missing:
+		return fmt.Sprintf("table %s isn't on %s: make it there, too", u.Table, subscriber)
+	case u.State != "":
+		return fmt.Sprintf("table %s is being copied to %s", u.Table, subscriber)
+	case u.Filled:
+		return fmt.Sprintf("table %s isn't followed yet and has rows on %s, which a copy would double; empty it on %s as a superuser: %s", u.Table, subscriber, subscriber, u.Mend())
+	}
+	return fmt.Sprintf("table %s isn't followed yet; Gitover has it copied to %s once the schemas are equal and no other copy is under way", u.Table, subscriber)
+}
+
+// FewUnfollowed puts the first of list into words and counts the others.
+func FewUnfollowed(list []Unfollowed, subscriber string) string {
+	const shown = 5
+	var words []string
+	for i, u := range list {
+		if i == shown {
+			words = append(words, fmt.Sprintf("and %d more", len(list)-shown))
+			break
+		}
+		words = append(words, u.Why(subscriber))
+	}
+	return strings.Join(words, "; ")
+}
+
+// CanFollow: nothing but a refresh is missing. Nobody empties a table by himself, and
+// a copy that is under way isn't disturbed.
+func CanFollow(list []Unfollowed) bool {
+	for _, u := range list {
+		if !u.unknown() || u.Filled {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// UnfollowedTables are the tables that publisher publishes in database and subscriber doesn't
+// follow, sorted. Gitover's own are left out. Reads only.
+func UnfollowedTables(ctx context.Context, publisher, subscriber Server, database string, n Names) (found []Unfollowed, err error) {
+	var published []string
+	err = withSession(ctx, publisher, database, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, query("published_names"), n.Publication(), Schema)
+		if err != nil {
+			return err
+		}
+		published, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("published tables of database %q on %s: %w", database, publisher.Instance, err)
+	}
+	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		found, err = unfollowed(ctx, conn, n.Subscription(database, subscriber.Instance), published)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tables that database %q of %s follows: %w", database, subscriber.Instance, err)
+	}
+	return found, nil
+}
+
+// unfollowed looks at everything in one snapshot: the rows of a copy that begins meanwhile
+// must not be taken for somebody's.
+func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, published []string) ([]Unfollowed, error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	rows, err := tx.Query(ctx, query("unfollowed_tables"), subscription, published)
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u Unfollowed, err error) {
+		err = row.Scan(&u.Table, &u.State, &u.Missing, &u.Referenced)
+		return u, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, u := range found {
+		if !u.unknown() {
+			continue
+		}
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM ONLY "+u.Table+")").Scan(&found[i].Filled); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// refreshPublication has a subscription take up tables that it doesn't know, with their rows.
+func refreshPublication(subscription string) string {
+	return "ALTER SUBSCRIPTION " + ident(subscription) + " REFRESH PUBLICATION WITH (copy_data = true)"
+}
+
+// FollowTables has the subscription of a fenced subscriber take up the tables that it doesn't know,
+// and returns what it doesn't follow by then: PostgreSQL copies the tables' rows, changes
+// that it skipped before included, in the background. Nothing is done unless each of them
+// is empty there, the schemas are equal by fingerprint (SchemaFingerprint or its half), the
+// subscription is enabled and no table of it is being copied. A second call finds the first one's
+// work. Not while a switch is in progress.
+func FollowTables(ctx context.Context, publisher, subscriber Server, database string, n Names,
+	fingerprint func(context.Context, Server, string) (Fingerprint, error)) ([]Unfollowed, error) {
+	found, err := UnfollowedTables(ctx, publisher, subscriber, database, n)
+	if err != nil || !CanFollow(found) {
+		return found, err
+	}
+	want, err := fingerprint(ctx, publisher, database)
+	if err != nil {
+		return nil, err
+	}
+	have, err := fingerprint(ctx, subscriber, database)
+	if err != nil || len(want.Diff(have)) > 0 {
+		return found, err
+	}
+	name := n.Subscription(database, subscriber.Instance)
+	state, err := SubscriptionState(ctx, subscriber, database, name)
+	if err != nil || !state.Enabled || state.Ready < state.Tables {
+		return found, err
+	}
+	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		if fenced, err := fencedHere(ctx, conn); err != nil {
+			return err
+		} else if !fenced {
+			return errOpen
+		}
+		_, err := conn.Exec(ctx, refreshPublication(name))
+		if NotFound(err) { // a table came, or went, since the look at the schemas
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("have database %q of %s follow new tables of %s: %w", database, subscriber.Instance, publisher.Instance, err)
+	}
+	return UnfollowedTables(ctx, publisher, subscriber, database, n)
+}
