@@ -126,6 +126,16 @@ func (g *gitPort) moot(ctx context.Context, tip gitops.Tip, step string) (bool, 
 	return err == nil && !changes, err
 }
 
+// Targets implements steps.Git.
+func (g *gitPort) Targets(ctx context.Context, instance string) (bool, error) {
+	tip, err := g.repository.Fetch(ctx)
+	if err != nil {
+		return false, err
+	}
+	changes, err := g.repository.WouldChange(ctx, tip.SHA, g.upgrade.Spec.Git.Path, gitops.SetTarget(g.proxy.Name, instance))
+	return err == nil && !changes, err
+}
+
 // delivery asks Flux how far the commit has come.
 func (g *gitPort) delivery(ctx context.Context, step string, state *steps.CommitState) error {
 	keys := gitops.DeliveryKeys{

@@ -64,7 +64,7 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
 	if spec.FinalizedVersion == version {
 		// whatever has become of the way back
-		return done("finalization approved by spec.soak.finalizedVersion in Git"), nil
+		return unlessReverted(ctx, run, done("finalization approved by spec.soak.finalizedVersion in Git"))
 	}
 	if err := watchWayBack(ctx, run); err != nil {
 		return Verdict{}, err
@@ -86,7 +86,20 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	if skew, err := clockSkew(ctx, run); skew != nil || err != nil {
 		return deref(skew), err
 	}
-	return done("soaked for %s", run.soak()), nil
+	return unlessReverted(ctx, run, done("soaked for %s", run.soak()))
+}
+
+// unlessReverted is the end of a soak, if no revert is in Git that Flux has yet to apply.
+func unlessReverted(ctx context.Context, run *Run, end Verdict) (Verdict, error) {
+	stands, err := run.Git.Targets(ctx, run.Status.To)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if !stands {
+		return waiting(v1alpha1.ReasonFluxPending, "the branch no longer leads PgProxy %s to %s; the soak doesn't end before Flux has applied that, or it is taken back",
+			run.Proxy.Name, run.Status.To), nil
+	}
+	return end, nil
 }
 
 // watchWayBack keeps the lag of the side that follows in the status.

@@ -23,6 +23,7 @@ func TestAClockThatWasSetOpensNoGate(t *testing.T) {
 			Upgrade: &v1alpha1.PgUpgrade{}, Proxy: &v1alpha1.PgProxy{}, Now: func() time.Time { return time.Now().Add(set) },
 			Status: &v1alpha1.PgUpgradeStatus{From: "orders-15", To: "orders-17"},
 			Server: func(context.Context, string) (postgres.Server, error) { return server.Server, nil },
+			Git:    branch{untouched{t}, "orders-17"},
 		}
 		run.Upgrade.Name, run.Upgrade.Spec.Soak.Duration = "orders", &hour
 		run.Upgrade.Spec.Limits.LagFor = &metav1.Duration{}

@@ -16,6 +16,10 @@ import (
 // untouched is a world that fails the test when a step as much as looks at it.
 type untouched struct{ t *testing.T }
 
+func (u untouched) Targets(context.Context, string) (bool, error) {
+	u.t.Error("Git was asked")
+	return false, nil
+}
 func (u untouched) CheckInstance(context.Context) error { u.t.Error("Git was asked"); return nil }
 func (u untouched) Look(context.Context, string) (CommitState, error) {
 	u.t.Error("Git was asked")
@@ -133,23 +137,37 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// branch is a Git whose tip leads traffic to one instance.
+type branch struct {
+	untouched
+	target string
+}
+
+func (b branch) Targets(_ context.Context, instance string) (bool, error) {
+	return instance == b.target, nil
+}
+
 func TestASoakEndsOnlyWhileGitWantsGreen(t *testing.T) {
 	run := func(active, target, switchTo, finalized string) *Run {
 		r := &Run{
 			Upgrade: &v1alpha1.PgUpgrade{}, Proxy: aProxy(active, target, switchTo), Now: time.Now,
 			Status: &v1alpha1.PgUpgradeStatus{Workflow: Upgrade, Step: Soak, From: "orders-15", To: "orders-17"},
 			Server: func(context.Context, string) (postgres.Server, error) { return postgres.Server{}, errSilent },
+			Git:    branch{untouched{t}, "orders-17"},
 		}
 		r.Upgrade.Name, r.Upgrade.Spec.Soak.FinalizedVersion = "orders", finalized
 		since := timestamp(time.Now().Add(-48 * time.Hour)) // the soak's 24 hours are over
 		r.Proxy.Status.ActiveSince = &since
 		return r
 	}
+	pushed := run("orders-17", "orders-17", "", "17")
+	pushed.Git = branch{untouched{t}, "orders-15"}
 	for _, s := range []struct {
 		story string
 		run   *Run
 		want  string // a reason; empty: done
 	}{
+		{"a revert that Flux hasn't applied yet", pushed, v1alpha1.ReasonFluxPending},
 		{"a revert that isn't carried out yet", run("orders-17", "orders-15", "", ""), v1alpha1.ReasonSwitching},
 		{"a revert that is under way", run("orders-17", "orders-15", "orders-15", ""), v1alpha1.ReasonSwitching},
 		{"a revert, beside a finalization", run("orders-17", "orders-15", "", "17"), v1alpha1.ReasonSwitching},

@@ -54,6 +54,9 @@ type Git interface {
 	CheckInstance(ctx context.Context) error
 	// Look for the commit that step makes in this run and attempt.
 	Look(ctx context.Context, step string) (CommitState, error)
+	// Targets says whether the tip of the branch leads traffic to the instance, whatever Flux
+	// has applied of it.
+	Targets(ctx context.Context, instance string) (bool, error)
 	// Commit what step stands for; finds an earlier one by its trailers.
 	Commit(ctx context.Context, step string, evidence Evidence) error
 }

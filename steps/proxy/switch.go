@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // undoTimeout bounds what is done for safety after the caller's context has ended.
@@ -35,12 +37,7 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 		return Result{ID: in.ID}, err
 	}
 	defer r.close()
-	// Preparing waits for transactions on the new side, for minutes perhaps, and DDL isn't replicated.
-	drift, err := guardSchema(ctx, in)
-	if len(drift) > 0 {
-		err = joined(err, &Waiting{Obstacles: drift})
-	}
-	if err != nil {
+	if err := r.lateDDL(ctx); err != nil {
 		return r.result, r.undo(err)
 	}
 	if err := in.report(PhaseHoldBegins); err != nil {
@@ -53,6 +50,28 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 		return r.result, r.settle(err)
 	}
 	return r.finish(context.WithoutCancel(ctx))
+}
+
+// lateDDL: preparing waits for transactions on the new side, for minutes perhaps, and DDL isn't
+// replicated.
+func (r *run) lateDDL(ctx context.Context) error {
+	late, err := guardSchema(ctx, r.in)
+	if err != nil {
+		return err
+	}
+	for _, db := range r.in.Databases {
+		left, err := postgres.UnfollowedTables(ctx, r.in.From, r.in.To, db, r.in.Names)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			late = append(late, obstacle(NotReplicating, "database %q: %s", db, postgres.FewUnfollowed(left, r.in.To.Instance)))
+		}
+	}
+	if len(late) > 0 {
+		return &Waiting{Obstacles: late}
+	}
+	return nil
 }
 
 // finish does what follows a decided switch.
