@@ -1,6 +1,8 @@
 package matrix
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -175,6 +177,16 @@ func (d *database) prove(instance string) {
 	transactions, failed, cut := d.traffic.Count()
 	d.t.Logf("%d transactions, %d failed, %d sessions cut; ledger: %d acknowledged, %d found, %d missing, %d doubled; %d turns of the servers by their own WAL. %s",
 		transactions, failed, cut, report.Acknowledged, report.Found, report.Missing, report.Doubled, len(report.Turns), strings.Join(d.traffic.Errors(5), "; "))
+}
+
+// tableOnBothSides is made by people while an upgrade runs, and filled on the side that serves.
+func (d *database) tableOnBothSides(name string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		table := "CREATE TABLE " + name + " (id int PRIMARY KEY)"
+		return errors.Join(
+			d.app.Run(ctx, "orders-17", world.Databases[0], "SET default_transaction_read_only = off", table),
+			d.app.Run(ctx, "orders-15", world.Databases[0], table, "INSERT INTO "+name+" SELECT generate_series(1, 100)"))
+	}
 }
 
 // noCommitTwice: each step's effect is in Git once, however often it was begun.

@@ -16,8 +16,18 @@ func TestAnUpgradeIsFinishedThoughTheControllerDiesAtEveryStep(t *testing.T) {
 	t.Parallel()
 	d := begin(t, "matrix-life", strings.NewReplacer("    duration: 24h\n", "    duration: 1s\n"))
 	d.referee.expect(pointsOf(life))
+	// what the two steps that wait before the cutover have to do something about
+	d.referee.on("Upgrade/Analyze/after", d.tableOnBothSides("late"))
+	d.referee.on("Upgrade/Verify/after", d.tableOnBothSides("later"))
 	d.merge("postgres-17")
 	d.await("the upgrade's end", ended("Finalized", 1))
+	for _, table := range []string{"late", "later"} {
+		rows, err := d.app.Strings(t.Context(), "orders-17", world.Databases[0], "SELECT count(*)::text FROM "+table)
+		d.must(err)
+		if rows[0] != "100" {
+			t.Errorf("table %s, made while the upgrade ran, has %s rows of 100", table, rows[0])
+		}
+	}
 	d.prove("orders-17")
 }
 

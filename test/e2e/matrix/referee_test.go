@@ -19,6 +19,10 @@ type referee struct {
 	replace replacer
 	ended   context.Context
 
+	// events that happen when a controller comes to a point for the first time, before it is
+	// judged.
+	events map[string]func(context.Context) error
+
 	mu     sync.Mutex
 	to     []string // reach
 	deaths []*death
@@ -71,6 +75,7 @@ func (r *referee) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 func (r *referee) judge(ctx context.Context, point, pod string) string {
 	r.heard(pod)
+	r.happen(point)
 	name, before := strings.CutSuffix(point, "/before")
 	during := before && r.wanted(name+"/during")
 	if !r.wanted(point) && !during {
@@ -89,6 +94,31 @@ func (r *referee) judge(ctx context.Context, point, pod string) string {
 		return "during"
 	}
 	return "go"
+}
+
+// on a point something happens, once.
+func (r *referee) on(point string, event func(context.Context) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.events == nil {
+		r.events = map[string]func(context.Context) error{}
+	}
+	r.events[point] = event
+}
+
+func (r *referee) happen(point string) {
+	r.mu.Lock()
+	event := r.events[point]
+	delete(r.events, point)
+	r.mu.Unlock()
+	if event == nil {
+		return
+	}
+	if err := event(r.ended); err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.faults = append(r.faults, fmt.Errorf("at %s: %w", point, err))
+	}
 }
 
 // heard of a pod: it lives, and so took over from one that died.
