@@ -65,10 +65,17 @@ func startTime(pid int) (string, error) {
 	}
 	_, rest, _ := strings.Cut(string(content), ") ")
 	fields := strings.Fields(rest)
-	if len(fields) < 20 || fields[0] == "Z" {
+	if len(fields) < 20 || fields[0] == "Z" && !hasThreads(pid) {
 		return "", fmt.Errorf("process %d has ended", pid)
 	}
 	return fields[19], nil
+}
+
+// hasThreads beside the first, which looks dead for a moment while another one of them executes
+// a program.
+func hasThreads(pid int) bool {
+	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	return err == nil && len(tasks) > 1
 }
 
 // Remove ends the node, if it runs, and takes away what it left on the machine:
