@@ -72,12 +72,19 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	if proxy.Status.ActiveSince == nil {
 		return waiting(v1alpha1.ReasonSwitching, "waiting for the PgProxy to say since when %s serves", run.Status.To), nil
 	}
-	if spec.Finalize == "Manual" {
+	end := proxy.Status.ActiveSince.Add(run.soak())
+	left, manual := end.Sub(run.Now()), spec.Finalize == "Manual"
+	if manual || left > 0 {
+		v, err := retainedFor(ctx, run, run.Status.To, run.Status.From, fmt.Sprintf("commit spec.soak.finalizedVersion: %q to end the soak", version))
+		if v != nil || err != nil {
+			return deref(v), err
+		}
+	}
+	if manual {
 		return waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. Commit spec.soak.finalizedVersion: %q to end the soak",
 			run.Status.To, run.Status.From, version), nil
 	}
-	end := proxy.Status.ActiveSince.Add(run.soak())
-	if left := end.Sub(run.Now()); left > 0 {
+	if left > 0 {
 		v := waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback until %s",
 			run.Status.To, run.Status.From, end.UTC().Format("2006-01-02 15:04:05 UTC"))
 		v.Again = min(left, slowLook)
@@ -117,6 +124,9 @@ func watchWayBack(ctx context.Context, run *Run) error {
 }
 
 // awaitDecisionDone never is: Next leaves this step when Git says how.
-func awaitDecisionDone(_ context.Context, run *Run) (Verdict, error) {
+func awaitDecisionDone(ctx context.Context, run *Run) (Verdict, error) {
+	if v, err := retainedFor(ctx, run, run.Status.From, run.Status.To, "take the version back"); v != nil || err != nil {
+		return deref(v), err
+	}
 	return waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", run.Status.To), nil
 }

@@ -22,11 +22,8 @@ func brokenReplication(ctx context.Context, run *Run, publisher, subscriber post
 				publisher.Instance, subscriber.Instance, db)
 			return &v, nil
 		}
-		if limit := run.Upgrade.Spec.Limits.RetainedWAL; limit != nil && slot.RetainedBytes > limit.Value() {
-			v := waiting(v1alpha1.ReasonRetainedWAL,
-				"%s keeps %s of WAL for %s (database %q), more than spec.limits.retainedWAL; find what holds %s up, raise the limit, or take the version back, which frees the WAL",
-				publisher.Instance, humanBytes(slot.RetainedBytes), subscriber.Instance, db, subscriber.Instance)
-			return &v, nil
+		if v := retained(run, publisher.Instance, subscriber.Instance, db, slot, "take the version back"); v != nil {
+			return v, nil
 		}
 		state, err := postgres.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, subscriber.Instance))
 		if err != nil {
@@ -36,6 +33,39 @@ func brokenReplication(ctx context.Context, run *Run, publisher, subscriber post
 			v := waiting(v1alpha1.ReasonReplicationBroken,
 				"the subscription in database %q on %s is missing or disabled; PostgreSQL's log on %s says why", db, subscriber.Instance, subscriber.Instance)
 			return &v, nil
+		}
+	}
+	return nil, nil
+}
+
+// retained says that a slot keeps more WAL than it may; way out is what frees it for good.
+func retained(run *Run, publisher, subscriber, db string, slot postgres.Slot, wayOut string) *Verdict {
+	limit := run.Upgrade.Spec.Limits.RetainedWAL
+	if limit == nil || slot.RetainedBytes <= limit.Value() {
+		return nil
+	}
+	v := waiting(v1alpha1.ReasonRetainedWAL,
+		"%s keeps %s of WAL for %s (database %q), more than spec.limits.retainedWAL; find what holds %s up, raise the limit, or %s, which frees the WAL",
+		publisher, humanBytes(slot.RetainedBytes), subscriber, db, subscriber, wayOut)
+	return &v
+}
+
+// retainedFor is the same for every database, of the server that serves after a switch.
+func retainedFor(ctx context.Context, run *Run, publisher, subscriber, wayOut string) (*Verdict, error) {
+	if run.Upgrade.Spec.Limits.RetainedWAL == nil {
+		return nil, nil
+	}
+	server, err := run.Server(ctx, publisher)
+	if err != nil {
+		return nil, err
+	}
+	for _, db := range run.Status.Databases {
+		slot, err := postgres.SlotState(ctx, server, run.Names().Slot(db, subscriber))
+		if err != nil {
+			return nil, err
+		}
+		if v := retained(run, publisher, subscriber, db, slot, wayOut); v != nil {
+			return v, nil
 		}
 	}
 	return nil, nil

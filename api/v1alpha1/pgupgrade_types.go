@@ -296,7 +296,7 @@ type LimitsSpec struct {
 	// +optional
 	LagFor *metav1.Duration `json:"lagFor,omitempty"`
 
-	// RetainedWAL that blue may hold for green before the upgrade is reported as stalled; no limit if left out.
+	// RetainedWAL that the side that serves may hold for the one that follows before the upgrade is reported as stalled; no limit if left out.
 	// +optional
 	RetainedWAL *resource.Quantity `json:"retainedWAL,omitempty"`
 
