@@ -92,7 +92,8 @@ func TestAClockThatWasSetOpensNoGate(t *testing.T) {
 // What was measured before the clock was set back doesn't keep the upgrade waiting for it.
 func TestAClockThatWasSetBackKeepsNothingWaiting(t *testing.T) {
 	future := metav1.NewTime(time.Now().Add(time.Hour))
-	run := &Run{Upgrade: &v1alpha1.PgUpgrade{}, Now: time.Now, Status: &v1alpha1.PgUpgradeStatus{
+	nobody := func(context.Context, string) (postgres.Server, error) { return postgres.Server{}, nil } // there are no databases
+	run := &Run{Upgrade: &v1alpha1.PgUpgrade{}, Now: time.Now, Server: nobody, Status: &v1alpha1.PgUpgradeStatus{
 		Step: Verify, Steps: []v1alpha1.StepStatus{{Name: Verify, StartedAt: &future}},
 		Lag:          &v1alpha1.LagStatus{UnderLimitSince: &future},
 		Verification: &v1alpha1.VerificationStatus{At: metav1.Now(), Rows: 1},

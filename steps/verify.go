@@ -7,9 +7,16 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// verifyDone: a comparison of this attempt found schema and rows equal, or explained by
-// rows in flight.
-func verifyDone(_ context.Context, run *Run) (Verdict, error) {
+// verifyDone: green follows every table, and a comparison of this attempt found schema and rows
+// equal, or explained by rows in flight.
+func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
+		return deref(v), err
+	}
 	v := run.Status.Verification
 	if v == nil { // a new attempt forgets the comparison of the last
 		return act("comparing rows"), nil
@@ -29,6 +36,11 @@ func verifyRun(ctx context.Context, run *Run) error {
 	blue, green, err := run.both(ctx)
 	if err != nil {
 		return err
+	}
+	if v, err := unfollowed(ctx, run, blue, green); err != nil {
+		return err
+	} else if v != nil { // rows that are still to be copied are no differences
+		return followRun(ctx, run)
 	}
 	result := v1alpha1.VerificationStatus{}
 	for _, db := range run.Status.Databases {

@@ -11,6 +11,9 @@ import (
 	"github.com/gitover/gitover/steps/proxy/pgbouncer"
 )
 
+// longestHold is what a PgProxy's spec can ask for.
+const longestHold = time.Minute
+
 // keepInterval is how often a held pooler is looked at: one that restarted is held again.
 const keepInterval = 100 * time.Millisecond
 
@@ -148,8 +151,8 @@ func (a *agent) beginHold(r HoldRequest) (*hold, error) {
 	switch {
 	case h.SwitchID != r.SwitchID || h.Phase == PhaseNone || h.Phase.settled():
 		return nil, a.stale("switch %s is not staged here", r.SwitchID)
-	case r.limit() <= r.margin() || r.margin() <= 0:
-		return nil, errInvalid("a hold needs a limit, and a margin below it")
+	case r.limit() <= r.margin() || r.margin() <= 0 || r.limit() > longestHold:
+		return nil, errInvalid("a hold needs a limit of at most a minute, and a margin below it")
 	case h.Phase.paused():
 		return h, nil
 	}

@@ -20,12 +20,13 @@ func FuzzRequest(f *testing.F) {
 	whole, _ := json.Marshal(StageRequest{SwitchID: "s1", From: Target{Instance: "orders-15", Host: "a", Port: 5432, Databases: []string{"x"}}, To: Target{Host: "b", Port: 1, CA: []byte("pem")}})
 	f.Add(whole)
 	f.Add([]byte(`{"switchID":"s1","limitMilliseconds":-9223372036854775808}`))
+	f.Add([]byte(`{"switchID":"s1","limitMilliseconds":-92233720368547}`))
 	f.Add([]byte(`{"from":{"port":1e400}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		understood[StageRequest](t, body)
 		understood[SwitchRequest](t, body)
 		hold, ok := understood[HoldRequest](t, body)
-		if ok && hold.limit() > 0 && hold.limit() < time.Millisecond {
+		if ok && (hold.limit() > 0) != (hold.LimitMilliseconds > 0) {
 			t.Fatalf("a limit of %d ms is %s", hold.LimitMilliseconds, hold.limit())
 		}
 	})

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
@@ -47,11 +48,13 @@ type HoldRequest struct {
 	MarginMilliseconds int64 `json:"marginMilliseconds"`
 }
 
-func (h HoldRequest) limit() time.Duration {
-	return time.Duration(h.LimitMilliseconds) * time.Millisecond
-}
-func (h HoldRequest) margin() time.Duration {
-	return time.Duration(h.MarginMilliseconds) * time.Millisecond
+func (h HoldRequest) limit() time.Duration  { return milliseconds(h.LimitMilliseconds) }
+func (h HoldRequest) margin() time.Duration { return milliseconds(h.MarginMilliseconds) }
+
+// milliseconds that are too many for a Duration are as many as it takes.
+func milliseconds(n int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	return time.Duration(min(max(n, -most), most)) * time.Millisecond
 }
 
 // HoldEvent is one line of the answer to a HoldRequest.
@@ -100,7 +103,7 @@ type PoolerSession struct {
 }
 
 func (s PoolerSession) age() time.Duration {
-	return time.Duration(s.AgeMilliseconds) * time.Millisecond
+	return milliseconds(s.AgeMilliseconds)
 }
 
 func (s PoolerSession) String() string {

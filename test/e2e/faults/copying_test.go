@@ -29,11 +29,11 @@ func TestFaultsWhileRowsAreCopied(t *testing.T) {
 			seen: upgradeSays(v1alpha1.ReasonServerUnreachable, "orders-17")},
 		{when: copying, name: "the disk of the new server is full", strike: fill("data-orders-17-0"), spares: true,
 			seen: upgradeSays(v1alpha1.ReasonDiskFull, "orders-17")},
-		{when: copying, name: "the server that serves is killed", strike: kill(active)},
+		{when: copying, name: "the server that serves is killed", strike: kill(active, "postgres")},
 	})
 	open()
 	d.suffer([]fault{
-		{when: copied, name: "the new server is killed", strike: kill(standby), spares: true},
+		{when: copied, name: "the new server is killed", strike: kill(standby, "postgres"), spares: true},
 		{when: copied, name: "the old server keeps too little WAL, and the slot is lost", strike: (*database).loseTheSlot,
 			seen: upgradeSays(v1alpha1.ReasonSlotLost, "max_slot_wal_keep_size", "take the version back")},
 	})

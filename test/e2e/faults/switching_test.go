@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/cluster/harm"
+	"github.com/gitover/gitover/test/e2e/fleet"
 	"github.com/gitover/gitover/test/e2e/world"
 )
 
@@ -29,12 +30,13 @@ func TestFaultsAroundASwitch(t *testing.T) {
 		{when: asked, name: "the two servers can't reach each other", strike: cut(active, standby), spares: true,
 			seen: proxySays(v1alpha1.ReasonSwitchWaiting, "did not reach orders-17")},
 		{when: inSwitch, name: "a pooler's pod is gone, and another comes up", strike: replace((*database).pooler)},
+		{when: inSwitch, name: "a pooler's agent is killed", strike: kill((*database).pooler, "gitover-agent"), spares: true},
 		{when: inSwitch, name: "the controller can't reach one pooler", strike: cut((*database).controller, (*database).pooler), lasts: afterLimit, spares: true},
 		{when: inSwitch, name: "the controller can't reach the old server", strike: cut((*database).controller, active), lasts: afterLimit, spares: true},
 		{when: inSwitch, name: "the controller can't reach the new server", strike: cut((*database).controller, standby), lasts: afterLimit, spares: true},
 		{when: inSwitch, name: "the controller can't reach the API server", strike: cutFromAPIServer, lasts: afterLimit, spares: true},
-		{when: inSwitch, name: "the old server is killed", strike: kill(active)},
-		{when: inSwitch, name: "the new server is killed", strike: kill(standby)},
+		{when: inSwitch, name: "the old server is killed", strike: kill(active, "postgres")},
+		{when: inSwitch, name: "the new server is killed", strike: kill(standby, "postgres")},
 	})
 	d.prove()
 }
@@ -55,7 +57,37 @@ func TestFaultsDuringTheSoak(t *testing.T) {
 			seen: proxySays(v1alpha1.ReasonPoolerUnreachable, "orders-pooler", "can't be reached")},
 	})
 	d.twoControllersAtOnce()
+	d.loseTheWayBack()
 	d.prove()
+}
+
+// loseTheWayBack: somebody drops a slot, since it keeps WAL. A revert would lose rows now, so
+// none is possible, and people end the soak by a commit.
+func (d *database) loseTheWayBack() {
+	d.t.Helper()
+	d.t.Log("— the slot of the way back is dropped")
+	d.must(d.app.Run(d.t.Context(), d.active, world.Databases[0], `DO $$ DECLARE s record; BEGIN
+		SELECT slot_name INTO STRICT s FROM pg_replication_slots WHERE database = current_database();
+		LOOP
+			PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = s.slot_name AND active;
+			BEGIN
+				PERFORM pg_drop_replication_slot(s.slot_name);
+				EXIT;
+			EXCEPTION WHEN object_in_use THEN -- its reader came back
+			END;
+		END LOOP;
+	END $$`))
+	d.sees(wayBackSays(v1alpha1.ReasonReplicationBroken, d.standby+" does not follow", "is lost"))
+	_, err := d.app.Commit(d.t.Context(), "Keep PostgreSQL 17", fleet.Replace(d.app.Dir+"/upgrade.yaml", "    finalize: Automatic\n", "    finalize: Automatic\n    finalizedVersion: \"17\"\n"))
+	d.must(err)
+	d.must(d.app.AwaitUpgrade(d.t.Context(), patience, "the soak is ended", func(u *v1alpha1.PgUpgrade) bool {
+		return u.Status.Workflow == "" && len(u.Status.History) > 0 && u.Status.History[0].Outcome == "Finalized"
+	}))
+	left, err := d.app.Leftovers(d.t.Context(), d.active)
+	d.must(err)
+	if len(left) > 0 {
+		d.t.Errorf("left on %s: %v", d.active, left)
+	}
 }
 
 // twoControllersAtOnce is a mistake in an installation: both work, and neither knows of the
@@ -102,10 +134,10 @@ func cutFromAPIServer(d *database) harm.Heal {
 	return heal
 }
 
-// kill the container of a server; the kubelet starts it again.
-func kill(who victim) func(*database) harm.Heal {
+// kill a container; the kubelet starts it again, the first time at once.
+func kill(who victim, container string) func(*database) harm.Heal {
 	return func(d *database) harm.Heal {
-		err := harm.KillContainer(d.t.Context(), stage, d.app.Namespace, who(d), "postgres")
+		err := harm.KillContainer(d.t.Context(), stage, d.app.Namespace, who(d), container)
 		if errors.Is(err, harm.ErrNoContainer) {
 			d.t.Errorf("%s did not run", who(d))
 		} else {

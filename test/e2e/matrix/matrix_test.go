@@ -17,8 +17,9 @@ func TestAnUpgradeIsFinishedThoughTheControllerDiesAtEveryStep(t *testing.T) {
 	d := begin(t, "matrix-life", strings.NewReplacer("    duration: 24h\n", "    duration: 1s\n"))
 	d.referee.expect(pointsOf(life))
 	// what the two steps that wait before the cutover have to do something about
-	d.referee.on("Upgrade/Analyze/after", d.tableOnBothSides("late"))
-	d.referee.on("Upgrade/Verify/after", d.tableOnBothSides("later"))
+	d.referee.on("Upgrade/Analyze/after", 1, d.tableOnBothSides("late"))
+	// the first time the comparison is forgotten with the controller that made it
+	d.referee.on("Upgrade/Verify/after", 2, d.tableOnBothSides("later"))
 	d.merge("postgres-17")
 	d.await("the upgrade's end", ended("Finalized", 1))
 	for _, table := range []string{"late", "later"} {

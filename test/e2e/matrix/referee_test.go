@@ -19,9 +19,8 @@ type referee struct {
 	replace replacer
 	ended   context.Context
 
-	// events that happen when a controller comes to a point for the first time, before it is
-	// judged.
-	events map[string]func(context.Context) error
+	// events that happen when a controller comes to a point, before it is judged.
+	events map[string]*event
 
 	mu     sync.Mutex
 	to     []string // reach
@@ -96,25 +95,34 @@ func (r *referee) judge(ctx context.Context, point, pod string) string {
 	return "go"
 }
 
-// on a point something happens, once.
-func (r *referee) on(point string, event func(context.Context) error) {
+// event happens once, when controllers come to its point for the nth time.
+type event struct {
+	nth int
+	do  func(context.Context) error
+}
+
+// on a point, when it is come to for the nth time, something happens.
+func (r *referee) on(point string, nth int, do func(context.Context) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.events == nil {
-		r.events = map[string]func(context.Context) error{}
+		r.events = map[string]*event{}
 	}
-	r.events[point] = event
+	r.events[point] = &event{nth, do}
 }
 
 func (r *referee) happen(point string) {
 	r.mu.Lock()
-	event := r.events[point]
-	delete(r.events, point)
+	e := r.events[point]
+	if e != nil {
+		e.nth--
+	}
+	due := e != nil && e.nth == 0
 	r.mu.Unlock()
-	if event == nil {
+	if !due {
 		return
 	}
-	if err := event(r.ended); err != nil {
+	if err := e.do(r.ended); err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.faults = append(r.faults, fmt.Errorf("at %s: %w", point, err))
@@ -141,7 +149,9 @@ func (r *referee) strike(point, pod string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := slices.Index(r.to, point)
-	if i < 0 {
+	// parts that run side by side ask side by side, and a controller dies but once
+	dying := slices.ContainsFunc(r.deaths, func(d *death) bool { return d.pod == pod })
+	if i < 0 || dying {
 		return false
 	}
 	r.to = slices.Delete(r.to, i, i+1)
