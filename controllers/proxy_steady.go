@@ -76,6 +76,9 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 		case state.Target.Instance != p.Status.Active:
 			reason = v1alpha1.ReasonPoolerRefused
 			trouble = append(trouble, fmt.Sprintf("pooler %s leads to %q", pooler.Name(), state.Target.Instance))
+		case state.Paused:
+			reason = v1alpha1.ReasonPoolerRefused
+			trouble = append(trouble, fmt.Sprintf("pooler %s is paused, and no switch is in progress: its clients wait until somebody says RESUME in PgBouncer's console", pooler.Name()))
 		default:
 			count.InStep++
 		}
