@@ -151,3 +151,40 @@ func TestTheStallIsTheWorstLatencyLessTheLongestTransactionInFlight(t *testing.T
 		t.Errorf("%d transactions in the window, want 3", stall.Transactions)
 	}
 }
+
+// The server draws a ticket's number: when its answer is lost, nobody knows which it is.
+func TestATicketWhoseAnswerWasLostMayBeThereOnce(t *testing.T) {
+	lost := newBook()
+	lost.add(3, Unknown)
+	lost.history[0].Name = ticket
+	tickets := func(clients ...int64) State {
+		s := holding()
+		s.Rows[Tickets], s.Sums[Tickets] = map[int64]int{}, map[int64]int64{}
+		for i, client := range clients {
+			s.Rows[Tickets][int64(i)], s.Sums[Tickets][int64(i)] = 1, client
+		}
+		return s
+	}
+	twice := tickets(3)
+	twice.Rows[Tickets][0] = 2
+	refused := newBook()
+	refused.add(3, Refused)
+	refused.history[0].Name = ticket
+	for _, s := range []struct {
+		story  string
+		book   *book
+		state  State
+		ghosts int
+	}{
+		{"it isn't there", lost, tickets(), 0},
+		{"it is there", lost, tickets(3), 0},
+		{"it is there, and another", lost, tickets(3, 3), 1},
+		{"it is there twice", lost, twice, 1},
+		{"another client's is there", lost, tickets(4), 1},
+		{"it was refused, and is there", refused, tickets(3), 1},
+	} {
+		if r := check1(s.book, s.state, 0); r.Ghosts != s.ghosts {
+			t.Errorf("%s: %d ghosts instead of %d: %v", s.story, r.Ghosts, s.ghosts, r.Problems)
+		}
+	}
+}

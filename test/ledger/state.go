@@ -12,7 +12,7 @@ import (
 type State struct {
 	// Rows counts the rows of each key, by table.
 	Rows map[string]map[int64]int
-	// Sums are counters' values and journal rows' touches, by table and key.
+	// Sums are counters' values, journal rows' touches and tickets' clients, by table and key.
 	Sums map[string]map[int64]int64
 	// Epochs in which one server after the other accepted rows, in the order of time.
 	Epochs []Epoch
@@ -46,7 +46,7 @@ func Read(ctx context.Context, conn *pgx.Conn) (State, error) {
 		Entries:  `SELECT id, count(*), 0 FROM ledger.entry GROUP BY id`,
 		Journal:  `SELECT id, count(*), sum(touched) FROM ledger.journal GROUP BY id`,
 		Counters: `SELECT id, count(*), sum(n)::bigint FROM ledger.counter GROUP BY id`,
-		Tickets:  `SELECT number, count(*), 0 FROM ledger.ticket GROUP BY number`,
+		Tickets:  `SELECT number, count(*), min(client) FROM ledger.ticket GROUP BY number`,
 	}
 	for table, query := range queries {
 		if state.Rows[table], state.Sums[table], err = readTable(ctx, tx, query); err != nil {

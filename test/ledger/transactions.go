@@ -23,7 +23,7 @@ var kinds = []struct {
 	{"journal-touch", 5, (*client).journalTouch},
 	{"journal-delete", 3, (*client).journalDelete},
 	{"delete", 4, (*client).deleteEntry},
-	{"ticket", 5, (*client).ticket},
+	{ticket, 5, (*client).ticket},
 	{"draw", 3, (*client).draw},
 	{"change-mind", 2, (*client).changeMind},
 }
@@ -159,6 +159,9 @@ func (c *client) deleteEntry(ctx context.Context, t *Transaction) error {
 	t.Effects = append(t.Effects, Effect{Delete, Entries, key, 0})
 	return oneRow(c.conn.Exec(ctx, `DELETE FROM ledger.entry WHERE id = $1`, key))
 }
+
+// ticket is the name of the transaction whose row has a number that the server draws.
+const ticket = "ticket"
 
 // ticket draws from an identity and a serial column at once.
 func (c *client) ticket(ctx context.Context, t *Transaction) error {
