@@ -26,7 +26,7 @@ func (a *App) WrongPoolers(ctx context.Context, version string) (problems []stri
 		}
 		served++
 		for _, database := range Databases {
-			by, err := a.servedBy(ctx, pod.Status.PodIP, database)
+			by, err := a.servedSoon(ctx, pod.Status.PodIP, database)
 			switch {
 			case err != nil:
 				problems = append(problems, fmt.Sprintf("pooler %s doesn't serve %s: %v", pod.Name, database, err))
@@ -39,6 +39,20 @@ func (a *App) WrongPoolers(ctx context.Context, version string) (problems []stri
 		problems = append(problems, "there is no pooler")
 	}
 	return problems, nil
+}
+
+// servedSoon asks again after a refusal: PgBouncer tells one more client of a login that its server
+// refused a while ago (server_login_retry), and then tries anew.
+func (a *App) servedSoon(ctx context.Context, podAddress, database string) (version string, err error) {
+	tick, end := time.NewTicker(look), time.Now().Add(10*time.Second)
+	defer tick.Stop()
+	for {
+		version, err = a.servedBy(ctx, podAddress, database)
+		if err == nil || ctx.Err() != nil || time.Now().After(end) {
+			return version, err
+		}
+		<-tick.C
+	}
 }
 
 func (a *App) servedBy(ctx context.Context, podAddress, database string) (version string, err error) {
