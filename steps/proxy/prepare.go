@@ -60,6 +60,7 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	r := &run{in: in, nonce: rand.Text()[:16], result: Result{ID: in.ID, Markers: map[string]int64{}}}
 	defer func() {
 		if err != nil {
+			r.dropWayBack()
 			r.close()
 		}
 	}()
@@ -93,6 +94,17 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	}
 	r.result.Parts.Prepare = time.Since(begun)
 	return r, nil
+}
+
+// dropWayBack after a preparation that failed: the slots keep WAL, and nobody reads them. What
+// fails here the next attempt does, or the upgrade's end.
+func (r *run) dropWayBack() {
+	if r.to == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = r.to.DropUnreadSlots(ctx, r.in.ID, r.in.wayBack(), r.in.Databases)
 }
 
 // stage copies ahead what can be, and announces the switch to the poolers.

@@ -35,6 +35,24 @@ func TestASwitchThatWasUndoneLeavesNoSlotBehind(t *testing.T) {
 		t.Errorf("left behind: %s", left)
 	}
 
+	t.Log("before it began")
+	s.awaitGuard()
+	in = s.input()
+	in.Trace = func(at proxy.Point) {
+		if at == proxy.PointBegin {
+			s.servers[in.From.Instance].Exec("", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'gitover' AND pid <> pg_backend_pid()")
+		}
+	}
+	_, err = proxy.Switch(t.Context(), in)
+	s.say(nil)
+	if err == nil || errors.As(err, &aborted) {
+		t.Fatalf("it began: %v", err)
+	}
+	t.Log(err)
+	if left := unread(in); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
+
 	t.Log("by the next one, and the first wakes up afterwards")
 	s.awaitGuard()
 	in = s.input()
