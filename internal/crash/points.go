@@ -4,6 +4,7 @@ package crash
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"net/url"
@@ -89,13 +90,16 @@ func After(ctx context.Context, name string) {
 	}
 }
 
+// process tells this one from another in the same pod.
+var process = rand.Text()
+
 // ask the referee. It may take its time, except while traffic is held.
 func ask(point string) string {
 	if referee == "" {
 		return "go"
 	}
 	pod, _ := os.Hostname() // empty if unknown
-	response, err := http.PostForm(referee, url.Values{"point": {point}, "pod": {pod}})
+	response, err := http.PostForm(referee, url.Values{"point": {point}, "pod": {pod}, "process": {process}})
 	if err != nil {
 		return "go"
 	}

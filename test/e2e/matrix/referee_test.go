@@ -40,7 +40,7 @@ type replacer interface {
 
 // death of a controller: one cell.
 type death struct {
-	point, pod string
+	point, pod, process string
 	at         time.Time
 	// heir is the replica that took over, and after how long it was first heard of.
 	heir  string
@@ -69,10 +69,10 @@ func newReferee(t *testing.T, host string, replace replacer) *referee {
 
 // ServeHTTP answers a controller.
 func (r *referee) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	fmt.Fprint(w, r.judge(request.Context(), request.FormValue("point"), request.FormValue("pod")))
+	fmt.Fprint(w, r.judge(request.Context(), request.FormValue("point"), request.FormValue("pod"), request.FormValue("process")))
 }
 
-func (r *referee) judge(ctx context.Context, point, pod string) string {
+func (r *referee) judge(ctx context.Context, point, pod, process string) string {
 	r.heard(pod)
 	r.happen(point)
 	name, before := strings.CutSuffix(point, "/before")
@@ -86,7 +86,7 @@ func (r *referee) judge(ctx context.Context, point, pod string) string {
 			return "go"
 		}
 	}
-	if r.strike(point, pod) {
+	if r.strike(point, pod, process) {
 		return "die"
 	}
 	if during {
@@ -145,17 +145,17 @@ func (r *referee) wanted(point string) bool {
 }
 
 // strike once at each point that is still to be reached.
-func (r *referee) strike(point, pod string) bool {
+func (r *referee) strike(point, pod, process string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := slices.Index(r.to, point)
 	// parts that run side by side ask side by side, and a controller dies but once
-	dying := slices.ContainsFunc(r.deaths, func(d *death) bool { return d.pod == pod })
+	dying := slices.ContainsFunc(r.deaths, func(d *death) bool { return d.process == process })
 	if i < 0 || dying {
 		return false
 	}
 	r.to = slices.Delete(r.to, i, i+1)
-	r.deaths = append(r.deaths, &death{point: point, pod: pod, at: time.Now()})
+	r.deaths = append(r.deaths, &death{point: point, pod: pod, process: process, at: time.Now()})
 	r.burial.Go(func() {
 		if err := r.replace.Bury(r.ended, pod); err != nil {
 			r.mu.Lock()
