@@ -41,7 +41,7 @@ type replacer interface {
 // death of a controller: one cell.
 type death struct {
 	point, pod, process string
-	at         time.Time
+	at                  time.Time
 	// heir is the replica that took over, and after how long it was first heard of.
 	heir  string
 	after time.Duration
