@@ -35,7 +35,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		case !postgres.CanFollow(stuck) || run.switching():
 			v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
 		default:
-			drift, err := driftSoFar(ctx, run, blue, green, db)
+			drift, err := drifted(ctx, blue, green, db, run.fingerprint)
 			switch {
 			case err != nil:
 				return nil, err
@@ -59,18 +59,6 @@ func (r *Run) fingerprint(ctx context.Context, s postgres.Server, db string) (po
 		return postgres.SchemaFingerprintPreData(ctx, s, db)
 	}
 	return postgres.SchemaFingerprint(ctx, s, db)
-}
-
-func driftSoFar(ctx context.Context, run *Run, blue, green postgres.Server, db string) ([]string, error) {
-	want, err := run.fingerprint(ctx, blue, db)
-	if err != nil {
-		return nil, err
-	}
-	have, err := run.fingerprint(ctx, green, db)
-	if err != nil {
-		return nil, err
-	}
-	return want.Diff(have), nil
 }
 
 // followRun has green take up tables that were made on both sides since it subscribed.

@@ -67,17 +67,23 @@ func verifyRun(ctx context.Context, run *Run) error {
 }
 
 func schemaDrift(ctx context.Context, blue, green postgres.Server, db string) ([]string, error) {
-	want, err := postgres.SchemaFingerprint(ctx, blue, db)
+	drift, err := drifted(ctx, blue, green, db, postgres.SchemaFingerprint)
+	for i, d := range drift {
+		drift[i] = db + ": " + d
+	}
+	return drift, err
+}
+
+// drifted tells how green's schema differs from blue's, by one kind of fingerprint.
+func drifted(ctx context.Context, blue, green postgres.Server, db string,
+	fingerprint func(context.Context, postgres.Server, string) (postgres.Fingerprint, error)) ([]string, error) {
+	want, err := fingerprint(ctx, blue, db)
 	if err != nil {
 		return nil, err
 	}
-	have, err := postgres.SchemaFingerprint(ctx, green, db)
+	have, err := fingerprint(ctx, green, db)
 	if err != nil {
 		return nil, err
 	}
-	var drift []string
-	for _, d := range want.Diff(have) {
-		drift = append(drift, db+": "+d)
-	}
-	return drift, nil
+	return want.Diff(have), nil
 }

@@ -96,17 +96,6 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	return r, nil
 }
 
-// dropWayBack after a preparation that failed: the slots keep WAL, and nobody reads them. What
-// fails here the next attempt does, or the upgrade's end.
-func (r *run) dropWayBack() {
-	if r.to == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	_ = r.to.DropUnreadSlots(ctx, r.in.ID, r.in.wayBack(), r.in.Databases)
-}
-
 // stage copies ahead what can be, and announces the switch to the poolers.
 func (r *run) stage(ctx context.Context) error {
 	if err := r.ahead(ctx); err != nil {

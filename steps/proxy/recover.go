@@ -163,6 +163,17 @@ func (in Input) wayBack() []string {
 	return slots
 }
 
+// dropWayBack after a preparation that failed: the slots keep WAL, and nobody reads them. What
+// fails here the next attempt does, or the upgrade's end.
+func (r *run) dropWayBack() {
+	if r.to == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = r.to.DropUnreadSlots(ctx, r.in.ID, r.in.wayBack(), r.in.Databases)
+}
+
 // openEntrance needs no key where the entrance is open already.
 func openEntrance(ctx context.Context, in Input, key postgres.Password) error {
 	to, err := postgres.OpenRegister(ctx, in.To)
