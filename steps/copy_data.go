@@ -35,7 +35,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 			return Verdict{}, err
 		}
 		running = running && state.Running
-		failures += max(state.ApplyErrors, 0) + max(state.SyncErrors, 0)
+		failures += state.Failures()
 		sum.TablesTotal += p.TablesTotal
 		sum.TablesCopied += p.TablesCopied
 		sum.BytesTotal += p.BytesTotal
@@ -57,8 +57,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 			if err := roomOn(ctx, run, green); err != nil {
 				return Verdict{}, err
 			}
-			return waiting(v1alpha1.ReasonReplicationBroken, "%s; replication failed %d times and is tried again: PostgreSQL's log on %s says why; can it reach %s?",
-				progressText(run.Status.Copy), failures, run.Status.To, run.Status.From), nil
+			return waiting(v1alpha1.ReasonReplicationBroken, "%s; %s", progressText(run.Status.Copy), failuresText(run)), nil
 		}
 		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
 	}
@@ -87,12 +86,21 @@ const failureShown = 30 * time.Second
 
 // showFailures keeps the count of failures in the status, and when it last rose.
 func showFailures(run *Run, failures int64) {
+	if run.Status.Copy == nil {
+		run.Status.Copy = &v1alpha1.CopyStatus{}
+	}
 	c := run.Status.Copy
 	if failures > c.Failures {
 		now := timestamp(run.Now())
 		c.FailedAt = &now
 	}
 	c.Failures = failures // a crash of the server sets it to zero
+}
+
+// failuresText only after showFailures.
+func failuresText(run *Run) string {
+	return fmt.Sprintf("replication failed %d times and is tried again: PostgreSQL's log on %s says why; can it reach %s?",
+		run.Status.Copy.Failures, run.Status.To, run.Status.From)
 }
 
 func failedLately(run *Run) bool {

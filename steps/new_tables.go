@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
@@ -28,10 +29,22 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		switch words := postgres.FewUnfollowed(stuck, green.Instance); {
 		case missing:
 			v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s", db, words)
-		case len(left) == 0 || len(stuck) < len(left) && run.Status.Step == CopyData:
+		case len(left) == 0:
+			state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
+			if err != nil {
+				return nil, err
+			}
+			if !state.Durable || run.switching() {
+				continue
+			}
+			v = act("database %q: every table is copied", db)
+		case len(stuck) < len(left) && run.Status.Step == CopyData:
 			continue
 		case len(stuck) < len(left):
-			v = waiting(run.Status.Step, "database %q: %s", db, postgres.FewUnfollowed(left, green.Instance))
+			if v, err = copying(ctx, run, green); err != nil {
+				return nil, err
+			}
+			v.Message = fmt.Sprintf("database %q: %s%s", db, postgres.FewUnfollowed(left, green.Instance), v.Message)
 		case !postgres.CanFollow(stuck) || run.switching():
 			v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
 		default:
@@ -48,6 +61,24 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		return &v, nil
 	}
 	return nil, nil
+}
+
+// copying is the verdict while tables are copied after CopyData, and what is to be added to its
+// words when that fails again and again.
+func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, error) {
+	var failures int64
+	for _, db := range run.Status.Databases {
+		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
+		if err != nil {
+			return Verdict{}, err
+		}
+		failures += state.Failures()
+	}
+	showFailures(run, failures)
+	if failures == 0 || !failedLately(run) {
+		return waiting(run.Status.Step, ""), nil
+	}
+	return waiting(v1alpha1.ReasonReplicationBroken, "; %s", failuresText(run)), nil
 }
 
 // switching: PgProxy moves traffic, and nobody else touches replication.

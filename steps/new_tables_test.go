@@ -23,7 +23,12 @@ type pair struct {
 
 func newPair(t *testing.T, from, to int) *pair {
 	t.Helper()
-	p := &pair{t: t, blue: pg.Start(t, from, pg.Logical), green: pg.Start(t, to, pg.Logical)}
+	return newPairWith(t, from, to, pg.Logical)
+}
+
+func newPairWith(t *testing.T, from, to int, onGreen pg.Settings) *pair {
+	t.Helper()
+	p := &pair{t: t, blue: pg.Start(t, from, pg.Logical), green: pg.Start(t, to, onGreen)}
 	for _, s := range []*pg.Server{p.blue, p.green} {
 		s.Exec("", "CREATE DATABASE d")
 		s.Exec("d", "DROP SCHEMA public; CREATE SCHEMA public; CREATE TABLE first (id int PRIMARY KEY)") // its rights changed with 15

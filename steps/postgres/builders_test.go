@@ -26,7 +26,7 @@ func TestStatementsQuoteEveryName(t *testing.T) {
 		`CREATE PUBLICATION "we""ird '\ $1" FOR ALL TABLES WITH (publish = 'insert, update, delete, truncate')`)
 	o := SubscribeOptions{Database: nasty, Names: Names{UID: "5f9c1a3e-0000-4000"}, CopyData: true}
 	same(t, createSubscription(o, "s", `password='x'`, 15),
-		`CREATE SUBSCRIPTION "s" CONNECTION 'password=''x''' PUBLICATION "gitover_5f9c1a3e0000" WITH (create_slot = false, slot_name = 's', enabled = true, copy_data = true)`)
+		`CREATE SUBSCRIPTION "s" CONNECTION 'password=''x''' PUBLICATION "gitover_5f9c1a3e0000" WITH (create_slot = false, slot_name = 's', enabled = true, copy_data = true, synchronous_commit = local)`)
 	o.CopyData = false
 	same(t, createSubscription(o, "s", "", 16),
 		`CREATE SUBSCRIPTION "s" CONNECTION '' PUBLICATION "gitover_5f9c1a3e0000" WITH (create_slot = false, slot_name = 's', enabled = true, copy_data = false, run_as_owner = true)`)

@@ -25,12 +25,15 @@ type SubscribeOptions struct {
 // from 16 on it keeps what all versions before did, that a table owner's missing rights or
 // forced row-level security don't stop the apply worker.
 func createSubscription(o SubscribeOptions, name, connection string, version int) string {
-	owner := ""
+	more := ""
+	if o.CopyData {
+		more = ", " + durableCommits
+	}
 	if version >= 16 {
-		owner = ", run_as_owner = true"
+		more += ", run_as_owner = true"
 	}
 	return fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION %s WITH (create_slot = false, slot_name = %s, enabled = %t, copy_data = %t%s)",
-		ident(name), literal(connection), ident(o.Names.Publication()), literal(name), o.From == "", o.CopyData, owner)
+		ident(name), literal(connection), ident(o.Names.Publication()), literal(name), o.From == "", o.CopyData, more)
 }
 
 // CreateSubscription subscribes o.Database on subscriber to the slot that CreateSlot made on

@@ -11,6 +11,8 @@ import (
 // Subscription is what the subscriber knows of one subscription.
 type Subscription struct {
 	Exists, Enabled bool
+	// Durable: its commits wait for the disk, as they do from before a copy until FollowTables finds it over.
+	Durable bool
 	// Running: its apply worker is alive now.
 	Running bool
 	// Tables counts all tables of the subscription, Ready those that follow the main apply
@@ -55,6 +57,10 @@ func SubscriptionState(ctx context.Context, subscriber Server, database, name st
 func (s Subscription) ReplicationReady() bool {
 	return s.Exists && s.Enabled && s.Running && s.Ready == s.Tables
 }
+
+// Failures of its workers since it was made or the server crashed; none where the version
+// doesn't say.
+func (s Subscription) Failures() int64 { return max(s.ApplyErrors, 0) + max(s.SyncErrors, 0) }
 
 // UnsyncedTables names, sorted, the tables whose initial copy isn't finished.
 func UnsyncedTables(ctx context.Context, subscriber Server, database, name string) (tables []string, err error) {

@@ -138,10 +138,15 @@ func refreshPublication(subscription string) string {
 // that it skipped before included, in the background. Nothing is done unless each of them
 // is empty there, the schemas are equal by fingerprint (SchemaFingerprint or its half), the
 // subscription is enabled and no table of it is being copied. A second call finds the first one's
-// work. Not while a switch is in progress.
+// work. Once every table is followed, what the copy needed is ended (settleCopy). Not while a
+// switch is in progress.
 func FollowTables(ctx context.Context, publisher, subscriber Server, database string, n Names,
 	fingerprint func(context.Context, Server, string) (Fingerprint, error)) ([]Unfollowed, error) {
+	name := n.Subscription(database, subscriber.Instance)
 	found, err := UnfollowedTables(ctx, publisher, subscriber, database, n)
+	if err == nil && len(found) == 0 {
+		return nil, settleCopy(ctx, publisher, subscriber, database, name)
+	}
 	if err != nil || !CanFollow(found) {
 		return found, err
 	}
@@ -153,7 +158,6 @@ func FollowTables(ctx context.Context, publisher, subscriber Server, database st
 	if err != nil || len(want.Diff(have)) > 0 {
 		return found, err
 	}
-	name := n.Subscription(database, subscriber.Instance)
 	state, err := SubscriptionState(ctx, subscriber, database, name)
 	if err != nil || !state.Enabled || state.Ready < state.Tables {
 		return found, err
@@ -163,6 +167,9 @@ func FollowTables(ctx context.Context, publisher, subscriber Server, database st
 			return err
 		} else if !fenced {
 			return errOpen
+		}
+		if _, err := conn.Exec(ctx, setCommits(name, durableCommits)); err != nil {
+			return err
 		}
 		_, err := conn.Exec(ctx, refreshPublication(name))
 		if NotFound(err) { // a table came, or went, since the look at the schemas

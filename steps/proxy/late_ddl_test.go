@@ -42,3 +42,35 @@ func TestDDLWhileASwitchIsPreparedUndoesIt(t *testing.T) {
 		t.Error("traffic was held")
 	}
 }
+
+// PostgreSQL skips the rows of a table that the subscription doesn't know, and values of a
+// sequence that nobody read would be handed out twice.
+func TestTablesAndSequencesThatComeRightBeforeTheFenceUndoTheSwitch(t *testing.T) {
+	for name, ddl := range map[string]string{
+		"table":    "CREATE TABLE late (id int PRIMARY KEY)",
+		"sequence": "CREATE SEQUENCE late",
+		"column":   "ALTER TABLE ledger ADD COLUMN late int",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, 15, 17)
+			in := s.input()
+			in.Trace = func(point proxy.Point) {
+				if point == proxy.PointHold { // the last look was before
+					for _, server := range []string{in.To.Instance, in.From.Instance} {
+						s.servers[server].Exec("orders", "SET default_transaction_read_only = off; "+ddl)
+					}
+				}
+			}
+			_, err := proxy.Switch(t.Context(), in)
+			s.say(nil)
+			var aborted *proxy.Aborted
+			var waiting *proxy.Waiting
+			if !errors.As(err, &aborted) || !errors.As(aborted.Why, &waiting) || waiting.Obstacles[0].Kind != proxy.SchemaDrift {
+				t.Fatalf("the switch went on: %v", err)
+			}
+			t.Log(err)
+			s.oneSideOpen()
+			s.move() // what came is on both sides
+		})
+	}
+}

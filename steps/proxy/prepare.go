@@ -35,22 +35,6 @@ type run struct {
 	key     postgres.Password
 }
 
-// lane is what one database needs inside the stall, warm.
-type lane struct {
-	database      string
-	commit, await *postgres.Marker
-	read          *postgres.SequenceReader
-	write         *postgres.SequenceWriter
-	ahead         map[postgres.SequenceName]postgres.SequenceValue
-	conns         []*pgx.Conn
-	// shared: markers and sequences take turns on one session a side.
-	shared bool
-}
-
-// sharedLanes is the number of databases above which a session a side has to do: a few
-// milliseconds more, and half the connections.
-const sharedLanes = 4
-
 // prepare does all that can be done before anything is held. After an error nothing needs
 // to be undone: what it made is found again by the next attempt, or dropped when one is undone.
 func prepare(ctx context.Context, in Input) (_ *run, err error) {
@@ -148,34 +132,6 @@ func (r *run) open(ctx context.Context) (err error) {
 	return group.Wait()
 }
 
-func (l *lane) open(ctx context.Context, in Input, nonce string) error {
-	var conns [4]*pgx.Conn
-	for i, s := range []postgres.Server{in.From, in.From, in.To, in.To} {
-		if l.shared && i%2 == 1 {
-			conns[i] = conns[i-1]
-			continue
-		}
-		conn, err := postgres.SwitchSession(ctx, s, l.database, nonce)
-		if err != nil {
-			return err
-		}
-		conns[i] = conn
-		l.conns = append(l.conns, conn)
-	}
-	var err error
-	if l.commit, err = postgres.NewMarker(ctx, conns[0]); err != nil {
-		return err
-	}
-	if l.read, err = postgres.NewSequenceReader(ctx, conns[1]); err != nil {
-		return err
-	}
-	if l.await, err = postgres.NewMarker(ctx, conns[2]); err != nil {
-		return err
-	}
-	l.write, err = postgres.NewSequenceWriter(ctx, conns[3])
-	return err
-}
-
 // ahead copies sequences and connection limits once, and warms every statement that the
 // stall will run.
 func (r *run) ahead(ctx context.Context) error {
@@ -201,33 +157,6 @@ func (r *run) ahead(ctx context.Context) error {
 		group.Go(func() error { return l.warm(ctx, r.in.From.Instance) })
 	}
 	return group.Wait()
-}
-
-// warm runs twice what will run once more while traffic is held.
-func (l *lane) warm(ctx context.Context, from string) error {
-	if err := l.commit.Forget(ctx, from); err != nil {
-		return err
-	}
-	for range 2 {
-		values, err := l.read.Read(ctx)
-		if err != nil {
-			return err
-		}
-		if err := l.write.Set(ctx, postgres.MovedSequences(l.ahead, values)); err != nil {
-			return err
-		}
-		l.ahead = values
-	}
-	id, err := l.commit.Commit(ctx, from)
-	if err != nil {
-		return err
-	}
-	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := l.await.Await(bounded, from, id); err != nil {
-		return &NewSideBehind{Database: l.database, Cause: err}
-	}
-	return nil
 }
 
 // close ends the sessions.

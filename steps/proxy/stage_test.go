@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -163,7 +162,7 @@ func (s *stage) say(sw *proxy.ActiveSwitch) {
 func (s *stage) newPooler(name string) *pooler {
 	p := &pooler{
 		PgBouncer: pg.NewPgBouncer(s.t, map[string]string{"app": appPassword}, s.poolerSettings),
-		stage:     s, name: name, address: freeAddress(s.t), probes: freeAddress(s.t),
+		stage:     s, name: name, address: pg.ReserveAddress(s.t), probes: pg.ReserveAddress(s.t),
 	}
 	pair, err := s.authority.IssueServer("orders", "shop")
 	must(s.t, err)
@@ -283,12 +282,4 @@ func within(patience time.Duration, ok func() bool) bool {
 		}
 	}
 	return true
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }

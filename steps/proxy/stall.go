@@ -235,16 +235,12 @@ func (r *run) moveAll(ctx context.Context) error {
 			if l.shared {
 				<-drained
 			}
-			now, err := l.read.Read(ctx)
-			if err != nil {
+			if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
 				return err
 			}
-			changed := postgres.MovedSequences(l.ahead, now)
-			moved.Add(int64(len(changed)))
-			if len(changed) == 0 {
-				return nil
-			}
-			return l.write.Set(ctx, changed)
+			n, err := l.sequences(ctx)
+			moved.Add(int64(n))
+			return err
 		})
 	}
 	group.Go(func() error {

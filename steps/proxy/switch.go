@@ -71,6 +71,11 @@ func (r *run) lateDDL(ctx context.Context) error {
 	if len(late) > 0 {
 		return &Waiting{Obstacles: late}
 	}
+	for _, l := range r.lanes { // a sequence that came on both sides isn't among those that were read
+		if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -44,7 +44,7 @@ func NewPgBouncer(t testing.TB, users map[string]string, settings Settings) *PgB
 	}
 	p := &PgBouncer{
 		t: t, Dir: dir, TargetFile: filepath.Join(dir, "target.ini"), users: users,
-		Admin: pgbouncer.Admin{Host: "127.0.0.1", Port: freePort(t), User: "gitover", Password: "admin-secret"},
+		Admin: pgbouncer.Admin{Host: "127.0.0.1", Port: ReservePort(t), User: "gitover", Password: "admin-secret"},
 	}
 	t.Cleanup(func() {
 		p.Kill()

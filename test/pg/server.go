@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,7 +63,7 @@ func Start(t testing.TB, major int, settings Settings) *Server {
 		t.Fatalf("copy the initial cluster: %v\n%s", err, out)
 	}
 	s.Server = postgres.Server{
-		Instance: fmt.Sprintf("test-%d", major), Host: "127.0.0.1", Port: freePort(t),
+		Instance: fmt.Sprintf("test-%d", major), Host: "127.0.0.1", Port: ReservePort(t),
 		User: "postgres", Password: Password, MaintenanceDatabase: "postgres",
 	}
 	s.configure(settings)
@@ -164,14 +163,4 @@ func (s *Server) awaitReady() {
 		case <-tick.C:
 		}
 	}
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
 	"github.com/gitover/gitover/test/e2e/world"
 )
@@ -14,13 +15,18 @@ var impatient = []string{"    transactionLimit: 5s\n", "    transactionLimit: 5s
 func TestAnUpgradeIsFinishedThoughTheControllerDiesAtEveryStep(t *testing.T) {
 	needsStage(t)
 	t.Parallel()
-	d := begin(t, "matrix-life", strings.NewReplacer("    duration: 24h\n", "    duration: 1s\n"))
+	d := begin(t, "matrix-life", strings.NewReplacer("    duration: 24h\n", "    duration: 1s\n", "approval: Automatic", "approval: Manual"))
 	d.referee.expect(pointsOf(life))
 	// what the two steps that wait before the cutover have to do something about
-	d.referee.on("Upgrade/Analyze/after", 1, d.tableOnBothSides("late"))
-	// the first time the comparison is forgotten with the controller that made it
-	d.referee.on("Upgrade/Verify/after", 2, d.tableOnBothSides("later"))
+	d.referee.on("Upgrade/Analyze/after", d.tableOnBothSides("late"))
 	d.merge("postgres-17")
+	d.await("the question for approval", world.At("Approve"))
+	d.must(d.tableOnBothSides("later")(t.Context()))
+	d.await("that the gate's table is taken up", func(*v1alpha1.PgUpgrade) bool {
+		return !d.referee.wanted("Upgrade/Approve/before") && !d.referee.wanted("Upgrade/Approve/during")
+	})
+	_, err := d.app.Commit(t.Context(), "Approve 17", fleet.Replace(d.app.Dir+"/upgrade.yaml", "approval: Manual\n", "approval: Manual\n    approvedVersion: \"17\"\n"))
+	d.must(err)
 	d.await("the upgrade's end", ended("Finalized", 1))
 	for _, table := range []string{"late", "later"} {
 		rows, err := d.app.Strings(t.Context(), "orders-17", world.Databases[0], "SELECT count(*)::text FROM "+table)

@@ -19,8 +19,8 @@ type referee struct {
 	replace replacer
 	ended   context.Context
 
-	// events that happen when a controller comes to a point, before it is judged.
-	events map[string]*event
+	// events happen once, when a controller first comes to a point, before it is judged.
+	events map[string]func(context.Context) error
 
 	mu     sync.Mutex
 	to     []string // reach
@@ -95,34 +95,25 @@ func (r *referee) judge(ctx context.Context, point, pod, process string) string 
 	return "go"
 }
 
-// event happens once, when controllers come to its point for the nth time.
-type event struct {
-	nth int
-	do  func(context.Context) error
-}
-
-// on a point, when it is come to for the nth time, something happens.
-func (r *referee) on(point string, nth int, do func(context.Context) error) {
+// on a point, when it is first come to, something happens.
+func (r *referee) on(point string, do func(context.Context) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.events == nil {
-		r.events = map[string]*event{}
+		r.events = map[string]func(context.Context) error{}
 	}
-	r.events[point] = &event{nth, do}
+	r.events[point] = do
 }
 
 func (r *referee) happen(point string) {
 	r.mu.Lock()
-	e := r.events[point]
-	if e != nil {
-		e.nth--
-	}
-	due := e != nil && e.nth == 0
+	do := r.events[point]
+	delete(r.events, point)
 	r.mu.Unlock()
-	if !due {
+	if do == nil {
 		return
 	}
-	if err := e.do(r.ended); err != nil {
+	if err := do(r.ended); err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.faults = append(r.faults, fmt.Errorf("at %s: %w", point, err))

@@ -1,0 +1,112 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// lane is what one database needs inside the stall, warm.
+type lane struct {
+	database      string
+	commit, await *postgres.Marker
+	census        *postgres.Census
+	read          *postgres.SequenceReader
+	write         *postgres.SequenceWriter
+	ahead         map[postgres.SequenceName]postgres.SequenceValue
+	conns         []*pgx.Conn
+	// shared: markers and sequences take turns on one session a side.
+	shared bool
+}
+
+// sharedLanes is the number of databases above which a session a side has to do: a few
+// milliseconds more, and half the connections.
+const sharedLanes = 4
+
+func (l *lane) open(ctx context.Context, in Input, nonce string) error {
+	var conns [4]*pgx.Conn
+	for i, s := range []postgres.Server{in.From, in.From, in.To, in.To} {
+		if l.shared && i%2 == 1 {
+			conns[i] = conns[i-1]
+			continue
+		}
+		conn, err := postgres.SwitchSession(ctx, s, l.database, nonce)
+		if err != nil {
+			return err
+		}
+		conns[i] = conn
+		l.conns = append(l.conns, conn)
+	}
+	var err error
+	if l.commit, err = postgres.NewMarker(ctx, conns[0]); err != nil {
+		return err
+	}
+	if l.census, err = postgres.NewCensus(ctx, conns[1]); err != nil { // before anybody looks
+		return err
+	}
+	if l.read, err = postgres.NewSequenceReader(ctx, conns[1]); err != nil {
+		return err
+	}
+	if l.await, err = postgres.NewMarker(ctx, conns[2]); err != nil {
+		return err
+	}
+	l.write, err = postgres.NewSequenceWriter(ctx, conns[3])
+	return err
+}
+
+// sequences sets those that moved since they were copied ahead, and returns how many.
+func (l *lane) sequences(ctx context.Context) (int, error) {
+	now, err := l.read.Read(ctx)
+	if err != nil {
+		return 0, err
+	}
+	changed := postgres.MovedSequences(l.ahead, now)
+	if len(changed) == 0 {
+		return 0, nil
+	}
+	return len(changed), l.write.Set(ctx, changed)
+}
+
+// sameTables as when the switch began to be prepared: whoever looked at tables, their columns and
+// sequences since then saw what is there behind the fence.
+func (l *lane) sameTables(ctx context.Context, from string) error {
+	changed, err := l.census.Changed(ctx)
+	if err != nil || !changed {
+		return err
+	}
+	return &Waiting{Obstacles: []Obstacle{obstacle(SchemaDrift,
+		"a table or sequence of database %q was made, changed or dropped on %s while the switch began", l.database, from)}}
+}
+
+// warm runs twice what will run once more while traffic is held.
+func (l *lane) warm(ctx context.Context, from string) error {
+	if err := l.commit.Forget(ctx, from); err != nil {
+		return err
+	}
+	for range 2 {
+		values, err := l.read.Read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := l.write.Set(ctx, postgres.MovedSequences(l.ahead, values)); err != nil {
+			return err
+		}
+		l.ahead = values
+	}
+	if _, err := l.census.Changed(ctx); err != nil { // who looks at the schemas asks again
+		return err
+	}
+	id, err := l.commit.Commit(ctx, from)
+	if err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := l.await.Await(bounded, from, id); err != nil {
+		return &NewSideBehind{Database: l.database, Cause: err}
+	}
+	return nil
+}
