@@ -26,7 +26,7 @@ func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade
 	return r.observeProxy(ctx, upgrade, s)
 }
 
-// back returns to an earlier step, since Git took back what led on from it.
+// back returns to an earlier step, since Git took back what led on from it, or a crash did.
 func (r *UpgradeReconciler) back(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, verdict steps.Verdict) error {
 	status := &upgrade.Status
 	now := metav1.NewTime(r.Now().Truncate(time.Second))

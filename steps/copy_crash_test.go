@@ -2,6 +2,7 @@ package steps
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/gitover/gitover/test/pg"
@@ -10,44 +11,102 @@ import (
 // lazy keeps what commits don't wait for in memory for as long as PostgreSQL can.
 var lazy = pg.Settings{"wal_level": "logical", "wal_writer_delay": "10s", "wal_writer_flush_after": "1GB", "wal_buffers": "16MB"}
 
-// A worker drops its slot on blue once it has committed that its table is done. Were that
-// commit lost, no worker could finish the table any more.
+const (
+	syncSlots = "SELECT coalesce(string_agg(slot_name, ' ' ORDER BY slot_name), '') FROM pg_replication_slots WHERE slot_name ~ '_sync_'"
+	copied    = "SELECT coalesce(string_agg(srrelid::regclass::text, ' '), '') FROM pg_subscription_rel WHERE srsubstate = 'f'"
+)
+
+// copyHalf of twenty tables: the workers of two have copied their rows, and can't catch up until
+// the result is called.
+func copyHalf(t *testing.T, from, to int) (p *pair, goOn func()) {
+	t.Helper()
+	p = newPairWith(t, from, to, lazy)
+	for i := range 20 {
+		p.both(fmt.Sprintf("CREATE TABLE t%d (id int PRIMARY KEY)", i))
+		p.blue.Exec("d", fmt.Sprintf("INSERT INTO t%d SELECT generate_series(1, 1000)", i))
+	}
+	p.copies("a table is ready", "SELECT bool_or(srsubstate = 'r') FROM pg_subscription_rel")
+	goOn = p.stopApplying()
+	state := "f"
+	if to == 13 { // copies and catches up in one transaction
+		state = "d"
+	}
+	p.copies("rows are there that still have to catch up", "SELECT bool_or(srsubstate = '"+state+"') FROM pg_subscription_rel")
+	return p, goOn
+}
+
+// ends the copy, and looks at what is there and what is left.
+func (p *pair) ends() {
+	p.t.Helper()
+	p.done(CopyData)
+	p.done(CatchUp)
+	for i := range 20 {
+		p.arrives(fmt.Sprintf("SELECT count(*) FROM t%d", i), "1000")
+	}
+	p.arrives("SELECT count(*) FROM first", "1")
+	if got := p.blue.Query("d", syncSlots); got != "" {
+		p.t.Errorf("slots of the copy keep WAL on the old side: %s", got)
+	}
+	if got := p.green.Query("d", "SELECT subsynccommit FROM pg_subscription"); got != "off" {
+		p.t.Errorf("each commit of the followed changes waits for the disk (%s)", got)
+	}
+}
+
+// A worker drops its slot on blue when it is done with its table. Were the commit that says so not on the
+// disk soon, most crashes of a copy would leave a table that no worker can finish.
 func TestACopyGoesOnAfterACrashOfTheNewSide(t *testing.T) {
 	for _, versions := range [][2]int{{15, 17}, {17, 18}, {18, 13}} {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
-			p := newPairWith(t, versions[0], versions[1], lazy)
-			for i := range 20 {
-				p.both(fmt.Sprintf("CREATE TABLE t%d (id int PRIMARY KEY)", i))
-				p.blue.Exec("d", fmt.Sprintf("INSERT INTO t%d SELECT generate_series(1, 1000)", i))
-			}
-			p.copies("a table is ready", "SELECT bool_or(srsubstate = 'r') FROM pg_subscription_rel")
-			apply := p.stopApplying()
-			p.copies("rows are there that still have to catch up", "SELECT bool_or(srsubstate = 'f' OR srsubstate = 'd' AND current_setting('server_version_num')::int < 140000) FROM pg_subscription_rel")
-			p.green.Exec("d", "CREATE TABLE public.flush (); DROP TABLE public.flush")
-			lost := "pg_" + p.green.Query("d", "SELECT oid || '_sync_1_' || system_identifier FROM pg_subscription, pg_control_system()")
-			theirs := "pg_1_sync_1_" + p.green.Query("d", "SELECT system_identifier FROM pg_control_system()")
-			for _, slot := range []string{lost, theirs} {
-				p.blue.Exec("d", "SELECT pg_create_logical_replication_slot('"+slot+"', 'pgoutput')")
-			}
-			const slots = "SELECT coalesce(string_agg(slot_name, ' '), '') FROM pg_replication_slots WHERE slot_name ~ '_sync_'"
-			before := p.blue.Query("d", slots)
-			apply()
-			p.until(CopyData, "copies", func(Verdict) bool { return p.blue.Query("d", slots) != before })
+			p, goOn := copyHalf(t, versions[0], versions[1])
+			p.green.Exec("d", "CREATE TABLE flush (); DROP TABLE flush") // what came before
+			before := p.blue.Query("d", syncSlots)
+			goOn()
+			p.until(CopyData, "has finished a table", func(Verdict) bool { return p.blue.Query("d", syncSlots) != before })
 			p.green.Kill()
 			p.green.Run()
+			p.ends()
+		})
+	}
+}
 
+// The crash came between the two: the slot is gone, and the commit never was.
+func TestADatabaseIsCopiedAnewWhenAWorkerCannotGoOn(t *testing.T) {
+	for _, seenBy := range []string{CopyData, CatchUp} {
+		t.Run(seenBy, func(t *testing.T) {
+			p, goOn := copyHalf(t, 15, 17)
+			p.green.Exec("d", "CREATE TABLE flush (); DROP TABLE flush")
+			table := strings.Fields(p.green.Query("d", copied))[0]
+			slot := p.green.Query("d", "SELECT 'pg_' || oid || '_sync_' || '"+table+"'::regclass::oid || '_' || system_identifier FROM pg_subscription, pg_control_system()")
+			goOn()
+			p.green.Kill()
+			p.blue.Exec("d", "SELECT pg_drop_replication_slot('"+slot+"')")
+			p.green.Run()
+			v := p.until(seenBy, "copies anew", func(v Verdict) bool { return strings.Contains(v.Message, "copied anew") })
+			if !strings.Contains(v.Message, table) || !v.Act && v.Back != CopyData {
+				t.Errorf("%+v", v)
+			}
+			p.blue.Exec("d", "DELETE FROM t0 WHERE id = 7; INSERT INTO t0 VALUES (1001)")
+			p.ends()
+			p.arrives("SELECT count(*) FROM t0 WHERE id IN (7, 1001)", "1")
+		})
+	}
+}
+
+// PostgreSQL refuses to drop a table on green that it has still to copy.
+func TestATableThatIsDroppedBeforeItWasCopiedIsForgotten(t *testing.T) {
+	for _, versions := range [][2]int{{15, 17}, {18, 13}} {
+		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
+			p, goOn := copyHalf(t, versions[0], versions[1])
+			p.blue.Exec("d", "CREATE TABLE last (id int); DROP TABLE last") // nothing of it was ever followed
+			table := p.green.Query("d", "SELECT srrelid::regclass::text FROM pg_subscription_rel WHERE srsubstate = 'i' LIMIT 1")
+			p.blue.Exec("d", "DROP TABLE "+table)
+			goOn()
 			p.done(CopyData)
 			p.done(CatchUp)
-			for i := range 20 {
-				p.arrives(fmt.Sprintf("SELECT count(*) FROM t%d", i), "1000")
-			}
-			p.arrives("SELECT count(*) FROM first", "1")
-			if got := p.blue.Query("d", slots); got != theirs {
-				t.Errorf("slots of table synchronisation on the old side: %q, want that of another subscription alone", got)
-			}
-			if got := p.green.Query("d", "SELECT subsynccommit FROM pg_subscription"); got != "off" {
-				t.Errorf("each commit of the followed changes waits for the disk (%s)", got)
-			}
+			p.green.Exec("d", "SET default_transaction_read_only = off; DROP TABLE "+table)
+			p.both("CREATE TABLE " + table + " (id int PRIMARY KEY)")
+			p.blue.Exec("d", "INSERT INTO "+table+" SELECT generate_series(1, 1000)")
+			p.ends()
 		})
 	}
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // copyDataDone: every table of every database is copied. PostgreSQL's own table
-// synchronisation does the work: parallel, and resumed table by table.
+// synchronisation does the work: parallel, and resumed table by table. A database with a table
+// that can't be resumed is copied anew.
 func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {
@@ -20,7 +21,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	var sum postgres.Progress
 	var failures int64
-	subscribed, running := true, true
+	subscribed, running, unsettled := true, true, false
 	for _, db := range run.Status.Databases {
 		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
 		if err != nil {
@@ -30,6 +31,14 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 			subscribed = false
 			continue
 		}
+		stranded, err := postgres.Stranded(ctx, blue, green, db, run.Names())
+		if err != nil {
+			return Verdict{}, err
+		}
+		if len(stranded) > 0 {
+			return act("%s", strandedText(run, db, stranded)), nil
+		}
+		unsettled = unsettled || state.Unsettled
 		p, err := postgres.CopyProgress(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return Verdict{}, err
@@ -61,6 +70,9 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
 	}
+	if unsettled {
+		return act("every table is copied"), nil
+	}
 	return done("%d tables, %s", sum.TablesTotal, humanBytes(sum.BytesTotal)), nil
 }
 
@@ -70,6 +82,13 @@ func copyDataRun(ctx context.Context, run *Run) error {
 		return err
 	}
 	err = eachDatabase(ctx, run, func(ctx context.Context, db string) error {
+		stranded, err := postgres.Stranded(ctx, blue, green, db, run.Names())
+		if err == nil && len(stranded) > 0 {
+			err = postgres.DropCopy(ctx, blue, green, db, run.Names())
+		}
+		if err != nil {
+			return err
+		}
 		return postgres.CreateSubscription(ctx, green, postgres.SubscribeOptions{
 			Publisher: blue, Database: db, Names: run.Names(), CopyData: true,
 		})
@@ -78,6 +97,12 @@ func copyDataRun(ctx context.Context, run *Run) error {
 		return err
 	}
 	return followRun(ctx, run)
+}
+
+// strandedText says why a database is copied anew.
+func strandedText(run *Run, db string, tables []string) string {
+	return fmt.Sprintf("database %q is copied anew: %s crashed at the moment it had finished %s; nothing is lost, and %s serves on",
+		db, run.Status.To, some(tables), run.Status.From)
 }
 
 // failureShown is how long a failure of the copy is reported, if no other follows: longer than

@@ -9,8 +9,9 @@ import (
 )
 
 // unfollowed looks for tables that were made since green subscribed, whose changes it skips or
-// fails at. It acts where Gitover can have them copied, and otherwise says what to do. Nil when
-// green follows every table, and while CopyData, which tells of it itself, has tables to copy.
+// fails at. It acts where Gitover can have them copied, or end what a copy needed, and otherwise says
+// what to do. Nil when green follows every table, and while CopyData, which tells of it itself, has
+// tables to copy.
 func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Verdict, error) {
 	for _, db := range run.Status.Databases {
 		left, err := postgres.UnfollowedTables(ctx, blue, green, db, run.Names())
@@ -20,7 +21,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		var stuck []postgres.Unfollowed
 		missing := false
 		for _, u := range left {
-			if u.State == "" {
+			if u.State == "" || u.Gone {
 				stuck = append(stuck, u)
 				missing = missing || u.Missing
 			}
@@ -34,24 +35,30 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 			if err != nil {
 				return nil, err
 			}
-			if !state.Durable || run.switching() {
+			if !state.Unsettled || run.switching() {
 				continue
 			}
 			v = act("database %q: every table is copied", db)
 		case len(stuck) < len(left) && run.Status.Step == CopyData:
 			continue
 		case len(stuck) < len(left):
-			if v, err = copying(ctx, run, green); err != nil {
+			if v, err = copying(ctx, run, blue, green, db); err != nil {
 				return nil, err
+			}
+			if v.Back != "" {
+				return &v, nil
 			}
 			v.Message = fmt.Sprintf("database %q: %s%s", db, postgres.FewUnfollowed(left, green.Instance), v.Message)
 		case !postgres.CanFollow(stuck) || run.switching():
 			v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
 		default:
-			drift, err := drifted(ctx, blue, green, db, run.fingerprint)
+			var drift []string
+			if !postgres.AnyGone(stuck) {
+				if drift, err = drifted(ctx, blue, green, db, run.fingerprint); err != nil {
+					return nil, err
+				}
+			}
 			switch {
-			case err != nil:
-				return nil, err
 			case len(drift) > 0:
 				v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s. They differ: %s. Apply the same change on %s", db, words, some(drift), green.Instance)
 			default:
@@ -63,9 +70,17 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 	return nil, nil
 }
 
-// copying is the verdict while tables are copied after CopyData, and what is to be added to its
-// words when that fails again and again.
-func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, error) {
+// copying is the verdict while tables of a database are copied after CopyData, and what is to be
+// added to its words when that fails again and again. Nobody but CopyData copies a database anew.
+func copying(ctx context.Context, run *Run, blue, green postgres.Server, db string) (Verdict, error) {
+	stranded, err := postgres.Stranded(ctx, blue, green, db, run.Names())
+	if err != nil {
+		return Verdict{}, err
+	}
+	if len(stranded) > 0 && !run.switching() {
+		run.Status.Verification = nil
+		return Verdict{Back: CopyData, Message: strandedText(run, db, stranded)}, nil
+	}
 	var failures int64
 	for _, db := range run.Status.Databases {
 		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))

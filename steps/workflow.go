@@ -72,7 +72,7 @@ type Verdict struct {
 	// Reverted is the commit by which somebody took our commit back.
 	Reverted *v1alpha1.Commit
 	// Back is the earlier step of the same workflow to return to: Git took back what led
-	// here, and this step has had no effect yet.
+	// here, and this step has had no effect yet; or what that step made was lost.
 	Back string
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Census tells whether the tables of a database, their columns and its sequences are those that
-// they were, by one scan of pg_class on a warm session. Not for concurrent use.
+// Census tells whether tables or sequences of a database were made or dropped, or columns added, by one
+// scan of pg_class on a warm session. Other DDL isn't seen. Not for concurrent use.
 type Census struct {
 	conn  *pgx.Conn
 	first string
@@ -22,7 +22,7 @@ func NewCensus(ctx context.Context, conn *pgx.Conn) (*Census, error) {
 	return c, err
 }
 
-// Changed since the first time; a column's type, rows and indexes don't count.
+// Changed since the first time.
 func (c *Census) Changed(ctx context.Context) (bool, error) {
 	now, err := c.count(ctx)
 	return now != c.first, err

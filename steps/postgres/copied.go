@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Commits of a subscription wait for the disk while a table is copied. PostgreSQL's default is
-// off, but a worker that has copied a table drops its slot on the publisher right after the
-// commit that says the table is done (process_syncing_tables_for_sync in tablesync.c). When the
-// subscriber crashes before that commit is on disk, each new worker asks for a slot that is
-// gone, for ever. Local: no standby of the subscriber is waited for.
+// Commits of a subscription wait for the disk while a table is copied; PostgreSQL's default is
+// that none does. A worker that has copied a table and caught up notes that in its last transaction,
+// and drops its slot on the publisher before that commits (process_syncing_tables_for_sync in
+// tablesync.c, 14 to 18). When the subscriber crashes before that commit is on its disk, each new
+// worker asks for a slot that is gone, for ever (Stranded). Local: no standby of the subscriber is
+// waited for.
 const (
 	durableCommits = "synchronous_commit = local"
 	lazyCommits    = "synchronous_commit = off"
@@ -23,37 +26,118 @@ func setCommits(subscription, commits string) string {
 	return "ALTER SUBSCRIPTION " + ident(subscription) + " SET (" + commits + ")"
 }
 
-// settleCopy ends what a copy needed, once every table follows: slots of its workers that the
-// publisher still has, whose end a worker didn't live to see, and commits that wait for the
-// disk. Success when there is no such thing, and nothing is done while a table is being copied.
-func settleCopy(ctx context.Context, publisher, subscriber Server, database, subscription string) error {
+// settleCopy has the commits of a subscription wait for the disk no longer, unless one of its
+// tables is still being copied.
+func settleCopy(ctx context.Context, subscriber Server, database, subscription string) error {
 	state, err := SubscriptionState(ctx, subscriber, database, subscription)
-	if err != nil || !state.Durable {
+	if err != nil || !state.Unsettled {
 		return err
-	}
-	var oid, system string
-	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, query("subscription_identity"), subscription).Scan(&oid, &system)
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("subscription %q in database %q of %s: %w", subscription, database, subscriber.Instance, err)
-	}
-	err = withSession(ctx, publisher, database, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, query("drop_sync_slots"), oid, system)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("drop slots of a finished copy of database %q on %s: %w", database, publisher.Instance, err)
 	}
 	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, setCommits(subscription, lazyCommits))
-		return err
+		tx, err := conn.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+		// first what keeps others from having it copy tables
+		if _, err := tx.Exec(ctx, setCommits(subscription, lazyCommits)); err != nil {
+			return err
+		}
+		var left bool
+		if err := tx.QueryRow(ctx, query("copies_left"), subscription).Scan(&left); err != nil || left {
+			return err
+		}
+		return tx.Commit(ctx)
 	})
 	if err != nil {
 		return fmt.Errorf("settle subscription %q in database %q of %s: %w", subscription, database, subscriber.Instance, err)
 	}
 	return nil
+}
+
+// copiedTable waits to catch up, by a slot of its own.
+type copiedTable struct{ Table, Slot string }
+
+// Stranded are the tables of database, quoted, that no worker on subscriber can finish: their rows are
+// there, and the slot by which they would catch up is gone. It takes a crash in the few milliseconds
+// between two effects of PostgreSQL's (durableCommits). Reads only.
+func Stranded(ctx context.Context, publisher, subscriber Server, database string, n Names) ([]string, error) {
+	name := n.Subscription(database, subscriber.Instance)
+	before, err := copiedTables(ctx, subscriber, database, name, []uint32{})
+	if err != nil || len(before) == 0 {
+		return nil, err
+	}
+	slots := make([]string, len(before))
+	for i, c := range before {
+		slots[i] = c.Slot
+	}
+	var there []string
+	err = withSession(ctx, publisher, database, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, query("existing_slots"), slots).Scan(&there)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("slots of the copy of database %q on %s: %w", database, publisher.Instance, err)
+	}
+	// A worker that dropped its slot since has ended when it isn't alive now, and then what it
+	// committed is seen by a later look at the tables.
+	var alive []uint32
+	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, query("sync_workers_of"), name).Scan(&alive)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("workers of database %q on %s: %w", database, subscriber.Instance, err)
+	}
+	after, err := copiedTables(ctx, subscriber, database, name, alive)
+	if err != nil {
+		return nil, err
+	}
+	var stranded []string
+	for _, c := range after {
+		if slices.Contains(slots, c.Slot) && !slices.Contains(there, c.Slot) {
+			stranded = append(stranded, c.Table)
+		}
+	}
+	return stranded, nil
+}
+
+// copiedTables of a subscription, but for those of some workers.
+func copiedTables(ctx context.Context, subscriber Server, database, name string, without []uint32) (found []copiedTable, err error) {
+	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		found, err = collect[copiedTable](ctx, conn, query("stranded_copies"), name, without)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("copied tables of database %q on %s: %w", database, subscriber.Instance, err)
+	}
+	return found, nil
+}
+
+// DropCopy ends the subscription of a database, and drops the slots of its tables' workers, so that
+// CreateSubscription copies every table anew; the database's own slot stays, and with it every
+// change since. Success when there is none. A second run ends what the first one left.
+func DropCopy(ctx context.Context, publisher, subscriber Server, database string, n Names) error {
+	name := n.Subscription(database, subscriber.Instance)
+	var oid, system string
+	err := withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, query("subscription_identity"), name).Scan(&oid, &system)
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("subscription %q in database %q of %s: %w", name, database, subscriber.Instance, err)
+	}
+	if err := SetSubscriptionEnabled(ctx, subscriber, database, name, false); err != nil {
+		return err
+	}
+	err = withSession(ctx, publisher, database, func(conn *pgx.Conn) error {
+		return waitUntil(ctx, 100*time.Millisecond, func() (gone bool, err error) {
+			err = conn.QueryRow(ctx, query("drop_sync_slots"), oid, system).Scan(&gone)
+			return gone, err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("drop slots of the copy of database %q on %s: %w", database, publisher.Instance, err)
+	}
+	return DropSubscription(ctx, subscriber, database, name)
 }

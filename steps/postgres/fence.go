@@ -103,7 +103,8 @@ func (r *Register) Clear(ctx context.Context, id string, end bool, before []int)
 }
 
 // SwitchSession opens a session for a switch in database of s. nonce is the same for all
-// sessions of one run of a switch: TakeOver tells them by it from those of a run before.
+// sessions of one run of a switch: TakeOver tells them by it from those of a run before. No
+// parallel workers: minor versions before February 2025 refuse them in a fenced database.
 func SwitchSession(ctx context.Context, s Server, database, nonce string) (*pgx.Conn, error) {
 	conn, err := s.Connect(ctx, database)
 	if err != nil {
@@ -111,7 +112,8 @@ func SwitchSession(ctx context.Context, s Server, database, nonce string) (*pgx.
 	}
 	_, err = conn.Exec(ctx, `SELECT set_config('application_name', $1, false),
 		set_config('synchronous_commit', 'on', false), set_config('statement_timeout', '0', false),
-		set_config('lock_timeout', '0', false), set_config('default_transaction_read_only', 'off', false)`,
+		set_config('lock_timeout', '0', false), set_config('default_transaction_read_only', 'off', false),
+		set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false)`,
 		switchSessionName(nonce))
 	if err != nil {
 		_ = conn.Close(ctx)

@@ -107,11 +107,16 @@ func SetSubscriptionEnabled(ctx context.Context, subscriber Server, database, na
 	return nil
 }
 
+// leaveByThemselves is how long a worker that has copied a table and now catches up gets to end: one that is
+// told to, just as it is done, may have dropped its slot and not said so (Stranded).
+const leaveByThemselves = 2 * time.Second
+
 // awaitNoWorker returns when the last worker of a disabled subscription has ended. Workers that
 // wait for a lock or a slow publisher are told to end.
 func awaitNoWorker(ctx context.Context, conn *pgx.Conn, name string) error {
+	begun := time.Now()
 	return waitUntil(ctx, 20*time.Millisecond, func() (gone bool, err error) {
-		err = conn.QueryRow(ctx, query("end_subscription_workers"), name).Scan(&gone)
+		err = conn.QueryRow(ctx, query("end_subscription_workers"), name, time.Since(begun) > leaveByThemselves).Scan(&gone)
 		return gone, err
 	})
 }

@@ -11,8 +11,8 @@ import (
 // Subscription is what the subscriber knows of one subscription.
 type Subscription struct {
 	Exists, Enabled bool
-	// Durable: its commits wait for the disk, as they do from before a copy until FollowTables finds it over.
-	Durable bool
+	// Unsettled: every table follows, and commits still wait for the disk as they do during a copy.
+	Unsettled bool
 	// Running: its apply worker is alive now.
 	Running bool
 	// Tables counts all tables of the subscription, Ready those that follow the main apply
@@ -61,19 +61,3 @@ func (s Subscription) ReplicationReady() bool {
 // Failures of its workers since it was made or the server crashed; none where the version
 // doesn't say.
 func (s Subscription) Failures() int64 { return max(s.ApplyErrors, 0) + max(s.SyncErrors, 0) }
-
-// UnsyncedTables names, sorted, the tables whose initial copy isn't finished.
-func UnsyncedTables(ctx context.Context, subscriber Server, database, name string) (tables []string, err error) {
-	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query("unsynced_tables"), name)
-		if err != nil {
-			return err
-		}
-		tables, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("tables of subscription %q in database %q of %s: %w", name, database, subscriber.Instance, err)
-	}
-	return tables, nil
-}

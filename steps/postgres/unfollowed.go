@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,8 @@ type Unfollowed struct {
 	Missing bool
 	// Referenced by other tables' foreign keys, which a TRUNCATE would want to empty as well.
 	Referenced bool
+	// Gone: the subscription has still to copy the table, but the publisher has it no more.
+	Gone bool
 	// Filled: unknown to the subscription, and has rows that a copy would meet.
 	Filled bool
 }
@@ -38,6 +41,8 @@ func (u Unfollowed) Mend() string {
 // Why says what keeps the table from being followed on the subscriber, and what to do.
 func (u Unfollowed) Why(subscriber string) string {
 	switch {
+	case u.Gone:
+		return fmt.Sprintf("table %s was dropped before it was copied; Gitover has %s forget it", u.Table, subscriber)
 	case u.Missing:
 		return fmt.Sprintf("table %s isn't on %s: make it there, too", u.Table, subscriber)
 	case u.State != "":
@@ -66,11 +71,16 @@ func FewUnfollowed(list []Unfollowed, subscriber string) string {
 // a copy that is under way isn't disturbed.
 func CanFollow(list []Unfollowed) bool {
 	for _, u := range list {
-		if !u.unknown() || u.Filled {
+		if !u.Gone && !u.unknown() || u.Filled {
 			return false
 		}
 	}
 	return len(list) > 0
+}
+
+// AnyGone of the list.
+func AnyGone(list []Unfollowed) bool {
+	return slices.ContainsFunc(list, func(u Unfollowed) bool { return u.Gone })
 }
 
 // UnfollowedTables are the tables that publisher publishes in database and subscriber doesn't
@@ -106,12 +116,12 @@ func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, publis
 		return nil, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	rows, err := tx.Query(ctx, query("unfollowed_tables"), subscription, published)
+	rows, err := tx.Query(ctx, query("unfollowed_tables"), subscription, published, Schema)
 	if err != nil {
 		return nil, err
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u Unfollowed, err error) {
-		err = row.Scan(&u.Table, &u.State, &u.Missing, &u.Referenced)
+		err = row.Scan(&u.Table, &u.State, &u.Missing, &u.Referenced, &u.Gone)
 		return u, err
 	})
 	if err != nil {
@@ -137,7 +147,8 @@ func refreshPublication(subscription string) string {
 // and returns what it doesn't follow by then: PostgreSQL copies the tables' rows, changes
 // that it skipped before included, in the background. Nothing is done unless each of them
 // is empty there, the schemas are equal by fingerprint (SchemaFingerprint or its half), the
-// subscription is enabled and no table of it is being copied. A second call finds the first one's
+// subscription is enabled and no table of it is being copied. Tables that the publisher dropped
+// before they were copied are forgotten. A second call finds the first one's
 // work. Once every table is followed, what the copy needed is ended (settleCopy). Not while a
 // switch is in progress.
 func FollowTables(ctx context.Context, publisher, subscriber Server, database string, n Names,
@@ -145,22 +156,24 @@ func FollowTables(ctx context.Context, publisher, subscriber Server, database st
 	name := n.Subscription(database, subscriber.Instance)
 	found, err := UnfollowedTables(ctx, publisher, subscriber, database, n)
 	if err == nil && len(found) == 0 {
-		return nil, settleCopy(ctx, publisher, subscriber, database, name)
+		return nil, settleCopy(ctx, subscriber, database, name)
 	}
 	if err != nil || !CanFollow(found) {
 		return found, err
 	}
-	want, err := fingerprint(ctx, publisher, database)
-	if err != nil {
-		return nil, err
-	}
-	have, err := fingerprint(ctx, subscriber, database)
-	if err != nil || len(want.Diff(have)) > 0 {
-		return found, err
-	}
 	state, err := SubscriptionState(ctx, subscriber, database, name)
-	if err != nil || !state.Enabled || state.Ready < state.Tables {
+	if err != nil || !state.Enabled {
 		return found, err
+	}
+	if !AnyGone(found) { // PostgreSQL refuses to drop a table that is still to be copied: schemas can't be equal before
+		want, err := fingerprint(ctx, publisher, database)
+		if err != nil {
+			return nil, err
+		}
+		have, err := fingerprint(ctx, subscriber, database)
+		if err != nil || len(want.Diff(have)) > 0 || state.Ready < state.Tables {
+			return found, err
+		}
 	}
 	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
 		if fenced, err := fencedHere(ctx, conn); err != nil {

@@ -70,15 +70,15 @@ func (l *lane) sequences(ctx context.Context) (int, error) {
 	return len(changed), l.write.Set(ctx, changed)
 }
 
-// sameTables as when the switch began to be prepared: whoever looked at tables, their columns and
-// sequences since then saw what is there behind the fence.
+// sameTables as when the switch began to be prepared: whoever looked at tables and sequences since
+// then saw what is there behind the fence.
 func (l *lane) sameTables(ctx context.Context, from string) error {
 	changed, err := l.census.Changed(ctx)
 	if err != nil || !changed {
 		return err
 	}
 	return &Waiting{Obstacles: []Obstacle{obstacle(SchemaDrift,
-		"a table or sequence of database %q was made, changed or dropped on %s while the switch began", l.database, from)}}
+		"a table or sequence of database %q was made or dropped, or got a column, on %s while the switch began", l.database, from)}}
 }
 
 // warm runs twice what will run once more while traffic is held.

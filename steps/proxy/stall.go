@@ -218,6 +218,11 @@ func (r *run) moveAll(ctx context.Context) error {
 		group.Go(func() error {
 			defer close(drained)
 			defer longest(&r.result.Parts.Drain)
+			if l.shared { // rows of a new table can keep the new side from ever having drained
+				if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
+					return err
+				}
+			}
 			id, err := l.commit.Commit(ctx, r.in.From.Instance)
 			if err != nil {
 				return err
@@ -235,8 +240,10 @@ func (r *run) moveAll(ctx context.Context) error {
 			if l.shared {
 				<-drained
 			}
-			if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
-				return err
+			if !l.shared {
+				if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
+					return err
+				}
 			}
 			n, err := l.sequences(ctx)
 			moved.Add(int64(n))

@@ -1,7 +1,5 @@
 -- What the names of a subscription's table synchronisation slots are made of: the oid of the
--- subscription of the current database, and the server's system identifier. No row while one of
--- its tables, Gitover's own included, is being copied. $1: its name. Reads only.
+-- subscription of the current database, and the server's system identifier. No row when absent. $1: its name. Reads only.
 SELECT s.oid::text, (SELECT system_identifier::text FROM pg_control_system())
 FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
 WHERE d.datname = current_database() AND s.subname = $1
-  AND NOT EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srsubid = s.oid AND r.srsubstate <> 'r')
