@@ -15,8 +15,8 @@ import (
 // guardMarkerWait is how long the guard waits for a row to pass from one side to the other.
 const guardMarkerWait = 10 * time.Second
 
-// Guard looks for everything that stands in a switch's way, and changes nothing but a
-// marker row; it has the new side take up tables that it doesn't follow (postgres.FollowTables).
+// Guard looks for everything that stands in a switch's way, and changes nothing but a marker row and
+// the subscription: it has the new side take up tables that it doesn't follow (postgres.FollowTables).
 // All obstacles are named in one pass. An error means that it could not look.
 func Guard(ctx context.Context, in Input) ([]Obstacle, error) {
 	in.Limits = in.Limits.withDefaults()
