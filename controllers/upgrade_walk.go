@@ -68,6 +68,9 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 		case verdict.Act && step.Run != nil && acted != status.Step:
 			acted = status.Step
 			note(status, verdict.Message)
+			if verdict.Reason != "" {
+				r.Recorder.Event(upgrade, corev1.EventTypeWarning, verdict.Reason, verdict.Message)
+			}
 			var refused *steps.Refused
 			if err := r.act(ctx, upgrade, s, step, run); errors.As(err, &refused) {
 				return r.wait(upgrade, step, refused.Verdict, decision)

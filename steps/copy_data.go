@@ -36,7 +36,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 			return Verdict{}, err
 		}
 		if len(stranded) > 0 {
-			return act("%s", strandedText(run, db, stranded)), nil
+			return Verdict{Act: true, Reason: v1alpha1.ReasonReplicationBroken, Message: strandedText(run, db, stranded)}, nil
 		}
 		unsettled = unsettled || state.Unsettled
 		p, err := postgres.CopyProgress(ctx, blue, green, db, run.Names())

@@ -65,7 +65,8 @@ type Verdict struct {
 	Done bool
 	// Act: not done, and Run would help.
 	Act bool
-	// Reason and Message say what is waited for, in words of the API.
+	// Reason and Message say what is waited for, in words of the API. Before an effect a reason is
+	// that of an event, for what people should hear of though nothing is waited for.
 	Reason, Message string
 	// Again is when to look next; zero means the default of a step in progress.
 	Again time.Duration

@@ -74,3 +74,26 @@ func TestTablesAndSequencesThatComeRightBeforeTheFenceUndoTheSwitch(t *testing.T
 		})
 	}
 }
+
+// On the old side alone, with a row: the new side stops applying changes, and traffic isn't held
+// until it is known that it never drains.
+func TestATableThatComesRightBeforeTheFenceIsFoundBeforeTheNewSideStops(t *testing.T) {
+	before := databases
+	databases = []string{"orders", "b", "c", "d", "e", "f"} // with so many, a session a side has to do
+	defer func() { databases = before }()
+	s := newStage(t, 15, 17)
+	in := s.input()
+	in.Trace = func(point proxy.Point) {
+		if point == proxy.PointHold {
+			s.servers[in.From.Instance].Exec("orders", "CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)")
+		}
+	}
+	_, err := proxy.Switch(t.Context(), in)
+	s.say(nil)
+	var aborted *proxy.Aborted
+	var waiting *proxy.Waiting
+	if !errors.As(err, &aborted) || !errors.As(aborted.Why, &waiting) || waiting.Obstacles[0].Kind != proxy.SchemaDrift {
+		t.Fatalf("not undone for the table: %v", err)
+	}
+	s.oneSideOpen()
+}
