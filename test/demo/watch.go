@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
 	"github.com/gitover/gitover/test/e2e/world"
@@ -43,24 +45,11 @@ func (s *story) watch(ctx context.Context) *watcher {
 	clone, err := fleet.Clone(ctx, s.world.Git, s.clone+"/watcher", fleet.Maintainer)
 	if err == nil {
 		w.lastHead, _ = clone.Head(ctx) // an empty head shows the whole log, which is harmless
-		running.Go(func() { every(ctx, time.Second, func() { w.lookAtGit(ctx, clone) }) })
+		running.Go(func() { wait.UntilWithContext(ctx, func(ctx context.Context) { w.lookAtGit(ctx, clone) }, time.Second) })
 	}
-	running.Go(func() { every(ctx, watchInterval, func() { w.lookAtCluster(ctx) }) })
-	running.Go(func() { every(ctx, memoryInterval, func() { w.lookAtMemory(ctx) }) })
+	running.Go(func() { wait.UntilWithContext(ctx, w.lookAtCluster, watchInterval) })
+	running.Go(func() { wait.UntilWithContext(ctx, w.lookAtMemory, memoryInterval) })
 	return w
-}
-
-func every(ctx context.Context, interval time.Duration, look func()) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		look()
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 func (w *watcher) lookAtCluster(ctx context.Context) {

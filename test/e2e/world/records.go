@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/ledger"
 )
@@ -37,11 +39,11 @@ func (r *Records) All() []v1alpha1.SwitchRecord {
 
 // keep taking, often enough that none is forgotten in between.
 func (r *Records) keep(ctx context.Context, a *App) {
-	again(ctx, time.Second, func() {
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		if p, err := a.Proxy(ctx); err == nil {
 			r.Take(p)
 		}
-	})
+	}, time.Second)
 }
 
 // Handovers are the switches among the records, in the order of time. One whose hold was measured by nobody may have been at any time after
@@ -61,18 +63,4 @@ func (r *Records) Handovers() []ledger.Handover {
 		all = append(all, handover)
 	}
 	return all
-}
-
-// again and again until ctx ends.
-func again(ctx context.Context, pause time.Duration, do func()) {
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for {
-		do()
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/ledger"
@@ -21,6 +24,8 @@ type Traffic struct {
 	running context.Context
 	stop    context.CancelFunc
 	ended   chan error
+	// watching beside the clients, and as long as they write.
+	watching sync.WaitGroup
 }
 
 // StartTraffic makes the ledger's tables as the application's own role and begins to write
@@ -40,20 +45,23 @@ func (a *App) StartTraffic(ctx context.Context, config ledger.Config) (*Traffic,
 	t := &Traffic{Workload: ledger.New(config), Witness: a.Witness(), Records: &Records{}, app: a, ended: make(chan error, 1)}
 	t.running, t.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go func() { t.ended <- t.Run(t.running) }()
-	go t.Records.keep(t.running, a)
+	t.watching.Go(func() { t.Records.keep(t.running, a) })
 	return t, nil
 }
 
 // Watch the servers' own records all the time that there is traffic: a server that goes takes
 // them along. What can't be read now is read by the next look, or is gone.
 func (t *Traffic) Watch() {
-	go again(t.running, 10*time.Second, func() { _ = t.Witness.Look(t.running) })
+	t.watching.Go(func() {
+		wait.UntilWithContext(t.running, func(ctx context.Context) { _ = t.Witness.Look(ctx) }, 10*time.Second)
+	})
 }
 
 // Stop lets each client finish its transaction.
 func (t *Traffic) Stop() error {
 	t.stop()
 	err := <-t.ended
+	t.watching.Wait()
 	t.ended <- err // a second Stop is harmless
 	return err
 }
