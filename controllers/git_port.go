@@ -52,13 +52,17 @@ func (g *gitPort) unique(step string) map[string]string {
 }
 
 // CheckInstance asks whether pushing is allowed, as far as a server says so beforehand,
-// and builds green's manifests with the branch's newest base, in memory.
+// looks for the PgProxy's manifest, and builds green's with the branch's newest base, in memory.
 func (g *gitPort) CheckInstance(ctx context.Context) error {
 	tip, err := g.repository.Fetch(ctx)
 	if err != nil {
 		return err
 	}
 	if err := g.repository.CheckPush(ctx); err != nil {
+		return err
+	}
+	// what the cutover will edit, before anything is made for it
+	if _, err := g.repository.WouldChange(ctx, tip.SHA, g.upgrade.Spec.Git.Path, gitops.SetTarget(g.upgrade.Spec.ProxyRef.Name, g.upgrade.Status.To)); err != nil {
 		return err
 	}
 	request := g.instance()

@@ -116,7 +116,8 @@ func intervalOf(upgrade *v1alpha1.PgUpgrade) time.Duration {
 	return time.Minute
 }
 
-// proxyOf reads past the cache: what is removed depends on who serves now. Nil if there's none.
+// proxyOf reads past the cache: what is removed depends on who serves now. Nil if there's none;
+// an error if it is another upgrade's, for two would remove what serves each other.
 func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*v1alpha1.PgProxy, error) {
 	proxy := &v1alpha1.PgProxy{}
 	err := r.Uncached.Get(ctx, types.NamespacedName{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}, proxy)
@@ -125,6 +126,10 @@ func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpg
 	}
 	if err != nil {
 		return nil, nil
+	}
+	if leader := proxy.Spec.UpgradeRef.Name; leader != upgrade.Name {
+		return nil, &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true,
+			text: fmt.Sprintf("PgProxy %s belongs to PgUpgrade %s, and nobody else may move its traffic; correct spec.proxyRef here or spec.upgradeRef there", proxy.Name, leader)}
 	}
 	return proxy, nil
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -98,12 +99,18 @@ func TestWrongManifestsAndAGitServerThatRefuses(t *testing.T) {
 		return strings.Replace(manual(file, content), "    base: base\n", "    base: base\n"+patch, 1)
 	}})
 	handmade, upgrade := s.app.Dir+"/instances/17/kustomization.yaml", s.app.Dir+"/upgrade.yaml"
+	proxy, list, elsewhere := s.app.Dir+"/proxy.yaml", s.app.Dir+"/kustomization.yaml", s.app.Dir+"-proxy/"
+	s.commit("Keep the proxy elsewhere", fleet.All(fleet.Move(proxy, elsewhere+"proxy.yaml"), fleet.Write(elsewhere+"kustomization.yaml", "resources: [proxy.yaml]\n"),
+		fleet.Replace(list, "- proxy.yaml\n", "- ../"+path.Base(elsewhere)+"\n")))
 	push := func(password string) {
 		s.must(s.app.SetSecret(t.Context(), "fleet-push", map[string]string{"username": git.Username, "password": password}))
 	}
 	s.merge("17")
 	s.suffer([]mishap{
-		{"a patch does not apply", func(*story) {}, v1alpha1.ReasonBuildFailed, []string{"nowhere"}},
+		{"the proxy's manifest is not in the directory", func(*story) {}, v1alpha1.ReasonPathNotFound, []string{"PgProxy orders", s.app.Dir}},
+		{"a patch does not apply", func(s *story) {
+			s.commit("Keep the proxy where Gitover may edit it", fleet.All(fleet.Move(elsewhere+"proxy.yaml", proxy), fleet.Remove(elsewhere), fleet.Replace(list, "- ../"+path.Base(elsewhere)+"\n", "- proxy.yaml\n")))
+		}, v1alpha1.ReasonBuildFailed, []string{"nowhere"}},
 		{"instances/17 was made by hand", func(s *story) {
 			s.commit("Make instances/17 by hand", fleet.All(fleet.Write(handmade, "resources: [../../base]\n"), fleet.Replace(upgrade, patch, "")))
 		}, v1alpha1.ReasonManifestInvalid, []string{"instances/17", "hand"}},

@@ -54,6 +54,16 @@ func Remove(path string) Edit {
 	return func(dir string) error { return os.RemoveAll(filepath.Join(dir, path)) }
 }
 
+// Move a file.
+func Move(from, to string) Edit {
+	return func(dir string) error {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, to)), 0o755); err != nil {
+			return err
+		}
+		return os.Rename(filepath.Join(dir, from), filepath.Join(dir, to))
+	}
+}
+
 // Copy a directory of this machine to a directory of the repository, passing the name and
 // the content of each file through change.
 func Copy(from, to string, change func(file, content string) (string, string)) Edit {
