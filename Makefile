@@ -32,7 +32,7 @@ unit: ## unit tests, without servers
 
 .PHONY: race
 race: ## all tests but the stage's under the race detector
-	$(GO) test -race ./...
+	$(GO) test -race -timeout 60m ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzzer in turn, each for FUZZTIME (10m)
