@@ -14,6 +14,9 @@ import (
 // tables to copy.
 func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Verdict, error) {
 	for _, db := range run.Status.Databases {
+		if back, err := copiedAnew(ctx, run, blue, green, db); back != nil || err != nil {
+			return back, err
+		}
 		left, err := postgres.UnfollowedTables(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return nil, err
@@ -42,11 +45,8 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		case len(stuck) < len(left) && run.Status.Step == CopyData:
 			continue
 		case len(stuck) < len(left):
-			if v, err = copying(ctx, run, blue, green, db); err != nil {
+			if v, err = copying(ctx, run, green); err != nil {
 				return nil, err
-			}
-			if v.Back != "" {
-				return &v, nil
 			}
 			v.Message = fmt.Sprintf("database %q: %s%s", db, postgres.FewUnfollowed(left, green.Instance), v.Message)
 		case !postgres.CanFollow(stuck) || run.switching():
@@ -70,17 +70,23 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 	return nil, nil
 }
 
-// copying is the verdict while tables of a database are copied after CopyData, and what is to be
-// added to its words when that fails again and again. Nobody but CopyData copies a database anew.
-func copying(ctx context.Context, run *Run, blue, green postgres.Server, db string) (Verdict, error) {
+// copiedAnew leads back to CopyData when a table of a database can't be finished any more; nobody else copies
+// a database anew. Nil when none is.
+func copiedAnew(ctx context.Context, run *Run, blue, green postgres.Server, db string) (*Verdict, error) {
+	if run.Status.Step == CopyData || run.switching() {
+		return nil, nil
+	}
 	stranded, err := postgres.Stranded(ctx, blue, green, db, run.Names())
-	if err != nil {
-		return Verdict{}, err
+	if err != nil || len(stranded) == 0 {
+		return nil, err
 	}
-	if len(stranded) > 0 && !run.switching() {
-		run.Status.Verification = nil
-		return Verdict{Back: CopyData, Message: strandedText(run, db, stranded)}, nil
-	}
+	run.Status.Verification = nil
+	return &Verdict{Back: CopyData, Message: strandedText(run, db, stranded)}, nil
+}
+
+// copying is the verdict while tables are copied after CopyData, and what is to be added to its
+// words when that fails again and again.
+func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, error) {
 	var failures int64
 	for _, db := range run.Status.Databases {
 		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
