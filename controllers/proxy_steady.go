@@ -94,6 +94,10 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 	return nil, nil
 }
 
+// followTimeout bounds the look at one database, which is well below a second where servers
+// answer: one that hangs must not keep a revert from being seen.
+const followTimeout = 30 * time.Second
+
 // wayBack keeps RollbackReady true to the reverse replication. Its error is one of the
 // server that clients use.
 func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
@@ -121,12 +125,15 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			"can't tell whether %s follows: %v", other, err)
 	}
 	for _, db := range s.Databases {
-		slot, err := postgres.SlotState(ctx, active, names.Slot(db, other))
+		looking, cancel := context.WithTimeout(ctx, followTimeout)
+		slot, err := postgres.SlotState(looking, active, names.Slot(db, other))
 		if err != nil {
+			cancel()
 			unknown(err)
 			return err
 		}
-		trouble, err := follows(ctx, active, follower, names, db, slot)
+		trouble, err := follows(looking, active, follower, names, db, slot)
+		cancel()
 		if err != nil {
 			unknown(err)
 			return nil

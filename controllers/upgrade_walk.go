@@ -51,7 +51,7 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 		if step.Run == nil {
 			crash.Before(ctx, name)
 		}
-		verdict, err := step.Done(ctx, run)
+		verdict, err := lookAt(ctx, step, run)
 		if err != nil {
 			return r.failed(ctx, upgrade, err)
 		}
@@ -262,4 +262,14 @@ func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *seen, d steps.D
 		return outcome{ready: true, reason: d.Reason, message: d.Message}
 	}
 	return outcome{reason: d.Reason, message: d.Message, stalled: true, again: retryStalled}
+}
+
+// lookTimeout bounds one look at a step, which is seconds where servers answer: one that hangs must not
+// keep what Git says from being read.
+const lookTimeout = 3 * time.Minute
+
+func lookAt(ctx context.Context, step *steps.Step, run *steps.Run) (steps.Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return step.Done(ctx, run)
 }

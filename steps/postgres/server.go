@@ -101,7 +101,7 @@ func (s Server) config(database string) (*pgx.ConnConfig, error) {
 	}
 	config.Host, config.Port = s.Host, uint16(s.Port)
 	config.User, config.Password, config.Database = s.User, string(s.Password), database
-	config.ConnectTimeout = 10 * time.Second
+	config.ConnectTimeout, config.DialFunc = 10*time.Second, dialer.DialContext
 	config.RuntimeParams["application_name"] = ApplicationName
 	// What a role or a database sets for itself doesn't bind Gitover: contexts do. What it
 	// reports as done is durable.
