@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
@@ -70,7 +71,7 @@ func (r InstanceRequest) check() error {
 	if !nameLabel.MatchString(r.Version) || !nameLabel.MatchString(r.Upgrade) || len(r.Name()) > 63 {
 		return failure(ErrBadFile, "%q isn't the name of an instance: lower-case letters, digits and dashes, at most 63", printable(r.Name(), 100))
 	}
-	if r.Base == "" || strings.HasPrefix(r.Base, "/") || notLocal(r.Base) || notOneLine(r.Base) {
+	if r.Base == "" || strings.HasPrefix(r.Base, "/") || notLocal(r.Base) || notOneLine(r.Base) || !utf8.ValidString(r.Base) {
 		return failure(ErrBadPath, "base %q isn't a directory of the repository", printable(r.Base, 200))
 	}
 	return nil
