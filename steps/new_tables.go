@@ -58,10 +58,9 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 					return nil, err
 				}
 			}
-			switch {
-			case len(drift) > 0:
+			if len(drift) > 0 {
 				v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s. They differ: %s. Apply the same change on %s", db, words, some(drift), green.Instance)
-			default:
+			} else {
 				v = act("database %q: %s", db, words)
 			}
 		}

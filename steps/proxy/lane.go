@@ -44,7 +44,7 @@ func (l *lane) open(ctx context.Context, in Input, nonce string) error {
 	if l.commit, err = postgres.NewMarker(ctx, conns[0]); err != nil {
 		return err
 	}
-	if l.census, err = postgres.NewCensus(ctx, conns[1]); err != nil { // before anybody looks
+	if l.census, err = postgres.NewCensus(ctx, conns[0]); err != nil { // before anybody looks
 		return err
 	}
 	if l.read, err = postgres.NewSequenceReader(ctx, conns[1]); err != nil {

@@ -118,51 +118,6 @@ func (r *run) hold(parent context.Context, entered func()) error {
 	}
 }
 
-// hurry deals with the transactions that keep a hold from being complete.
-func (r *run) hurry(ctx context.Context) error {
-	// What began just before the last pooler paused is a little younger than the hold.
-	age := r.in.Limits.Drain / 2
-	long, err := postgres.LongTransactions(ctx, r.watcher, r.in.Databases, age)
-	if err != nil {
-		return err
-	}
-	if r.in.Limits.LongTransactions == Terminate && len(long) > 0 {
-		return r.terminate(ctx, long)
-	}
-	found := longTransactions(long, age)
-	for _, p := range r.in.Poolers {
-		if state, err := p.State(ctx); err == nil {
-			found = append(found, sessionPooling(p, state, 0)...)
-		}
-	}
-	if len(found) == 0 {
-		found = []Obstacle{obstacle(PoolerOutOfStep, "the poolers did not come to rest within %s, though no transaction is that old", r.in.Limits.Drain)}
-	}
-	return &Waiting{Obstacles: found}
-}
-
-// terminateLong ends, just before the hold, what would only make it longer.
-func (r *run) terminateLong(ctx context.Context) error {
-	if r.in.Limits.LongTransactions != Terminate {
-		return nil
-	}
-	long, err := postgres.LongTransactions(ctx, r.watcher, r.in.Databases, r.in.Limits.LongTransaction)
-	if err != nil {
-		return err
-	}
-	return r.terminate(ctx, long)
-}
-
-func (r *run) terminate(ctx context.Context, sessions []postgres.Session) error {
-	for _, session := range sessions {
-		if err := postgres.TerminateSession(ctx, r.watcher, session.PID); err != nil {
-			return err
-		}
-	}
-	r.result.Terminated = append(r.result.Terminated, sessions...)
-	return nil
-}
-
 func (r *run) fence(ctx context.Context) error {
 	decision, err := r.from.Fence(ctx, r.in.ID)
 	if err == nil && decision != postgres.Open {
@@ -218,11 +173,6 @@ func (r *run) moveAll(ctx context.Context) error {
 		group.Go(func() error {
 			defer close(drained)
 			defer longest(&r.result.Parts.Drain)
-			if l.shared { // rows of a new table can keep the new side from ever having drained
-				if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
-					return err
-				}
-			}
 			id, err := l.commit.Commit(ctx, r.in.From.Instance)
 			if err != nil {
 				return err
@@ -230,6 +180,10 @@ func (r *run) moveAll(ctx context.Context) error {
 			mu.Lock()
 			r.result.Markers[l.database] = id
 			mu.Unlock()
+			// while the marker travels; rows of a new table can keep it from ever arriving
+			if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
+				return err
+			}
 			if err := l.await.Await(ctx, r.in.From.Instance, id); err != nil {
 				return &NewSideBehind{Database: l.database, Cause: err}
 			}
@@ -239,11 +193,6 @@ func (r *run) moveAll(ctx context.Context) error {
 			defer longest(&r.result.Parts.Sequences)
 			if l.shared {
 				<-drained
-			}
-			if !l.shared {
-				if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
-					return err
-				}
 			}
 			n, err := l.sequences(ctx)
 			moved.Add(int64(n))
