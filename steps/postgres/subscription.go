@@ -19,6 +19,16 @@ type SubscribeOptions struct {
 	// remembers it, because the publisher may not: a slot that was moved forward is where it was
 	// before when its server crashes before a checkpoint. Everything the slot has if empty.
 	From string
+	// disabled makes the subscription without starting it.
+	disabled bool
+}
+
+// PrepareSubscription makes the subscription of o, disabled, without a copy: the subscriber connects to the
+// publisher, so that a network, certificate or pg_hba that doesn't let it is found now. Success when it is
+// there. CreateSubscription with a position enables it.
+func PrepareSubscription(ctx context.Context, subscriber Server, o SubscribeOptions) error {
+	o.disabled, o.From, o.CopyData = true, "", false
+	return CreateSubscription(ctx, subscriber, o)
 }
 
 // createSubscription has only options that every subscriber knows, but for run_as_owner:
@@ -33,7 +43,7 @@ func createSubscription(o SubscribeOptions, name, connection string, version int
 		more += ", run_as_owner = true"
 	}
 	return fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION %s WITH (create_slot = false, slot_name = %s, enabled = %t, copy_data = %t%s)",
-		ident(name), literal(connection), ident(o.Names.Publication()), literal(name), o.From == "", o.CopyData, more)
+		ident(name), literal(connection), ident(o.Names.Publication()), literal(name), o.From == "" && !o.disabled, o.CopyData, more)
 }
 
 // CreateSubscription subscribes o.Database on subscriber to the slot that CreateSlot made on

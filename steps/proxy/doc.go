@@ -10,8 +10,8 @@
 //
 // # A switch, in order
 //
-// Guard and prepare hold nobody: the way back (publication, slot, marker table) is made on
-// the new side, sequences and connection limits are copied ahead, sessions are opened and
+// Guard and prepare hold nobody: the way back is made (publication, slot and marker table on the new
+// side; on the old side, disabled, the subscription, which proves that it reaches the new side), sequences and connection limits are copied ahead, sessions are opened and
 // their statements planned, the poolers' next file is written beside the present one, and
 // the switch's row is opened in the old side's register. Then, with traffic held:
 //
@@ -27,7 +27,7 @@
 //
 // and afterwards Finish: the old side admits replication's workers again, and superusers to
 // read; the forward subscription and slot end, the reverse slot is moved to exactly L, the
-// old side subscribes to it.
+// old side's subscription begins there.
 //
 // # Why at most one side is ever open
 //

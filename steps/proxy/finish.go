@@ -11,8 +11,8 @@ import (
 const finishTimeout = 5 * time.Minute
 
 // Finish does what follows a switch that went forward: the old side admits replication, the forward subscription and its
-// slot end, the reverse slot moves to exactly position, and the old side subscribes to
-// it, from that position. A second call goes on where the first ended; one that comes after the new side was
+// slot end, the reverse slot moves to exactly position, and the old side's subscription, which was
+// made before the hold, begins at that position. A second call goes on where the first ended; one that comes after the new side was
 // left again is refused, for by then these objects serve the other direction.
 func Finish(ctx context.Context, in Input, position string) error {
 	to, err := postgres.OpenRegister(ctx, in.To)
@@ -73,10 +73,10 @@ func admit(ctx context.Context, in Input) error {
 	return from.Admit(ctx, in.ID, writable)
 }
 
-// advance leaves a slot alone that its subscription already reads.
+// advance leaves a slot alone that its subscription already reads; prepare made it disabled.
 func advance(ctx context.Context, in Input, db, slot, position string) error {
 	subscription, err := postgres.SubscriptionState(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
-	if err != nil || subscription.Exists {
+	if err != nil || subscription.Enabled {
 		return err
 	}
 	return postgres.AdvanceSlot(ctx, in.To, db, slot, position)

@@ -89,8 +89,8 @@ func (r *run) stage(ctx context.Context) error {
 	return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Stage(ctx, request) })
 }
 
-// prepareWayBack makes publication, slot and marker table for the reverse direction,
-// before the new side's first write. A slot of that name is of an attempt that failed.
+// prepareWayBack makes publication, slot, marker table and, disabled, the subscription for the reverse
+// direction, before the new side's first write. A slot or subscription of that name is of an attempt that failed.
 func prepareWayBack(ctx context.Context, in Input) error {
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
 		slot := in.Names.Slot(db, in.From.Instance)
@@ -102,6 +102,10 @@ func prepareWayBack(ctx context.Context, in Input) error {
 			func() error { return postgres.EnsureMarker(ctx, in.To, db) },
 			func() error { return postgres.CreatePublication(ctx, in.To, db, in.Names) },
 			func() error { return postgres.CreateSlot(ctx, in.To, db, in.Names, in.From.Instance) },
+			// made now, so that an old side that can't reach the new one is found before the commit point
+			func() error {
+				return postgres.PrepareSubscription(ctx, in.From, postgres.SubscribeOptions{Publisher: in.To, Database: db, Names: in.Names})
+			},
 		} {
 			if err := step(); err != nil {
 				return err

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/gitover/gitover/steps/proxy"
@@ -40,4 +41,34 @@ func TestTheWayBackStandsACrashOfTheNewSideRightAfterTheSwitch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The old side may be unable to reach the new one, which nothing but the way back needs. Found after the
+// commit point, it could never be finished and never be taken back.
+func TestAnOldSideThatCannotReachTheNewOneIsFoundBeforeAnythingIsHeld(t *testing.T) {
+	s := newStage(t, 15, 17)
+	green := s.servers[s.input().To.Instance]
+	restart := func(statement string) {
+		green.Exec("", statement)
+		green.Kill()
+		green.Run()
+		s.awaitGuard()
+	}
+	restart("ALTER SYSTEM SET max_wal_senders = 0") // the controller still gets in, the old side's replication doesn't
+	in := s.input()
+	result, err := proxy.Switch(t.Context(), in)
+	if err == nil || !result.HeldAt.IsZero() || !strings.Contains(err.Error(), in.From.Instance) {
+		t.Fatalf("held at %v: %v", result.HeldAt, err)
+	}
+	t.Log(err)
+	if left := green.Query("", "SELECT string_agg(slot_name, ', ') FROM pg_replication_slots"); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
+
+	restart("ALTER SYSTEM RESET max_wal_senders")
+	in = s.input()
+	if _, err := proxy.Switch(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	s.switched(in)
 }
