@@ -46,6 +46,7 @@ var meanings = []struct {
 	{is(gitops.ErrBadFile), meaning{v1alpha1.ReasonManifestInvalid, true}},
 	{is(gitops.ErrAmbiguous), meaning{v1alpha1.ReasonManifestInvalid, true}},
 	{is(gitops.ErrDrift), meaning{v1alpha1.ReasonManifestInvalid, true}},
+	{is(gitops.ErrOwned), meaning{v1alpha1.ReasonInvalidSpec, true}},
 	{is(gitops.ErrBadMessage), meaning{v1alpha1.ReasonInvalidSpec, true}},
 	{is(gitops.ErrBuild), meaning{v1alpha1.ReasonBuildFailed, true}},
 	// Git: what passes

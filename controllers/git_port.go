@@ -58,6 +58,9 @@ func (g *gitPort) CheckInstance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := g.repository.CheckOwner(ctx, tip.SHA, g.upgrade.Spec.Git.Path, ownerOf(g.upgrade)); err != nil {
+		return err
+	}
 	if err := g.repository.CheckPush(ctx); err != nil {
 		return err
 	}
@@ -76,7 +79,7 @@ func (g *gitPort) instance() gitops.InstanceRequest {
 	spec := g.upgrade.Spec.Instance
 	version := steps.VersionOf(g.upgrade.Name, nil, g.upgrade.Status.To)
 	request := gitops.InstanceRequest{
-		Upgrade: g.upgrade.Name, Version: version, Base: orDefault(spec.Base, "base"),
+		Upgrade: g.upgrade.Name, Version: version, Base: orDefault(spec.Base, "base"), Owner: ownerOf(g.upgrade),
 	}
 	for _, image := range spec.Images {
 		tag := strings.ReplaceAll(orDefault(image.NewTag, "{version}"), "{version}", version)
@@ -118,16 +121,6 @@ func (g *gitPort) Look(ctx context.Context, step string) (steps.CommitState, err
 		state.RevertedBy = &by
 	}
 	return state, g.delivery(ctx, step, &state)
-}
-
-// moot says whether the edit would change nothing, e.g. since a human did it first.
-func (g *gitPort) moot(ctx context.Context, tip gitops.Tip, step string) (bool, error) {
-	edit, err := g.edit(step)
-	if err != nil {
-		return false, err
-	}
-	changes, err := g.repository.WouldChange(ctx, tip.SHA, g.upgrade.Spec.Git.Path, edit)
-	return err == nil && !changes, err
 }
 
 // Targets implements steps.Git.
@@ -215,7 +208,7 @@ func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Eviden
 	result, err := g.repository.Commit(ctx, gitops.CommitRequest{
 		Directory: g.upgrade.Spec.Git.Path, Message: message, Trailers: trailers,
 		Author: gitops.Person{Name: orDefault(author.Name, "Gitover"), Email: orDefault(author.Email, "gitover@users.noreply.gitover.dev")},
-		Edit:   edit, Unique: unique,
+		Edit:   edit, Unique: unique, Owner: ownerOf(g.upgrade),
 	})
 	if errors.Is(err, gitops.ErrNothingToChange) {
 		return nil

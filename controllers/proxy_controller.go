@@ -35,6 +35,9 @@ type ProxyReconciler struct {
 	Elected bool
 	Now     func() time.Time
 	agents  agentCache
+
+	// workers that apply changes, from look to look
+	workers postgres.Workers
 }
 
 // pair is a proxy with what it refers to.

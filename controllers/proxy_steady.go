@@ -132,7 +132,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			unknown(err)
 			return err
 		}
-		trouble, err := follows(looking, active, follower, names, db, slot)
+		trouble, err := follows(looking, &r.workers, active, follower, names, db, slot)
 		cancel()
 		if err != nil {
 			unknown(err)
@@ -161,9 +161,13 @@ func scopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
 	return postgres.Scope{Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge}
 }
 
-// follows says what is wrong with a database's replication; nothing if empty. A table that was made
+// follows says what is wrong with a database's replication; nothing if empty. The follower's
+// connection is renewed if a Secret or the spec changed, and a table that was made
 // on both sides is taken up first: no switch is in progress here.
-func follows(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, err error) {
+func follows(ctx context.Context, workers *postgres.Workers, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, err error) {
+	if _, err := postgres.RenewConnection(ctx, active, follower, db, names); err != nil {
+		return "", err
+	}
 	state, err := postgres.SubscriptionState(ctx, follower, db, names.Subscription(db, follower.Instance))
 	if err != nil {
 		return "", err
@@ -173,8 +177,6 @@ func follows(ctx context.Context, active, follower postgres.Server, names postgr
 		return fmt.Sprintf("the slot for database %q is lost", db), nil
 	case !state.Exists || !state.Enabled:
 		return fmt.Sprintf("the subscription in database %q is missing or disabled", db), nil
-	case !slot.Active:
-		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, follower.Instance), nil
 	}
 	want, err := postgres.SchemaFingerprint(ctx, active, db)
 	if err != nil {
@@ -186,6 +188,13 @@ func follows(ctx context.Context, active, follower postgres.Server, names postgr
 	}
 	if diff := want.Diff(have); len(diff) > 0 {
 		return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, diff[0], follower.Instance), nil
+	}
+	// only now: a schema that changed says more than what stopped by it
+	if trouble, err = workers.Trouble(ctx, active, follower, db, names, time.Now()); trouble != "" || err != nil {
+		return trouble, err
+	}
+	if !slot.Active {
+		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, follower.Instance), nil
 	}
 	left, err := postgres.FollowTables(ctx, active, follower, db, names, postgres.SchemaFingerprint)
 	if err != nil || len(left) == 0 {

@@ -9,54 +9,102 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
+// The servers are those of a soak, or of a rollback; nothing but this look tends the way back.
+func TestTheWayBackGoesOnAfterTheSuperusersPasswordWasChanged(t *testing.T) {
+	b := newWayBack(t)
+	b.until("")
+	b.active.Exec("", "ALTER ROLE postgres PASSWORD 'rotated'")
+	b.active.Password = "rotated"
+	b.active.Exec("", "SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+	b.until("")
+	if got := b.follower.Query("", "SELECT count(*) FROM pg_subscription WHERE subconninfo LIKE '%rotated%'"); got != "1" {
+		t.Errorf("%s subscriptions know the password", got)
+	}
+}
+
+// What a table held that is gone by now is sent all the same, and stops the side that follows.
+func TestAWayBackThatATableStoppedThatCameAndWentIsNotReady(t *testing.T) {
+	b := newWayBack(t)
+	b.until("")
+	b.active.Exec("d", "CREATE TABLE staging AS SELECT 1 AS id; DROP TABLE staging")
+	b.until("fails or doesn't run")
+	b.follower.Exec("d", "CREATE TABLE staging (id int)")
+	b.until("the schema of database")
+	written := b.active.Query("", "SELECT pg_current_wal_lsn()")
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if b.active.Query("", "SELECT confirmed_flush_lsn >= '"+written+"' FROM pg_replication_slots") == "t" {
+			break
+		}
+	}
+	b.follower.Exec("d", "DROP TABLE staging")
+	b.until("")
+}
+
 // PostgreSQL itself says nothing when it skips the changes of a table that it doesn't know.
 func TestTheWayBackTakesUpATableThatIsMadeDuringTheSoak(t *testing.T) {
-	ctx := t.Context()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	active, follower := pg.Start(t, 17, pg.Logical), pg.Start(t, 15, pg.Logical)
-	names := postgres.Names{UID: pg.UpgradeUID}
-	for _, s := range []*pg.Server{active, follower} {
-		s.Exec("", "CREATE DATABASE d")
-		must(postgres.EnsureRegister(ctx, s.Server, agentRole, "secret"))
-		must(postgres.EnsureMarker(ctx, s.Server, "d"))
-	}
-	must(postgres.FenceStandby(ctx, follower.Server, []string{"d"}))
-	must(postgres.CreatePublication(ctx, active.Server, "d", names))
-	must(postgres.CreateSlot(ctx, active.Server, "d", names, follower.Instance))
-	must(postgres.CreateSubscription(ctx, follower.Server, postgres.SubscribeOptions{Publisher: active.Server, Database: "d", Names: names}))
-	look := func() string {
-		t.Helper()
-		slot, err := postgres.SlotState(ctx, active.Server, names.Slot("d", follower.Instance))
-		must(err)
-		trouble, err := follows(ctx, active.Server, follower.Server, names, "d", slot)
-		must(err)
-		return trouble
-	}
-	until := func(want string) {
-		t.Helper()
-		var got string
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-			if got = look(); got == want || want != "" && strings.Contains(got, want) {
-				return
-			}
-		}
-		t.Fatalf("trouble %q, want %q", got, want)
-	}
-	until("")
-	for _, s := range []*pg.Server{follower, active} {
+	b := newWayBack(t)
+	b.until("")
+	for _, s := range []*pg.Server{b.follower, b.active} {
 		s.Exec("d", "CREATE TABLE late (id int PRIMARY KEY)")
 	}
-	active.Exec("d", "INSERT INTO late VALUES (1)")
-	follower.Exec("d", "INSERT INTO late VALUES (1)")
-	until("table public.late isn't followed yet and has rows on " + follower.Instance)
-	follower.Exec("d", "TRUNCATE late")
-	until("")
-	if got := follower.Query("d", "SELECT count(*) FROM late"); got != "1" {
+	b.active.Exec("d", "INSERT INTO late VALUES (1)")
+	b.follower.Exec("d", "INSERT INTO late VALUES (1)")
+	b.until("table public.late isn't followed yet and has rows on " + b.follower.Instance)
+	b.follower.Exec("d", "TRUNCATE late")
+	b.until("")
+	if got := b.follower.Query("d", "SELECT count(*) FROM late"); got != "1" {
 		t.Errorf("%s rows", got)
 	}
+}
+
+// wayBack is a server that serves and one that follows.
+type wayBack struct {
+	t                *testing.T
+	active, follower *pg.Server
+	names            postgres.Names
+	workers          postgres.Workers
+}
+
+func newWayBack(t *testing.T) *wayBack {
+	t.Helper()
+	ctx := t.Context()
+	b := &wayBack{t: t, active: pg.Start(t, 17, pg.Logical), follower: pg.Start(t, 15, pg.Logical), names: postgres.Names{UID: pg.UpgradeUID}}
+	for _, s := range []*pg.Server{b.active, b.follower} {
+		s.Exec("", "CREATE DATABASE d")
+		b.must(postgres.EnsureRegister(ctx, s.Server, agentRole, "secret"))
+		b.must(postgres.EnsureMarker(ctx, s.Server, "d"))
+	}
+	b.must(postgres.FenceStandby(ctx, b.follower.Server, []string{"d"}))
+	b.must(postgres.CreatePublication(ctx, b.active.Server, "d", b.names))
+	b.must(postgres.CreateSlot(ctx, b.active.Server, "d", b.names, b.follower.Instance))
+	b.must(postgres.CreateSubscription(ctx, b.follower.Server, postgres.SubscribeOptions{Publisher: b.active.Server, Database: "d", Names: b.names}))
+	return b
+}
+
+func (b *wayBack) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *wayBack) look() string {
+	b.t.Helper()
+	slot, err := postgres.SlotState(b.t.Context(), b.active.Server, b.names.Slot("d", b.follower.Instance))
+	b.must(err)
+	trouble, err := follows(b.t.Context(), &b.workers, b.active.Server, b.follower.Server, b.names, "d", slot)
+	b.must(err)
+	return trouble
+}
+
+// until the trouble is want, or has it in its words.
+func (b *wayBack) until(want string) {
+	b.t.Helper()
+	var got string
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if got = b.look(); got == want || want != "" && strings.Contains(got, want) {
+			return
+		}
+	}
+	b.t.Fatalf("trouble %q, want %q", got, want)
 }

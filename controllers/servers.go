@@ -70,7 +70,7 @@ func serverOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade,
 	}
 	return postgres.Server{
 		Instance: instance, Host: endpoint.Host, Port: int(endpoint.Port),
-		User: user, Password: postgres.Password(password),
+		User: user, Password: postgres.Password(password), Secret: secret.Namespace + "/" + secret.Name,
 		MaintenanceDatabase: orDefault(spec.Database, "postgres"), SSLMode: mode, CA: ca, RootCert: spec.SSLRootCert,
 	}, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // +kubebuilder:rbac:groups=gitover.dev,resources=pgupgrades;pgproxies,verbs=get;list;watch;patch
@@ -44,8 +45,13 @@ type UpgradeReconciler struct {
 	NoCrossNamespaceRefs bool
 	Now                  func() time.Time
 	// fleet, in a test, takes the place of the fleet repository
-	fleet        func(*v1alpha1.PgUpgrade) steps.Git
+	fleet func(*v1alpha1.PgUpgrade) steps.Git
+	// remove, in a test, takes the place of postgres.RemoveAll
+	remove       func(context.Context, postgres.Server, postgres.Names) ([]string, error)
 	repositories repositoryCache
+
+	// workers that apply changes, from look to look
+	workers postgres.Workers
 }
 
 // Reconcile looks at one PgUpgrade and takes it as far as the world allows now.

@@ -2,19 +2,22 @@ package controllers
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// deletePatience is how long a deleted PgUpgrade waits for servers that don't answer. A
-// slot that can't be removed would hold WAL for ever, so it is worth waiting for; but an
-// object that can't be deleted helps nobody.
+// deletePatience is how long a deleted PgUpgrade waits for servers that don't answer or don't
+// let go. A slot that can't be removed would hold WAL for ever, so it is worth waiting for;
+// but an object that can't be deleted helps nobody.
 const deletePatience = 5 * time.Minute
 
 // finalize removes what replicates, so that no slot outlives its upgrade, and says what
@@ -24,36 +27,90 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 	if !controllerutil.ContainsFinalizer(upgrade, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	names := postgres.Names{UID: string(upgrade.UID)}
-	var trouble error
+	var rest remainder
 	for range 2 { // subscriptions first, then the slots that they held
-		trouble = nil
+		rest = remainder{}
 		for _, instance := range []string{upgrade.Status.To, upgrade.Status.From} {
-			if instance == "" {
-				continue
-			}
-			server, err := serverOf(ctx, r.Uncached, upgrade, instance)
-			if err == nil {
-				_, err = postgres.RemoveAll(ctx, server, names)
-			}
-			if err != nil && !postgres.HostMissing(err) && meaningOf(err, "").reason != v1alpha1.ReasonSecretNotFound {
-				// a server that is gone took its slots along, and without its password
-				// nobody can help
-				trouble = err
+			if instance != "" {
+				r.clear(ctx, upgrade, instance, &rest)
 			}
 		}
 	}
-	if trouble != nil && r.Now().Sub(upgrade.DeletionTimestamp.Time) < deletePatience {
-		o := outcomeOf(trouble, v1alpha1.ReasonProgressing)
-		o.message = "deleting: slots and subscriptions are still to be removed: " + o.message
+	if rest.waits && r.Now().Sub(upgrade.DeletionTimestamp.Time) < deletePatience {
+		o := outcome{reason: v1alpha1.ReasonProgressing, again: retryStalled}
+		if rest.trouble != nil {
+			o = outcomeOf(rest.trouble, v1alpha1.ReasonProgressing)
+		}
+		o.message = "deleting: slots and subscriptions are still to be removed: " + strings.Join(rest.left, "; ")
 		report(upgrade, o)
 		return ctrl.Result{RequeueAfter: retryStalled}, nil
 	}
-	if trouble != nil {
-		r.Recorder.Eventf(upgrade, corev1.EventTypeWarning, "LeftBehind",
-			"deleted, but slots called %s_* may be left and hold WAL: %v", names.Prefix(), trouble)
+	if len(rest.left) > 0 {
+		log.FromContext(ctx).Info("deleted, but something is left behind", "left", rest.left)
+		r.Recorder.Event(upgrade, corev1.EventTypeWarning, "LeftBehind", leftBehindText(rest.left))
 	}
 	r.repositories.forget(string(upgrade.UID))
 	controllerutil.RemoveFinalizer(upgrade, v1alpha1.Finalizer)
 	return ctrl.Result{}, nil
+}
+
+// remainder is what a deletion could not remove.
+type remainder struct {
+	// left names each thing, where it is, why it stays, and the SQL that removes it.
+	left []string
+	// waits: another attempt may help.
+	waits bool
+	// trouble is the last error that has a meaning of its own.
+	trouble error
+}
+
+// clear takes everything of the upgrade off one server and notes what stays.
+func (r *UpgradeReconciler) clear(ctx context.Context, upgrade *v1alpha1.PgUpgrade, instance string, rest *remainder) {
+	names := postgres.Names{UID: string(upgrade.UID)}
+	remove := r.remove
+	if remove == nil {
+		remove = postgres.RemoveAll
+	}
+	server, err := serverOf(ctx, r.Uncached, upgrade, instance)
+	var left []string
+	if err == nil {
+		left, err = remove(ctx, server, names)
+	}
+	for _, l := range left {
+		rest.left, rest.waits = append(rest.left, "on "+instance+": "+l), true
+	}
+	unasked := func() {
+		rest.left = append(rest.left, fmt.Sprintf("on %s: slots called %s_* may be left and hold WAL: %v (by hand: %s)",
+			instance, names.Prefix(), err, postgres.RemovalByHand(names)))
+	}
+	switch {
+	case err == nil, postgres.HostMissing(err):
+		// a server that is gone took its slots along
+	case meaningOf(err, "").reason == v1alpha1.ReasonSecretNotFound:
+		// without its password there is nothing to wait for; between two runs nothing replicates
+		if upgrade.Status.Workflow != "" {
+			unasked()
+		}
+	default:
+		unasked()
+		rest.waits, rest.trouble = true, err
+	}
+}
+
+// eventLimit is what Kubernetes takes of an event's message, with room for the rest of it.
+const eventLimit = 1000
+
+// leftBehindText says as much as fits into an event, and how much doesn't.
+func leftBehindText(left []string) string {
+	text := "deleted, but not everything could be removed: "
+	for i, l := range left {
+		if more := fmt.Sprintf("; and %d more, see the controller's log", len(left)-i); i > 0 && len(text)+len(l)+len(more) > eventLimit {
+			return text + more
+		}
+		if i > 0 {
+			text += "; "
+		}
+		text += l
+	}
+	return text
 }

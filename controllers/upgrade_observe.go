@@ -32,6 +32,10 @@ func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpg
 	if err != nil {
 		return nil, err
 	}
+	// not in fleetOf: what Git says of the traffic must count for either, or a rollback would wait
+	if err := r.alone(ctx, upgrade, s.source); err != nil {
+		return nil, err
+	}
 	s.facts = steps.Facts{Name: upgrade.Name, Adopted: upgrade.Spec.Adopt, Retry: upgrade.Spec.Retry}
 	if s.facts.Wanted, err = r.wanted(ctx, upgrade, s); err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen) *steps.Run
 			return postgres.EnsureRegister(ctx, server, agentRole, password)
 		},
 		Secret: func(instance string) string { return secretNameOf(upgrade, instance) },
-		Now:    r.Now,
+		Now:    r.Now, Workers: &r.workers,
 	}
 }
 

@@ -35,6 +35,8 @@ type CommitRequest struct {
 	// Unique trailers identify this commit. If the branch has a commit that
 	// carries them, that one is the result. They must be among Trailers.
 	Unique map[string]string
+	// Owner, if it has a UID, is asked for: ErrOwned where another one owns the directory.
+	Owner Owner
 	// Attempts against other writers, 12 if 0.
 	Attempts int
 }
@@ -57,7 +59,7 @@ type Result struct {
 //
 // A second call is harmless if Unique is given. Errors: those of Edit,
 // ErrUnauthorized, ErrPushForbidden, ErrBranchMissing, ErrPathMissing,
-// ErrNothingToChange, ErrBadMessage; ErrConflict and ErrUnreachable are worth a
+// ErrNothingToChange, ErrOwned, ErrBadMessage; ErrConflict and ErrUnreachable are worth a
 // retry, and after ErrUnreachable the commit may be on the branch.
 func (r *Repository) Commit(ctx context.Context, request CommitRequest) (Result, error) {
 	draft, err := newDraft(request)
@@ -145,7 +147,7 @@ func (r *Repository) attempt(ctx context.Context, draft *draft) (Result, error) 
 			return err
 		}
 		base = c.tip
-		hash, err = r.write(c, draft, objects)
+		hash, err = r.write(ctx, c, draft, objects)
 		return err
 	})
 	if err != nil {
@@ -232,7 +234,7 @@ func (c *clone) resultOf(ctx context.Context, hash plumbing.Hash, alreadyThere b
 }
 
 // write makes the objects of the commit on top of the clone's tip.
-func (r *Repository) write(c *clone, draft *draft, objects *batch) (plumbing.Hash, error) {
+func (r *Repository) write(ctx context.Context, c *clone, draft *draft, objects *batch) (plumbing.Hash, error) {
 	parent, err := object.GetCommit(c.objects, c.tip)
 	if err != nil {
 		return plumbing.ZeroHash, damaged(err)
@@ -240,6 +242,11 @@ func (r *Repository) write(c *clone, draft *draft, objects *batch) (plumbing.Has
 	tree, err := c.treeAt(parent, draft.Directory)
 	if err != nil {
 		return plumbing.ZeroHash, err
+	}
+	if draft.Owner.UID != "" {
+		if _, err := c.checkOwner(ctx, tree, draft.Owner); err != nil {
+			return plumbing.ZeroHash, err
+		}
 	}
 	if err := draft.Edit(tree); err != nil {
 		return plumbing.ZeroHash, err

@@ -48,6 +48,8 @@ var (
 	ErrNothingToChange = errors.New("nothing to change")
 	// ErrDrift: a file that Gitover writes was edited by somebody else.
 	ErrDrift = errors.New("the file was edited by hand")
+	// ErrOwned: another PgUpgrade owns the directory. Terminal until somebody decides.
+	ErrOwned = errors.New("another PgUpgrade owns the directory")
 	// ErrUnknownRevision: the commit isn't reachable from the branch (any more).
 	ErrUnknownRevision = errors.New("the commit isn't on the branch")
 	// ErrBuild: kustomize refused the directory.

@@ -45,6 +45,8 @@ type Patch struct {
 type InstanceRequest struct {
 	// Upgrade and Version make the name, `<upgrade>-<version>`.
 	Upgrade, Version string
+	// Owner goes into the file as a comment; nothing if it has no UID.
+	Owner Owner
 	// Base is the directory of the user's manifests, relative to the upgrade's directory.
 	Base   string
 	Images []Image
@@ -73,6 +75,9 @@ func (r InstanceRequest) check() error {
 	}
 	if r.Base == "" || strings.HasPrefix(r.Base, "/") || notLocal(r.Base) || notOneLine(r.Base) || !utf8.ValidString(r.Base) {
 		return failure(ErrBadPath, "base %q isn't a directory of the repository", printable(r.Base, 200))
+	}
+	if notOneLine(r.Owner.Line()) {
+		return failure(ErrBadFile, "the owner %q isn't one line", printable(r.Owner.Line(), 200))
 	}
 	return nil
 }
@@ -139,6 +144,9 @@ func RenderInstance(request InstanceRequest) ([]byte, error) {
 		return nil, err
 	}
 	header := fmt.Sprintf(instanceHeader, request.Name(), request.Version, request.Upgrade, base)
+	if request.Owner.UID != "" {
+		header += request.Owner.Line() + "\n"
+	}
 	return append([]byte(header), body...), nil
 }
 

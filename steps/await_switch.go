@@ -79,6 +79,9 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 		if v != nil || err != nil {
 			return deref(v), err
 		}
+		if v := stoppedWayBack(ctx, run, run.Status.To, run.Status.From); v != nil {
+			return *v, nil
+		}
 	}
 	if manual {
 		return waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. Commit spec.soak.finalizedVersion: %q to end the soak",
@@ -127,6 +130,9 @@ func watchWayBack(ctx context.Context, run *Run) error {
 func awaitDecisionDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v, err := retainedFor(ctx, run, run.Status.From, run.Status.To, "take the version back"); v != nil || err != nil {
 		return deref(v), err
+	}
+	if v := stoppedWayBack(ctx, run, run.Status.From, run.Status.To); v != nil {
+		return *v, nil
 	}
 	return waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", run.Status.To), nil
 }

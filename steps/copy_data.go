@@ -68,6 +68,9 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 			}
 			return waiting(v1alpha1.ReasonReplicationBroken, "%s; %s", progressText(run.Status.Copy), failuresText(run)), nil
 		}
+		if v, err := stoppedWorker(ctx, run, blue, green); v != nil || err != nil {
+			return deref(v), err
+		}
 		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
 	}
 	if unsettled {

@@ -43,7 +43,7 @@ func newPairWith(t *testing.T, from, to int, onGreen pg.Settings) *pair {
 	upgrade.UID = pg.UpgradeUID
 	upgrade.Spec.Limits.LagFor = &metav1.Duration{Duration: time.Millisecond}
 	p.run = &Run{
-		Upgrade: upgrade, Now: time.Now, Proxy: &v1alpha1.PgProxy{},
+		Upgrade: upgrade, Now: time.Now, Workers: &postgres.Workers{}, Proxy: &v1alpha1.PgProxy{},
 		Status: &v1alpha1.PgUpgradeStatus{From: p.blue.Instance, To: p.green.Instance, Databases: []string{"d"}},
 		Server: func(_ context.Context, instance string) (postgres.Server, error) {
 			if instance == p.blue.Instance {

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -118,6 +119,9 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
 		return deref(v), err
 	}
+	if v, err := stoppedWorker(ctx, run, blue, green); v != nil || err != nil {
+		return deref(v), err
+	}
 	bytes, err := lag(ctx, run, blue, run.Status.To)
 	if err != nil {
 		return Verdict{}, err
@@ -169,26 +173,31 @@ func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
 }
 
 // stopReplicationRun removes subscriptions before the slots they hold. Where one side is
-// gone the other is cleaned all the same: WAL must not pile up for nobody.
+// gone the other is cleaned all the same: WAL must not pile up for nobody. What stays is the
+// error, each with its reason.
 func stopReplicationRun(ctx context.Context, run *Run) error {
-	var unreachable error
+	var trouble []error
 	// subscribers first; two rounds free the slots that the first round's subscriptions held
 	for range 2 {
-		unreachable = nil
+		trouble = nil
 		for _, instance := range []string{run.Status.To, run.Status.From} {
 			s, err := run.Server(ctx, instance)
 			if err != nil {
 				return err
 			}
-			if _, err := postgres.RemoveAll(ctx, s, run.Names()); err != nil {
-				if !postgres.Unreachable(err) {
-					return err
-				}
-				unreachable = fmt.Errorf("clean up %s: %w", instance, err)
+			left, err := postgres.RemoveAll(ctx, s, run.Names())
+			if err != nil && !postgres.Unreachable(err) {
+				return err
+			}
+			if err != nil {
+				trouble = append(trouble, fmt.Errorf("clean up %s: %w", instance, err))
+			}
+			if len(left) > 0 {
+				trouble = append(trouble, fmt.Errorf("not removed on %s: %s", instance, some(left)))
 			}
 		}
 	}
-	return unreachable
+	return errors.Join(trouble...)
 }
 
 func (r *Run) active() string {

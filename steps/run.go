@@ -29,6 +29,8 @@ type Run struct {
 	// Secret names the Secret with an instance's credentials.
 	Secret func(instance string) string
 	Now    func() time.Time
+	// Workers remembers apply workers from look to look; nil: nobody watches them.
+	Workers *postgres.Workers
 }
 
 // CommitState is what Git and Flux have to say of one of our commits.

@@ -17,6 +17,9 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
 		return deref(v), err
 	}
+	if v, err := stoppedWorker(ctx, run, blue, green); v != nil || err != nil {
+		return deref(v), err
+	}
 	v := run.Status.Verification
 	if v == nil { // a new attempt forgets the comparison of the last
 		return act("comparing rows"), nil

@@ -117,17 +117,17 @@ var Workflows = map[string][]Step{
 		// marker tables, publication and slot, per database
 		{Publish, publishDone, publishRun, 10 * time.Minute},
 		// PostgreSQL's own initial copy, with progress
-		{CopyData, copyDataDone, copyDataRun, 0},
+		connected(Step{CopyData, copyDataDone, copyDataRun, 0}),
 		// everything after the data: indexes, constraints, triggers
-		{BuildIndexes, buildIndexesDone, buildIndexesRun, 0},
+		connected(Step{BuildIndexes, buildIndexesDone, buildIndexesRun, 0}),
 		// statistics, so that the first query after the cutover is planned well
-		{Analyze, analyzeDone, analyzeRun, 0},
+		connected(Step{Analyze, analyzeDone, analyzeRun, 0}),
 		// every table followed, lag under the limit for the stated time
-		{CatchUp, catchUpDone, followRun, 0},
+		connected(Step{CatchUp, catchUpDone, followRun, 0}),
 		// schema and rows are equal
-		{Verify, verifyDone, verifyRun, 0},
+		connected(Step{Verify, verifyDone, verifyRun, 0}),
 		// the gate: automatic or by a commit, and inside the window
-		{Approve, approveDone, followRun, 0},
+		connected(Step{Approve, approveDone, followRun, 0}),
 		// commit proxy.yaml with the evidence
 		{CommitCutover, commitDone(CommitCutover), commitRun(CommitCutover), 10 * time.Minute},
 		// Flux delivers it and the PgProxy controller switches

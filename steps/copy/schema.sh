@@ -18,7 +18,9 @@ on() { # on BLUE|GREEN command…: runs the command with that side's connection
   if [ -n "$ca" ]; then printf '%s\n' "$ca" >"$side.crt"; export PGSSLROOTCERT="$PWD/$side.crt"; fi
   "$@"
 }
-export PGCONNECT_TIMEOUT=15 PGAPPNAME=gitover
+# A time limit that a database or role sets for its applications must not end our statements.
+unlimited='-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0'
+export PGCONNECT_TIMEOUT=15 PGAPPNAME=gitover PGOPTIONS="$unlimited"
 sql() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
 
 case $GITOVER_PHASE in pre-data) mark=pre_data ;; post-data) mark=post_data ;; *) echo "unknown phase" >&2; exit 2 ;; esac
@@ -64,6 +66,6 @@ pg_restore --use-list=list -f restore.sql schema.dump
 } >script.sql
 quiet='-c session_replication_role=replica -c track_activities=off -c log_statement=none -c log_min_error_statement=panic'
 quiet="$quiet -c log_min_duration_statement=-1 -c log_min_duration_sample=-1 -c log_transaction_sample_rate=0"
-export PGOPTIONS="$quiet -c pg_stat_statements.track_utility=off -c pgaudit.log=none"
+export PGOPTIONS="$unlimited $quiet -c pg_stat_statements.track_utility=off -c pgaudit.log=none"
 on GREEN psql -Xq -1 -v ON_ERROR_STOP=1 -v VERBOSITY=terse -o /dev/null -f script.sql
 echo "$GITOVER_PHASE: $(wc -l <list) objects"

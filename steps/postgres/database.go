@@ -33,7 +33,7 @@ func Version(ctx context.Context, s Server) (int, error) {
 
 // ApplicationDatabases lists every database of s but the templates and Gitover's own. Those
 // with an empty Skipped are the upgrade's: all that allow connections ("postgres" only when
-// it has tables), narrowed by include (all if empty) and exclude. A name in include that
+// users have something in it, see hasUserData), narrowed by include (all if empty) and exclude. A name in include that
 // doesn't exist is listed with the reason, too. Reads only.
 func ApplicationDatabases(ctx context.Context, s Server, include, exclude []string) ([]Database, error) {
 	var all []Database
@@ -53,7 +53,7 @@ func ApplicationDatabases(ctx context.Context, s Server, include, exclude []stri
 		case len(include) > 0 && !slices.Contains(include, d.Name):
 			d.Skipped = "not among the spec's databases"
 		case d.Name == "postgres" && len(include) == 0:
-			if d.Skipped, err = withoutTables(ctx, s, d.Name); err != nil {
+			if d.Skipped, err = withoutUserData(ctx, s, d.Name); err != nil {
 				return nil, err
 			}
 		}
@@ -69,15 +69,4 @@ func ApplicationDatabases(ctx context.Context, s Server, include, exclude []stri
 // Moved are the databases that the upgrade moves.
 func Moved(all []Database) []Database {
 	return slices.DeleteFunc(slices.Clone(all), func(d Database) bool { return d.Skipped != "" })
-}
-
-func withoutTables(ctx context.Context, s Server, database string) (reason string, err error) {
-	some, err := scalar[bool](ctx, s, database, query("has_user_tables"), Schema)
-	if err != nil {
-		return "", fmt.Errorf("tables in database %q of %s: %w", database, s.Instance, err)
-	}
-	if !some {
-		reason = "has no tables"
-	}
-	return reason, nil
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,9 @@ func Preflight(ctx context.Context, blue Server, req PreflightRequest) ([]Findin
 		// Without rights or on a standby the other questions have no answer.
 		return p.findings, nil
 	}
+	if p.facts, err = schemaLocks(ctx, blue, req.Databases); err != nil {
+		return nil, err
+	}
 	if err := p.run(ctx, blue, "", onBlue); err != nil {
 		return nil, fmt.Errorf("preflight of %s: %w", blue.Instance, err)
 	}
@@ -71,7 +75,22 @@ func Preflight(ctx context.Context, blue Server, req PreflightRequest) ([]Findin
 			return nil, fmt.Errorf("preflight of database %q on %s: %w", database, blue.Instance, err)
 		}
 	}
+	if err := p.runLeftOut(ctx, blue); err != nil {
+		return nil, fmt.Errorf("preflight of what stays behind on %s: %w", blue.Instance, err)
+	}
 	return p.findings, nil
+}
+
+// runLeftOut looks into the database "postgres", which is left out by itself, where nobody might miss it.
+func (p *pass) runLeftOut(ctx context.Context, blue Server) error {
+	if slices.Contains(p.request.Databases, "postgres") {
+		return nil
+	}
+	open, err := scalar[bool](ctx, blue, "", "SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'postgres' AND datallowconn)")
+	if err != nil || !open {
+		return err
+	}
+	return p.run(ctx, blue, "postgres", inLeftOut)
 }
 
 // PreflightPair looks at what only the pair can tell: whether green has what blue needs.
@@ -85,6 +104,11 @@ func PreflightPair(ctx context.Context, blue, green Server, req PreflightRequest
 	if err != nil {
 		return nil, fmt.Errorf("preflight of %s: %w", green.Instance, err)
 	}
+	locks, err := schemaLocks(ctx, blue, req.Databases)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(facts, locks)
 	p := pass{request: req, source: source, facts: facts}
 	if err := p.run(ctx, green, "", onGreen); err != nil {
 		return nil, fmt.Errorf("preflight of %s: %w", green.Instance, err)

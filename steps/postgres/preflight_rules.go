@@ -9,6 +9,8 @@ const (
 	// onBlue rules run once on blue, inDatabase rules in each database of blue.
 	onBlue
 	inDatabase
+	// inLeftOut rules run in blue's database "postgres" when it isn't among the request's.
+	inLeftOut
 	// onGreen rules run once on green.
 	onGreen
 	// onPair and inPair rules run on blue and know facts of green.
@@ -63,6 +65,9 @@ var rules = []rule{
 	{Name: "capacity", Severity: Block, At: onBlue, Firm: true,
 		Why: "{object} is too low for one replication per database and two tables copied side by side: {detail}.",
 		Fix: "{fix} then restart the server."},
+	{Name: "lock_table", Severity: Block, At: onBlue,
+		Why: "{object} is too low to dump the schemas, while your applications need locks as well: it is {detail}. They would fail with \"out of shared memory\".",
+		Fix: "{fix} then restart the server."},
 	{Name: "wal_retention", Severity: Warn, At: onBlue,
 		Why: "{object} is {detail}.",
 		Fix: "{fix}"},
@@ -79,8 +84,11 @@ var rules = []rule{
 		Why: "{object} ({detail}) belongs to somebody else and doesn't move to the new instance.",
 		Fix: "Move its consumer after the cutover. {fix}"},
 	{Name: "other_subscriptions", Severity: Warn, At: onBlue,
-		Why: "{object} ({detail}) is somebody else's. It isn't made on the new instance, and what it writes here is replicated like any other change.",
+		Why: "{object} ({detail}) is somebody else's. It isn't made on the new instance.",
 		Fix: "Make it on the new instance after finalization."},
+	{Name: "enabled_subscriptions", Severity: Block, At: onBlue,
+		Why: "{object} ({detail}) is somebody else's, and writes behind the fence: a row that comes during a switch goes missing, or comes back as a duplicate key.",
+		Fix: "{fix}"},
 	{Name: "tablespaces", Severity: Warn, At: onBlue,
 		Why: "{object} doesn't exist on the new instance: its tables move to the default tablespace.",
 		Fix: "See that the new instance's volume has room for them."},
@@ -151,6 +159,10 @@ var rules = []rule{
 		Why: "{object} are replicated partition by partition. A new partition is DDL, which stops the upgrade before its cutover.",
 		Fix: "Make the partitions that the next days need beforehand."},
 
+	{Name: "left_out", Severity: Warn, At: inLeftOut,
+		Why: "{object} stays behind: the database isn't part of this upgrade.",
+		Fix: "If it is needed on the new instance, name every database to move, this one too, in spec.databases.include."},
+
 	// Green, and the pair.
 	{Name: "green_version", Severity: Block, At: onGreen, Firm: true,
 		Why: "The new instance is {object}, {detail}.",
@@ -163,6 +175,9 @@ var rules = []rule{
 		Fix: "Set wal_level = logical in the manifests of the new instance."},
 	{Name: "green_capacity", Severity: Block, At: onGreen, File: "capacity", Firm: true,
 		Why: "{object} of the new instance is too low for one replication per database and two tables copied side by side: {detail}.",
+		Fix: "{fix} in its manifests, with a restart."},
+	{Name: "green_lock_table", Severity: Block, At: onPair,
+		Why: "{object} of the new instance is too low to restore the schemas, each in one transaction: it is {detail}.",
 		Fix: "{fix} in its manifests, with a restart."},
 	{Name: "green_sync_workers", Severity: Block, At: onGreen, File: "sync_workers", Firm: true,
 		Why: "{object} of the new instance is {detail}: no table could be copied.",

@@ -46,7 +46,7 @@ func subscribers(ctx context.Context, conn *pgx.Conn, n Names) ([]string, error)
 // RemoveAll takes everything of an upgrade off a server: subscriptions, publications, slots,
 // the slots that table synchronisation left, and Gitover's schema where no other upgrade
 // uses it. Databases are visited even when fenced. What can't be removed is named in left,
-// each with the reason; err is for a server that can't be asked at all. A second run
+// each with the reason and the SQL that removes it; err is for a server that can't be asked at all. A second run
 // removes what the first one left.
 func RemoveAll(ctx context.Context, s Server, n Names) (left []string, err error) {
 	databases, err := connectableDatabases(ctx, s)
@@ -63,8 +63,12 @@ func RemoveAll(ctx context.Context, s Server, n Names) (left []string, err error
 		return left, err
 	}
 	for _, slot := range slots {
-		if err := DropSlot(ctx, s, slot); err != nil {
-			left = append(left, err.Error())
+		if tried := fmt.Sprintf("replication slot %q of ", slot); slices.ContainsFunc(left, func(l string) bool { return strings.Contains(l, tried) }) {
+			continue // named already
+		}
+		err := patiently(ctx, func(ctx context.Context) error { return DropSlot(ctx, s, slot) })
+		if err != nil {
+			left = append(left, byHand(err, "", dropSlotByHand(slot)))
 		}
 	}
 	return left, nil
@@ -75,6 +79,11 @@ func removeFrom(ctx context.Context, s Server, database string, n Names) (subscr
 	problem := func(err error) {
 		if err != nil {
 			left = append(left, err.Error())
+		}
+	}
+	remains := func(err error, sql string) {
+		if err != nil {
+			left = append(left, byHand(err, database, sql))
 		}
 	}
 	var names []string
@@ -89,7 +98,8 @@ func removeFrom(ctx context.Context, s Server, database string, n Names) (subscr
 		return nil, []string{fmt.Sprintf("look for subscriptions in database %q of %s: %v", database, s.Instance, err)}
 	}
 	for _, name := range names {
-		problem(DropSubscription(ctx, s, database, name))
+		err := patiently(ctx, func(ctx context.Context) error { return DropSubscription(ctx, s, database, name) })
+		remains(err, strings.Join(dropSubscription(name), "; "))
 	}
 	slots, err := listSlots(ctx, s, n, subscribed)
 	problem(err)
@@ -97,16 +107,17 @@ func removeFrom(ctx context.Context, s Server, database string, n Names) (subscr
 		state, err := SlotState(ctx, s, slot)
 		problem(err)
 		if state.Database == database {
-			problem(DropSlot(ctx, s, slot))
+			err := patiently(ctx, func(ctx context.Context) error { return DropSlot(ctx, s, slot) })
+			remains(err, dropSlotByHand(slot))
 		}
 	}
 	if len(left) > 0 {
 		return subscribed, left
 	}
-	problem(DropPublication(ctx, s, database, n))
+	remains(DropPublication(ctx, s, database, n), "DROP PUBLICATION IF EXISTS "+ident(n.Publication()))
 	if database != MaintenanceDatabase {
 		// the decision register outlives upgrades
-		problem(dropSchema(ctx, s, database))
+		remains(dropSchema(ctx, s, database), "DROP SCHEMA IF EXISTS "+ident(Schema)+" CASCADE")
 	}
 	return subscribed, left
 }

@@ -48,6 +48,8 @@ type Server struct {
 	User string
 	// Password of User; empty where pg_hba asks for none.
 	Password Password
+	// Secret is where user and password come from, for messages; may be empty.
+	Secret string
 	// MaintenanceDatabase is connected to for work that belongs to no application
 	// database; usually "postgres".
 	MaintenanceDatabase string
@@ -83,7 +85,11 @@ func (s Server) Connect(ctx context.Context, database string) (*pgx.Conn, error)
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s (%s), database %q as %q: %w", s.Instance, s.Address(), database, s.User, &connectionFailure{cause: err, demandsTLS: s.demandsTLS()})
+		err = fmt.Errorf("connect to %s (%s), database %q as %q: %w", s.Instance, s.Address(), database, s.User, &connectionFailure{cause: err, demandsTLS: s.demandsTLS()})
+		if s.Secret != "" && AuthenticationFailed(err) {
+			err = fmt.Errorf("%w; user and password are those of Secret %s", err, s.Secret)
+		}
+		return nil, err
 	}
 	return conn, nil
 }

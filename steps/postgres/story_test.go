@@ -245,7 +245,7 @@ func TestTimeLimitsOfADatabaseDoNotCutTheCopyShort(t *testing.T) {
 	somePairs(t, pairs[1:3], func(t *testing.T, blue, green *pg.Server) {
 		blue.Exec("", "CREATE DATABASE d")
 		blue.Exec("d", `CREATE TABLE big AS SELECT g AS a, repeat('x', 100) AS b FROM generate_series(1, 300000) g; ALTER TABLE big ADD PRIMARY KEY (a);
-			ALTER DATABASE d SET statement_timeout = '20ms'; ALTER DATABASE d SET lock_timeout = '5ms'; ALTER DATABASE d SET idle_in_transaction_session_timeout = '10ms'`)
+			ALTER DATABASE d SET statement_timeout = '1ms'; ALTER DATABASE d SET lock_timeout = '5ms'; ALTER DATABASE d SET idle_in_transaction_session_timeout = '10ms'`)
 		replicate(t, blue, green)
 		if log := blue.Log() + green.Log(); strings.Contains(log, "statement timeout") {
 			t.Error(log)

@@ -61,6 +61,11 @@ func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptio
 			return err
 		}
 		if there {
+			if o.From == "" { // clients may wait for one with a position
+				if _, err := renewConnection(ctx, conn, o.Publisher, o.Database, name); err != nil {
+					return err
+				}
+			}
 			return startFrom(ctx, conn, name, o.From)
 		}
 		version, err := versionOf(ctx, conn)

@@ -23,6 +23,8 @@ type Subscription struct {
 	ApplyErrors, SyncErrors int64
 	// Received and LatestEnd are positions in the publisher's WAL; empty when unknown.
 	Received, LatestEnd string
+	// RunningFor is since when its apply worker runs, in seconds.
+	RunningFor float64
 }
 
 // SubscriptionState looks at a subscription; one that isn't there is no error.

@@ -31,8 +31,8 @@ func TestEveryDatabaseMovesButThoseThatSayWhyNot(t *testing.T) {
 		include, exclude []string
 		want             string
 	}{
-		{nil, nil, "closed allows no connections, one, postgres has no tables, two"},
-		{nil, []string{"two"}, "closed allows no connections, one, postgres has no tables, two excluded by the spec"},
+		{nil, nil, "closed allows no connections, one, postgres has no tables, functions, foreign servers or rows of extensions, two"},
+		{nil, []string{"two"}, "closed allows no connections, one, postgres has no tables, functions, foreign servers or rows of extensions, two excluded by the spec"},
 		{[]string{"two", "postgres"}, nil, "closed allows no connections, one not among the spec's databases, postgres, two"},
 	} {
 		if got := describe(c.include, c.exclude); got != c.want {

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gitover/gitover/steps/postgres"
 )
@@ -70,15 +72,29 @@ func (l *lane) sequences(ctx context.Context) (int, error) {
 	return len(changed), l.write.Set(ctx, changed)
 }
 
-// sameTables as when the switch began to be prepared: whoever looked at tables and sequences since
-// then saw what is there behind the fence.
-func (l *lane) sameTables(ctx context.Context, from string) error {
+// sameSchema as when the switch began to be prepared: whoever looked at the schema since then saw what
+// is there behind the fence. A migration whose transaction was in flight commits after every look.
+func (l *lane) sameSchema(ctx context.Context, from string) error {
 	changed, err := l.census.Changed(ctx)
-	if err != nil || !changed {
+	if err != nil || len(changed) == 0 {
 		return err
 	}
 	return &Waiting{Obstacles: []Obstacle{obstacle(SchemaDrift,
-		"a table or sequence of database %q was made or dropped, or got a column, on %s while the switch began", l.database, from)}}
+		"database %q: DDL changed %s on %s while the switch began", l.database, strings.Join(changed, ", "), from)}}
+}
+
+// drain waits until the new side has a row that was committed behind the fence. The schema is looked at
+// meanwhile, on the other side's session: rows of a new table can keep that row from ever arriving.
+func (l *lane) drain(parent context.Context, from string, id int64) error {
+	group, ctx := errgroup.WithContext(parent)
+	group.Go(func() error { return l.sameSchema(ctx, from) })
+	group.Go(func() error {
+		if err := l.await.Await(ctx, from, id); err != nil {
+			return &NewSideBehind{Database: l.database, Cause: err}
+		}
+		return nil
+	})
+	return group.Wait()
 }
 
 // warm runs twice what will run once more while traffic is held.

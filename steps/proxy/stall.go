@@ -180,14 +180,7 @@ func (r *run) moveAll(ctx context.Context) error {
 			mu.Lock()
 			r.result.Markers[l.database] = id
 			mu.Unlock()
-			// while the marker travels; rows of a new table can keep it from ever arriving
-			if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
-				return err
-			}
-			if err := l.await.Await(ctx, r.in.From.Instance, id); err != nil {
-				return &NewSideBehind{Database: l.database, Cause: err}
-			}
-			return nil
+			return l.drain(ctx, r.in.From.Instance, id)
 		})
 		group.Go(func() error {
 			defer longest(&r.result.Parts.Sequences)

@@ -55,9 +55,13 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 // lateDDL: preparing waits for transactions on the new side, for minutes perhaps, and DDL isn't
 // replicated.
 func (r *run) lateDDL(ctx context.Context) error {
-	late, err := guardSchema(ctx, r.in)
-	if err != nil {
-		return err
+	var late []Obstacle
+	for _, look := range []func(context.Context, Input) ([]Obstacle, error){guardSchema, guardRoles} {
+		found, err := look(ctx, r.in)
+		if err != nil {
+			return err
+		}
+		late = append(late, found...)
 	}
 	for _, db := range r.in.Databases {
 		left, err := postgres.UnfollowedTables(ctx, r.in.From, r.in.To, db, r.in.Names)
@@ -72,7 +76,7 @@ func (r *run) lateDDL(ctx context.Context) error {
 		return &Waiting{Obstacles: late}
 	}
 	for _, l := range r.lanes { // a sequence that came on both sides isn't among those that were read
-		if err := l.sameTables(ctx, r.in.From.Instance); err != nil {
+		if err := l.sameSchema(ctx, r.in.From.Instance); err != nil {
 			return err
 		}
 	}

@@ -4,11 +4,13 @@
 SELECT true, s.subenabled, s.subsynccommit <> 'off' AND NOT EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srsubid = s.oid AND r.srsubstate <> 'r'),
        EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.pid IS NOT NULL),
        t.tables, t.ready, t.copied, -1::bigint, -1::bigint,
-       coalesce(w.received_lsn::text, ''), coalesce(w.latest_end_lsn::text, '')
+       coalesce(w.received_lsn::text, ''), coalesce(w.latest_end_lsn::text, ''),
+       coalesce(extract(epoch FROM clock_timestamp() - a.backend_start), 0)::float8
 FROM pg_subscription s
 JOIN pg_database d ON d.oid = s.subdbid
-LEFT JOIN LATERAL (SELECT received_lsn, latest_end_lsn FROM pg_stat_subscription
+LEFT JOIN LATERAL (SELECT pid, received_lsn, latest_end_lsn FROM pg_stat_subscription
                    WHERE subid = s.oid AND relid IS NULL AND pid IS NOT NULL LIMIT 1) w ON true
+LEFT JOIN pg_stat_activity a ON a.pid = w.pid
 CROSS JOIN LATERAL (
   SELECT count(*) AS tables, count(*) FILTER (WHERE r.srsubstate = 'r') AS ready,
          count(*) FILTER (WHERE r.srsubstate IN ('f', 's', 'r')) AS copied

@@ -1,0 +1,50 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/steps"
+)
+
+// ownerOf the directory, as Git has it. The UID is what tells two clusters apart that apply
+// one directory.
+func ownerOf(upgrade *v1alpha1.PgUpgrade) gitops.Owner {
+	return gitops.Owner{UID: string(upgrade.UID), Name: upgrade.Namespace + "/" + upgrade.Name}
+}
+
+// moot says whether the edit would change nothing, e.g. since a human did it first. That
+// counts only in a directory of ours: what another upgrade did there isn't done for us.
+func (g *gitPort) moot(ctx context.Context, tip gitops.Tip, step string) (bool, error) {
+	edit, err := g.edit(step)
+	if err != nil {
+		return false, err
+	}
+	changes, err := g.repository.WouldChange(ctx, tip.SHA, g.upgrade.Spec.Git.Path, edit)
+	if err != nil || changes {
+		return false, err
+	}
+	if step == steps.CommitRemoveGreen {
+		return true, nil // nothing is there to be removed, whoever's it was
+	}
+	return true, g.ours(ctx, tip, step)
+}
+
+// ours is nil if an instance's file names this upgrade as its owner, or this run added one
+// before files did that.
+func (g *gitPort) ours(ctx context.Context, tip gitops.Tip, step string) error {
+	owner := ownerOf(g.upgrade)
+	ownership, err := g.repository.CheckOwner(ctx, tip.SHA, g.upgrade.Spec.Git.Path, owner)
+	if err != nil || ownership.Stated {
+		return err
+	}
+	begun, err := g.repository.FindByTrailers(ctx, g.unique(steps.CommitGreen))
+	if err != nil || len(begun) > 0 {
+		return err
+	}
+	return &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
+		"the branch already says what %s would commit to %s, but no commit there is of this PgUpgrade (UID %s) and no file of an instance names it; if the directory is its own, put this line into the instance's kustomization.yaml:\n%s",
+		step, g.upgrade.Spec.Git.Path, owner.UID, owner.Line())}
+}

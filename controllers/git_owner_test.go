@@ -1,0 +1,89 @@
+package controllers
+
+import (
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/steps"
+)
+
+// aFleet is a real Git server whose directory apps/a holds these files.
+func aFleet(t *testing.T, files map[string]string) *gitops.Repository {
+	t.Helper()
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, work := t.TempDir(), t.TempDir()
+	server := httptest.NewServer(&cgi.Handler{Path: git, Args: []string{"http-backend"},
+		Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x", "GIT_CONFIG_NOSYSTEM=1", "HOME=" + root}})
+	t.Cleanup(server.Close)
+	for name, text := range files {
+		file := filepath.Join(work, "apps/a", name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range []string{"init -q -b main", "add -A", "-c user.name=Ada -c user.email=ada@example.org commit -q -m begin", "clone -q --bare . " + root + "/fleet.git"} {
+		command := exec.Command(git, strings.Fields(line)...)
+		command.Dir = work
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("git %s: %v\n%s", line, err, output)
+		}
+	}
+	access, err := gitops.NewAccess(server.URL+"/fleet.git", "main", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gitops.Open(access, t.TempDir())
+}
+
+// Another cluster's upgrade cut over and removed blue in the directory that this one applies too.
+func TestWhatAnotherUpgradeDidIsNotDoneForUs(t *testing.T) {
+	u := anUpgrade()
+	u.UID = "ours"
+	u.Spec.ProxyRef.Name = "orders"
+	u.Status = v1alpha1.PgUpgradeStatus{Run: "r", From: "orders-15", To: "orders-17", Attempt: 1}
+	for _, s := range []struct {
+		story, owner string
+		refused      string // what the refusal says; empty: done already
+	}{
+		{"the file names us", gitops.Owner{UID: "ours"}.Line(), ""},
+		{"the file names another", gitops.Owner{UID: "theirs", Name: "b/orders"}.Line(), "b/orders with UID theirs"},
+		{"nobody is named", "", "no commit there is of this PgUpgrade"},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			g := &gitPort{upgrade: u, repository: aFleet(t, map[string]string{
+				"kustomization.yaml":              "resources:\n- proxy.yaml\n- instances/17\n",
+				"proxy.yaml":                      "apiVersion: gitover.dev/v1alpha1\nkind: PgProxy\nmetadata: {name: orders}\nspec:\n  target: orders-17\n",
+				"instances/17/kustomization.yaml": s.owner + "\nresources: [../../base]\n",
+			})}
+			for _, step := range []string{steps.CommitCutover, steps.CommitFinalize} {
+				state, err := g.Look(t.Context(), step)
+				if s.refused == "" {
+					if err != nil || !state.Moot {
+						t.Errorf("%s: %+v, %v", step, state, err)
+					}
+					continue
+				}
+				if err == nil {
+					t.Fatalf("%s is taken for done: %+v", step, state)
+				}
+				if m := meaningOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+					t.Errorf("%s: %+v", step, m)
+				}
+				says(t, err.Error(), s.refused, "# gitover.dev/owner: ours a/orders")
+			}
+		})
+	}
+}

@@ -1,0 +1,89 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops"
+)
+
+// alone refuses an upgrade whose directory an older one writes already: each would take out
+// of Git what the other one's traffic reaches. Across clusters the files in Git tell, see
+// gitops.Owner; within one this tells sooner.
+func (r *UpgradeReconciler) alone(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) error {
+	var all v1alpha1.PgUpgradeList
+	if err := r.List(ctx, &all); err != nil {
+		return fmt.Errorf("look for other PgUpgrades of %s: %w", upgrade.Spec.Git.Path, err)
+	}
+	for i := range all.Items {
+		other := &all.Items[i]
+		if client.ObjectKeyFromObject(other) == client.ObjectKeyFromObject(upgrade) || !other.DeletionTimestamp.IsZero() || !older(other, upgrade) || !samePath(other, upgrade) {
+			continue
+		}
+		shared, err := r.writes(ctx, other, source)
+		if err != nil {
+			return err
+		}
+		if shared {
+			return &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
+				"PgUpgrade %s/%s, which is older, writes the directory %s of the same repository; one of the two would take the other's database out of Git. Give each a directory of its own that includes the base, and correct spec.git.path, or delete one of the two",
+				other.Namespace, other.Name, upgrade.Spec.Git.Path)}
+		}
+	}
+	return nil
+}
+
+// older settles which of two goes on, the same way whoever asks.
+func older(a, b *v1alpha1.PgUpgrade) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
+}
+
+func samePath(a, b *v1alpha1.PgUpgrade) bool {
+	one, errOne := gitops.CleanDirectory(a.Spec.Git.Path)
+	two, errTwo := gitops.CleanDirectory(b.Spec.Git.Path)
+	return errOne == nil && errTwo == nil && one == two
+}
+
+// writes says whether an upgrade may write the repository that a GitRepository stands for. One
+// that isn't granted its directory counts for nothing: whoever may create a PgUpgrade could
+// stop everybody's otherwise.
+func (r *UpgradeReconciler) writes(ctx context.Context, other *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (bool, error) {
+	k, theirs := &kustomizev1.Kustomization{}, &sourcev1.GitRepository{}
+	var none *known
+	err := r.referred(ctx, other, other.Spec.Git.KustomizationRef, "Kustomization", k)
+	if err == nil {
+		err = granted(other, k)
+	}
+	if err == nil && sourceKey(other) == client.ObjectKeyFromObject(source) {
+		return true, nil
+	}
+	if err == nil {
+		err = r.referred(ctx, other, other.Spec.Git.SourceRef, "GitRepository", theirs)
+	}
+	if errors.As(err, &none) || errors.Is(err, gitops.ErrBadPath) {
+		return false, nil
+	}
+	return err == nil && sameBranch(theirs, source), err
+}
+
+func sourceKey(upgrade *v1alpha1.PgUpgrade) types.NamespacedName {
+	ref := upgrade.Spec.Git.SourceRef
+	return types.NamespacedName{Namespace: orDefault(ref.Namespace, upgrade.Namespace), Name: ref.Name}
+}
+
+// sameBranch of two GitRepositories, as far as their texts tell.
+func sameBranch(a, b *sourcev1.GitRepository) bool {
+	one, errOne := gitops.BranchOf(a)
+	two, errTwo := gitops.BranchOf(b)
+	return errOne == nil && errTwo == nil && a.Spec.URL == b.Spec.URL && one == two
+}

@@ -1,0 +1,68 @@
+package steps
+
+import (
+	"context"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// connected has a step look first whether green still reaches blue as the Secret has it now. A replication
+// connection outlives a change of the password, and ends for good at the next reconnect: so the
+// subscription is written anew at once.
+func connected(s Step) Step {
+	look, effect := s.Done, s.Run
+	s.Done = func(ctx context.Context, run *Run) (Verdict, error) {
+		if v, err := staleConnection(ctx, run); v != nil || err != nil {
+			return deref(v), err
+		}
+		return look(ctx, run)
+	}
+	s.Run = func(ctx context.Context, run *Run) error {
+		if renewed, err := renewConnections(ctx, run); renewed || err != nil {
+			return err
+		}
+		return effect(ctx, run)
+	}
+	return s
+}
+
+func staleConnection(ctx context.Context, run *Run) (*Verdict, error) {
+	if run.switching() {
+		return nil, nil
+	}
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, db := range run.Status.Databases {
+		stale, err := postgres.ConnectionStale(ctx, blue, green, db, run.Names())
+		if err != nil {
+			return nil, err
+		}
+		if stale {
+			v := act("database %q: %s still connects to %s with another address, password or trust than its Secret and the spec say now; the subscription is connected anew",
+				db, green.Instance, blue.Instance)
+			return &v, nil
+		}
+	}
+	return nil, nil
+}
+
+// renewConnections says whether one was renewed.
+func renewConnections(ctx context.Context, run *Run) (any bool, err error) {
+	if run.switching() {
+		return false, nil
+	}
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, db := range run.Status.Databases {
+		renewed, err := postgres.RenewConnection(ctx, blue, green, db, run.Names())
+		if err != nil {
+			return any, err
+		}
+		any = any || renewed
+	}
+	return any, nil
+}

@@ -1,0 +1,72 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ConnectionStale says whether the subscription of database reaches publisher by another host, port, user,
+// password or trust than Gitover would write now. One that isn't there is not stale. Reads only.
+func ConnectionStale(ctx context.Context, publisher, subscriber Server, database string, n Names) (stale bool, err error) {
+	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		stale, _, err = staleConnection(ctx, conn, publisher, database, n.Subscription(database, subscriber.Instance))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("connection of the subscription in database %q of %s: %w", database, subscriber.Instance, err)
+	}
+	return stale, nil
+}
+
+// RenewConnection writes the way to publisher into the subscription of database anew, if it is another by now,
+// and says whether it was. PostgreSQL starts the apply worker again by itself. Publisher must let Gitover in
+// first: a Secret that is ahead of its server must not end a connection that works. The password doesn't
+// reach the server's log.
+func RenewConnection(ctx context.Context, publisher, subscriber Server, database string, n Names) (renewed bool, err error) {
+	stale, err := ConnectionStale(ctx, publisher, subscriber, database, n)
+	if err != nil || !stale {
+		return false, err
+	}
+	if err := withSession(ctx, publisher, database, func(conn *pgx.Conn) error { return conn.Ping(ctx) }); err != nil {
+		return false, err
+	}
+	err = withQuietSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		renewed, err = renewConnection(ctx, conn, publisher, database, n.Subscription(database, subscriber.Instance))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("connect the subscription in database %q of %s anew to %s: %w", database, subscriber.Instance, publisher.Instance, err)
+	}
+	return renewed, nil
+}
+
+// renewConnection in a quiet session.
+func renewConnection(ctx context.Context, conn *pgx.Conn, publisher Server, database, name string) (bool, error) {
+	stale, want, err := staleConnection(ctx, conn, publisher, database, name)
+	if err != nil || !stale {
+		return false, err
+	}
+	_, err = conn.Exec(ctx, "ALTER SUBSCRIPTION "+ident(name)+" CONNECTION "+literal(want))
+	return err == nil, err
+}
+
+// staleConnection compares, and returns what should be there: it holds the password.
+func staleConnection(ctx context.Context, conn *pgx.Conn, publisher Server, database, name string) (stale bool, want string, err error) {
+	version, err := versionOf(ctx, conn)
+	if err != nil {
+		return false, "", err
+	}
+	want = conninfo(publisher, database, version)
+	var have []byte
+	err = conn.QueryRow(ctx, query("subscription_connection"), name).Scan(&have)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, want, nil
+	}
+	sum := sha256.Sum256([]byte(want))
+	return err == nil && !bytes.Equal(have, sum[:]), want, err
+}

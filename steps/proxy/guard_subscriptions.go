@@ -1,0 +1,21 @@
+package proxy
+
+import (
+	"context"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// OtherSubscription: somebody else's subscription writes to the old side, which no fence keeps it from.
+const OtherSubscription ObstacleKind = "OtherSubscription"
+
+// guardSubscriptions looks again for what the preflight blocks: a row that such a subscription writes after
+// the marker would not reach the new side.
+func guardSubscriptions(ctx context.Context, in Input) ([]Obstacle, error) {
+	enabled, err := postgres.EnabledSubscriptions(ctx, in.From, in.Names, in.Scope.Acknowledged)
+	var found []Obstacle
+	for _, sentence := range enabled {
+		found = append(found, obstacle(OtherSubscription, "%s", sentence))
+	}
+	return found, err
+}
