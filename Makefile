@@ -81,7 +81,7 @@ images: ## make the images (IMAGES=…), without starting anything
 
 .PHONY: integration
 integration: images ## tests against real PostgreSQL servers, without the stage
-	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 30m ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/...
+	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/...
 
 .PHONY: e2e
 e2e: ## end-to-end tests on the running stage
@@ -89,6 +89,7 @@ e2e: ## end-to-end tests on the running stage
 
 .PHONY: harm
 harm: ## every fault, and a crash at every step and part, on the running stage
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run TestWhatever ./steps/proxy
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(HARM)
 
 .PHONY: demo

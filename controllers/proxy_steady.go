@@ -79,6 +79,9 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 		case state.Paused:
 			reason = v1alpha1.ReasonPoolerRefused
 			trouble = append(trouble, fmt.Sprintf("pooler %s is paused, and no switch is in progress: its clients wait until somebody says RESUME in PgBouncer's console", pooler.Name()))
+		case state.Others != "":
+			reason = v1alpha1.ReasonPoolerRefused
+			trouble = append(trouble, state.ManyProcesses(pooler.Name()))
 		default:
 			count.InStep++
 		}

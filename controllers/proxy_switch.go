@@ -116,6 +116,10 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
 	if state == proxy.StateAborted && err == nil {
 		err = &proxy.Aborted{Why: errors.New("the controller was interrupted before the decision"), Result: result}
 	}
+	var unfinished *proxy.Unfinished
+	if word := wayBackGivenUp(x); word != "" && errors.As(err, &unfinished) {
+		return r.abandon(ctx, x, input, unfinished, word)
+	}
 	return r.after(ctx, x, result, err)
 }
 

@@ -6,34 +6,38 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// analyzeDone: every table of green has statistics.
+// analyzeDone: every table of green has statistics, and its materialized views are populated as blue's are.
 func analyzeDone(ctx context.Context, run *Run) (Verdict, error) {
-	green, err := run.green(ctx)
+	blue, green, err := run.both(ctx)
 	if err != nil {
 		return Verdict{}, err
 	}
-	missing := 0
+	missing, unlike := 0, 0
 	for _, db := range run.Status.Databases {
 		_, without, err := postgres.Analyzed(ctx, green, db)
 		if err != nil {
 			return Verdict{}, err
 		}
-		missing += without
+		views, err := postgres.UnlikeViews(ctx, blue, green, db)
+		if err != nil {
+			return Verdict{}, err
+		}
+		missing, unlike = missing+without, unlike+views
 	}
-	if missing > 0 {
-		return act("%d tables to analyze", missing), nil
+	if missing+unlike > 0 {
+		return act("%d tables to analyze, %d materialized views to refresh", missing, unlike), nil
 	}
 	return done("every table has statistics"), nil
 }
 
-// analyzeRun also fills materialized views, which replication doesn't carry.
+// analyzeRun also fills materialized views, which replication doesn't carry. Each switch refreshes them again.
 func analyzeRun(ctx context.Context, run *Run) error {
-	green, err := run.green(ctx)
+	blue, green, err := run.both(ctx)
 	if err != nil {
 		return err
 	}
 	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
-		if err := postgres.RefreshMaterializedViews(ctx, green, db); err != nil {
+		if err := postgres.RefreshMaterializedViews(ctx, blue, green, db, postgres.EmptyViews); err != nil {
 			return err
 		}
 		return postgres.Analyze(ctx, green, db)

@@ -30,6 +30,10 @@ func copySchemaRun(ctx context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
+	// again: a controller that was updated since finds its own register
+	if err := run.Register(ctx, green); err != nil {
+		return err
+	}
 	if err := postgres.CreateDatabases(ctx, blue, green, databases); err != nil {
 		return err
 	}

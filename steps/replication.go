@@ -41,19 +41,19 @@ func brokenReplication(ctx context.Context, run *Run, publisher, subscriber post
 
 // retained says that a slot keeps more WAL than it may; way out is what frees it for good.
 func retained(run *Run, publisher, subscriber, db string, slot postgres.Slot, wayOut string) *Verdict {
-	limit := run.Upgrade.Spec.Limits.RetainedWAL
-	if limit == nil || slot.RetainedBytes <= limit.Value() {
+	limit := run.retainedLimit()
+	if limit == 0 || slot.RetainedBytes <= limit {
 		return nil
 	}
 	v := waiting(v1alpha1.ReasonRetainedWAL,
-		"%s keeps %s of WAL for %s (database %q), more than spec.limits.retainedWAL; find what holds %s up, raise the limit, or %s, which frees the WAL",
-		publisher, humanBytes(slot.RetainedBytes), subscriber, db, subscriber, wayOut)
+		"%s keeps %s of WAL for %s (database %q), more than spec.limits.retainedWAL (%s); find what holds %s up, raise the limit, or %s, which frees the WAL",
+		publisher, humanBytes(slot.RetainedBytes), subscriber, db, humanBytes(limit), subscriber, wayOut)
 	return &v
 }
 
 // retainedFor is the same for every database, of the server that serves after a switch.
 func retainedFor(ctx context.Context, run *Run, publisher, subscriber, wayOut string) (*Verdict, error) {
-	if run.Upgrade.Spec.Limits.RetainedWAL == nil {
+	if run.retainedLimit() == 0 {
 		return nil, nil
 	}
 	server, err := run.Server(ctx, publisher)
@@ -104,6 +104,14 @@ func (r *Run) lagLimit() int64 {
 		return l.Value()
 	}
 	return 1 << 20
+}
+
+// retainedLimit in bytes; 0 is none.
+func (r *Run) retainedLimit() int64 {
+	if l := r.Upgrade.Spec.Limits.RetainedWAL; l != nil {
+		return max(0, l.Value())
+	}
+	return 50 << 30
 }
 
 // catchUpDone: the lag has been under the limit for the stated time, nothing is broken, green

@@ -296,7 +296,9 @@ type LimitsSpec struct {
 	// +optional
 	LagFor *metav1.Duration `json:"lagFor,omitempty"`
 
-	// RetainedWAL that the side that serves may hold for the one that follows before the upgrade is reported as stalled; no limit if left out.
+	// RetainedWAL that the side that serves may hold for one database of the side that follows before the upgrade is
+	// reported as stalled. 0 is no limit.
+	// +kubebuilder:default="50Gi"
 	// +optional
 	RetainedWAL *resource.Quantity `json:"retainedWAL,omitempty"`
 

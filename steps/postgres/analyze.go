@@ -51,31 +51,3 @@ func notAnalyzed(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
-
-// RefreshMaterializedViews fills the materialized views of database that a restored schema
-// left empty, those first that others read. A second run fills what is still empty.
-func RefreshMaterializedViews(ctx context.Context, s Server, database string) error {
-	err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
-		if err := withoutTimeout(ctx, conn); err != nil {
-			return err
-		}
-		rows, err := conn.Query(ctx, query("empty_materialized_views"))
-		if err != nil {
-			return err
-		}
-		views, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			return err
-		}
-		for _, view := range views {
-			if _, err := conn.Exec(ctx, "REFRESH MATERIALIZED VIEW "+view); err != nil {
-				return fmt.Errorf("view %s: %w", view, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("refresh materialized views of database %q on %s: %w", database, s.Instance, err)
-	}
-	return nil
-}

@@ -35,45 +35,54 @@ func Claimed(ctx context.Context, s Server, run string) (bool, error) {
 
 // Claim takes a fresh server as green: it fences every database that the image made,
 // makes Gitover's own database, and writes the run's name into it. A server with user
-// tables is refused with ErrNotFresh, since an upgrade writes over nothing. A second call
+// tables is refused with ErrNotFresh, since an upgrade writes over nothing, and isn't fenced. A second call
 // finishes what the first began.
 func Claim(ctx context.Context, s Server, run string) error {
-	databases, err := fenceFresh(ctx, s)
-	if err != nil {
+	if err := refuseAnyTables(ctx, s); err != nil {
 		return err
+	}
+	if err := fenceFresh(ctx, s); err != nil {
+		return err
+	}
+	// tables that came between the look and the fence
+	if err := refuseAnyTables(ctx, s); err != nil {
+		return err
+	}
+	return writeClaim(ctx, s, run)
+}
+
+// refuseAnyTables looks into every database but the maintenance one.
+func refuseAnyTables(ctx context.Context, s Server) error {
+	var databases []string
+	err := withSession(ctx, s, "", func(conn *pgx.Conn) (err error) {
+		rows, err := conn.Query(ctx, query("databases_to_claim"), MaintenanceDatabase)
+		if err == nil {
+			databases, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("list databases of %s: %w", s.Instance, err)
 	}
 	for _, db := range databases {
 		if err := refuseUserTables(ctx, s, db); err != nil {
 			return err
 		}
 	}
-	return writeClaim(ctx, s, run)
+	return nil
 }
 
-// fenceFresh closes every database but the maintenance ones and lists them all.
-func fenceFresh(ctx context.Context, s Server) ([]string, error) {
-	conn, err := s.Connect(ctx, "")
+// fenceFresh closes every database but the maintenance ones, in one statement that does nothing on a server
+// that has been claimed: a controller that slept since then must not close what serves by now.
+func fenceFresh(ctx context.Context, s Server) error {
+	err := withSession(ctx, s, "", func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, fmt.Sprintf(query("fence_fresh"), literal(MaintenanceDatabase), literal(s.MaintenanceDatabase)))
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("fence %s: %w", s.Instance, err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	rows, err := conn.Query(ctx, `SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate AND datname <> $1`, MaintenanceDatabase)
-	if err != nil {
-		return nil, fmt.Errorf("list databases of %s: %w", s.Instance, err)
-	}
-	databases, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("list databases of %s: %w", s.Instance, err)
-	}
-	for _, db := range databases {
-		if db == s.MaintenanceDatabase {
-			continue
-		}
-		if _, err := conn.Exec(ctx, "ALTER DATABASE "+pgx.Identifier{db}.Sanitize()+" CONNECTION LIMIT 0"); err != nil {
-			return nil, fmt.Errorf("fence database %q of %s: %w", db, s.Instance, err)
-		}
-	}
-	return databases, nil
+	return nil
 }
 
 func refuseUserTables(ctx context.Context, s Server, db string) error {

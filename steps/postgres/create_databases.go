@@ -72,7 +72,8 @@ func rememberedLimits(ctx context.Context, s Server) (map[string]int, error) {
 // fence never stands without what lifts it.
 func createOneDatabase(ctx context.Context, to Server, d Database, version int) error {
 	err := withSession(ctx, to, MaintenanceDatabase, func(conn *pgx.Conn) error {
-		return RememberLimit(ctx, conn, d.Name, d.Limit)
+		_, err := conn.Exec(ctx, "SELECT gitover.close_new($1, $2)", d.Name, d.Limit)
+		return err
 	})
 	if err != nil {
 		return err
@@ -90,7 +91,7 @@ func createOneDatabase(ctx context.Context, to Server, d Database, version int) 
 		if err := sameLocale(d, all[i]); err != nil {
 			return err
 		}
-		_, err = conn.Exec(ctx, fmt.Sprintf("ALTER DATABASE %[1]s CONNECTION LIMIT 0; ALTER DATABASE %[1]s OWNER TO %[2]s", ident(d.Name), ident(d.Owner)))
+		_, err = conn.Exec(ctx, "ALTER DATABASE "+ident(d.Name)+" OWNER TO "+ident(d.Owner))
 		return err
 	})
 }

@@ -14,31 +14,41 @@ var errServes = errors.New("it isn't fenced, so its tables can't be emptied for 
 // errOpen: nobody but the copy may write to a table that is being copied.
 var errOpen = errors.New("it isn't fenced, so no table can be copied to it")
 
+// asker is a session or a transaction.
+type asker interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
 // fencedHere says whether applications are refused in the session's database.
-func fencedHere(ctx context.Context, conn *pgx.Conn) (fenced bool, err error) {
+func fencedHere(ctx context.Context, conn asker) (fenced bool, err error) {
 	err = conn.QueryRow(ctx, "SELECT datconnlimit = 0 FROM pg_database WHERE datname = current_database()").Scan(&fenced)
 	return fenced, err
 }
 
 // emptyTables empties every table that the initial copy will fill: rows that an extension's
 // script put there or an earlier copy left would make it fail, or double. It refuses
-// a database that isn't fenced.
-func emptyTables(ctx context.Context, conn *pgx.Conn) error {
-	fenced, err := fencedHere(ctx, conn)
-	if err != nil {
-		return err
-	}
-	rows, err := conn.Query(ctx, query("filled_tables"))
+// a database that isn't fenced, and asks when it has the tables' locks: nobody opens a database to applications
+// whose tables it couldn't compare.
+func emptyTables(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, query("filled_tables"))
 	if err != nil {
 		return err
 	}
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	only := "ONLY " + strings.Join(tables, ", ONLY ")
+	if _, err := tx.Exec(ctx, "LOCK TABLE "+only+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+		return err
+	}
+	fenced, err := fencedHere(ctx, tx)
 	switch {
-	case err != nil || len(tables) == 0:
+	case err != nil:
 		return err
 	case !fenced:
 		return errServes
 	}
-	_, err = conn.Exec(ctx, "TRUNCATE ONLY "+strings.Join(tables, ", "+"ONLY "))
+	_, err = tx.Exec(ctx, "TRUNCATE "+only)
 	return err
 }

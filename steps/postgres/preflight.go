@@ -93,8 +93,8 @@ func (p *pass) runLeftOut(ctx context.Context, blue Server) error {
 	return p.run(ctx, blue, "postgres", inLeftOut)
 }
 
-// PreflightPair looks at what only the pair can tell: whether green has what blue needs.
-// Reads only.
+// PreflightPair looks at what only the pair can tell: whether green has what blue needs, and each can reach the other.
+// Changes nothing.
 func PreflightPair(ctx context.Context, blue, green Server, req PreflightRequest) ([]Finding, error) {
 	source, err := Version(ctx, blue)
 	if err != nil {
@@ -120,6 +120,9 @@ func PreflightPair(ctx context.Context, blue, green Server, req PreflightRequest
 		if err := p.run(ctx, blue, database, inPair); err != nil {
 			return nil, fmt.Errorf("preflight of database %q on %s with %s: %w", database, blue.Instance, green.Instance, err)
 		}
+	}
+	if err := p.eachReachesTheOther(ctx, blue, green); err != nil {
+		return nil, err
 	}
 	return p.findings, nil
 }

@@ -75,6 +75,13 @@ func OpenRegister(ctx context.Context, s Server) (*Register, error) {
 	return &Register{conn: conn, instance: s.Instance}, nil
 }
 
+// WorkersPassFence says whether a query that runs while its database is fenced still gets its parallel workers, which
+// minor versions before February 2025 refuse it: the query fails at its client. Reads only.
+func (r *Register) WorkersPassFence(ctx context.Context) (pass bool, err error) {
+	err = r.conn.QueryRow(ctx, "SELECT NOT EXISTS ("+query("preflight/parallel_workers")+")").Scan(&pass)
+	return pass, r.failed("read the version", err)
+}
+
 // Close ends the session.
 func (r *Register) Close(ctx context.Context) { _ = r.conn.Close(ctx) }
 

@@ -48,38 +48,31 @@ func createSubscription(o SubscribeOptions, name, connection string, version int
 
 // CreateSubscription subscribes o.Database on subscriber to the slot that CreateSlot made on
 // the publisher, and enables it; success when it is there. With CopyData the tables
-// are emptied first, which only a fenced database allows. The password doesn't reach the
-// server's log.
+// are emptied first, which only a fenced database allows, in one transaction with the look that the
+// subscription isn't there yet: whoever froze before that finds the rows of the other's copy safe.
+// The password doesn't reach the server's log.
 func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptions) error {
 	name := o.Names.Subscription(o.Database, subscriber.Instance)
 	if err := noteSubscriber(ctx, subscriber, o); err != nil {
 		return err
 	}
 	err := withQuietSession(ctx, subscriber, o.Database, func(conn *pgx.Conn) error {
-		var there bool
-		if err := conn.QueryRow(ctx, query("subscription_exists"), name).Scan(&there); err != nil {
-			return err
-		}
-		if there {
-			if o.From == "" { // clients may wait for one with a position
-				if _, err := renewConnection(ctx, conn, o.Publisher, o.Database, name); err != nil {
-					return err
-				}
-			}
-			return startFrom(ctx, conn, name, o.From)
-		}
 		version, err := versionOf(ctx, conn)
 		if err != nil {
 			return err
 		}
-		if o.CopyData {
-			if err := emptyTables(ctx, conn); err != nil {
+		var made bool
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			made, err = createOnce(ctx, tx, o, name, version)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !made && o.From == "" { // clients may wait for one with a position
+			if _, err := renewConnection(ctx, conn, o.Publisher, o.Database, name); err != nil {
 				return err
 			}
-		}
-		_, err = conn.Exec(ctx, createSubscription(o, name, conninfo(o.Publisher, o.Database, version), version))
-		if err != nil && !AlreadyExists(err) {
-			return err
 		}
 		return startFrom(ctx, conn, name, o.From)
 	})
@@ -87,6 +80,31 @@ func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptio
 		return fmt.Errorf("subscribe database %q of %s to %s: %w", o.Database, subscriber.Instance, o.Publisher.Instance, err)
 	}
 	return nil
+}
+
+// frozenAfter ends the transaction of a controller that sleeps in its middle, so that the one that took over
+// gets its locks.
+const frozenAfter = "SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL lock_timeout = '30s'"
+
+// createOnce makes the subscription unless it is there.
+func createOnce(ctx context.Context, tx pgx.Tx, o SubscribeOptions, name string, version int) (made bool, err error) {
+	if _, err := tx.Exec(ctx, frozenAfter); err != nil {
+		return false, err
+	}
+	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name); err != nil {
+		return false, err
+	}
+	var there bool
+	if err := tx.QueryRow(ctx, query("subscription_exists"), name).Scan(&there); err != nil || there {
+		return false, err
+	}
+	if o.CopyData {
+		if err := emptyTables(ctx, tx); err != nil {
+			return false, err
+		}
+	}
+	_, err = tx.Exec(ctx, createSubscription(o, name, conninfo(o.Publisher, o.Database, version), version))
+	return true, err
 }
 
 // startFrom enables a subscription that was made to begin at a position. Success when it is

@@ -57,6 +57,9 @@ type agent struct {
 	seen     bool
 	started  bool
 	version  string
+	// others is what askedOthers said.
+	others      string
+	askedOthers *pgbouncer.Console
 }
 
 func newAgent(life context.Context, o AgentOptions) *agent {
@@ -221,6 +224,13 @@ func (a *agent) state() (PoolerState, error) {
 				return err
 			}
 		}
+		// so_reuseport changes with a restart only, which ends the session
+		if a.askedOthers != c {
+			if a.others, err = c.Others(ctx); err != nil {
+				return err
+			}
+			a.askedOthers = c
+		}
 		load, err := c.Load(ctx)
 		s.Waiting, s.OldestMilliseconds = load.Waiting, int64(load.OldestSeconds*1000)
 		if err != nil || !load.SessionMode {
@@ -229,6 +239,6 @@ func (a *agent) state() (PoolerState, error) {
 		s.Sessions, err = sessionsOf(ctx, c)
 		return err
 	})
-	s.Version = a.version
+	s.Version, s.Others = a.version, a.others
 	return s, err
 }

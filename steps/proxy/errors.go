@@ -33,9 +33,11 @@ const (
 	PoolerOutOfStep     ObstacleKind = "PoolerOutOfStep"
 	// PoolerRefusing: an agent can't use its PgBouncer's admin console; a human must act.
 	PoolerRefusing ObstacleKind = "PoolerRefusing"
-	NewSideOpen    ObstacleKind = "NewSideOpen"
-	OldSideFenced  ObstacleKind = "OldSideFenced"
-	NoPooler       ObstacleKind = "NoPooler"
+	// PoolerShared: other PgBouncer processes serve beside the one that the agent leads.
+	PoolerShared  ObstacleKind = "PoolerShared"
+	NewSideOpen   ObstacleKind = "NewSideOpen"
+	OldSideFenced ObstacleKind = "OldSideFenced"
+	NoPooler      ObstacleKind = "NoPooler"
 	// SessionPooling: a client keeps a server connection for as long as it is connected.
 	SessionPooling ObstacleKind = "SessionPooling"
 )

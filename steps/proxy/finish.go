@@ -51,6 +51,32 @@ func Finish(ctx context.Context, in Input, position string) error {
 	})
 }
 
+// Abandon ends a switch that went forward without a way back: what Finish would make on the old side, which may be lost,
+// isn't made, and the new side keeps no WAL for it. Only when somebody said that nobody wants to return. Traffic must be
+// on the new side already: an error says why that isn't sure. A second call finds the first one's work.
+func Abandon(ctx context.Context, in Input) error {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	to, err := postgres.OpenRegister(ctx, in.To)
+	if err != nil {
+		return err
+	}
+	entrance, err := to.Entrance(ctx, in.ID)
+	to.Close(ctx)
+	if err != nil {
+		return err
+	}
+	if entrance.State != "opened" || entrance.Left {
+		return errLeftAgain
+	}
+	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		if err := postgres.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
+			return err
+		}
+		return postgres.DropSlot(ctx, in.To, in.Names.Slot(db, in.From.Instance))
+	})
+}
+
 // admit lets replication enter the old side again, which nobody could since the fence.
 func admit(ctx context.Context, in Input) error {
 	var writable []string

@@ -63,6 +63,8 @@ func guardPoolers(ctx context.Context, in Input) ([]Obstacle, error) {
 				found[i] = []Obstacle{obstacle(PoolerRefusing, "%v; the agent's user must be among admin_users", err)}
 			case err != nil:
 				found[i] = []Obstacle{obstacle(PoolerUnreachable, "%v", err)}
+			case state.Others != "":
+				found[i] = []Obstacle{obstacle(PoolerShared, "%s", state.ManyProcesses(p.Name()))}
 			case state.Target.Host != in.From.Host || state.Target.Port != in.From.Port || !state.Verified:
 				found[i] = []Obstacle{obstacle(PoolerOutOfStep, "pooler %s does not lead to %s yet", p.Name(), in.From.Instance)}
 			case state.Paused || state.Phase.paused():

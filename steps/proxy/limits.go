@@ -27,6 +27,8 @@ type Limits struct {
 	Drain time.Duration
 	// LagBytes of WAL that the new side may be behind at the guard. Default 16 MiB.
 	LagBytes int64
+	// Refresh is how long the new side's materialized views may take to refresh, before anything is held. Default 5 min.
+	Refresh time.Duration
 	// LongTransaction is the age from which a transaction is an obstacle. Default 5 s.
 	LongTransaction time.Duration
 	// LongTransactions says what to do about them. Default Wait.
@@ -42,6 +44,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Hold, 10*time.Second)
 	set(&l.Margin, l.Hold/5)
 	set(&l.Drain, l.Hold/4)
+	set(&l.Refresh, 5*time.Minute)
 	set(&l.LongTransaction, 5*time.Second)
 	if l.LagBytes == 0 {
 		l.LagBytes = 16 << 20

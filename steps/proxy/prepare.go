@@ -28,6 +28,8 @@ type run struct {
 	watcher *pgx.Conn
 	lanes   []*lane
 	result  Result
+	// workersPass: the fence may stand before the last query has ended.
+	workersPass bool
 	// decideSent: the register may have been told 'commit'.
 	decideSent bool
 	// keyHash is of the key to the new side, which the old one gives with 'commit'.
@@ -118,6 +120,9 @@ func prepareWayBack(ctx context.Context, in Input) error {
 // open opens every session that the stall needs.
 func (r *run) open(ctx context.Context) (err error) {
 	if r.from, err = postgres.SwitchRegister(ctx, r.in.From, r.nonce); err != nil {
+		return err
+	}
+	if r.workersPass, err = r.from.WorkersPassFence(ctx); err != nil {
 		return err
 	}
 	if r.to, err = postgres.SwitchRegister(ctx, r.in.To, r.nonce); err != nil {

@@ -79,15 +79,28 @@ func newStage(t *testing.T, from, to int) *stage {
 // each other fully; nil is a stage without TLS.
 func newStageOver(t *testing.T, authority *certs.Authority, from, to int) *stage {
 	t.Helper()
+	return newStageOf(t, authority, aServer(t, from), aServer(t, to))
+}
+
+// start makes a server.
+type start func(pg.Settings) *pg.Server
+
+func aServer(t *testing.T, major int) start {
+	return func(settings pg.Settings) *pg.Server { return pg.Start(t, major, settings) }
+}
+
+// newStageOf moves from the first server to the second.
+func newStageOf(t *testing.T, authority *certs.Authority, starts ...start) *stage {
+	t.Helper()
 	s := &stage{
 		t: t, servers: map[string]*pg.Server{}, cables: map[string]*cable{}, source: newSource(),
 		names: postgres.Names{UID: "0c4a9a3e-5a35-4d5c-9a5f-1f0c0a6b8f11"},
 	}
-	for i, major := range []int{from, to} {
-		server := pg.Start(t, major, pg.Settings{
+	for i, start := range starts {
+		server := start(pg.Settings{
 			"wal_level": "logical", "max_worker_processes": "24", "max_logical_replication_workers": "16", "max_connections": "150",
 		})
-		server.Instance = fmt.Sprintf("orders-%d-%d", major, i)
+		server.Instance = fmt.Sprintf("orders-%d-%d", server.Major, i)
 		if authority != nil {
 			server.ServeTLS(authority.Issue(t, time.Now().Add(time.Hour), server.Host))
 			server.TrustOthers(authority.PEM)

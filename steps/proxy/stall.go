@@ -53,26 +53,35 @@ func timed(part *time.Duration, do func() error) error {
 }
 
 // holdAndFence holds every pooler, and fences the old side as soon as the last of them
-// lets no new statement begin: before that a refused login would reach a client.
+// lets no new statement begin: before that a refused login would reach a client. Where a running query would be
+// refused its parallel workers, the fence waits until none runs.
 func (r *run) holdAndFence(parent context.Context) error {
 	group, ctx := errgroup.WithContext(parent)
-	entered := make(chan struct{})
+	entered, held := make(chan struct{}), make(chan struct{})
+	mayFence := entered
+	if !r.workersPass {
+		mayFence = held
+	}
 	var pending atomic.Int64
 	pending.Store(int64(len(r.in.Poolers)))
 	group.Go(func() error {
-		return timed(&r.result.Parts.Hold, func() error {
+		err := timed(&r.result.Parts.Hold, func() error {
 			return r.in.traced(PointHold, r.hold(ctx, func() {
 				if pending.Add(-1) == 0 {
 					close(entered)
 				}
 			}))
 		})
+		if err == nil {
+			close(held)
+		}
+		return err
 	})
 	group.Go(func() error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-entered:
+		case <-mayFence:
 		}
 		r.in.trace(PointFence)
 		return timed(&r.result.Parts.Fence, func() error { return r.in.traced(PointFence, r.fence(ctx)) })

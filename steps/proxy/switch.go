@@ -32,6 +32,9 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 	if len(obstacles) > 0 {
 		return Result{ID: in.ID}, &Waiting{Obstacles: obstacles}
 	}
+	if err := refreshViews(ctx, in); err != nil {
+		return Result{ID: in.ID}, err
+	}
 	r, err := prepare(ctx, in)
 	if err != nil {
 		return Result{ID: in.ID}, err

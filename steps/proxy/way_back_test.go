@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -71,4 +72,41 @@ func TestAnOldSideThatCannotReachTheNewOneIsFoundBeforeAnythingIsHeld(t *testing
 		t.Fatal(err)
 	}
 	s.switched(in)
+}
+
+// TestAWayBackThatCannotBeMadeIsGivenUp: the old side is lost for good right after the decision.
+func TestAWayBackThatCannotBeMadeIsGivenUp(t *testing.T) {
+	s := newStage(t, 15, 17)
+	c := s.startClients(4)
+	in := s.input()
+	blue, green := s.servers[in.From.Instance], s.servers[in.To.Instance]
+	if err := proxy.Abandon(t.Context(), in); err == nil {
+		t.Error("a switch that never began was abandoned")
+	}
+	in.Trace = func(point proxy.Point) {
+		if point == proxy.PointFinish {
+			blue.Kill()
+		}
+	}
+	_, err := proxy.Switch(t.Context(), in)
+	var unfinished *proxy.Unfinished
+	if !errors.As(err, &unfinished) {
+		t.Fatalf("%v", err)
+	}
+	t.Log(err)
+	s.switched(in)
+	if state, _, err := proxy.Recover(t.Context(), in); state != proxy.StateCommitted || !errors.As(err, &unfinished) {
+		t.Fatalf("%s, %v", state, err)
+	}
+	for range 2 {
+		must(t, proxy.Abandon(t.Context(), in))
+	}
+	if left := green.Query("", "SELECT string_agg(slot_name, ', ') FROM pg_replication_slots"); left != "" {
+		t.Errorf("slots keep WAL: %s", left)
+	}
+	if left := green.Query("", "SELECT string_agg(subname, ', ') FROM pg_subscription"); left != "" {
+		t.Errorf("subscriptions are left: %s", left)
+	}
+	c.awaitMore(50)
+	c.end(s)
 }

@@ -85,12 +85,20 @@ type PoolerState struct {
 	Verified bool `json:"verified"`
 	// Version of the pooler.
 	Version string `json:"version"`
+	// Others, unless empty, says why other processes may serve clients that a hold here doesn't reach.
+	Others string `json:"others,omitempty"`
 	// Waiting clients, and how long the oldest has waited.
 	Waiting             int   `json:"waiting"`
 	OldestMilliseconds  int64 `json:"oldestMilliseconds"`
 	UnixMillisecondsNow int64 `json:"unixMillisecondsNow"`
 	// Sessions of clients in session pooling, which a hold would have to wait for.
 	Sessions []PoolerSession `json:"sessions,omitempty"`
+}
+
+// ManyProcesses tells people about Others, and what to do.
+func (s PoolerState) ManyProcesses(pooler string) string {
+	return fmt.Sprintf("pooler %s can't be held: %s, and a hold reaches one of them; run one PgBouncer per pod, without so_reuseport and "+
+		"peers in the same pod, and more pods for more load", pooler, s.Others)
 }
 
 // PoolerSession is a client that keeps a server connection until it disconnects.

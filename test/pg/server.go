@@ -31,9 +31,11 @@ type Server struct {
 	postgres.Server
 	Major int
 
-	t       testing.TB
-	root    string
-	dir     string
+	t    testing.TB
+	root string
+	dir  string
+	// program is the server's, in the chroot.
+	program string
 	process *exec.Cmd
 	done    chan struct{}
 }
@@ -42,6 +44,12 @@ type Server struct {
 // UTF-8, SCRAM passwords, wal_level replica, no fsync, and writes every statement that fails
 // to its log (Log).
 func Start(t testing.TB, major int, settings Settings) *Server {
+	t.Helper()
+	return start(t, major, func(string) string { return binaries(major) + "/postgres" }, settings)
+}
+
+// start has place put the server's program where the chroot has it, given the directory that is its /mnt.
+func start(t testing.TB, major int, place func(dir string) string, settings Settings) *Server {
 	t.Helper()
 	root := Rootfs(t, major)
 	dir, err := os.MkdirTemp("", "gitover-pg-")
@@ -58,6 +66,7 @@ func Start(t testing.TB, major int, settings Settings) *Server {
 	if err := os.Chown(dir, uid, uid); err != nil {
 		t.Fatal(err)
 	}
+	s.program = place(dir)
 	template := cluster(t, root, major)
 	if out, err := exec.Command("cp", "-a", "--reflink=auto", template, filepath.Join(dir, "data")).CombinedOutput(); err != nil {
 		t.Fatalf("copy the initial cluster: %v\n%s", err, out)
@@ -79,7 +88,7 @@ func (s *Server) Run() {
 		s.t.Fatal(err)
 	}
 	defer logfile.Close()
-	cmd := command(context.Background(), s.root, s.Major, s.dir, "QUIT", nil, binaries(s.Major)+"/postgres", "-D", "/mnt/data")
+	cmd := command(context.Background(), s.root, s.Major, s.dir, "QUIT", nil, s.program, "-D", "/mnt/data")
 	cmd.Stdout, cmd.Stderr = logfile, logfile
 	if err := cmd.Start(); err != nil {
 		s.t.Fatalf("start PostgreSQL %d: %v", s.Major, err)

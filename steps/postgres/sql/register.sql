@@ -85,6 +85,25 @@ BEGIN
     END LOOP;
 END $$;
 
+-- close_new: a database of a server that never served is closed to applications, if it is there, and the limit that
+-- it gets back one day is remembered. Refused once a switch has led here, or away: a controller that slept since
+-- then must not close what serves.
+CREATE OR REPLACE FUNCTION gitover.close_new(db name, connlimit integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    LOCK TABLE gitover.entrances, gitover.switches IN SHARE ROW EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM gitover.entrances) OR EXISTS (SELECT FROM gitover.switches WHERE state <> 'abort') THEN
+        RAISE EXCEPTION 'a switch has led to this server already: database % is not closed', db
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    INSERT INTO gitover.connection_limits AS l VALUES (db, close_new.connlimit)
+        ON CONFLICT (datname) DO UPDATE SET connlimit = excluded.connlimit;
+    IF EXISTS (SELECT FROM pg_database WHERE datname = db AND datconnlimit NOT IN (0, -2)) THEN
+        EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 0', db);
+    END IF;
+END $$;
+
 -- lift: the remembered limits come back. Called by abort and open only.
 CREATE OR REPLACE FUNCTION gitover.lift() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

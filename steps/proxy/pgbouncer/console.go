@@ -202,6 +202,35 @@ func (c *Console) Version(ctx context.Context) (string, error) {
 	return rows[0]["version"], nil
 }
 
+// Others says which other PgBouncer processes a command on this console does not reach though they may serve
+// the same clients: so_reuseport lets several listen on one port, where each new connection, the console's too,
+// meets one of them by chance; and a peer on this machine is one, too. Empty: none. Peers elsewhere have consoles
+// and agents of their own.
+func (c *Console) Others(ctx context.Context) (string, error) {
+	config, err := c.query(ctx, "SHOW CONFIG")
+	if err != nil {
+		return "", err
+	}
+	for _, row := range config {
+		if row["key"] == "so_reuseport" && row["value"] != "0" {
+			return "so_reuseport is on, so several processes may listen on its port", nil
+		}
+	}
+	peers, err := c.query(ctx, "SHOW PEERS")
+	for _, row := range peers {
+		if nearby(row["host"]) {
+			return fmt.Sprintf("its peer %s is another process in the same pod (%s)", row["peer_id"], row["host"]), nil
+		}
+	}
+	return "", err
+}
+
+// nearby: a host of the same network namespace, by a Unix socket or the loopback address.
+func nearby(host string) bool {
+	address := net.ParseIP(host)
+	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" || address != nil && address.IsLoopback()
+}
+
 // number reads a count; what is none counts as nothing.
 func number(s string) int {
 	n, err := strconv.ParseUint(s, 10, 31)

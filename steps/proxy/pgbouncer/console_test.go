@@ -2,6 +2,7 @@ package pgbouncer_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/gitover/gitover/steps/proxy/pgbouncer"
@@ -86,4 +87,40 @@ func TestAPauseBeginsEndsAndIsRefusedTwice(t *testing.T) {
 	wrong.Password = "wrong"
 	_, err = wrong.Connect(ctx)
 	t.Logf("wrong password: %v", err)
+}
+
+// TestOtherProcessesOfThePodAreSeen, those of other pods aren't.
+func TestOtherProcessesOfThePodAreSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings pg.Settings
+		peers    string
+		others   bool
+	}{
+		"alone":        {},
+		"one port":     {settings: pg.Settings{"so_reuseport": "1"}, others: true},
+		"other pods":   {settings: pg.Settings{"peer_id": "1"}, peers: "2 = host=10.1.2.3 port=6432"},
+		"by a socket":  {settings: pg.Settings{"peer_id": "1"}, peers: "2 = host=/tmp/second port=6433", others: true},
+		"by loopback":  {settings: pg.Settings{"peer_id": "1"}, peers: "2 = host=127.0.0.1 port=6433", others: true},
+		"itself alone": {settings: pg.Settings{"peer_id": "1"}, peers: "1 = host=10.1.2.3 port=6432"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := pg.NewPgBouncer(t, nil, c.settings)
+			ini := filepath.Join(p.Dir, "pgbouncer.ini")
+			text, err := os.ReadFile(ini)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, ini, string(text)+"[peers]\n"+c.peers+"\n")
+			p.Run()
+			console, err := p.Admin.Connect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer console.Close(t.Context())
+			others, err := console.Others(t.Context())
+			if err != nil || (others != "") != c.others {
+				t.Errorf("%q, %v", others, err)
+			}
+		})
+	}
 }

@@ -1,4 +1,4 @@
--- Materialized views that aren't populated, quoted, in an order in which they can be
+-- Materialized views, quoted, and whether they are populated, in an order in which they can be
 -- refreshed: a view comes after those it reads, through plain views as well. Reads only.
 WITH RECURSIVE reads AS (
   SELECT DISTINCT r.ev_class AS reader, d.refobjid AS read
@@ -10,8 +10,8 @@ WITH RECURSIVE reads AS (
   UNION
   SELECT reads.reader, depth.level + 1 FROM depth JOIN reads ON reads.read = depth.oid
 )
-SELECT format('%I.%I', n.nspname, c.relname)
+SELECT format('%I.%I', n.nspname, c.relname), c.relispopulated
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN depth ON depth.oid = c.oid
-WHERE c.relkind = 'm' AND NOT c.relispopulated
-GROUP BY c.oid, n.nspname, c.relname
+WHERE c.relkind = 'm' AND c.relpersistence <> 't'
+GROUP BY c.oid, n.nspname, c.relname, c.relispopulated
 ORDER BY max(depth.level), 1

@@ -1,0 +1,49 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+// wayBackGivenUp is Git's word that nobody wants to return from the switch in progress, which then ends without a way
+// back if that can't be made; empty if Git says no such thing. The version that serves was finalized, or the
+// upgrade was taken back, so that the other instance goes anyway.
+func wayBackGivenUp(x *pair) string {
+	s, u := x.proxy.Status.Switch, x.upgrade
+	if s == nil {
+		return ""
+	}
+	version := steps.VersionOf(u.Name, u.Spec.Adopt, s.To)
+	switch {
+	case s.To == u.Status.To && version != "" && u.Spec.Soak.FinalizedVersion == version:
+		return fmt.Sprintf("spec.soak.finalizedVersion of PgUpgrade %s is %q", u.Name, version)
+	case s.To == u.Status.From && u.Status.Workflow == steps.Rollback:
+		return fmt.Sprintf("PgUpgrade %s takes the version back, so %s is removed", u.Name, s.From)
+	}
+	return ""
+}
+
+// abandon ends a switch that went forward and whose way back can't be made.
+func (r *ProxyReconciler) abandon(ctx context.Context, x *pair, in proxy.Input, why *proxy.Unfinished, word string) outcome {
+	if err := proxy.Abandon(ctx, in); err != nil {
+		return r.after(ctx, x, proxy.Result{ID: in.ID}, &proxy.Unfinished{Why: err})
+	}
+	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "WayBackGivenUp",
+		"%s serves for good, and there is no way back to %s, since %s; it could not be made: %v", in.To.Instance, in.From.Instance, word, why.Why)
+	return r.switched(ctx, x, proxy.Result{ID: in.ID})
+}
+
+// unfinishedAdvice says what a human can do about a way back that can't be made.
+func unfinishedAdvice(x *pair) string {
+	s, u := x.proxy.Status.Switch, x.upgrade
+	if s.To != u.Status.To {
+		return fmt.Sprintf("; mend it, or take the version back in Git, which gives %s up", s.From)
+	}
+	return fmt.Sprintf("; mend it, or give the way back to %s up for good: commit spec.soak.finalizedVersion: %q in PgUpgrade %s",
+		s.From, steps.VersionOf(u.Name, u.Spec.Adopt, s.To), u.Name)
+}

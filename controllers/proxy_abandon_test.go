@@ -1,0 +1,36 @@
+package controllers
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
+)
+
+// TestOnlyGitGivesAWayBackUp, and only that of the switch in progress.
+func TestOnlyGitGivesAWayBackUp(t *testing.T) {
+	for _, c := range []struct {
+		says, to, finalized, workflow string
+		givenUp                       bool
+	}{
+		{"nothing was said", "orders-17", "", steps.Upgrade, false},
+		{"the new version is final", "orders-17", "17", steps.Upgrade, true},
+		{"an earlier version was final", "orders-17", "15", steps.Upgrade, false},
+		{"the new version was final, but traffic goes back", "orders-15", "17", steps.Upgrade, false},
+		{"a human reverted the cutover, and the new side shall follow", "orders-15", "", steps.RolledBack, false},
+		{"the version was taken back", "orders-15", "", steps.Rollback, true},
+		{"the version was taken back, but the revert was reverted", "orders-17", "", steps.Rollback, false},
+	} {
+		u := &v1alpha1.PgUpgrade{Status: v1alpha1.PgUpgradeStatus{Workflow: c.workflow, From: "orders-15", To: "orders-17"}}
+		u.Name, u.Spec.Soak.FinalizedVersion = "orders", c.finalized
+		p := &v1alpha1.PgProxy{Status: v1alpha1.PgProxyStatus{Switch: &v1alpha1.SwitchStatus{To: c.to, From: "orders-15"}}}
+		x := &pair{proxy: p, upgrade: u}
+		if word := wayBackGivenUp(x); (word != "") != c.givenUp {
+			t.Errorf("%s: %q", c.says, word)
+		}
+		if advice := unfinishedAdvice(x); c.to == u.Status.To && !strings.Contains(advice, `finalizedVersion: "17"`) {
+			t.Errorf("%s: advice %q", c.says, advice)
+		}
+	}
+}

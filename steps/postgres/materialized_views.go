@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// RefreshScope says which materialized views RefreshMaterializedViews refreshes.
+type RefreshScope bool
+
+// Scopes.
+const (
+	// EmptyViews only: those that a restored schema left without rows.
+	EmptyViews RefreshScope = false
+	// AllViews: their rows on the other server may be newer than the last refresh here.
+	AllViews RefreshScope = true
+)
+
+// materializedView of one database.
+type materializedView struct {
+	Name      string
+	Populated bool
+}
+
+func materializedViews(ctx context.Context, conn *pgx.Conn) ([]materializedView, error) {
+	return collect[materializedView](ctx, conn, query("materialized_views"))
+}
+
+// RefreshMaterializedViews fills the materialized views of database on "to" from what replication has
+// brought there, those first that others read, and empties those that aren't populated on "from". A second run
+// does it again (AllViews) or goes on (EmptyViews). ctx bounds it, not a statement timeout.
+func RefreshMaterializedViews(ctx context.Context, from, to Server, database string, scope RefreshScope) error {
+	wanted, err := populated(ctx, from, database)
+	if err == nil && len(wanted) > 0 {
+		err = withSession(ctx, to, database, func(conn *pgx.Conn) error { return refresh(ctx, conn, wanted, scope) })
+	}
+	if err != nil {
+		return fmt.Errorf("refresh materialized views of database %q on %s: %w", database, to.Instance, err)
+	}
+	return nil
+}
+
+// UnlikeViews counts the materialized views of database that are populated on one of two servers only. Reads only.
+func UnlikeViews(ctx context.Context, from, to Server, database string) (unlike int, err error) {
+	wanted, err := populated(ctx, from, database)
+	if err != nil || len(wanted) == 0 {
+		return 0, err
+	}
+	have, err := populated(ctx, to, database)
+	for view, filled := range wanted {
+		if there, known := have[view]; known && there != filled {
+			unlike++
+		}
+	}
+	return unlike, err
+}
+
+// populated says of each materialized view whether it is.
+func populated(ctx context.Context, s Server, database string) (found map[string]bool, err error) {
+	err = withSession(ctx, s, database, func(conn *pgx.Conn) error {
+		views, err := materializedViews(ctx, conn)
+		found = make(map[string]bool, len(views))
+		for _, view := range views {
+			found[view.Name] = view.Populated
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("materialized views of database %q on %s: %w", database, s.Instance, err)
+	}
+	return found, nil
+}
+
+func refresh(ctx context.Context, conn *pgx.Conn, wanted map[string]bool, scope RefreshScope) error {
+	if err := withoutTimeout(ctx, conn); err != nil {
+		return err
+	}
+	views, err := materializedViews(ctx, conn)
+	if err != nil {
+		return err
+	}
+	for _, view := range views {
+		filled, known := wanted[view.Name]
+		statement := "REFRESH MATERIALIZED VIEW " + view.Name
+		switch {
+		case !known, !filled && !view.Populated, filled && view.Populated && scope == EmptyViews:
+			continue
+		case !filled:
+			statement += " WITH NO DATA"
+		}
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("view %s: %w", view.Name, err)
+		}
+	}
+	return nil
+}
