@@ -89,7 +89,7 @@ func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result proxy.Result, end, 
 	entry := v1alpha1.SwitchRecord{
 		ID: s.ID, From: s.From, To: s.To, Outcome: end, Reason: why, Commit: s.Commit,
 		FinishedAt: metav1.NewMicroTime(r.Now()), HeldMicroseconds: result.Held.Microseconds(),
-		Position: result.Position, Terminated: int32(len(result.Terminated)),
+		Position: result.Position, Terminated: int32(len(result.Terminated)), Servers: s.Servers,
 	}
 	if !result.HeldAt.IsZero() {
 		held := metav1.NewMicroTime(result.HeldAt)

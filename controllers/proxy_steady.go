@@ -39,6 +39,9 @@ func (r *ProxyReconciler) steady(ctx context.Context, x *pair) outcome {
 		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
 	}
 	p.Status.Databases = databases
+	if o := r.letsIn(ctx, x, server); o != nil {
+		return *o
+	}
 	if err := r.wayBack(ctx, x); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
 	}
@@ -126,6 +129,18 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 	unknown := func(err error) {
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, meaningOf(err, v1alpha1.ReasonReplicationBroken).reason,
 			"can't tell whether %s follows: %v", other, err)
+	}
+	looking, cancel := context.WithTimeout(ctx, followTimeout)
+	replaced, err := steps.Replaced(looking, steps.KnownServers(s, p), x.upgrade.Spec.Acknowledge, active, follower)
+	cancel()
+	if err != nil {
+		unknown(err)
+		return nil
+	}
+	if replaced != "" {
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken,
+			"%s; rows that it had may be missing, so they are compared before a revert counts", replaced)
+		return nil
 	}
 	for _, db := range s.Databases {
 		looking, cancel := context.WithTimeout(ctx, followTimeout)

@@ -50,6 +50,10 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 	if err := proxy.SettleForgotten(ctx, input); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
+	servers, err := steps.Identities(ctx, input.From, input.To)
+	if err != nil {
+		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+	}
 	// a look without any trace comes first: an obstacle may stay for long
 	obstacles, err := proxy.Guard(ctx, input)
 	if err != nil {
@@ -58,12 +62,15 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 	if len(obstacles) > 0 {
 		return waitingFor(p, &proxy.Waiting{Obstacles: obstacles})
 	}
+	for _, s := range servers { // a primary that is replaced from here on is one too many, whatever was known before
+		input.Known[s.Instance] = []postgres.Identity{{System: s.SystemIdentifier, Timeline: s.Timeline}}
+	}
 	endpoint, err := endpointOf(x.upgrade, p.Spec.Target)
 	if err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	p.Status.Switch = &v1alpha1.SwitchStatus{ID: id, From: p.Status.Active, To: p.Spec.Target, Endpoint: &endpoint,
-		Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now())}
+		Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now()), Servers: servers}
 	if err := r.phase(ctx, x, proxy.PhasePreparing); err != nil {
 		p.Status.Switch = nil
 		return beaten(err)
@@ -148,6 +155,7 @@ func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to strin
 	}
 	return proxy.Input{
 		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: scopeOf(x.upgrade),
+		Known:   steps.KnownServers(x.upgrade.Status, x.proxy),
 		Poolers: poolers, Limits: limitsOf(x), Who: r.Identity,
 		Report: func(phase proxy.Phase) error { return r.phase(ctx, x, phase) },
 		Trace:  func(point proxy.Point) { crash.Before(ctx, "switch/"+string(point)) },

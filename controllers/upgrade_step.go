@@ -16,10 +16,13 @@ import (
 )
 
 // act makes a step's effect and observes the PgProxy anew: it may have moved meanwhile.
-func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, run *steps.Run) error {
-	name := upgrade.Status.Workflow + "/" + step.Name
+func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, verdict steps.Verdict, run *steps.Run) error {
+	name, effect := upgrade.Status.Workflow+"/"+step.Name, step.Run
+	if verdict.Effect != nil {
+		name, effect = name+"/Effect", verdict.Effect
+	}
 	crash.Before(ctx, name)
-	if err := step.Run(ctx, run); err != nil {
+	if err := effect(ctx, run); err != nil {
 		return err
 	}
 	crash.After(ctx, name)

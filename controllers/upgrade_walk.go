@@ -65,14 +65,14 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 			if err := r.back(ctx, upgrade, s, verdict); err != nil {
 				return r.failed(ctx, upgrade, err)
 			}
-		case verdict.Act && step.Run != nil && acted != status.Step:
+		case verdict.Act && (step.Run != nil || verdict.Effect != nil) && acted != status.Step:
 			acted = status.Step
 			note(status, verdict.Message)
 			if verdict.Reason != "" {
 				r.Recorder.Event(upgrade, corev1.EventTypeWarning, verdict.Reason, verdict.Message)
 			}
 			var refused *steps.Refused
-			if err := r.act(ctx, upgrade, s, step, run); errors.As(err, &refused) {
+			if err := r.act(ctx, upgrade, s, step, verdict, run); errors.As(err, &refused) {
 				return r.wait(upgrade, step, refused.Verdict, decision)
 			} else if err != nil {
 				return r.failed(ctx, upgrade, err)

@@ -16,6 +16,17 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil || !caughtUp.Done {
 		return caughtUp, err
 	}
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if why, err := run.replaced(ctx, blue, green); err != nil {
+		return Verdict{}, err
+	} else if why != "" {
+		v := waiting(v1alpha1.ReasonReplicationBroken, "%s; rows are compared again, since it may lack some", why)
+		v.Back = Verify
+		return v, nil
+	}
 	spec := run.Upgrade.Spec.Cutover
 	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
 	if spec.Approval == "Manual" && spec.ApprovedVersion != version {

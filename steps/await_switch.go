@@ -82,6 +82,9 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 		if v := stoppedWayBack(ctx, run, run.Status.To, run.Status.From); v != nil {
 			return *v, nil
 		}
+		if v := followerReplaced(ctx, run, run.Status.To, run.Status.From); v != nil {
+			return *v, nil
+		}
 	}
 	if manual {
 		return waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. Commit spec.soak.finalizedVersion: %q to end the soak",
@@ -132,6 +135,9 @@ func awaitDecisionDone(ctx context.Context, run *Run) (Verdict, error) {
 		return deref(v), err
 	}
 	if v := stoppedWayBack(ctx, run, run.Status.From, run.Status.To); v != nil {
+		return *v, nil
+	}
+	if v := followerReplaced(ctx, run, run.Status.From, run.Status.To); v != nil {
 		return *v, nil
 	}
 	return waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", run.Status.To), nil

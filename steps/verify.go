@@ -24,6 +24,15 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v == nil { // a new attempt forgets the comparison of the last
 		return act("comparing rows"), nil
 	}
+	if len(v.Servers) > 0 {
+		same, err := run.compared(ctx, blue, green)
+		if err != nil {
+			return Verdict{}, err
+		}
+		if !same {
+			return act("comparing rows again: a primary was replaced, and may lack some"), nil
+		}
+	}
 	if len(v.Mismatches) > 0 {
 		if since := run.Now().Sub(v.At.Time); since > verifyAgain || since < 0 { // a clock was set back
 			return act("comparing rows again"), nil
@@ -45,7 +54,16 @@ func verifyRun(ctx context.Context, run *Run) error {
 	} else if v != nil { // rows that are still to be copied are no differences
 		return followRun(ctx, run)
 	}
+	return compareRows(ctx, run, blue, green)
+}
+
+// compareRows puts into the status what differs between the side that serves and the one that follows.
+func compareRows(ctx context.Context, run *Run, blue, green postgres.Server) (err error) {
 	result := v1alpha1.VerificationStatus{}
+	// before the first row: one that replaces a server meanwhile isn't the one that was compared
+	if result.Servers, err = Identities(ctx, blue, green); err != nil {
+		return err
+	}
 	for _, db := range run.Status.Databases {
 		drift, err := schemaDrift(ctx, blue, green, db)
 		if err != nil {

@@ -65,6 +65,8 @@ type Verdict struct {
 	Done bool
 	// Act: not done, and Run would help.
 	Act bool
+	// Effect to act by, in place of the step's Run: a step that only waits has one for what rarely happens.
+	Effect func(context.Context, *Run) error
 	// Reason and Message say what is waited for, in words of the API. Before an effect a reason is
 	// that of an event, for what people should hear of though nothing is waited for.
 	Reason, Message string

@@ -147,6 +147,8 @@ const (
 	ReasonSwitchWaiting = "SwitchWaiting"
 	// ReasonSwitchFailed: attempts are used up; traffic stays where it was.
 	ReasonSwitchFailed = "SwitchFailed"
+	// ReasonFenced: the side that serves refuses applications.
+	ReasonFenced = "Fenced"
 	// ReasonUnknownTarget: spec.target names no instance of the pair.
 	ReasonUnknownTarget = "UnknownTarget"
 	// ReasonTargetNotInGit: spec.target was changed in the cluster, and only there.

@@ -176,6 +176,9 @@ type SwitchStatus struct {
 	// HeldSince is when traffic was last about to be held.
 	// +optional
 	HeldSince *metav1.MicroTime `json:"heldSince,omitempty"`
+	// Servers as they are while it is made.
+	// +optional
+	Servers []ServerIdentity `json:"servers,omitempty"`
 }
 
 // SwitchRecord is a switch that ended.
@@ -207,6 +210,9 @@ type SwitchRecord struct {
 	// Terminated sessions that did not leave by themselves.
 	// +optional
 	Terminated int32 `json:"terminated,omitempty"`
+	// Servers that it was between. A primary that was replaced since may lack rows.
+	// +optional
+	Servers []ServerIdentity `json:"servers,omitempty"`
 }
 
 // PgProxy is the stable endpoint that applications connect to.

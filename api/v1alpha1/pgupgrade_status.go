@@ -180,6 +180,18 @@ type VerificationStatus struct {
 	// +optional
 	Mismatches []string    `json:"mismatches,omitempty"`
 	At         metav1.Time `json:"at"`
+	// Servers that were compared. A primary that was replaced since may lack rows.
+	// +optional
+	Servers []ServerIdentity `json:"servers,omitempty"`
+}
+
+// ServerIdentity tells the primary of an instance from one that takes its place.
+type ServerIdentity struct {
+	Instance string `json:"instance"`
+	// SystemIdentifier of the data directory, which standbys share.
+	SystemIdentifier string `json:"systemIdentifier"`
+	// Timeline of its WAL; a standby that is promoted begins a new one.
+	Timeline int64 `json:"timeline"`
 }
 
 // CommitStatus is one of Gitover's commits.

@@ -25,11 +25,11 @@ func TestStatementsQuoteEveryName(t *testing.T) {
 	same(t, createPublication(nasty),
 		`CREATE PUBLICATION "we""ird '\ $1" FOR ALL TABLES WITH (publish = 'insert, update, delete, truncate')`)
 	o := SubscribeOptions{Database: nasty, Names: Names{UID: "5f9c1a3e-0000-4000"}, CopyData: true}
-	same(t, createSubscription(o, "s", `password='x'`, 15),
+	same(t, createSubscription(o, "s", `password='x'`, 15, durableCommits),
 		`CREATE SUBSCRIPTION "s" CONNECTION 'password=''x''' PUBLICATION "gitover_5f9c1a3e0000" WITH (create_slot = false, slot_name = 's', enabled = true, copy_data = true, synchronous_commit = local)`)
 	o.CopyData = false
-	same(t, createSubscription(o, "s", "", 16),
-		`CREATE SUBSCRIPTION "s" CONNECTION '' PUBLICATION "gitover_5f9c1a3e0000" WITH (create_slot = false, slot_name = 's', enabled = true, copy_data = false, run_as_owner = true)`)
+	same(t, createSubscription(o, "s", "", 16, lazyCommits),
+		`CREATE SUBSCRIPTION "s" CONNECTION '' PUBLICATION "gitover_5f9c1a3e0000" WITH (create_slot = false, slot_name = 's', enabled = true, copy_data = false, synchronous_commit = off, run_as_owner = true)`)
 	same(t, refreshPublication(nasty), `ALTER SUBSCRIPTION "we""ird '\ $1" REFRESH PUBLICATION WITH (copy_data = true)`)
 	same(t, strings.Join(dropSubscription(nasty), "; "),
 		`ALTER SUBSCRIPTION "we""ird '\ $1" DISABLE; ALTER SUBSCRIPTION "we""ird '\ $1" SET (slot_name = NONE); DROP SUBSCRIPTION IF EXISTS "we""ird '\ $1"`)

@@ -8,22 +8,50 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Commits of a subscription wait for the disk while a table is copied; PostgreSQL's default is
 // that none does. A worker that has copied a table and caught up notes that in its last transaction,
 // and drops its slot on the publisher before that commits (process_syncing_tables_for_sync in
 // tablesync.c, 14 to 18). When the subscriber crashes before that commit is on its disk, each new
-// worker asks for a slot that is gone, for ever (Stranded). Local: no standby of the subscriber is
-// waited for.
+// worker asks for a slot that is gone, for ever (Stranded).
+//
+// A subscriber that has synchronous standbys always waits for them: what it has confirmed to the publisher is
+// not sent again, so a standby that takes its place must have it.
+type commits string
+
 const (
-	durableCommits = "synchronous_commit = local"
-	lazyCommits    = "synchronous_commit = off"
+	durableCommits commits = "local"
+	lazyCommits    commits = "off"
+	sharedCommits  commits = "on"
 )
 
+// orShared is c, or what a subscriber with synchronous standbys needs instead.
+func (c commits) orShared(ctx context.Context, conn asker) (commits, error) {
+	var standbys bool
+	err := conn.QueryRow(ctx, "SELECT current_setting('synchronous_standby_names') <> ''").Scan(&standbys)
+	if standbys {
+		c = sharedCommits
+	}
+	return c, err
+}
+
+func (c commits) option() string { return "synchronous_commit = " + string(c) }
+
 // setCommits says whether commits of a subscription wait for the disk; its workers go on.
-func setCommits(subscription, commits string) string {
-	return "ALTER SUBSCRIPTION " + ident(subscription) + " SET (" + commits + ")"
+func setCommits(ctx context.Context, tx execer, subscription string, c commits) error {
+	c, err := c.orShared(ctx, tx)
+	if err == nil {
+		_, err = tx.Exec(ctx, "ALTER SUBSCRIPTION "+ident(subscription)+" SET ("+c.option()+")")
+	}
+	return err
+}
+
+// execer is a session or a transaction.
+type execer interface {
+	asker
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
 // settleCopy has the commits of a subscription wait for the disk no longer, unless one of its
@@ -40,7 +68,7 @@ func settleCopy(ctx context.Context, subscriber Server, database, subscription s
 		}
 		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 		// first what keeps others from having it copy tables
-		if _, err := tx.Exec(ctx, setCommits(subscription, lazyCommits)); err != nil {
+		if err := setCommits(ctx, tx, subscription, lazyCommits); err != nil {
 			return err
 		}
 		var left bool

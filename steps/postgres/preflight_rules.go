@@ -16,6 +16,8 @@ const (
 	// onPair and inPair rules run on blue and know facts of green.
 	onPair
 	inPair
+	// tried rules have no query: Gitover tries it.
+	tried
 )
 
 // rule is one hazard. Its query (sql/preflight) yields a row per object: object, detail, fix;
@@ -91,6 +93,12 @@ var rules = []rule{
 		Fix: "Make it on the new instance after finalization."},
 	{Name: "enabled_subscriptions", Severity: Block, At: onBlue,
 		Why: "{object} ({detail}) is somebody else's, and writes behind the fence: a row that comes during a switch goes missing, or comes back as a duplicate key.",
+		Fix: "{fix}"},
+	{Name: "any_standby", Severity: Block, At: onBlue,
+		Why: "{object} is {detail}, which takes a subscription for a standby: your applications' commits would wait until the new instance has applied them.",
+		Fix: "{fix}"},
+	{Name: "async_standbys", Severity: Block, At: onBlue,
+		Why: "Standby {object} is asynchronous: when it takes the primary's place, rows that the primary had confirmed are missing, on this side or as it follows the other.",
 		Fix: "{fix}"},
 	{Name: "tablespaces", Severity: Warn, At: onBlue,
 		Why: "{object} doesn't exist on the new instance: its tables move to the default tablespace.",
@@ -188,6 +196,12 @@ var rules = []rule{
 	{Name: "green_wal_retention", Severity: Warn, At: onGreen, File: "wal_retention", WayBack: true,
 		Why: "On the new instance {object} is {detail}.",
 		Fix: "{fix}"},
+	{Name: "green_any_standby", Severity: Block, At: onGreen, File: "any_standby", WayBack: true,
+		Why: "On the new instance {object} is {detail}, which takes a subscription for a standby: after the switch your applications' commits would wait until the old one has applied them.",
+		Fix: "{fix}"},
+	{Name: "green_async_standbys", Severity: Block, At: onGreen, File: "async_standbys",
+		Why: "Standby {object} of the new instance is asynchronous: when it takes the primary's place, rows that the primary had confirmed are missing.",
+		Fix: "{fix}"},
 	{Name: "preload_libraries", Severity: Warn, At: onPair,
 		Why: "Library {detail} is loaded here, but not on the new instance.",
 		Fix: "{fix}."},
@@ -202,6 +216,9 @@ var rules = []rule{
 		Fix: "{fix}"},
 	{Name: "extension_versions", Severity: Handle, At: inPair,
 		Why: "{object} comes in the new instance's version: {detail}.", Fix: "Nothing to do."},
+	{Name: "connection", Severity: Block, At: tried, Firm: true,
+		Why: "{object}: the one can't replicate from the other: {detail}.",
+		Fix: "{fix}"},
 	{Name: "locales", Severity: Block, At: inPair,
 		Why: "{object} has locale {detail}, which the new instance doesn't seem to have.",
 		Fix: "{fix}."},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -51,13 +52,17 @@ func (p *pass) eachReachesTheOther(ctx context.Context, blue, green Server) erro
 			return err
 		}
 		if refused != nil {
-			p.findings = append(p.findings, Finding{
-				Name: "connection", Severity: Block, Object: subscriber.Instance + " to " + publisher.Instance,
-				Why: fmt.Sprintf("%s can't replicate from %s: %s.", subscriber.Instance, publisher.Instance, strings.TrimSuffix(refused.Error(), ".")),
+			p.findings = append(p.findings, ruleNamed("connection").finding(evidence{
+				Object: subscriber.Instance + " to " + publisher.Instance,
+				Detail: strings.TrimSuffix(refused.Error(), "."),
 				Fix: fmt.Sprintf("Let %s reach %s:%d: network policies, pg_hba.conf (replication goes by the database's name), max_wal_senders, certificates (sslRootCert is a file on %s).",
 					subscriber.Instance, publisher.Host, publisher.Port, subscriber.Instance),
-			})
+			}, "", p.request))
 		}
 	}
 	return nil
+}
+
+func ruleNamed(name string) rule {
+	return rules[slices.IndexFunc(rules, func(r rule) bool { return r.Name == name })]
 }

@@ -8,6 +8,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -73,7 +74,7 @@ func (s Server) Address() string {
 // them apart.
 func (s Server) Connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	if database == "" {
-		conn, err := s.Connect(ctx, s.MaintenanceDatabase)
+		conn, err := s.Connect(ctx, cmp.Or(s.MaintenanceDatabase, "postgres"))
 		if Shut(err) && s.MaintenanceDatabase != MaintenanceDatabase {
 			return s.Connect(ctx, MaintenanceDatabase)
 		}

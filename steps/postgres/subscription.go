@@ -34,11 +34,8 @@ func PrepareSubscription(ctx context.Context, subscriber Server, o SubscribeOpti
 // createSubscription has only options that every subscriber knows, but for run_as_owner:
 // from 16 on it keeps what all versions before did, that a table owner's missing rights or
 // forced row-level security don't stop the apply worker.
-func createSubscription(o SubscribeOptions, name, connection string, version int) string {
-	more := ""
-	if o.CopyData {
-		more = ", " + durableCommits
-	}
+func createSubscription(o SubscribeOptions, name, connection string, version int, c commits) string {
+	more := ", " + c.option()
 	if version >= 16 {
 		more += ", run_as_owner = true"
 	}
@@ -103,7 +100,14 @@ func createOnce(ctx context.Context, tx pgx.Tx, o SubscribeOptions, name string,
 			return false, err
 		}
 	}
-	_, err = tx.Exec(ctx, createSubscription(o, name, conninfo(o.Publisher, o.Database, version), version))
+	c := lazyCommits
+	if o.CopyData {
+		c = durableCommits
+	}
+	if c, err = c.orShared(ctx, tx); err != nil {
+		return false, err
+	}
+	_, err = tx.Exec(ctx, createSubscription(o, name, conninfo(o.Publisher, o.Database, version), version, c))
 	return true, err
 }
 

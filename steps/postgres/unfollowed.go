@@ -181,7 +181,7 @@ func FollowTables(ctx context.Context, publisher, subscriber Server, database st
 		} else if !fenced {
 			return errOpen
 		}
-		if _, err := conn.Exec(ctx, setCommits(name, durableCommits)); err != nil {
+		if err := setCommits(ctx, conn, name, durableCommits); err != nil {
 			return err
 		}
 		_, err := conn.Exec(ctx, refreshPublication(name))

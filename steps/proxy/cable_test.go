@@ -79,6 +79,16 @@ func (c *cable) mend() {
 	}
 }
 
+// leadTo has connections go to another address from now on, and ends those that are.
+func (c *cable) leadTo(to string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.to = to
+	for end := range c.ends {
+		_ = end.Close()
+	}
+}
+
 // pass returns when the cable is whole.
 func (c *cable) pass() {
 	c.mu.Lock()
@@ -91,7 +101,10 @@ func (c *cable) carry(near net.Conn, carrying *sync.WaitGroup) {
 	defer c.drop(near)
 	c.keep(near)
 	c.pass()
-	far, err := net.Dial("tcp", c.to)
+	c.mu.Lock()
+	to := c.to
+	c.mu.Unlock()
+	far, err := net.Dial("tcp", to)
 	if err != nil {
 		return
 	}

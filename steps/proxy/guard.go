@@ -21,7 +21,7 @@ const guardMarkerWait = 10 * time.Second
 func Guard(ctx context.Context, in Input) ([]Obstacle, error) {
 	in.Limits = in.Limits.withDefaults()
 	checks := []func(context.Context, Input) ([]Obstacle, error){
-		guardPoolers, guardTransactions, guardFences, guardReplication, guardSchema, guardRoles, guardLeft, guardSubscriptions,
+		guardPoolers, guardTransactions, guardFences, guardReplication, guardSchema, guardRoles, guardLeft, guardSubscriptions, guardIdentity,
 	}
 	found := make([][]Obstacle, len(checks))
 	group, ctx := errgroup.WithContext(ctx)

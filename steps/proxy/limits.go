@@ -71,6 +71,9 @@ type Input struct {
 	Scope postgres.Scope
 	// Names of the upgrade's objects.
 	Names postgres.Names
+	// Known are the servers of an instance of which it is known that both sides hold the same rows; an instance that
+	// isn't listed is not judged.
+	Known map[string][]postgres.Identity
 	// Poolers that hold and lead the traffic: all of them.
 	Poolers []Pooler
 	Limits  Limits

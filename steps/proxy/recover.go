@@ -181,6 +181,9 @@ func openEntrance(ctx context.Context, in Input, key postgres.Password) error {
 		return err
 	}
 	defer to.Close(ctx)
+	if err := readyAgain(ctx, in, to); err != nil {
+		return err
+	}
 	state, err := to.OpenEntrance(ctx, in.ID, in.who(), key)
 	if err == nil && state != "opened" {
 		return fmt.Errorf("the entrance of %s for switch %s is %q", in.To.Instance, in.ID, state)

@@ -59,7 +59,7 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 // replicated.
 func (r *run) lateDDL(ctx context.Context) error {
 	var late []Obstacle
-	for _, look := range []func(context.Context, Input) ([]Obstacle, error){guardSchema, guardRoles} {
+	for _, look := range []func(context.Context, Input) ([]Obstacle, error){guardSchema, guardRoles, guardIdentity} {
 		found, err := look(ctx, r.in)
 		if err != nil {
 			return err

@@ -1,7 +1,8 @@
 -- One subscription of the current database. $1: its name, $2: Gitover's own schema, whose
 -- table isn't counted. No row when absent. Reads only. pg_subscription_rel (documentation, 52): i
 -- initialize, d data is being copied, f finished copy (14+), s synchronized, r ready.
-SELECT true, s.subenabled, s.subsynccommit <> 'off' AND NOT EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srsubid = s.oid AND r.srsubstate <> 'r'),
+SELECT true, s.subenabled,
+       s.subsynccommit <> CASE current_setting('synchronous_standby_names') WHEN '' THEN 'off' ELSE 'on' END AND NOT EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srsubid = s.oid AND r.srsubstate <> 'r'),
        EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.pid IS NOT NULL),
        t.tables, t.ready, t.copied, -1::bigint, -1::bigint,
        coalesce(w.received_lsn::text, ''), coalesce(w.latest_end_lsn::text, ''),

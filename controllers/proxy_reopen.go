@@ -1,0 +1,77 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+// letsIn sees to it that the side which serves lets applications in: nil if it does. It doesn't where its primary was
+// replaced, right after a switch, by a standby that lacks the opening, or where a switch away from it was forgotten.
+func (r *ProxyReconciler) letsIn(ctx context.Context, x *pair, server postgres.Server) *outcome {
+	fenced, err := postgres.IsFenced(ctx, server)
+	if err != nil {
+		o := outcomeOf(err, v1alpha1.ReasonServerUnreachable)
+		return &o
+	}
+	if !fenced {
+		return nil
+	}
+	if live, err := r.liveSwitch(ctx, x); err != nil || live != nil {
+		o := outcomeOf(err, v1alpha1.ReasonSwitching)
+		o.again = retrySoon
+		return &o
+	}
+	if err := r.reopen(ctx, x); err != nil {
+		o := outcomeOf(err, v1alpha1.ReasonFenced)
+		o.reason, o.again = v1alpha1.ReasonFenced, retrySoon
+		o.message = fmt.Sprintf("%s serves, but refuses applications: %s", server.Instance, o.message)
+		return &o
+	}
+	if fenced, err = postgres.IsFenced(ctx, server); err != nil || fenced {
+		return &outcome{reason: v1alpha1.ReasonFenced, again: retrySoon,
+			message: fmt.Sprintf(`%s serves, but refuses applications, and nothing in its register says why; see "Both sides are closed" in docs/operations.md`, server.Instance)}
+	}
+	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "Reopened", "%s serves, but refused applications: opened again", server.Instance)
+	return nil
+}
+
+// reopen settles what keeps the active side closed.
+func (r *ProxyReconciler) reopen(ctx context.Context, x *pair) error {
+	last := lastSwitchTo(x.proxy, x.proxy.Status.Active)
+	if last == nil {
+		return fmt.Errorf("no switch is known that led to it")
+	}
+	in, err := r.input(ctx, x, last.ID, last.From, last.To)
+	if err != nil {
+		return err
+	}
+	away := in
+	away.From, away.To = in.To, in.From
+	if err := proxy.SettleForgotten(ctx, away); err != nil {
+		return err
+	}
+	if err := proxy.Reopen(ctx, in); err != nil {
+		return err
+	}
+	// the slots of the way back went with the primary that is gone
+	return proxy.Abandon(ctx, in)
+}
+
+// lastSwitchTo is the latest switch that was made, if it led to instance.
+func lastSwitchTo(p *v1alpha1.PgProxy, instance string) *v1alpha1.SwitchRecord {
+	for i := range p.Status.Switches {
+		if s := &p.Status.Switches[i]; s.Outcome == "Switched" {
+			if s.To == instance {
+				return s
+			}
+			return nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Identity tells the primary of an instance from one that took its place: a standby that was promoted may lack what
+// the one before had confirmed.
+type Identity struct {
+	// System identifier of the data directory, which standbys share.
+	System string
+	// Timeline of the WAL; each promotion begins a new one.
+	Timeline int64
+}
+
+// IdentityOf a server. Reads only.
+func IdentityOf(ctx context.Context, s Server) (id Identity, err error) {
+	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, query("identity")).Scan(&id.System, &id.Timeline)
+	})
+	if err != nil {
+		return Identity{}, fmt.Errorf("identity of %s: %w", s.Instance, err)
+	}
+	return id, nil
+}
+
+// Replaced says in what a server differs from one that was seen before.
+func (id Identity) Replaced(before Identity) string {
+	if id.System != before.System {
+		return fmt.Sprintf("it has another data directory (system identifier %s, then %s)", before.System, id.System)
+	}
+	return fmt.Sprintf("a standby was promoted (timeline %d, then %d)", before.Timeline, id.Timeline)
+}
+
+// MarkersMissing counts the markers that from wrote in database and that haven't reached to. Rows are applied in
+// order, so with the last marker before a fence everything before it is there. Reads only.
+func MarkersMissing(ctx context.Context, from, to Server, database string) (missing int, err error) {
+	var ids []int64
+	err = withSession(ctx, from, database, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, "SELECT id FROM gitover.marker WHERE instance = $1", from.Instance)
+		if err == nil {
+			ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("markers in database %q of %s: %w", database, from.Instance, err)
+	}
+	err = withSession(ctx, to, database, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT count(*) FROM unnest($2::bigint[]) AS sent(id) WHERE NOT EXISTS (SELECT FROM gitover.marker m WHERE m.instance = $1 AND m.id = sent.id)",
+			from.Instance, ids).Scan(&missing)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("markers in database %q of %s: %w", database, to.Instance, err)
+	}
+	if len(ids) == 0 {
+		return 1, nil
+	}
+	return missing, nil
+}

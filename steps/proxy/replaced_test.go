@@ -1,0 +1,170 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// failOver has a standby that is no longer streaming take the place of a server, behind the same address.
+func (s *stage) failOver(primary, standby *pg.Server) {
+	s.t.Helper()
+	primary.Kill()
+	standby.Run()
+	standby.Promote()
+	s.cables[primary.Instance].leadTo(net.JoinHostPort("127.0.0.1", fmt.Sprint(standby.Port)))
+	s.servers[primary.Instance] = standby
+	standby.Port = s.cables[primary.Instance].port()
+}
+
+func (s *stage) identities() map[string][]postgres.Identity {
+	s.t.Helper()
+	known := map[string][]postgres.Identity{}
+	for name, server := range s.servers {
+		id, err := postgres.IdentityOf(s.t.Context(), server.Server)
+		must(s.t, err)
+		known[name] = []postgres.Identity{id}
+	}
+	return known
+}
+
+// TestAStandbyThatIsOlderAndFollowsIsNotSwitchedTo: rows that the primary before had confirmed aren't sent again.
+func TestAStandbyThatIsOlderAndFollowsIsNotSwitchedTo(t *testing.T) {
+	for _, pair := range [][2]int{{15, 17}, {18, 13}} {
+		t.Run(fmt.Sprintf("%d-%d", pair[0], pair[1]), func(t *testing.T) {
+			s := newStage(t, pair[0], pair[1])
+			blue, green := s.servers[s.active], s.other()
+			standby := green.Standby(t)
+			known := s.identities()
+			standby.Stop()
+			blue.Exec("orders", "INSERT INTO ledger (client, n) SELECT 1, generate_series(1, 500)")
+			eventually(t, "the rows are confirmed", func() bool {
+				return green.Query("orders", "SELECT count(*) FROM ledger") == "500" &&
+					blue.Query("", "SELECT bool_and(confirmed_flush_lsn = pg_current_wal_lsn()) FROM pg_replication_slots") == "t"
+			})
+			s.failOver(green, standby)
+			eventually(t, "it follows", func() bool {
+				blue.Exec("orders", "INSERT INTO keyless VALUES (1, 1)")
+				return standby.Query("orders", "SELECT count(*) > 0 FROM keyless") == "t"
+			})
+			if rows := standby.Query("orders", "SELECT count(*) FROM ledger"); rows == "500" {
+				t.Fatal("the standby lacks nothing: this shows nothing")
+			} else {
+				t.Logf("%s of 500 rows are on the new primary", rows)
+			}
+			s.awaitGuard() // all that was looked at before is well
+			in := s.input()
+			in.Known = known
+			_, err := proxy.Switch(t.Context(), in)
+			var waiting *proxy.Waiting
+			if !errors.As(err, &waiting) || waiting.Obstacles[0].Kind != proxy.Replaced || !strings.Contains(err.Error(), "timeline") {
+				t.Fatalf("switched to it: %v", err)
+			}
+			t.Log(err)
+
+			standby.Exec("orders", "SET session_replication_role = replica; DELETE FROM ledger")
+			blue.Exec("orders", "DELETE FROM ledger")
+			s.awaitGuard()
+			in = s.input()
+			in.Known = s.identities() // as they are when rows were compared again
+			_, err = proxy.Switch(t.Context(), in)
+			must(t, err)
+			s.switched(in)
+			s.oneSideOpen()
+		})
+	}
+}
+
+// TestASubscriberWaitsForItsSynchronousStandbys before it confirms a row, also on the way back.
+func TestASubscriberWaitsForItsSynchronousStandbys(t *testing.T) {
+	s := newStage(t, 15, 17)
+	blue, green := s.servers[s.active], s.other()
+	standby := green.Standby(t)
+	green.Exec("", "ALTER SYSTEM SET synchronous_standby_names = 'walreceiver'")
+	green.Exec("", "SELECT pg_reload_conf()")
+	commits := func(server *pg.Server) string {
+		return server.Query("orders", "SELECT string_agg(DISTINCT subsynccommit, ' ') FROM pg_subscription")
+	}
+	eventually(t, "the setting counts", func() bool { return green.Query("", "SHOW synchronous_standby_names") == "walreceiver" })
+	s.awaitGuard()
+	if got := commits(green); got != "on" {
+		t.Errorf("commits of the subscription: %s", got)
+	}
+	standby.Stop()
+	blue.Exec("orders", "INSERT INTO keyless VALUES (1, 1)")
+	eventually(t, "the row waits for the standby", func() bool {
+		return green.Query("", "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type LIKE 'logical replication%'") == "t"
+	})
+	if blue.Query("", "SELECT bool_or(confirmed_flush_lsn = pg_current_wal_lsn()) FROM pg_replication_slots WHERE database = 'orders'") == "t" {
+		t.Error("the row is confirmed, though the standby doesn't have it")
+	}
+	standby.Run()
+	s.move()
+	if got := commits(blue); got != "off" {
+		t.Errorf("commits of the way back, to a server without standbys: %s", got)
+	}
+	s.move()
+	if got := commits(green); got != "on" {
+		t.Errorf("commits of the way to green again: %s", got)
+	}
+}
+
+// TestANewSideThatForgetsItsOpeningIsOpenedAgain: right after the decision a standby is promoted that lacks it. One that
+// lacks rows, too, stays closed.
+func TestANewSideThatForgetsItsOpeningIsOpenedAgain(t *testing.T) {
+	for _, c := range []struct {
+		lost   proxy.Point
+		opened bool
+	}{{proxy.PointOpen, true}, {proxy.PointReady, true}, {proxy.PointHold, false}} {
+		t.Run("since "+string(c.lost), func(t *testing.T) {
+			s := newStage(t, 15, 17)
+			s.limits.Hold = 30e9
+			blue, green := s.servers[s.active], s.other()
+			standby := green.Standby(t)
+			in := s.input()
+			in.Trace = func(at proxy.Point) {
+				if at == c.lost {
+					standby.CatchUp(green)
+					standby.Stop()
+				}
+				if at == proxy.PointHold { // clients go on up to here
+					blue.Exec("orders", "INSERT INTO ledger (client, n) SELECT 1, generate_series(1, 100)")
+				}
+			}
+			_, err := proxy.Switch(t.Context(), in)
+			must(t, err)
+			s.switched(in)
+			s.failOver(green, standby)
+			standby = s.servers[in.To.Instance]
+			if fenced, err := postgres.IsFenced(t.Context(), standby.Server); err != nil || !fenced {
+				t.Fatalf("fenced %t, %v: this shows nothing", fenced, err)
+			}
+			err = proxy.Reopen(t.Context(), in)
+			if !c.opened {
+				if err == nil || !strings.Contains(err.Error(), "lacks rows of database \"orders\"") {
+					t.Fatalf("opened without its rows: %v", err)
+				}
+				t.Log(err)
+				return
+			}
+			must(t, err)
+			must(t, proxy.Reopen(t.Context(), in))
+			s.oneSideOpen()
+			if rows := standby.Query("orders", "SELECT count(*) FROM ledger"); rows != "100" {
+				t.Errorf("%s of 100 rows", rows)
+			}
+			conn := s.connect("app", "client", false)
+			if _, err := conn.Exec(context.Background(), "INSERT INTO ledger (client, n) VALUES (2, 1)"); err != nil {
+				t.Error(err)
+			}
+			must(t, proxy.Abandon(t.Context(), in))
+		})
+	}
+}

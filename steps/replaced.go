@@ -1,0 +1,137 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/proxy"
+)
+
+// KnownServers are the servers of which it is known that both sides hold the same rows: those that were compared
+// without a difference, and those that the last switch between the two was made between. Empty where nothing is known.
+func KnownServers(status v1alpha1.PgUpgradeStatus, p *v1alpha1.PgProxy) map[string][]postgres.Identity {
+	known := map[string][]postgres.Identity{}
+	add := func(servers []v1alpha1.ServerIdentity) {
+		for _, s := range servers {
+			known[s.Instance] = append(known[s.Instance], postgres.Identity{System: s.SystemIdentifier, Timeline: s.Timeline})
+		}
+	}
+	if v := status.Verification; v != nil && len(v.Mismatches) == 0 {
+		add(v.Servers)
+	}
+	if p != nil {
+		for _, s := range p.Status.Switches {
+			if s.Outcome != "Switched" {
+				continue
+			}
+			if pair := []string{status.From, status.To}; slices.Contains(pair, s.From) && slices.Contains(pair, s.To) {
+				add(s.Servers)
+			}
+			break
+		}
+	}
+	return known
+}
+
+// Identities of servers, for the status.
+func Identities(ctx context.Context, servers ...postgres.Server) ([]v1alpha1.ServerIdentity, error) {
+	var found []v1alpha1.ServerIdentity
+	for _, s := range servers {
+		id, err := postgres.IdentityOf(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, v1alpha1.ServerIdentity{Instance: s.Instance, SystemIdentifier: id.System, Timeline: id.Timeline})
+	}
+	return found, nil
+}
+
+// Replaced says which of the servers took the place of one that is known, and so may lack rows that it had; empty if
+// none did, if nothing is known, or if somebody has acknowledged it.
+func Replaced(ctx context.Context, known map[string][]postgres.Identity, acknowledged []string, servers ...postgres.Server) (string, error) {
+	if slices.Contains(acknowledged, proxy.ReplacedPrimary) {
+		return "", nil
+	}
+	for _, s := range servers {
+		before := known[s.Instance]
+		if len(before) == 0 {
+			continue
+		}
+		now, err := postgres.IdentityOf(ctx, s)
+		if err != nil {
+			return "", err
+		}
+		if !slices.Contains(before, now) {
+			return fmt.Sprintf("the primary of %s was replaced: %s", s.Instance, now.Replaced(before[0])), nil
+		}
+	}
+	return "", nil
+}
+
+// replaced is Replaced for the run's two servers.
+func (r *Run) replaced(ctx context.Context, servers ...postgres.Server) (string, error) {
+	return Replaced(ctx, KnownServers(*r.Status, r.Proxy), r.Upgrade.Spec.Acknowledge, servers...)
+}
+
+// compared says whether the last comparison was of these servers, whatever it found.
+func (r *Run) compared(ctx context.Context, servers ...postgres.Server) (bool, error) {
+	now, err := Identities(ctx, servers...)
+	if err != nil || r.Status.Verification == nil {
+		return false, err
+	}
+	for _, id := range now {
+		if !slices.Contains(r.Status.Verification.Servers, id) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// followerReplaced is what a soak, or the wait after a rollback, does when a primary was replaced: rows are
+// compared, since the way back may have become a loss. Nil if none was, or if that can't be told: the PgProxy says so.
+func followerReplaced(ctx context.Context, run *Run, serves, follows string) *Verdict {
+	publisher, subscriber, err := run.pair(ctx, serves, follows)
+	if err != nil {
+		return nil
+	}
+	why, err := run.replaced(ctx, publisher, subscriber)
+	if why == "" || err != nil {
+		return nil
+	}
+	done, err := run.compared(ctx, publisher, subscriber)
+	if err != nil {
+		return nil
+	}
+	v := run.Status.Verification
+	if !done || run.Now().Sub(v.At.Time).Abs() > verifyAgain {
+		compare := act("%s; comparing rows, since %s may lack some", why, follows)
+		compare.Effect = compareSides
+		return &compare
+	}
+	differ := waiting(v1alpha1.ReasonVerificationFailed, "%s, and %d differences were found: %s. Don't return to %s before they are mended; compared again every %s",
+		why, len(v.Mismatches), some(v.Mismatches), follows, verifyAgain)
+	return &differ
+}
+
+// compareSides compares the side that serves with the one that follows.
+func compareSides(ctx context.Context, run *Run) error {
+	serves, follows := run.Status.To, run.Status.From
+	if run.active() == follows {
+		serves, follows = follows, serves
+	}
+	publisher, subscriber, err := run.pair(ctx, serves, follows)
+	if err != nil {
+		return err
+	}
+	return compareRows(ctx, run, publisher, subscriber)
+}
+
+func (r *Run) pair(ctx context.Context, one, other string) (a, b postgres.Server, err error) {
+	if a, err = r.Server(ctx, one); err == nil {
+		b, err = r.Server(ctx, other)
+	}
+	return a, b, err
+}

@@ -1,0 +1,81 @@
+package pg
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Standby runs a physical standby of the server until the test ends, which streams from it and has its Instance. It
+// has caught up when it is returned.
+func (s *Server) Standby(t testing.TB) *Server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gitover-pg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Server{Server: s.Server, Major: s.Major, t: t, root: s.root, dir: dir, program: s.program}
+	b.Host, b.Port = "127.0.0.1", ReservePort(t)
+	t.Cleanup(func() {
+		b.Kill()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("remove the data of a standby of PostgreSQL %d: %v", s.Major, err)
+		}
+	})
+	if err := os.Chown(dir, uid, uid); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t.Context(), s.root, s.Major, dir, "KILL", []string{"PGPASSWORD=" + string(s.Password)},
+		"pg_basebackup", "-h", s.Host, "-p", fmt.Sprint(s.ownPort()), "-U", s.User, "-D", "/mnt/data", "-R", "-X", "stream", "-c", "fast", "--no-sync")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("pg_basebackup of PostgreSQL %d: %v\n%s", s.Major, err, out)
+	}
+	conf := filepath.Join(dir, "data", "postgresql.auto.conf")
+	text, err := os.ReadFile(conf)
+	if err == nil {
+		err = os.WriteFile(conf, fmt.Appendf(text, "port = %d\n", b.Port), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Run()
+	b.CatchUp(s)
+	return b
+}
+
+// ownPort of the server, to which its Port may lead through something else.
+func (s *Server) ownPort() int {
+	s.t.Helper()
+	var port int
+	if _, err := fmt.Sscan(s.Shell(s.t.Context(), `sed -n 4p "$1/postmaster.pid"`), &port); err != nil {
+		s.t.Fatal(err)
+	}
+	return port
+}
+
+// CatchUp returns when the standby has replayed all that its primary has written.
+func (s *Server) CatchUp(primary *Server) {
+	s.t.Helper()
+	// a commit that waits for the disk takes those before it along that don't
+	primary.Exec("", "SET synchronous_commit = local; SELECT pg_logical_emit_message(true, '', '')")
+	written := primary.Query("", "SELECT pg_current_wal_flush_lsn()")
+	s.await("has replayed "+written, "SELECT pg_last_wal_replay_lsn() >= '"+written+"'")
+}
+
+// Promote makes a primary of a standby.
+func (s *Server) Promote() {
+	s.t.Helper()
+	s.Query("", "SELECT pg_promote()")
+	s.await("is a primary", "SELECT NOT pg_is_in_recovery()")
+}
+
+func (s *Server) await(what, query string) {
+	s.t.Helper()
+	for end := time.Now().Add(30 * time.Second); s.Query("", query) != "t"; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("not within 30 s: a standby of PostgreSQL %d %s\n%s", s.Major, what, s.Log())
+		}
+	}
+}
