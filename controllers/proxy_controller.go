@@ -72,6 +72,9 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if ctx.Err() != nil {
 		return ctrl.Result{}, nil
 	}
+	if o.changed {
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
 	reportSuspended(p, p.Spec.Suspend)
 	report(p, o)
 	p.Status.ObservedGeneration = p.Generation
@@ -106,7 +109,11 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 		return r.begin(ctx, x)
 	case p.Status.Active == p.Spec.Target:
 		p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
-		return r.steady(ctx, x)
+		looking, stop := whileUnchanged(ctx, r.Uncached, p, lookForChanges)
+		defer stop()
+		o := r.steady(looking, x)
+		o.changed = specChanged(looking)
+		return o
 	case p.Spec.Suspend:
 		return outcome{reason: v1alpha1.ReasonSuspended, message: fmt.Sprintf("%s serves; Git wants %s, but spec.suspend is true", p.Status.Active, p.Spec.Target), stalled: true}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fluxcd/pkg/apis/meta"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/gitops"
@@ -19,11 +20,28 @@ type Fleet interface {
 	SaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error
 }
 
-// SaysTarget implements Fleet. Whoever edits the object in the cluster changes what it
+// SaysTarget implements Fleet. Where Git can't be asked, Flux's own mark on the object counts: a rollback that Flux has
+// delivered must not wait for a Git server or for the right to push.
+func (r *UpgradeReconciler) SaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
+	ref := upgrade.Spec.Git.KustomizationRef
+	if !appliedByFlux(proxy, orDefault(ref.Namespace, upgrade.Namespace), ref.Name) {
+		return r.gitSaysTarget(ctx, upgrade, proxy)
+	}
+	asking, cancel := context.WithTimeout(ctx, gitPatience)
+	defer cancel()
+	err := r.gitSaysTarget(asking, upgrade, proxy)
+	if ctx.Err() == nil && gitSilent(err) {
+		log.FromContext(ctx).Info("Git can't be asked; spec.target is as Flux applied it", "error", err.Error())
+		return nil
+	}
+	return err
+}
+
+// gitSaysTarget asks Git. Whoever edits the object in the cluster changes what it
 // says until Flux comes by; only Git may move traffic. The revisions that count are the
 // last that Flux applied and the last that it tried: an object elsewhere in it that fails
 // must not hinder a rollback.
-func (r *UpgradeReconciler) SaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
+func (r *UpgradeReconciler) gitSaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
 	if upgrade.Spec.ProxyRef.Name != proxy.Name {
 		return &known{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true,
 			text: fmt.Sprintf("PgUpgrade %s leads PgProxy %s, not this one; correct spec.upgradeRef here or spec.proxyRef there", upgrade.Name, upgrade.Spec.ProxyRef.Name)}

@@ -100,8 +100,8 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 	return nil, nil
 }
 
-// followTimeout bounds the look at one database, which is well below a second where servers
-// answer: one that hangs must not keep a revert from being seen.
+// followTimeout bounds a look at the way back, which is well below a second a database where servers
+// answer.
 const followTimeout = 30 * time.Second
 
 // wayBack keeps RollbackReady true to the reverse replication. Its error is one of the
@@ -127,12 +127,15 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 	}
 	names := postgres.Names{UID: string(x.upgrade.UID)}
 	unknown := func(err error) {
+		if ctx.Err() != nil { // not the servers' fault
+			return
+		}
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, meaningOf(err, v1alpha1.ReasonReplicationBroken).reason,
 			"can't tell whether %s follows: %v", other, err)
 	}
 	looking, cancel := context.WithTimeout(ctx, followTimeout)
+	defer cancel()
 	replaced, err := steps.Replaced(looking, steps.KnownServers(s, p), x.upgrade.Spec.Acknowledge, active, follower)
-	cancel()
 	if err != nil {
 		unknown(err)
 		return nil
@@ -143,15 +146,12 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 		return nil
 	}
 	for _, db := range s.Databases {
-		looking, cancel := context.WithTimeout(ctx, followTimeout)
 		slot, err := postgres.SlotState(looking, active, names.Slot(db, other))
 		if err != nil {
-			cancel()
 			unknown(err)
 			return err
 		}
 		trouble, err := follows(looking, &r.workers, active, follower, names, db, slot)
-		cancel()
 		if err != nil {
 			unknown(err)
 			return nil
@@ -224,32 +224,38 @@ func follows(ctx context.Context, workers *postgres.Workers, active, follower po
 // poolers reaches every pod that matches the selector and may carry clients: a pod that
 // is terminating still does.
 func (r *ProxyReconciler) poolers(ctx context.Context, x *pair) ([]proxy.Pooler, error) {
+	found, _, err := r.poolersOn(ctx, x)
+	return found, err
+}
+
+// poolersOn also says on which node each is.
+func (r *ProxyReconciler) poolersOn(ctx context.Context, x *pair) (found []proxy.Pooler, nodes map[string]string, err error) {
 	p := x.proxy
 	selector, err := metav1.LabelSelectorAsSelector(&p.Spec.Pooler.Selector)
 	if err != nil {
-		return nil, &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf("spec.pooler.selector: %v", err)}
+		return nil, nil, &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf("spec.pooler.selector: %v", err)}
 	}
 	var pods corev1.PodList
 	if err := r.Uncached.List(ctx, &pods, client.InNamespace(p.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {
-		return nil, fmt.Errorf("list poolers: %w", err)
+		return nil, nil, fmt.Errorf("list poolers: %w", err)
 	}
 	port := p.Spec.Pooler.AgentPort
 	if port == 0 {
 		port = 8600
 	}
-	var found []proxy.Pooler
+	nodes = map[string]string{}
 	addresses := map[string]bool{}
 	for _, pod := range pods.Items {
 		if pod.Status.PodIP == "" || pod.Status.Phase != corev1.PodRunning {
 			continue
 		}
 		address := net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(port)))
-		addresses[address] = true
+		addresses[address], nodes[pod.Name] = true, pod.Spec.NodeName
 		found = append(found, r.agents.get(string(p.UID), pod.Name, address, x.identity.tls))
 	}
 	r.agents.keep(string(p.UID), addresses)
 	slices.SortFunc(found, func(a, b proxy.Pooler) int { return strings.Compare(a.Name(), b.Name()) })
-	return found, nil
+	return found, nodes, nil
 }
 
 // agentCache keeps connections to agents warm, so that a switch spends no handshake.

@@ -149,7 +149,10 @@ func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to strin
 	if err != nil {
 		return proxy.Input{}, err
 	}
-	poolers, err := r.poolers(ctx, x)
+	poolers, nodes, err := r.poolersOn(ctx, x)
+	if err == nil {
+		poolers, err = r.withoutLost(ctx, x.proxy, poolers, nodes)
+	}
 	if err != nil {
 		return proxy.Input{}, err
 	}

@@ -21,6 +21,8 @@ type outcome struct {
 	stalled bool
 	// again is when to look next; zero leaves it to the interval.
 	again time.Duration
+	// changed: the spec is another by now, so the look says nothing.
+	changed bool
 }
 
 // conditioned is any of our kinds.

@@ -27,6 +27,7 @@ import (
 // +kubebuilder:rbac:groups=apps,resources=statefulsets;deployments,verbs=list;watch
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=list;watch;create
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get
 // +kubebuilder:rbac:groups="",resources=pods/log,verbs=get
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create;update
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;watch;delete
@@ -84,6 +85,9 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if ctx.Err() != nil {
 		// shutting down: the next leader looks anew
 		return ctrl.Result{}, nil
+	}
+	if o.changed {
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}
 	report(upgrade, o)
 	upgrade.Status.ObservedGeneration = upgrade.Generation

@@ -15,6 +15,10 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
+// interruptible are the effects that may take hours, and that end when the spec is changed: a version that is taken back
+// doesn't wait for them.
+var interruptible = map[string]bool{steps.Publish: true, steps.Analyze: true, steps.Verify: true}
+
 // act makes a step's effect and observes the PgProxy anew: it may have moved meanwhile.
 func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, verdict steps.Verdict, run *steps.Run) error {
 	name, effect := upgrade.Status.Workflow+"/"+step.Name, step.Run
@@ -22,7 +26,17 @@ func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade
 		name, effect = name+"/Effect", verdict.Effect
 	}
 	crash.Before(ctx, name)
-	if err := effect(ctx, run); err != nil {
+	if interruptible[step.Name] || verdict.Effect != nil {
+		working, stop := whileUnchanged(ctx, r.Uncached, upgrade, lookForChanges)
+		err := effect(working, run)
+		stop()
+		if specChanged(working) {
+			return errChanged
+		}
+		if err != nil {
+			return err
+		}
+	} else if err := effect(ctx, run); err != nil {
 		return err
 	}
 	crash.After(ctx, name)

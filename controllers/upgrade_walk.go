@@ -200,6 +200,9 @@ func (r *UpgradeReconciler) reverted(upgrade *v1alpha1.PgUpgrade, verdict steps.
 
 // failed reports an error of a step; a stalled preflight shows in its own condition too.
 func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgrade, err error) outcome {
+	if errors.Is(err, errChanged) {
+		return outcome{changed: true}
+	}
 	o := outcomeOf(err, upgrade.Status.Step)
 	note(&upgrade.Status, o.message)
 	if !o.stalled {

@@ -57,7 +57,7 @@ func controllerCommand() *cobra.Command {
 	flags.DurationVar(&f.renew, "leader-election-renew-deadline", 10*time.Second, "how long a leader tries to renew its lease before it gives up")
 	flags.DurationVar(&f.retry, "leader-election-retry-period", 2*time.Second, "time between two tries to lead, or to renew")
 	flags.BoolVar(&f.noCrossNamespaceRefs, "no-cross-namespace-refs", false, "refuse references to Flux objects of other namespaces")
-	flags.IntVar(&f.concurrent, "concurrent", 8, "objects of each kind that are worked on at once")
+	flags.IntVar(&f.concurrent, "concurrent", 50, "objects of each kind that are worked on at once")
 	f.log.BindFlags(flags)
 	return command
 }

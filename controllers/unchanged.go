@@ -1,0 +1,47 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// errChanged ends a look or an effect that takes long: Git says something else by now.
+var errChanged = errors.New("the spec was changed meanwhile")
+
+// whileUnchanged is a context that ends when the spec of object is another than now, so that what is slow keeps no
+// revert from being seen. The caller calls the result when it is done; reader must not be a cache.
+func whileUnchanged(ctx context.Context, reader client.Reader, object client.Object, every time.Duration) (context.Context, context.CancelFunc) {
+	watched, cancel := context.WithCancelCause(ctx)
+	key, generation := client.ObjectKeyFromObject(object), object.GetGeneration()
+	live, ok := object.DeepCopyObject().(client.Object)
+	if !ok {
+		return watched, func() { cancel(nil) }
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-watched.Done():
+				return
+			case <-tick.C:
+			}
+			// one that can't be read, or is gone, is the next look's matter
+			if reader.Get(watched, key, live) == nil && (live.GetGeneration() != generation || !live.GetDeletionTimestamp().IsZero()) {
+				cancel(errChanged)
+			}
+		}
+	}()
+	return watched, func() { cancel(nil); <-ended }
+}
+
+// specChanged says that a context of whileUnchanged ended because the spec is another.
+func specChanged(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errChanged) }
+
+// lookForChanges is how often the spec is read while something slow goes on.
+const lookForChanges = 2 * time.Second
