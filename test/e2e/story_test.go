@@ -91,6 +91,22 @@ func (s *story) revert(sha string) string {
 	return head
 }
 
+// revertUnseen reverts a commit that moves traffic to instance while Gitover can neither push nor fetch: what Flux has
+// applied is enough.
+func (s *story) revertUnseen(sha, instance string) (revert string) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	right := map[string]string{"username": s.app.Git.Username, "password": s.app.Git.Password}
+	s.must(s.app.SetSecret(ctx, "fleet-push", map[string]string{"username": s.app.Git.Username, "password": "taken away"}))
+	revert = s.revert(sha)
+	s.must(s.app.AwaitProxy(ctx, 2*time.Minute, "Flux applies the revert", func(p *v1alpha1.PgProxy) bool { return p.Spec.Target == instance }))
+	applied := time.Now()
+	s.must(s.app.AwaitActive(ctx, time.Minute, instance))
+	s.t.Logf("%s serves %v after Flux applied the revert, though Git refuses Gitover", instance, time.Since(applied).Round(time.Millisecond))
+	s.must(s.app.SetSecret(ctx, "fleet-push", right))
+	return revert
+}
+
 // newest commit that Gitover made for a step in this app's directory.
 func (s *story) newest(step string) string {
 	s.t.Helper()

@@ -51,7 +51,7 @@ func TestADowngradeWorksTheSameWay(t *testing.T) {
 	s.merge("15")
 	s.awaitSoak("orders-15")
 	s.awaitWayBack()
-	revert := s.revert(s.newest("CommitCutover"))
+	revert := s.revertUnseen(s.newest("CommitCutover"), "orders-17")
 	s.awaitRolledBack("orders-17")
 	s.awaitWayBack()
 	s.revert(revert)
