@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
@@ -27,6 +28,9 @@ func KnownServers(status v1alpha1.PgUpgradeStatus, p *v1alpha1.PgProxy) map[stri
 			if s.Outcome != "Switched" {
 				continue
 			}
+			if s.FinishedAt.Time.Before(began(status)) {
+				break // of an earlier run, whose instances had the same names
+			}
 			if pair := []string{status.From, status.To}; slices.Contains(pair, s.From) && slices.Contains(pair, s.To) {
 				add(s.Servers)
 			}
@@ -34,6 +38,16 @@ func KnownServers(status v1alpha1.PgUpgradeStatus, p *v1alpha1.PgProxy) map[stri
 		}
 	}
 	return known
+}
+
+// began is when the run's first step did; zero while unknown.
+func began(status v1alpha1.PgUpgradeStatus) (first time.Time) {
+	for _, s := range status.Steps {
+		if s.StartedAt != nil && (first.IsZero() || s.StartedAt.Time.Before(first)) {
+			first = s.StartedAt.Time
+		}
+	}
+	return first
 }
 
 // Identities of servers, for the status.

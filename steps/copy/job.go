@@ -23,6 +23,11 @@ var Script string
 //go:embed identity.sql
 var IdentitySQL string
 
+// ExtensionsSQL writes what tables of extensions need and a dump leaves out.
+//
+//go:embed extensions.sql
+var ExtensionsSQL string
+
 // Phase is one half of a schema.
 type Phase string
 
@@ -148,6 +153,7 @@ func environment(r Request) []corev1.EnvVar {
 		{Name: "GITOVER_PHASE", Value: string(r.Phase)},
 		{Name: "GITOVER_UPGRADE", Value: mark(r)},
 		{Name: "GITOVER_IDENTITY_SQL", Value: verbatim(IdentitySQL)},
+		{Name: "GITOVER_EXTENSIONS_SQL", Value: verbatim(ExtensionsSQL)},
 	}
 	env = append(env, r.Blue.environment("BLUE_", r.Database)...)
 	return append(env, r.Green.environment("GREEN_", r.Database)...)

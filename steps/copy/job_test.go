@@ -43,8 +43,11 @@ func TestTheJobIsWhatTheGoldenFileSays(t *testing.T) {
 	}
 	command[2] = "(schema.sh)"
 	for i, v := range job.Spec.Template.Spec.Containers[0].Env {
-		if v.Name == "GITOVER_IDENTITY_SQL" {
+		switch v.Name {
+		case "GITOVER_IDENTITY_SQL":
 			job.Spec.Template.Spec.Containers[0].Env[i].Value = "(identity.sql)"
+		case "GITOVER_EXTENSIONS_SQL":
+			job.Spec.Template.Spec.Containers[0].Env[i].Value = "(extensions.sql)"
 		}
 	}
 	got, err := yaml.Marshal(job)

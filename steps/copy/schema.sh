@@ -35,6 +35,8 @@ on BLUE pg_dump -Fc --schema-only --no-publications --no-subscriptions --no-tabl
 # Files instead of pipes: sh tells a failure only of a pipe's last command.
 printf '%s' "$GITOVER_IDENTITY_SQL" >identity.sql
 on BLUE sql -f identity.sql >identity
+printf '%s' "$GITOVER_EXTENSIONS_SQL" >extensions.sql
+on BLUE sql -f extensions.sql >extensions
 
 # Entries of the table of contents read "<dump id>; <catalog> <oid> <kind> …".
 pg_restore -l --section=pre-data schema.dump >contents
@@ -61,6 +63,7 @@ pg_restore --use-list=list -f restore.sql schema.dump
     -e 's/ SET (pg_attver=[0-9]*, \(n_distinct.*\));$/ SET (\1);/' \
     -e 's/ SET (\(n_distinct.*\), pg_attver=[0-9]*);$/ SET (\1);/' restore.sql
   echo
+  cat extensions
   echo 'RESET search_path; CREATE SCHEMA IF NOT EXISTS gitover; REVOKE ALL ON SCHEMA gitover FROM PUBLIC;'
   echo "CREATE OR REPLACE VIEW gitover.$mark AS SELECT '$GITOVER_UPGRADE'::text AS upgrade;"
 } >script.sql

@@ -16,8 +16,6 @@ type Database struct {
 	Encoding, Collate, CType, Provider, Locale, Rules string
 	// Limit is the connection limit, -1 for none.
 	Limit int
-	// Bytes is pg_database_size.
-	Bytes int64
 	// Skipped says why the upgrade leaves this database out; empty for those it moves.
 	Skipped string
 }

@@ -6,7 +6,6 @@ SELECT d.datname::text, r.rolname::text, pg_encoding_to_char(d.encoding)::text,
        coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', ''),
        coalesce(to_jsonb(d) ->> 'daticurules', ''),
        d.datconnlimit,
-       CASE WHEN d.datallowconn AND d.datconnlimit <> -2 THEN pg_database_size(d.oid) ELSE 0 END,
        CASE WHEN d.datconnlimit = -2 THEN 'is invalid: its DROP DATABASE was interrupted'
             WHEN NOT d.datallowconn THEN 'allows no connections' ELSE '' END
 FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba

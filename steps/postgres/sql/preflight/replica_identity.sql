@@ -1,4 +1,4 @@
--- Published tables whose UPDATE and DELETE would fail: no usable replica identity. The fix is the
+-- Published tables, extensions' included, whose UPDATE and DELETE would fail: no usable replica identity. The fix is the
 -- best there is: a key, an adequate unique index, or the whole row. Reads only.
 SELECT 'table ' || format('%I.%I', n.nspname, c.relname),
        CASE c.relreplident WHEN 'n' THEN 'its replica identity is NOTHING' WHEN 'i' THEN 'the index that was its replica identity is gone'
@@ -12,7 +12,6 @@ SELECT 'table ' || format('%I.%I', n.nspname, c.relname),
            ORDER BY i.indnkeyatts, x.relname LIMIT 1), 'FULL') END)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'gitover')
-  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
   AND CASE c.relreplident
         WHEN 'd' THEN NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indimmediate AND i.indisvalid)
         WHEN 'i' THEN NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident AND i.indisvalid)
