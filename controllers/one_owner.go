@@ -12,11 +12,13 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/steps"
 )
 
 // alone refuses an upgrade whose directory an older one writes already: each would take out
 // of Git what the other one's traffic reaches. Across clusters the files in Git tell, see
-// gitops.Owner; within one this tells sooner.
+// gitops.Owner; within one this tells sooner. Before the old instance is removed from Git a younger one counts, too: it
+// was refused, but Flux has applied its instances, and would prune them.
 func (r *UpgradeReconciler) alone(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) error {
 	var all v1alpha1.PgUpgradeList
 	if err := r.List(ctx, &all); err != nil {
@@ -24,12 +26,21 @@ func (r *UpgradeReconciler) alone(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	}
 	for i := range all.Items {
 		other := &all.Items[i]
-		if client.ObjectKeyFromObject(other) == client.ObjectKeyFromObject(upgrade) || !other.DeletionTimestamp.IsZero() || !older(other, upgrade) || !samePath(other, upgrade) {
+		if client.ObjectKeyFromObject(other) == client.ObjectKeyFromObject(upgrade) || !other.DeletionTimestamp.IsZero() || !samePath(other, upgrade) {
+			continue
+		}
+		first := older(other, upgrade)
+		if !first && upgrade.Status.Step != steps.CommitFinalize {
 			continue
 		}
 		shared, err := r.writes(ctx, other, source)
 		if err != nil {
 			return err
+		}
+		if shared && !first {
+			return &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
+				"PgUpgrade %s/%s has the directory %s of the same repository, too: what serves there would go with %s, which is to be removed from Git. Give it a directory of its own that includes the base, or delete it",
+				other.Namespace, other.Name, upgrade.Spec.Git.Path, upgrade.Status.From)}
 		}
 		if shared {
 			return &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(

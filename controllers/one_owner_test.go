@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
 )
 
 // Two Kustomizations, each with a target namespace, apply one directory.
@@ -86,5 +87,31 @@ func TestOfTwoUpgradesOfOneDirectoryTheOlderGoesOn(t *testing.T) {
 			judge(u, ou, g, s.refused)
 			judge(ou, u, og, s.otherOut)
 		})
+	}
+}
+
+// TestNothingIsRemovedFromADirectoryThatAnotherUpgradeHas: the younger one was refused, and yet Flux applies what is there.
+func TestNothingIsRemovedFromADirectoryThatAnotherUpgradeHas(t *testing.T) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, k, g := anUpgrade(), aKustomization(), &sourcev1.GitRepository{}
+	u.CreationTimestamp = metav1.NewTime(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	g.Namespace, g.Name = "a", "fleet"
+	g.Spec.URL, g.Spec.Reference = "https://git.example.org/fleet", &sourcev1.GitRepositoryRef{Branch: "main"}
+	ou, ok, og := u.DeepCopy(), k.DeepCopy(), g.DeepCopy()
+	ou.Namespace, ok.Namespace, og.Namespace = "b", "b", "b"
+	ou.CreationTimestamp = metav1.NewTime(u.CreationTimestamp.Add(time.Hour))
+	ok.Status.Inventory.Entries[0].ID = "b_orders_gitover.dev_PgUpgrade"
+	r := &UpgradeReconciler{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(u, k, g, ou, ok, og).Build()}
+	for step, refused := range map[string]bool{steps.Soak: false, steps.StopReverse: false, steps.CommitFinalize: true} {
+		u.Status.Workflow, u.Status.Step, u.Status.From = steps.Upgrade, step, "orders-15"
+		err := r.alone(t.Context(), u, g)
+		if (err != nil) != refused || refused && !(strings.Contains(err.Error(), "b/orders") && strings.Contains(err.Error(), "orders-15")) {
+			t.Errorf("at %s: %v", step, err)
+		}
 	}
 }
