@@ -209,6 +209,23 @@ func TestALargeTableIsCutWithoutGapsOrOverlaps(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("slices %q, want %q", got, want)
 	}
+	table.SliceUUID = true
+	low, _ := table.number("00000000-0000-0000-0000-000000000001")
+	high, _ := table.number("ffffffff-ffff-ffff-ffff-000000000001")
+	got = nil
+	for _, s := range table.cut(low, high) {
+		got = append(got, s.where(""))
+	}
+	want = []string{
+		` WHERE t."id" < '40000000-0000-0000-0000-000000000000'::uuid`,
+		` WHERE t."id" >= '40000000-0000-0000-0000-000000000000'::uuid AND t."id" < '80000000-0000-0000-0000-000000000000'::uuid`,
+		` WHERE t."id" >= '80000000-0000-0000-0000-000000000000'::uuid AND t."id" < 'c0000000-0000-0000-0000-000000000000'::uuid`,
+		` WHERE t."id" >= 'c0000000-0000-0000-0000-000000000000'::uuid`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("slices %q, want %q", got, want)
+	}
+	table.SliceUUID = false
 	table.Estimate = 1000 * sliceRows
 	// few values far apart, the whole range of an integer: never an empty or a reversed slice
 	for _, r := range [][2]int64{{5, 5}, {1, 2}, {math.MinInt64, math.MaxInt64}} {

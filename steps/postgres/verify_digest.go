@@ -13,10 +13,11 @@ import (
 type verifiedTable struct {
 	Schema, Table string
 	Columns, Key  []string
-	// Slice is an integer column that leads a unique index, and Estimate the number of rows
+	// Slice is a column of integers, or of UUIDs, that leads a unique index, and Estimate the number of rows
 	// as the planner knows it.
-	Slice    string
-	Estimate int64
+	Slice     string
+	SliceUUID bool
+	Estimate  int64
 	// KeyShown: Key may be shown to people who may not see rows.
 	KeyShown bool
 	// within is the range of Slice that is compared; first marks a table's first range.

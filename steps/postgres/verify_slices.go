@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -19,24 +22,50 @@ const (
 	verifyWorkers = 2
 )
 
-// slices cuts a large table into ranges of an integer that leads one of its unique
-// indexes, so that each is read through the index. Integers sort alike everywhere, which
+// slices cuts a large table into ranges of integers, or of UUIDs, that lead one of its unique
+// indexes, so that each is read through the index. These sort alike everywhere, which
 // text does not. A table without one stays whole.
 func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn) ([]verifiedTable, error) {
 	t.first = true
 	if t.Slice == "" || t.Estimate < 2*sliceRows {
 		return []verifiedTable{t}, nil
 	}
-	column := ident(t.Slice)
-	var low, high *int64
-	query := fmt.Sprintf("SELECT min(%s)::bigint, max(%s)::bigint FROM ONLY %s", column, column, t.name())
-	if err := conn.QueryRow(ctx, query).Scan(&low, &high); err != nil {
-		return nil, fmt.Errorf("range of table %s: %w", t.name(), err)
+	// no min and max of UUIDs before 18
+	var ends [2]string
+	for i, order := range []string{"ASC", "DESC"} {
+		query := fmt.Sprintf("SELECT %[1]s::text FROM ONLY %[2]s ORDER BY %[1]s %[3]s LIMIT 1", ident(t.Slice), t.name(), order)
+		if err := conn.QueryRow(ctx, query).Scan(&ends[i]); errors.Is(err, pgx.ErrNoRows) {
+			return []verifiedTable{t}, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("range of table %s: %w", t.name(), err)
+		}
 	}
-	if low == nil || high == nil {
-		return []verifiedTable{t}, nil
+	var bounds [2]int64
+	for i, end := range ends {
+		var err error
+		if bounds[i], err = t.number(end); err != nil {
+			return nil, fmt.Errorf("range of table %s: %w", t.name(), err)
+		}
 	}
-	return t.cut(*low, *high), nil
+	return t.cut(bounds[0], bounds[1]), nil
+}
+
+// number of a value of Slice, in the same order: that of a UUID is its first half.
+func (t verifiedTable) number(value string) (int64, error) {
+	if !t.SliceUUID {
+		return strconv.ParseInt(value, 10, 64)
+	}
+	half, err := strconv.ParseUint(strings.ReplaceAll(value, "-", "")[:16], 16, 64)
+	return int64(half ^ 1<<63), err
+}
+
+// bound is the value of Slice that begins with a number.
+func (t verifiedTable) bound(number int64) string {
+	if !t.SliceUUID {
+		return strconv.FormatInt(number, 10)
+	}
+	half := fmt.Sprintf("%016x", uint64(number)^1<<63)
+	return fmt.Sprintf("'%s-%s-%s-0000-000000000000'::uuid", half[:8], half[8:12], half[12:])
 }
 
 // cut makes slices of equal width. The first and the last are open, for rows that come
@@ -59,11 +88,11 @@ func (t verifiedTable) cut(low, high int64) []verifiedTable {
 		switch {
 		case len(bounds) == 0:
 		case i == 0:
-			s.within = fmt.Sprintf("%s < %d", column, bounds[0])
+			s.within = fmt.Sprintf("%s < %s", column, t.bound(bounds[0]))
 		case i == len(bounds):
-			s.within = fmt.Sprintf("%s >= %d", column, bounds[i-1])
+			s.within = fmt.Sprintf("%s >= %s", column, t.bound(bounds[i-1]))
 		default:
-			s.within = fmt.Sprintf("%s >= %d AND %s < %d", column, bounds[i-1], column, bounds[i])
+			s.within = fmt.Sprintf("%s >= %s AND %s < %s", column, t.bound(bounds[i-1]), column, t.bound(bounds[i]))
 		}
 		all = append(all, s)
 	}

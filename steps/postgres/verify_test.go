@@ -127,3 +127,36 @@ func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
 		t.Errorf("mismatches:\n%s", all)
 	}
 }
+
+// TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers, random ones and those that begin with the time.
+func TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers(t *testing.T) {
+	somePairs(t, pairs[1:3], func(t *testing.T, blue, green *pg.Server) {
+		blue.Exec("", "CREATE DATABASE d")
+		blue.Exec("d", `CREATE TABLE random (id uuid PRIMARY KEY, what int); CREATE TABLE timed (id uuid PRIMARY KEY, what int);
+			INSERT INTO random SELECT md5(n::text)::uuid, n FROM generate_series(1, 150000) n;
+			INSERT INTO timed SELECT (lpad(to_hex(1764000000000 + n), 12, '0') || '7000' || '8' || substr(md5(n::text), 1, 15))::uuid, n FROM generate_series(1, 150000) n;
+			ANALYZE`)
+		replicate(t, blue, green)
+		verify := func() postgres.VerifyReport {
+			report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "d", postgres.VerifyOptions{})
+			must(t, err)
+			return report
+		}
+		green.Exec("", "SELECT pg_stat_reset()")
+		if report := verify(); report.Rows != 300000 || len(report.Mismatches) > 0 {
+			t.Errorf("equal sides: %+v", report)
+		}
+		for _, table := range []string{"random", "timed"} {
+			eventually(t, table+" was read in three ranges", func() bool {
+				return green.Query("d", "SELECT seq_scan + coalesce(idx_scan, 0) >= 3 FROM pg_stat_user_tables WHERE relname = '"+table+"'") == "t"
+			})
+		}
+		first := blue.Query("d", "SELECT min(id::text) FROM random")
+		last := blue.Query("d", "SELECT max(id::text) FROM timed")
+		green.Exec("d", "SET session_replication_role = replica; DELETE FROM random WHERE id = '"+first+"'; UPDATE timed SET what = -1 WHERE id = '"+last+"'")
+		all := strings.Join(verify().Mismatches, "\n")
+		if !strings.Contains(all, "row ("+first+") is missing") || !strings.Contains(all, "row ("+last+") differs") {
+			t.Errorf("%s", all)
+		}
+	})
+}
