@@ -133,3 +133,17 @@ func TestWhatIsKnownOfServersIsOfThisRun(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifySaysThatASlotIsLost instead of waiting for rows that never come.
+func TestVerifySaysThatASlotIsLost(t *testing.T) {
+	p := newPair(t, 15, 17)
+	p.done(CopyData)
+	p.done(CatchUp)
+	slot := p.run.Names().Slot("d", p.green.Instance)
+	p.green.Exec("d", `ALTER SUBSCRIPTION "`+p.run.Names().Subscription("d", p.green.Instance)+`" DISABLE`)
+	p.until(CatchUp, "without a walsender", func(Verdict) bool {
+		return p.blue.Query("", "SELECT NOT active FROM pg_replication_slots WHERE slot_name = '"+slot+"'") == "t"
+	})
+	p.blue.Exec("", "SELECT pg_drop_replication_slot('"+slot+"')")
+	p.says(Verify, v1alpha1.ReasonSlotLost, "slot lost")
+}

@@ -14,6 +14,9 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
+	if v, err := brokenReplication(ctx, run, blue, green); v != nil && v.Reason != v1alpha1.ReasonRetainedWAL || err != nil {
+		return deref(v), err
+	}
 	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
 		return deref(v), err
 	}
