@@ -36,8 +36,7 @@ type ProxyReconciler struct {
 	Now     func() time.Time
 	agents  agentCache
 
-	// workers that apply changes, from look to look
-	workers postgres.Workers
+	memory memory
 }
 
 // pair is a proxy with what it refers to.

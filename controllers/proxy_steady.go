@@ -151,7 +151,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			unknown(err)
 			return err
 		}
-		trouble, err := follows(looking, &r.workers, active, follower, names, db, slot)
+		trouble, err := follows(looking, &r.memory, active, follower, names, db, slot)
 		if err != nil {
 			unknown(err)
 			return nil
@@ -182,7 +182,7 @@ func scopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
 // follows says what is wrong with a database's replication; nothing if empty. The follower's
 // connection is renewed if a Secret or the spec changed, and a table that was made
 // on both sides is taken up first: no switch is in progress here.
-func follows(ctx context.Context, workers *postgres.Workers, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, err error) {
+func follows(ctx context.Context, m *memory, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, err error) {
 	if _, err := postgres.RenewConnection(ctx, active, follower, db, names); err != nil {
 		return "", err
 	}
@@ -196,19 +196,12 @@ func follows(ctx context.Context, workers *postgres.Workers, active, follower po
 	case !state.Exists || !state.Enabled:
 		return fmt.Sprintf("the subscription in database %q is missing or disabled", db), nil
 	}
-	want, err := postgres.SchemaFingerprint(ctx, active, db)
-	if err != nil {
-		return "", err
-	}
-	have, err := postgres.SchemaFingerprint(ctx, follower, db)
-	if err != nil {
-		return "", err
-	}
-	if diff := want.Diff(have); len(diff) > 0 {
-		return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, diff[0], follower.Instance), nil
+	trouble, err = m.schemas.look(names.UID+"/"+db, time.Now, func() (string, error) { return drift(ctx, active, follower, db) })
+	if trouble != "" || err != nil {
+		return trouble, err
 	}
 	// only now: a schema that changed says more than what stopped by it
-	if trouble, err = workers.Trouble(ctx, active, follower, db, names, time.Now()); trouble != "" || err != nil {
+	if trouble, err = m.workers.Trouble(ctx, active, follower, db, names, time.Now()); trouble != "" || err != nil {
 		return trouble, err
 	}
 	if !slot.Active {
@@ -303,3 +296,25 @@ func (c *agentCache) keep(uid string, addresses map[string]bool) {
 }
 
 func (c *agentCache) forget(uid string) { c.keep(uid, nil) }
+
+// drift says how the schema of the side that serves has changed since a switch; nothing if it hasn't.
+func drift(ctx context.Context, active, follower postgres.Server, db string) (string, error) {
+	want, err := postgres.SchemaFingerprint(ctx, active, db)
+	if err != nil {
+		return "", err
+	}
+	have, err := postgres.SchemaFingerprint(ctx, follower, db)
+	if err != nil {
+		return "", err
+	}
+	if diff := want.Diff(have); len(diff) > 0 {
+		return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, diff[0], follower.Instance), nil
+	}
+	return "", nil
+}
+
+// memory of what was seen at earlier looks.
+type memory struct {
+	workers postgres.Workers
+	schemas paces
+}

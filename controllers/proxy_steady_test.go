@@ -62,7 +62,7 @@ type wayBack struct {
 	t                *testing.T
 	active, follower *pg.Server
 	names            postgres.Names
-	workers          postgres.Workers
+	memory           memory
 }
 
 func newWayBack(t *testing.T) *wayBack {
@@ -92,7 +92,7 @@ func (b *wayBack) look() string {
 	b.t.Helper()
 	slot, err := postgres.SlotState(b.t.Context(), b.active.Server, b.names.Slot("d", b.follower.Instance))
 	b.must(err)
-	trouble, err := follows(b.t.Context(), &b.workers, b.active.Server, b.follower.Server, b.names, "d", slot)
+	trouble, err := follows(b.t.Context(), &b.memory, b.active.Server, b.follower.Server, b.names, "d", slot)
 	b.must(err)
 	return trouble
 }
