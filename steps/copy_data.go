@@ -21,7 +21,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	var sum postgres.Progress
 	var failures int64
-	subscribed, running, unsettled := true, true, false
+	subscribed, running := true, true
 	for _, db := range run.Status.Databases {
 		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
 		if err != nil {
@@ -38,7 +38,6 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		if len(stranded) > 0 {
 			return Verdict{Act: true, Reason: v1alpha1.ReasonReplicationBroken, Message: strandedText(run, db, stranded)}, nil
 		}
-		unsettled = unsettled || state.Unsettled
 		p, err := postgres.CopyProgress(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return Verdict{}, err
@@ -73,8 +72,9 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
 	}
-	if unsettled {
-		return act("every table is copied"), nil
+	// tables that came since, and what the copy needed
+	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
+		return deref(v), err
 	}
 	return done("%d tables, %s", sum.TablesTotal, humanBytes(sum.BytesTotal)), nil
 }

@@ -24,7 +24,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		var stuck []postgres.Unfollowed
 		missing := false
 		for _, u := range left {
-			if u.State == "" || u.Gone {
+			if u.State == "" || u.Gone || u.Anew {
 				stuck = append(stuck, u)
 				missing = missing || u.Missing
 			}

@@ -3,28 +3,71 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// createPublication publishes all tables with the options that every version knows. A table made
-// later is published too, but a subscription doesn't know it: while the table is missing there,
-// the subscriber stops with an error; once it is there, its changes are skipped in silence until
-// the publication is refreshed (FollowTables).
-func createPublication(name string) string {
-	return "CREATE PUBLICATION " + ident(name) + " FOR ALL TABLES WITH (publish = 'insert, update, delete, truncate')"
+// publishable is a table that replication carries.
+type publishable struct {
+	// Table is quoted, with its schema.
+	Table string
+	// Published: the publication has it already.
+	Published bool
+	// Identified: an UPDATE or DELETE of it goes on working once it is published.
+	Identified bool
 }
 
-// CreatePublication makes the upgrade's publication in database; success when it is there.
+func publishableTables(ctx context.Context, conn *pgx.Conn, n Names) ([]publishable, error) {
+	return collect[publishable](ctx, conn, query("publishable_tables"), n.Publication(), Schema)
+}
+
+// missing are the tables that a publication should have and hasn't. One without a replica identity is left out: its
+// applications' UPDATE and DELETE would fail.
+func missing(tables []publishable) []string {
+	var names []string
+	for _, t := range tables {
+		if !t.Published && t.Identified {
+			names = append(names, t.Table)
+		}
+	}
+	return names
+}
+
+// createPublication lists its tables, with the options that every version knows. A table made later isn't published
+// before it is on both sides (FollowTables): FOR ALL TABLES would fail an application's UPDATE of one without a key at
+// once, and stop the subscriber at the rows of one that it doesn't have.
+func createPublication(name string, tables []string) string {
+	return "CREATE PUBLICATION " + ident(name) + " FOR TABLE ONLY " + strings.Join(tables, ", ONLY ") + " WITH (publish = 'insert, update, delete, truncate')"
+}
+
+func addTables(name string, tables []string) string {
+	return "ALTER PUBLICATION " + ident(name) + " ADD TABLE ONLY " + strings.Join(tables, ", ONLY ")
+}
+
+// CreatePublication makes the upgrade's publication in database, of every table that has a replica identity, or
+// extends it to tables that were made since; success when there is nothing to do. Needs the marker table.
 func CreatePublication(ctx context.Context, s Server, database string, n Names) error {
 	err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
 		var there bool
 		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $1)", n.Publication()).Scan(&there)
-		if err != nil || there {
+		if err != nil {
 			return err
 		}
-		_, err = conn.Exec(ctx, createPublication(n.Publication()))
-		if AlreadyExists(err) {
+		tables, err := publishableTables(ctx, conn, n)
+		if err != nil {
+			return err
+		}
+		names := missing(tables)
+		switch {
+		case len(names) == 0:
+			return nil
+		case there:
+			_, err = conn.Exec(ctx, addTables(n.Publication(), names))
+		default:
+			_, err = conn.Exec(ctx, createPublication(n.Publication(), names))
+		}
+		if AlreadyExists(err) { // another controller did it meanwhile
 			return nil
 		}
 		return err

@@ -24,6 +24,12 @@ type Unfollowed struct {
 	Gone bool
 	// Filled: unknown to the subscription, and has rows that a copy would meet.
 	Filled bool
+	// Keyless: not published, since its UPDATE and DELETE would fail then.
+	Keyless bool
+	// Anew: the subscription knows a table of this name, but the publisher's was made since, and isn't published.
+	Anew bool
+	// unpublished: the publisher sends nothing of it yet.
+	unpublished bool
 }
 
 // unknown: only REFRESH PUBLICATION would have it followed.
@@ -45,6 +51,10 @@ func (u Unfollowed) Why(subscriber string) string {
 		return fmt.Sprintf("table %s was dropped before it was copied; Gitover has %s forget it", u.Table, subscriber)
 	case u.Missing:
 		return fmt.Sprintf("table %s isn't on %s: make it there, too", u.Table, subscriber)
+	case u.Keyless:
+		return fmt.Sprintf("table %s has no replica identity, so it isn't replicated: on both sides, run ALTER TABLE %s REPLICA IDENTITY FULL, or give it a primary key", u.Table, u.Table)
+	case u.Anew:
+		return fmt.Sprintf("table %s was dropped and made anew, and isn't followed since: drop it and make it anew on %s, too", u.Table, subscriber)
 	case u.State != "":
 		return fmt.Sprintf("table %s is being copied to %s", u.Table, subscriber)
 	case u.Filled:
@@ -71,7 +81,7 @@ func FewUnfollowed(list []Unfollowed, subscriber string) string {
 // a copy that is under way isn't disturbed.
 func CanFollow(list []Unfollowed) bool {
 	for _, u := range list {
-		if !u.Gone && !u.unknown() || u.Filled {
+		if !u.Gone && !u.unknown() || u.Filled || u.Keyless || u.Anew {
 			return false
 		}
 	}
@@ -86,26 +96,44 @@ func AnyGone(list []Unfollowed) bool {
 // UnfollowedTables are the tables that publisher publishes in database and subscriber doesn't
 // follow, sorted. Gitover's own are left out. Reads only.
 func UnfollowedTables(ctx context.Context, publisher, subscriber Server, database string, n Names) (found []Unfollowed, err error) {
-	var published []string
+	var tables []publishable
 	err = withSession(ctx, publisher, database, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query("published_names"), n.Publication(), Schema)
-		if err != nil {
-			return err
-		}
-		published, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		tables, err = publishableTables(ctx, conn, n)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("published tables of database %q on %s: %w", database, publisher.Instance, err)
 	}
+	tables = slices.DeleteFunc(tables, func(t publishable) bool { return strings.HasPrefix(t.Table, Schema+".") })
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = t.Table
+	}
 	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
-		found, err = unfollowed(ctx, conn, n.Subscription(database, subscriber.Instance), published)
+		found, err = unfollowed(ctx, conn, n.Subscription(database, subscriber.Instance), names)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("tables that database %q of %s follows: %w", database, subscriber.Instance, err)
 	}
-	return found, nil
+	return withUnpublished(found, tables), nil
+}
+
+// withUnpublished adds to what a subscription doesn't follow what isn't sent to it.
+func withUnpublished(found []Unfollowed, tables []publishable) []Unfollowed {
+	for _, t := range tables {
+		if t.Published {
+			continue
+		}
+		i := slices.IndexFunc(found, func(u Unfollowed) bool { return u.Table == t.Table })
+		if i < 0 {
+			found = append(found, Unfollowed{Table: t.Table, State: "r", Anew: true})
+			i = len(found) - 1
+		}
+		found[i].unpublished = true
+		found[i].Keyless = !t.Identified && !found[i].Missing
+	}
+	return found
 }
 
 // unfollowed looks at everything in one snapshot: the rows of a copy that begins meanwhile
@@ -175,6 +203,9 @@ func FollowTables(ctx context.Context, publisher, subscriber Server, database st
 			return found, err
 		}
 	}
+	if err := publish(ctx, publisher, database, n, found); err != nil {
+		return nil, err
+	}
 	err = withSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
 		if fenced, err := fencedHere(ctx, conn); err != nil {
 			return err
@@ -194,4 +225,29 @@ func FollowTables(ctx context.Context, publisher, subscriber Server, database st
 		return nil, fmt.Errorf("have database %q of %s follow new tables of %s: %w", database, subscriber.Instance, publisher.Instance, err)
 	}
 	return UnfollowedTables(ctx, publisher, subscriber, database, n)
+}
+
+// publish adds to the publication what isn't in it: its changes are skipped until the subscription knows the table,
+// whose copy has them.
+func publish(ctx context.Context, publisher Server, database string, n Names, found []Unfollowed) error {
+	var tables []string
+	for _, u := range found {
+		if u.unpublished {
+			tables = append(tables, u.Table)
+		}
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	err := withSession(ctx, publisher, database, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, addTables(n.Publication(), tables))
+		if AlreadyExists(err) || NotFound(err) { // somebody was quicker; the next look knows more
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("publish new tables of database %q on %s: %w", database, publisher.Instance, err)
+	}
+	return nil
 }
