@@ -31,7 +31,7 @@ func wayBackGivenUp(x *pair) string {
 // abandon ends a switch that went forward and whose way back can't be made.
 func (r *ProxyReconciler) abandon(ctx context.Context, x *pair, in proxy.Input, why *proxy.Unfinished, word string) outcome {
 	if err := proxy.Abandon(ctx, in); err != nil {
-		return r.after(ctx, x, proxy.Result{ID: in.ID}, &proxy.Unfinished{Why: err})
+		return r.after(ctx, x, proxy.Result{ID: in.ID}, &proxy.Unfinished{Why: err, WayBack: true})
 	}
 	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "WayBackGivenUp",
 		"%s serves for good, and there is no way back to %s, since %s; it could not be made: %v", in.To.Instance, in.From.Instance, word, why.Why)

@@ -33,7 +33,11 @@ func (r *ProxyReconciler) after(ctx context.Context, x *pair, result proxy.Resul
 		if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
 			return outcomeOf(err, v1alpha1.ReasonSwitching)
 		}
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: unfinished.Error() + unfinishedAdvice(x)}
+		message := unfinished.Error()
+		if unfinished.WayBack {
+			message += unfinishedAdvice(x)
+		}
+		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: message}
 	case errors.As(err, &undecided):
 		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: undecided.Error()}
 	case errors.As(err, &aborted):

@@ -22,12 +22,15 @@ func (r *ProxyReconciler) letsIn(ctx context.Context, x *pair, server postgres.S
 	if !fenced {
 		return nil
 	}
-	if live, err := r.liveSwitch(ctx, x); err != nil || live != nil {
+	live, err := r.liveSwitch(ctx, x)
+	if err != nil {
 		o := outcomeOf(err, v1alpha1.ReasonSwitching)
-		o.again = retrySoon
 		return &o
 	}
-	if err := r.reopen(ctx, x); err != nil {
+	if live != nil {
+		return &outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: fmt.Sprintf("controller %s carries out a switch", live.Controller)}
+	}
+	if err := r.reopen(ctx, x, server); err != nil {
 		o := outcomeOf(err, v1alpha1.ReasonFenced)
 		o.reason, o.again = v1alpha1.ReasonFenced, retrySoon
 		o.message = fmt.Sprintf("%s serves, but refuses applications: %s", server.Instance, o.message)
@@ -42,7 +45,7 @@ func (r *ProxyReconciler) letsIn(ctx context.Context, x *pair, server postgres.S
 }
 
 // reopen settles what keeps the active side closed.
-func (r *ProxyReconciler) reopen(ctx context.Context, x *pair) error {
+func (r *ProxyReconciler) reopen(ctx context.Context, x *pair, server postgres.Server) error {
 	last := lastSwitchTo(x.proxy, x.proxy.Status.Active)
 	if last == nil {
 		return fmt.Errorf("no switch is known that led to it")
@@ -55,6 +58,9 @@ func (r *ProxyReconciler) reopen(ctx context.Context, x *pair) error {
 	away.From, away.To = in.To, in.From
 	if err := proxy.SettleForgotten(ctx, away); err != nil {
 		return err
+	}
+	if fenced, err := postgres.IsFenced(ctx, server); err != nil || !fenced {
+		return err // its way back is as it was
 	}
 	if err := proxy.Reopen(ctx, in); err != nil {
 		return err

@@ -124,7 +124,7 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
 		err = &proxy.Aborted{Why: errors.New("the controller was interrupted before the decision"), Result: result}
 	}
 	var unfinished *proxy.Unfinished
-	if word := wayBackGivenUp(x); word != "" && errors.As(err, &unfinished) {
+	if word := wayBackGivenUp(x); word != "" && errors.As(err, &unfinished) && unfinished.WayBack {
 		return r.abandon(ctx, x, input, unfinished, word)
 	}
 	return r.after(ctx, x, result, err)

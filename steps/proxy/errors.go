@@ -116,7 +116,11 @@ func (e *Undecided) Error() string {
 
 // Unfinished: the switch went forward and is decided for good, but what follows is not
 // done yet. Call Recover until it is.
-type Unfinished struct{ Why error }
+type Unfinished struct {
+	Why error
+	// WayBack: it is the way back that could not be made, which Abandon does without.
+	WayBack bool
+}
 
 func (e *Unfinished) Error() string {
 	return "the switch went forward; finishing it failed: " + e.Why.Error()

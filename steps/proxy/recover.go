@@ -51,8 +51,9 @@ func Recover(ctx context.Context, in Input) (State, Result, error) {
 	if err := in.report(PhaseFinishing); err != nil {
 		return state, result, &Unfinished{Why: err}
 	}
-	if why := joined(Finish(ctx, in, position), err); why != nil {
-		return state, result, &Unfinished{Why: why}
+	finished := Finish(ctx, in, position)
+	if why := joined(finished, err); why != nil {
+		return state, result, &Unfinished{Why: why, WayBack: finished != nil}
 	}
 	return state, result, nil
 }
