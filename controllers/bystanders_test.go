@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -55,16 +54,21 @@ func TestFluxsMarkOnTheTargetCountsOnlyWhileNobodyChangedIt(t *testing.T) {
 
 // TestAPoolerOnADeadNodeIsLeftOut, one that is silent on a node that runs isn't.
 func TestAPoolerOnADeadNodeIsLeftOut(t *testing.T) {
-	scheme := runtime.NewScheme()
-	if err := clientgoscheme.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
-	node := func(name string, ready corev1.ConditionStatus) client.Object {
-		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}}}
-	}
 	events := record.NewFakeRecorder(10)
-	r := &ProxyReconciler{Recorder: events, Uncached: fake.NewClientBuilder().WithScheme(scheme).
-		WithObjects(node("good", corev1.ConditionTrue), node("silent", corev1.ConditionUnknown), node("ill", corev1.ConditionFalse)).Build()}
+	r := &ProxyReconciler{Recorder: events}
+	pod := func(node string, conditions ...corev1.PodCondition) *corev1.Pod {
+		p := &corev1.Pod{Status: corev1.PodStatus{Conditions: conditions}}
+		p.Spec.NodeName = node
+		return p
+	}
+	ready := func(pod, containers corev1.ConditionStatus) []corev1.PodCondition {
+		return []corev1.PodCondition{{Type: corev1.PodReady, Status: pod}, {Type: corev1.ContainersReady, Status: containers}}
+	}
+	evicted := pod("evicting", corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByTaintManager"})
+	now := metav1.Now()
+	evicted.DeletionTimestamp = &now
+	gated := pod("gating", ready(corev1.ConditionFalse, corev1.ConditionTrue)...)
+	gated.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "load-balancer"}}
 	// a port that nobody listens on, and one that takes connections and never answers
 	closed, mute := listen(t), listen(t)
 	closed.Close()
@@ -73,13 +77,17 @@ func TestAPoolerOnADeadNodeIsLeftOut(t *testing.T) {
 		t.Cleanup(a.Close)
 		return a
 	}
-	found := []proxy.Pooler{agent("a", closed), agent("b", closed), agent("c", mute), agent("d", closed), agent("e", closed)}
-	nodes := map[string]string{"a": "good", "b": "silent", "c": "ill", "d": "gone"} // e has none yet
-	begun := time.Now()
-	left, err := r.withoutLost(t.Context(), &v1alpha1.PgProxy{}, found, nodes)
-	if err != nil {
-		t.Fatal(err)
+	found := []proxy.Pooler{agent("a", closed), agent("b", closed), agent("c", mute), agent("d", closed), agent("e", closed), agent("f", closed)}
+	pods := map[string]*corev1.Pod{
+		"a": pod("running", ready(corev1.ConditionTrue, corev1.ConditionTrue)...),
+		"b": pod("silent", ready(corev1.ConditionFalse, corev1.ConditionTrue)...),
+		"c": pod("dead", ready(corev1.ConditionFalse, corev1.ConditionTrue)...),
+		"d": evicted,
+		"e": pod("kubelet", ready(corev1.ConditionFalse, corev1.ConditionFalse)...), // its containers aren't ready
+		"f": gated,
 	}
+	begun := time.Now()
+	left := r.withoutLost(t.Context(), &v1alpha1.PgProxy{}, found, pods)
 	if took := time.Since(begun); took > 2*agentPatience {
 		t.Errorf("took %v", took)
 	}
@@ -87,10 +95,10 @@ func TestAPoolerOnADeadNodeIsLeftOut(t *testing.T) {
 	for _, p := range left {
 		names = append(names, p.Name())
 	}
-	if got := strings.Join(names, " "); got != "a e" {
+	if got := strings.Join(names, " "); got != "a e f" {
 		t.Errorf("left: %s", got)
 	}
-	if event := <-events.Events; !strings.Contains(event, "pooler b") || !strings.Contains(event, "node ill is not ready") || !strings.Contains(event, "node gone is gone") {
+	if event := <-events.Events; !strings.Contains(event, "pooler b") || !strings.Contains(event, "node dead is silent") || !strings.Contains(event, "evicted from node evicting") {
 		t.Error(event)
 	}
 }

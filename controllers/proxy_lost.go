@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/proxy"
@@ -19,10 +18,9 @@ import (
 // agentPatience is how long an agent gets to answer before its node is asked about.
 const agentPatience = 2 * time.Second
 
-// withoutLost leaves out the poolers that don't answer and whose node is gone or not ready: a switch must not wait for
-// a dead node. Clients that such a pooler may still carry meet the fence; it follows the PgProxy when it is back.
+// withoutLost leaves out the poolers that don't answer and whose node is silent: a switch must not wait for a dead node. Clients that such a pooler may still carry meet the fence; it follows the PgProxy when it is back.
 // Each agent is asked once, all at a time.
-func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, found []proxy.Pooler, nodes map[string]string) ([]proxy.Pooler, error) {
+func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, found []proxy.Pooler, pods map[string]*corev1.Pod) []proxy.Pooler {
 	lost := make([]string, len(found))
 	var group errgroup.Group
 	for i, pooler := range found {
@@ -31,16 +29,13 @@ func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, 
 			defer cancel()
 			_, err := pooler.State(asking)
 			var silent *proxy.Unreachable
-			if !errors.As(err, &silent) {
-				return nil
+			if errors.As(err, &silent) {
+				lost[i] = nodeLost(pods[pooler.Name()])
 			}
-			lost[i], err = r.nodeLost(ctx, nodes[pooler.Name()])
-			return err
+			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
+	_ = group.Wait()
 	var left []proxy.Pooler
 	var words []string
 	for i, pooler := range found {
@@ -53,28 +48,24 @@ func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, 
 	if len(words) > 0 {
 		r.Recorder.Eventf(p, corev1.EventTypeWarning, "PoolerLost", "a switch does without %s", strings.Join(words, "; "))
 	}
-	return left, nil
+	return left
 }
 
-// nodeLost says why a node can't run pods now; empty if it can, or if that can't be told.
-func (r *ProxyReconciler) nodeLost(ctx context.Context, name string) (string, error) {
-	if name == "" {
-		return "", nil
+// nodeLost says why a pod's node doesn't run it any more; empty if it does. Once a node falls silent, Kubernetes marks its
+// pods as not ready, while what the kubelet said last, that their containers are, stays; and evicts them later.
+func nodeLost(pod *corev1.Pod) string {
+	if pod.DeletionTimestamp != nil && hasCondition(pod, corev1.DisruptionTarget, corev1.ConditionTrue, "DeletionByTaintManager") {
+		return fmt.Sprintf("it is evicted from node %s", pod.Spec.NodeName)
 	}
-	node := &corev1.Node{}
-	err := r.Uncached.Get(ctx, client.ObjectKey{Name: name}, node)
-	switch {
-	case apierrors.IsNotFound(err):
-		return fmt.Sprintf("its node %s is gone", name), nil
-	case apierrors.IsForbidden(err):
-		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("read node %s: %w", name, err)
+	if len(pod.Spec.ReadinessGates) == 0 && hasCondition(pod, corev1.PodReady, corev1.ConditionFalse, "") &&
+		hasCondition(pod, corev1.ContainersReady, corev1.ConditionTrue, "") {
+		return fmt.Sprintf("its node %s is silent", pod.Spec.NodeName)
 	}
-	for _, c := range node.Status.Conditions {
-		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
-			return fmt.Sprintf("its node %s is not ready", name), nil
-		}
-	}
-	return "", nil
+	return ""
+}
+
+func hasCondition(pod *corev1.Pod, kind corev1.PodConditionType, status corev1.ConditionStatus, reason string) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == kind && c.Status == status && (reason == "" || c.Reason == reason)
+	})
 }

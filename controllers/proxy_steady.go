@@ -221,8 +221,8 @@ func (r *ProxyReconciler) poolers(ctx context.Context, x *pair) ([]proxy.Pooler,
 	return found, err
 }
 
-// poolersOn also says on which node each is.
-func (r *ProxyReconciler) poolersOn(ctx context.Context, x *pair) (found []proxy.Pooler, nodes map[string]string, err error) {
+// poolersOn also has the pod of each.
+func (r *ProxyReconciler) poolersOn(ctx context.Context, x *pair) (found []proxy.Pooler, byName map[string]*corev1.Pod, err error) {
 	p := x.proxy
 	selector, err := metav1.LabelSelectorAsSelector(&p.Spec.Pooler.Selector)
 	if err != nil {
@@ -236,19 +236,19 @@ func (r *ProxyReconciler) poolersOn(ctx context.Context, x *pair) (found []proxy
 	if port == 0 {
 		port = 8600
 	}
-	nodes = map[string]string{}
+	byName = map[string]*corev1.Pod{}
 	addresses := map[string]bool{}
 	for _, pod := range pods.Items {
 		if pod.Status.PodIP == "" || pod.Status.Phase != corev1.PodRunning {
 			continue
 		}
 		address := net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(int(port)))
-		addresses[address], nodes[pod.Name] = true, pod.Spec.NodeName
+		addresses[address], byName[pod.Name] = true, &pod
 		found = append(found, r.agents.get(string(p.UID), pod.Name, address, x.identity.tls))
 	}
 	r.agents.keep(string(p.UID), addresses)
 	slices.SortFunc(found, func(a, b proxy.Pooler) int { return strings.Compare(a.Name(), b.Name()) })
-	return found, nodes, nil
+	return found, byName, nil
 }
 
 // agentCache keeps connections to agents warm, so that a switch spends no handshake.

@@ -149,17 +149,14 @@ func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to strin
 	if err != nil {
 		return proxy.Input{}, err
 	}
-	poolers, nodes, err := r.poolersOn(ctx, x)
-	if err == nil {
-		poolers, err = r.withoutLost(ctx, x.proxy, poolers, nodes)
-	}
+	poolers, pods, err := r.poolersOn(ctx, x)
 	if err != nil {
 		return proxy.Input{}, err
 	}
 	return proxy.Input{
 		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: scopeOf(x.upgrade),
 		Known:   steps.KnownServers(x.upgrade.Status, x.proxy),
-		Poolers: poolers, Limits: limitsOf(x), Who: r.Identity,
+		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x), Who: r.Identity,
 		Report: func(phase proxy.Phase) error { return r.phase(ctx, x, phase) },
 		Trace:  func(point proxy.Point) { crash.Before(ctx, "switch/"+string(point)) },
 		Traced: func(point proxy.Point) { crash.After(ctx, "switch/"+string(point)) },
