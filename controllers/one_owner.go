@@ -66,7 +66,7 @@ func samePath(a, b *v1alpha1.PgUpgrade) bool {
 }
 
 // writes says whether an upgrade may write the repository that a GitRepository stands for. One
-// that isn't granted its directory counts for nothing: whoever may create a PgUpgrade could
+// that isn't granted its directory and branch counts for nothing: whoever may create a PgUpgrade could
 // stop everybody's otherwise.
 func (r *UpgradeReconciler) writes(ctx context.Context, other *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (bool, error) {
 	k, theirs := &kustomizev1.Kustomization{}, &sourcev1.GitRepository{}
@@ -75,16 +75,16 @@ func (r *UpgradeReconciler) writes(ctx context.Context, other *v1alpha1.PgUpgrad
 	if err == nil {
 		err = granted(other, k)
 	}
-	if err == nil && sourceKey(other) == client.ObjectKeyFromObject(source) {
-		return true, nil
-	}
 	if err == nil {
 		err = r.referred(ctx, other, other.Spec.Git.SourceRef, "GitRepository", theirs)
+	}
+	if err == nil {
+		err = mayPush(other, theirs)
 	}
 	if errors.As(err, &none) || errors.Is(err, gitops.ErrBadPath) {
 		return false, nil
 	}
-	return err == nil && sameBranch(theirs, source), err
+	return err == nil && (sourceKey(other) == client.ObjectKeyFromObject(source) || sameBranch(theirs, source)), err
 }
 
 func sourceKey(upgrade *v1alpha1.PgUpgrade) types.NamespacedName {

@@ -48,6 +48,10 @@ func TestOfTwoUpgradesOfOneDirectoryTheOlderGoesOn(t *testing.T) {
 			u.CreationTimestamp = metav1.NewTime(noon.Add(-time.Hour))
 			k.Status.Inventory = nil
 		}, false, false},
+		{"an older one that names a branch which Flux doesn't follow", func(u *v1alpha1.PgUpgrade, _ *kustomizev1.Kustomization, _ *sourcev1.GitRepository) {
+			u.CreationTimestamp = metav1.NewTime(noon.Add(-time.Hour))
+			u.Spec.Git.Branch = "production"
+		}, false, false},
 	} {
 		t.Run(s.story, func(t *testing.T) {
 			scheme := runtime.NewScheme()
