@@ -24,6 +24,7 @@ func same(t *testing.T, got, want string) {
 func TestStatementsQuoteEveryName(t *testing.T) {
 	same(t, createPublication(nasty, []string{"public.a", `"S".b`}),
 		`CREATE PUBLICATION "we""ird '\ $1" FOR TABLE ONLY public.a, ONLY "S".b WITH (publish = 'insert, update, delete, truncate')`)
+	same(t, createPublication("p", nil), `CREATE PUBLICATION "p" WITH (publish = 'insert, update, delete, truncate')`)
 	o := SubscribeOptions{Database: nasty, Names: Names{UID: "5f9c1a3e-0000-4000"}, CopyData: true}
 	same(t, createSubscription(o, "s", `password='x'`, 15, durableCommits),
 		`CREATE SUBSCRIPTION "s" CONNECTION 'password=''x''' PUBLICATION "gitover_5f9c1a3e0000" WITH (create_slot = false, slot_name = 's', enabled = true, copy_data = true, synchronous_commit = local)`)

@@ -38,7 +38,11 @@ func missing(tables []publishable) []string {
 // before it is on both sides (FollowTables): FOR ALL TABLES would fail an application's UPDATE of one without a key at
 // once, and stop the subscriber at the rows of one that it doesn't have.
 func createPublication(name string, tables []string) string {
-	return "CREATE PUBLICATION " + ident(name) + " FOR TABLE ONLY " + strings.Join(tables, ", ONLY ") + " WITH (publish = 'insert, update, delete, truncate')"
+	list := ""
+	if len(tables) > 0 {
+		list = " FOR TABLE ONLY " + strings.Join(tables, ", ONLY ")
+	}
+	return "CREATE PUBLICATION " + ident(name) + list + " WITH (publish = 'insert, update, delete, truncate')"
 }
 
 func addTables(name string, tables []string) string {
@@ -46,7 +50,7 @@ func addTables(name string, tables []string) string {
 }
 
 // CreatePublication makes the upgrade's publication in database, of every table that has a replica identity, or
-// extends it to tables that were made since; success when there is nothing to do. Needs the marker table.
+// extends it to tables that were made since; success when there is nothing to do. The marker table comes first.
 func CreatePublication(ctx context.Context, s Server, database string, n Names) error {
 	err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
 		var there bool
@@ -60,12 +64,10 @@ func CreatePublication(ctx context.Context, s Server, database string, n Names) 
 		}
 		names := missing(tables)
 		switch {
-		case len(names) == 0:
-			return nil
-		case there:
-			_, err = conn.Exec(ctx, addTables(n.Publication(), names))
-		default:
+		case !there:
 			_, err = conn.Exec(ctx, createPublication(n.Publication(), names))
+		case len(names) > 0:
+			_, err = conn.Exec(ctx, addTables(n.Publication(), names))
 		}
 		if AlreadyExists(err) { // another controller did it meanwhile
 			return nil
