@@ -33,7 +33,8 @@ func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn) ([]verifiedTa
 	// no min and max of UUIDs before 18
 	var ends [2]string
 	for i, order := range []string{"ASC", "DESC"} {
-		query := fmt.Sprintf("SELECT %[1]s::text FROM ONLY %[2]s ORDER BY %[1]s %[3]s LIMIT 1", ident(t.Slice), t.name(), order)
+		// qualified: a bare name would be the text that is selected
+		query := fmt.Sprintf("SELECT t.%[1]s::text FROM ONLY %[2]s AS t ORDER BY t.%[1]s %[3]s LIMIT 1", ident(t.Slice), t.name(), order)
 		if err := conn.QueryRow(ctx, query).Scan(&ends[i]); errors.Is(err, pgx.ErrNoRows) {
 			return []verifiedTable{t}, nil
 		} else if err != nil {

@@ -102,7 +102,7 @@ func TestVerifySaysWhenGreenDoesNotFollow(t *testing.T) {
 }
 
 func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
-	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	blue, green := pg.Start(t, 15, pg.Settings{"wal_level": "logical", "log_statement": "all"}), pg.Start(t, 17, pg.Logical)
 	sell(blue)
 	blue.Exec("shop", `CREATE TABLE large (id bigint PRIMARY KEY, what text);
 		INSERT INTO large SELECT 3 * n, 'row ' || n FROM generate_series(1, 240000) n; ANALYZE large`)
@@ -112,6 +112,11 @@ func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
 	must(t, err)
 	if report.Tables != 8 || report.Rows != 240002+500+3000+9000+100+50+20 || len(report.Mismatches) > 0 {
 		t.Errorf("equal sides: %+v", report)
+	}
+	for _, quarter := range []string{`t."id" < 2249996`, `t."id" >= 6749998`} { // of the way from -5 to 9000000
+		if !strings.Contains(blue.Log(), quarter) {
+			t.Errorf("not cut into four: no range %s", quarter)
+		}
 	}
 	green.Exec("shop", `SET session_replication_role = replica; DELETE FROM large WHERE id = 600000;
 		UPDATE large SET what = 'other' WHERE id IN (3, 9000000); INSERT INTO large VALUES (300001, 'nobody wrote this')`)
