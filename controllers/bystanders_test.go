@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -115,10 +114,7 @@ func listen(t *testing.T) net.Listener {
 
 // TestASlowLookEndsWhenTheSpecIsChanged and not by what else happens to the object.
 func TestASlowLookEndsWhenTheSpecIsChanged(t *testing.T) {
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
+	scheme := schemeOf(t, v1alpha1.AddToScheme)
 	p := &v1alpha1.PgProxy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "orders", Generation: 3}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(p).Build()
 	ctx, stop := whileUnchanged(t.Context(), c, p, time.Millisecond)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/fluxcd/pkg/runtime/patch"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -20,10 +19,7 @@ import (
 // anAPIServer holds an upgrade from 15 to 17 at a step, and its proxy.
 func anAPIServer(t *testing.T, workflow, step, active, target string) (client.Client, *v1alpha1.PgUpgrade, *v1alpha1.PgProxy) {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
+	scheme := schemeOf(t, v1alpha1.AddToScheme)
 	u := anUpgrade()
 	u.Spec.Version, u.Spec.ProxyRef.Name = "15", "orders"
 	u.Status = v1alpha1.PgUpgradeStatus{Workflow: workflow, Step: step, Run: "orders-15-to-orders-17-x", From: "orders-15", To: "orders-17", Attempt: 1}

@@ -16,6 +16,35 @@ import (
 	"github.com/gitover/gitover/steps"
 )
 
+// ofOneDirectory are two upgrades, in namespaces a and b, that came at noon from one directory, with the GitRepository of
+// each; change makes the other one differ.
+func ofOneDirectory(t *testing.T, noon time.Time, change func(*v1alpha1.PgUpgrade, *kustomizev1.Kustomization, *sourcev1.GitRepository)) (
+	r *UpgradeReconciler, u, other *v1alpha1.PgUpgrade, source, others *sourcev1.GitRepository) {
+	t.Helper()
+	u, k, g := anUpgrade(), aKustomization(), &sourcev1.GitRepository{}
+	u.CreationTimestamp = metav1.NewTime(noon)
+	g.Namespace, g.Name = "a", "fleet"
+	g.Spec.URL, g.Spec.Reference = "https://git.example.org/fleet", &sourcev1.GitRepositoryRef{Branch: "main"}
+	ou, ok, og := u.DeepCopy(), k.DeepCopy(), g.DeepCopy()
+	ou.Namespace, ok.Namespace, og.Namespace = "b", "b", "b"
+	ok.Status.Inventory.Entries[0].ID = "b_orders_gitover.dev_PgUpgrade"
+	change(ou, ok, og)
+	scheme := schemeOf(t, v1alpha1.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme)
+	return &UpgradeReconciler{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(u, k, g, ou, ok, og).Build()}, u, ou, g, og
+}
+
+// schemeOf the kinds that a test's objects have.
+func schemeOf(t *testing.T, adds ...func(*runtime.Scheme) error) *runtime.Scheme {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range adds {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return scheme
+}
+
 // Two Kustomizations, each with a target namespace, apply one directory.
 func TestOfTwoUpgradesOfOneDirectoryTheOlderGoesOn(t *testing.T) {
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -54,21 +83,7 @@ func TestOfTwoUpgradesOfOneDirectoryTheOlderGoesOn(t *testing.T) {
 		}, false, false},
 	} {
 		t.Run(s.story, func(t *testing.T) {
-			scheme := runtime.NewScheme()
-			for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme} {
-				if err := add(scheme); err != nil {
-					t.Fatal(err)
-				}
-			}
-			u, k, g := anUpgrade(), aKustomization(), &sourcev1.GitRepository{}
-			u.CreationTimestamp = metav1.NewTime(noon)
-			g.Namespace, g.Name = "a", "fleet"
-			g.Spec.URL, g.Spec.Reference = "https://git.example.org/fleet", &sourcev1.GitRepositoryRef{Branch: "main"}
-			ou, ok, og := u.DeepCopy(), k.DeepCopy(), g.DeepCopy()
-			ou.Namespace, ok.Namespace, og.Namespace = "b", "b", "b"
-			ok.Status.Inventory.Entries[0].ID = "b_orders_gitover.dev_PgUpgrade"
-			s.change(ou, ok, og)
-			r := &UpgradeReconciler{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(u, k, g, ou, ok, og).Build()}
+			r, u, ou, g, og := ofOneDirectory(t, noon, s.change)
 			judge := func(mine, others *v1alpha1.PgUpgrade, source *sourcev1.GitRepository, refused bool) {
 				t.Helper()
 				err := r.alone(context.Background(), mine, source)
@@ -96,21 +111,10 @@ func TestOfTwoUpgradesOfOneDirectoryTheOlderGoesOn(t *testing.T) {
 
 // TestNothingIsRemovedFromADirectoryThatAnotherUpgradeHas: the younger one was refused, and yet Flux applies what is there.
 func TestNothingIsRemovedFromADirectoryThatAnotherUpgradeHas(t *testing.T) {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	u, k, g := anUpgrade(), aKustomization(), &sourcev1.GitRepository{}
-	u.CreationTimestamp = metav1.NewTime(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	g.Namespace, g.Name = "a", "fleet"
-	g.Spec.URL, g.Spec.Reference = "https://git.example.org/fleet", &sourcev1.GitRepositoryRef{Branch: "main"}
-	ou, ok, og := u.DeepCopy(), k.DeepCopy(), g.DeepCopy()
-	ou.Namespace, ok.Namespace, og.Namespace = "b", "b", "b"
-	ou.CreationTimestamp = metav1.NewTime(u.CreationTimestamp.Add(time.Hour))
-	ok.Status.Inventory.Entries[0].ID = "b_orders_gitover.dev_PgUpgrade"
-	r := &UpgradeReconciler{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(u, k, g, ou, ok, og).Build()}
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	r, u, _, g, _ := ofOneDirectory(t, noon, func(other *v1alpha1.PgUpgrade, _ *kustomizev1.Kustomization, _ *sourcev1.GitRepository) {
+		other.CreationTimestamp = metav1.NewTime(noon.Add(time.Hour))
+	})
 	for step, refused := range map[string]bool{steps.Soak: false, steps.StopReverse: false, steps.CommitFinalize: true} {
 		u.Status.Workflow, u.Status.Step, u.Status.From = steps.Upgrade, step, "orders-15"
 		err := r.alone(t.Context(), u, g)

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,7 +49,7 @@ func (r *ProxyReconciler) letsIn(ctx context.Context, x *pair, server postgres.S
 func (r *ProxyReconciler) reopen(ctx context.Context, x *pair, server postgres.Server) error {
 	last := lastSwitchTo(x.proxy, x.proxy.Status.Active)
 	if last == nil {
-		return fmt.Errorf("no switch is known that led to it")
+		return errors.New("no switch is known that led to it")
 	}
 	in, err := r.input(ctx, x, last.ID, last.From, last.To)
 	if err != nil {

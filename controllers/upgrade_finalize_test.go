@@ -10,7 +10,6 @@ import (
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -23,12 +22,7 @@ import (
 // deleting gives a PgUpgrade that was deleted some time ago, in the middle of a run.
 func deleting(t *testing.T, ago time.Duration, secrets bool, remove func(context.Context, postgres.Server, postgres.Names) ([]string, error)) (*v1alpha1.PgUpgrade, *record.FakeRecorder) {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
+	scheme := schemeOf(t, v1alpha1.AddToScheme, corev1.AddToScheme)
 	u := anUpgrade()
 	u.UID = "12345678-1234-1234-1234-123456789012"
 	u.Finalizers = []string{v1alpha1.Finalizer}

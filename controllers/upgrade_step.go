@@ -26,17 +26,16 @@ func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade
 		name, effect = name+"/Effect", verdict.Effect
 	}
 	crash.Before(ctx, name)
+	working, stop := ctx, func() {}
 	if interruptible[step.Name] || verdict.Effect != nil {
-		working, stop := whileUnchanged(ctx, r.Uncached, upgrade, lookForChanges)
-		err := effect(working, run)
-		stop()
-		if specChanged(working) {
-			return errChanged
-		}
-		if err != nil {
-			return err
-		}
-	} else if err := effect(ctx, run); err != nil {
+		working, stop = whileUnchanged(ctx, r.Uncached, upgrade, lookForChanges)
+	}
+	err := effect(working, run)
+	stop()
+	if specChanged(working) {
+		return errChanged
+	}
+	if err != nil {
 		return err
 	}
 	crash.After(ctx, name)

@@ -10,17 +10,13 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-// The soak is over and StopReverse stored; then Git wants blue again, before anything of the
-// way back was taken away, or after it.
-func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
-	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
-	ctx := t.Context()
-	run := &Run{
+// twoServers are those of a run at a step, with an empty database d.
+func twoServers(t *testing.T, workflow, step string) (run *Run, blue, green *pg.Server) {
+	t.Helper()
+	blue, green = pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	run = &Run{
 		Upgrade: &v1alpha1.PgUpgrade{}, Now: time.Now,
-		Status: &v1alpha1.PgUpgradeStatus{Workflow: Upgrade, Step: StopReverse, From: blue.Instance, To: green.Instance, Databases: []string{"d"}},
-		Live: func(context.Context) (*v1alpha1.PgProxy, error) {
-			return aProxy(green.Instance, blue.Instance, ""), nil
-		},
+		Status: &v1alpha1.PgUpgradeStatus{Workflow: workflow, Step: step, From: blue.Instance, To: green.Instance, Databases: []string{"d"}},
 		Server: func(_ context.Context, instance string) (postgres.Server, error) {
 			if instance == blue.Instance {
 				return blue.Server, nil
@@ -29,19 +25,47 @@ func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
 		},
 	}
 	run.Upgrade.UID = "12345678-1234-1234-1234-123456789012"
+	for _, s := range []*pg.Server{blue, green} {
+		s.Exec("", "CREATE DATABASE d")
+	}
+	return run, blue, green
+}
+
+// follow has one server follow the other in d.
+func follow(t *testing.T, run *Run, publisher, subscriber *pg.Server) {
+	t.Helper()
+	for _, step := range []func() error{
+		func() error { return postgres.EnsureMarker(t.Context(), publisher.Server, "d") },
+		func() error { return postgres.EnsureMarker(t.Context(), subscriber.Server, "d") },
+		func() error { return postgres.CreatePublication(t.Context(), publisher.Server, "d", run.Names()) },
+		func() error {
+			return postgres.CreateSlot(t.Context(), publisher.Server, "d", run.Names(), subscriber.Instance)
+		},
+		func() error {
+			return postgres.CreateSubscription(t.Context(), subscriber.Server, postgres.SubscribeOptions{Publisher: publisher.Server, Database: "d", Names: run.Names()})
+		},
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The soak is over and StopReverse stored; then Git wants blue again, before anything of the
+// way back was taken away, or after it.
+func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
+	run, blue, green := twoServers(t, Upgrade, StopReverse)
+	ctx := t.Context()
+	run.Live = func(context.Context) (*v1alpha1.PgProxy, error) {
+		return aProxy(green.Instance, blue.Instance, ""), nil
+	}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, s := range []*pg.Server{blue, green} {
-		s.Exec("", "CREATE DATABASE d")
-		must(postgres.EnsureMarker(ctx, s.Server, "d"))
-	}
-	must(postgres.CreatePublication(ctx, green.Server, "d", run.Names()))
-	must(postgres.CreateSlot(ctx, green.Server, "d", run.Names(), blue.Instance))
-	must(postgres.CreateSubscription(ctx, blue.Server, postgres.SubscribeOptions{Publisher: green.Server, Database: "d", Names: run.Names()}))
+	follow(t, run, green, blue)
 
 	step, _ := Find(Upgrade, StopReverse)
 	v, err := step.Done(ctx, run)

@@ -66,23 +66,11 @@ func Identities(ctx context.Context, servers ...postgres.Server) ([]v1alpha1.Ser
 // Replaced says which of the servers took the place of one that is known, and so may lack rows that it had; empty if
 // none did, if nothing is known, or if somebody has acknowledged it.
 func Replaced(ctx context.Context, known map[string][]postgres.Identity, acknowledged []string, servers ...postgres.Server) (string, error) {
-	if slices.Contains(acknowledged, proxy.ReplacedPrimary) {
-		return "", nil
+	found, err := proxy.ReplacedServers(ctx, known, acknowledged, servers...)
+	if len(found) == 0 {
+		return "", err
 	}
-	for _, s := range servers {
-		before := known[s.Instance]
-		if len(before) == 0 {
-			continue
-		}
-		now, err := postgres.IdentityOf(ctx, s)
-		if err != nil {
-			return "", err
-		}
-		if !slices.Contains(before, now) {
-			return fmt.Sprintf("the primary of %s was replaced: %s", s.Instance, now.Replaced(before[0])), nil
-		}
-	}
-	return "", nil
+	return fmt.Sprintf("the primary of %s was replaced: %s", found[0].Instance, found[0].Why), nil
 }
 
 // replaced is Replaced for the run's two servers.
@@ -141,11 +129,4 @@ func compareSides(ctx context.Context, run *Run) error {
 		return err
 	}
 	return compareRows(ctx, run, publisher, subscriber)
-}
-
-func (r *Run) pair(ctx context.Context, one, other string) (a, b postgres.Server, err error) {
-	if a, err = r.Server(ctx, one); err == nil {
-		b, err = r.Server(ctx, other)
-	}
-	return a, b, err
 }

@@ -9,11 +9,18 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/test/pg"
 )
 
-// failOver has a standby that is behind take green's place.
-func (p *pair) failOver(standby *pg.Server) {
+// losesRows has a standby take green's place that lacks a hundred rows which green has confirmed.
+func (p *pair) losesRows() {
+	p.t.Helper()
+	standby := p.green.Standby(p.t)
+	standby.Stop()
+	p.blue.Exec("d", "INSERT INTO first SELECT generate_series(1, 100)")
+	p.arrives("SELECT count(*) FROM first", "100")
+	p.until(CatchUp, "confirmed", func(Verdict) bool {
+		return p.blue.Query("", "SELECT bool_and(confirmed_flush_lsn = pg_current_wal_lsn()) FROM pg_replication_slots") == "t"
+	})
 	p.green.Kill()
 	standby.Run()
 	standby.Promote()
@@ -29,14 +36,7 @@ func TestRowsAreComparedAgainWhenAPrimaryWasReplaced(t *testing.T) {
 			for _, step := range []string{CopyData, CatchUp, Verify, Approve} {
 				p.done(step)
 			}
-			standby := p.green.Standby(t)
-			standby.Stop()
-			p.blue.Exec("d", "INSERT INTO first SELECT generate_series(1, 100)")
-			p.arrives("SELECT count(*) FROM first", "100")
-			p.until(CatchUp, "confirmed", func(Verdict) bool {
-				return p.blue.Query("", "SELECT bool_and(confirmed_flush_lsn = pg_current_wal_lsn()) FROM pg_replication_slots") == "t"
-			})
-			p.failOver(standby)
+			p.losesRows()
 			p.until(Approve, "back", func(v Verdict) bool { return v.Back == Verify && strings.Contains(v.Message, p.green.Instance) })
 			p.says(Verify, v1alpha1.ReasonVerificationFailed, "first")
 			p.green.Exec("d", "SET session_replication_role = replica; DELETE FROM first")
@@ -64,14 +64,7 @@ func TestASoakComparesRowsWhenAPrimaryWasReplaced(t *testing.T) {
 	if v := look(); v != nil {
 		t.Errorf("nobody was replaced: %+v", v)
 	}
-	standby := p.green.Standby(t)
-	standby.Stop()
-	p.blue.Exec("d", "INSERT INTO first SELECT generate_series(1, 100)")
-	p.arrives("SELECT count(*) FROM first", "100")
-	p.until(CatchUp, "confirmed", func(Verdict) bool {
-		return p.blue.Query("", "SELECT bool_and(confirmed_flush_lsn = pg_current_wal_lsn()) FROM pg_replication_slots") == "t"
-	})
-	p.failOver(standby)
+	p.losesRows()
 	v := look()
 	if v == nil || !v.Act || v.Effect == nil {
 		t.Fatalf("%+v", v)

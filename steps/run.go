@@ -104,11 +104,14 @@ func (r *Run) green(ctx context.Context) (postgres.Server, error) {
 }
 
 func (r *Run) both(ctx context.Context) (blue, green postgres.Server, err error) {
-	if blue, err = r.blue(ctx); err != nil {
-		return blue, green, err
+	return r.pair(ctx, r.Status.From, r.Status.To)
+}
+
+func (r *Run) pair(ctx context.Context, one, other string) (a, b postgres.Server, err error) {
+	if a, err = r.Server(ctx, one); err == nil {
+		b, err = r.Server(ctx, other)
 	}
-	green, err = r.green(ctx)
-	return blue, green, err
+	return a, b, err
 }
 
 // version is the major version of an instance of this upgrade, 0 if it is none.

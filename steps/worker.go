@@ -29,11 +29,7 @@ func stoppedWorker(ctx context.Context, run *Run, publisher, subscriber postgres
 // stoppedWayBack is the same of the way back. A side that follows and can't be asked is PgProxy's to tell, and holds
 // up no soak.
 func stoppedWayBack(ctx context.Context, run *Run, publisher, subscriber string) *Verdict {
-	active, err := run.Server(ctx, publisher)
-	if err != nil {
-		return nil
-	}
-	follower, err := run.Server(ctx, subscriber)
+	active, follower, err := run.pair(ctx, publisher, subscriber)
 	if err != nil {
 		return nil
 	}

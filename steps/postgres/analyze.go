@@ -45,9 +45,5 @@ func Analyze(ctx context.Context, s Server, database string) error {
 }
 
 func notAnalyzed(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	rows, err := conn.Query(ctx, query("not_analyzed"))
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+	return column[string](ctx, conn, query("not_analyzed"))
 }

@@ -10,14 +10,20 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
+func countedServer(t *testing.T, major int) *pg.Server {
+	t.Helper()
+	server := pg.Start(t, major, nil)
+	server.Exec("", "CREATE ROLE app LOGIN")
+	server.Exec("", "CREATE DATABASE orders")
+	server.Exec("orders", censusSchema)
+	return server
+}
+
 // A switch is undone by what this test names, and goes on over what the next one does.
 func TestTheCensusNamesTheKindOfWhatDDLChanged(t *testing.T) {
 	for _, major := range []int{13, 15, 17, 18} {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
-			server := pg.Start(t, major, nil)
-			server.Exec("", "CREATE ROLE app LOGIN")
-			server.Exec("", "CREATE DATABASE orders")
-			server.Exec("orders", censusSchema)
+			server := countedServer(t, major)
 			for _, ddl := range []struct{ statement, kinds string }{
 				{"ALTER TABLE rows DROP COLUMN gone", "columns"},
 				{"ALTER TABLE rows ALTER COLUMN wide TYPE bigint", "columns"},
@@ -61,10 +67,7 @@ func TestTheCensusNamesTheKindOfWhatDDLChanged(t *testing.T) {
 func TestTheCensusIgnoresTruncateMaintenanceAndTemporaryThings(t *testing.T) {
 	for _, major := range []int{13, 15, 17, 18} {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
-			server := pg.Start(t, major, nil)
-			server.Exec("", "CREATE ROLE app LOGIN")
-			server.Exec("", "CREATE DATABASE orders")
-			server.Exec("orders", censusSchema)
+			server := countedServer(t, major)
 			for _, statement := range []string{
 				"INSERT INTO rows (n) VALUES (1)", "ANALYZE", "VACUUM", "VACUUM FREEZE", "VACUUM ANALYZE pg_catalog.pg_class", "VACUUM FULL rows",
 				"CLUSTER rows USING rows_pkey", "REINDEX TABLE rows", "REINDEX SYSTEM orders", "REFRESH MATERIALIZED VIEW kept", "SELECT nextval('cached'), setval('cached', 3)",

@@ -55,10 +55,7 @@ func Claim(ctx context.Context, s Server, run string) error {
 func refuseAnyTables(ctx context.Context, s Server) error {
 	var databases []string
 	err := withSession(ctx, s, "", func(conn *pgx.Conn) (err error) {
-		rows, err := conn.Query(ctx, query("databases_to_claim"), MaintenanceDatabase)
-		if err == nil {
-			databases, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		}
+		databases, err = column[string](ctx, conn, query("databases_to_claim"), MaintenanceDatabase)
 		return err
 	})
 	if err != nil {

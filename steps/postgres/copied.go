@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Commits of a subscription wait for the disk while a table is copied; PostgreSQL's default is
@@ -46,12 +45,6 @@ func setCommits(ctx context.Context, tx execer, subscription string, c commits) 
 		_, err = tx.Exec(ctx, "ALTER SUBSCRIPTION "+ident(subscription)+" SET ("+c.option()+")")
 	}
 	return err
-}
-
-// execer is a session or a transaction.
-type execer interface {
-	asker
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
 // settleCopy has the commits of a subscription wait for the disk no longer, unless one of its

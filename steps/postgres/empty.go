@@ -14,11 +14,6 @@ var errServes = errors.New("it isn't fenced, so its tables can't be emptied for 
 // errOpen: nobody but the copy may write to a table that is being copied.
 var errOpen = errors.New("it isn't fenced, so no table can be copied to it")
 
-// asker is a session or a transaction.
-type asker interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 // fencedHere says whether applications are refused in the session's database.
 func fencedHere(ctx context.Context, conn asker) (fenced bool, err error) {
 	err = conn.QueryRow(ctx, "SELECT datconnlimit = 0 FROM pg_database WHERE datname = current_database()").Scan(&fenced)
@@ -30,11 +25,7 @@ func fencedHere(ctx context.Context, conn asker) (fenced bool, err error) {
 // a database that isn't fenced, and asks when it has the tables' locks: nobody opens a database to applications
 // whose tables it couldn't compare.
 func emptyTables(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, query("filled_tables"))
-	if err != nil {
-		return err
-	}
-	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	tables, err := column[string](ctx, tx, query("filled_tables"))
 	if err != nil || len(tables) == 0 {
 		return err
 	}

@@ -40,10 +40,7 @@ func (id Identity) Replaced(before Identity) string {
 func MarkersMissing(ctx context.Context, from, to Server, database string) (missing int, err error) {
 	var ids []int64
 	err = withSession(ctx, from, database, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "SELECT id FROM gitover.marker WHERE instance = $1", from.Instance)
-		if err == nil {
-			ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-		}
+		ids, err = column[int64](ctx, conn, "SELECT id FROM gitover.marker WHERE instance = $1", from.Instance)
 		return err
 	})
 	if err != nil {

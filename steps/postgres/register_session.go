@@ -138,11 +138,7 @@ func (r *Register) Admit(ctx context.Context, id string, writable []string) erro
 
 // Undecided lists the switches away from this server that are open.
 func (r *Register) Undecided(ctx context.Context) ([]string, error) {
-	rows, err := r.conn.Query(ctx, "SELECT id FROM gitover.switches WHERE state = 'open' ORDER BY opened_at")
-	if err != nil {
-		return nil, r.failed("list switches", err)
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	ids, err := column[string](ctx, r.conn, "SELECT id FROM gitover.switches WHERE state = 'open' ORDER BY opened_at")
 	return ids, r.failed("list switches", err)
 }
 

@@ -13,10 +13,11 @@ import (
 // subscribes: its system identifier ends the names of the slots that table
 // synchronisation makes, and tells RemoveAll which of them are this upgrade's.
 func noteSubscriber(ctx context.Context, subscriber Server, o SubscribeOptions) error {
-	id, err := scalar[string](ctx, subscriber, "", "SELECT system_identifier::text FROM pg_control_system()")
+	identity, err := IdentityOf(ctx, subscriber)
 	if err != nil {
-		return fmt.Errorf("system identifier of %s: %w", subscriber.Instance, err)
+		return err
 	}
+	id := identity.System
 	err = withSession(ctx, o.Publisher, o.Database, func(conn *pgx.Conn) error {
 		known, err := subscribers(ctx, conn, o.Names)
 		if err != nil || slices.Contains(known, id) {
@@ -125,10 +126,7 @@ func removeFrom(ctx context.Context, s Server, database string, n Names) (subscr
 // connectableDatabases are those that sessions can be opened in, fenced ones too.
 func connectableDatabases(ctx context.Context, s Server) (databases []string, err error) {
 	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query("connectable_databases"))
-		if err == nil {
-			databases, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		}
+		databases, err = column[string](ctx, conn, query("connectable_databases"))
 		return err
 	})
 	if err != nil {
@@ -139,20 +137,13 @@ func connectableDatabases(ctx context.Context, s Server) (databases []string, er
 
 // ownSubscriptions are the upgrade's in the session's database.
 func ownSubscriptions(ctx context.Context, conn *pgx.Conn, n Names) ([]string, error) {
-	rows, err := conn.Query(ctx, query("own_subscriptions"), n.Prefix())
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+	return column[string](ctx, conn, query("own_subscriptions"), n.Prefix())
 }
 
 // listSlots are the slots of the upgrade and those of its subscribers' table synchronisation.
 func listSlots(ctx context.Context, s Server, n Names, subscribers []string) (slots []string, err error) {
 	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, query("own_slots"), n.Prefix(), subscribers)
-		if err == nil {
-			slots, err = pgx.CollectRows(rows, pgx.RowTo[string])
-		}
+		slots, err = column[string](ctx, conn, query("own_slots"), n.Prefix(), subscribers)
 		return err
 	})
 	if err != nil {

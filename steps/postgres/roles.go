@@ -172,11 +172,7 @@ func readCluster(ctx context.Context, s Server) (c cluster, err error) {
 		if c.settings, err = collect[setting](ctx, conn, query("settings"), MaintenanceDatabase); err != nil {
 			return err
 		}
-		rows, err := conn.Query(ctx, "SELECT lower(name) FROM pg_settings")
-		if err != nil {
-			return err
-		}
-		c.known, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		c.known, err = column[string](ctx, conn, "SELECT lower(name) FROM pg_settings")
 		return err
 	})
 	if err != nil {

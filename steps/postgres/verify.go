@@ -207,11 +207,7 @@ const commitPatience = 10 * time.Second
 // transactionsEnd waits for the transactions that are active on blue now; false when one of
 // them takes longer than commitPatience.
 func (v *verifier) transactionsEnd(ctx context.Context) (bool, error) {
-	rows, err := v.blue.Query(ctx, query("active_transactions"))
-	if err != nil {
-		return false, err
-	}
-	active, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	active, err := column[string](ctx, v.blue, query("active_transactions"))
 	if err != nil {
 		return false, err
 	}

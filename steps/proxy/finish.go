@@ -15,17 +15,8 @@ const finishTimeout = 5 * time.Minute
 // made before the hold, begins at that position. A second call goes on where the first ended; one that comes after the new side was
 // left again is refused, for by then these objects serve the other direction.
 func Finish(ctx context.Context, in Input, position string) error {
-	to, err := postgres.OpenRegister(ctx, in.To)
-	if err != nil {
+	if err := stillServes(ctx, in); err != nil {
 		return err
-	}
-	entrance, err := to.Entrance(ctx, in.ID)
-	to.Close(ctx)
-	if err != nil {
-		return err
-	}
-	if entrance.State != "opened" || entrance.Left {
-		return errLeftAgain
 	}
 	if err := admit(ctx, in); err != nil {
 		return err
@@ -57,6 +48,19 @@ func Finish(ctx context.Context, in Input, position string) error {
 func Abandon(ctx context.Context, in Input) error {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
+	if err := stillServes(ctx, in); err != nil {
+		return err
+	}
+	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		if err := postgres.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
+			return err
+		}
+		return postgres.DropSlot(ctx, in.To, in.Names.Slot(db, in.From.Instance))
+	})
+}
+
+// stillServes is nil if the new side was opened by this switch and hasn't been left since.
+func stillServes(ctx context.Context, in Input) error {
 	to, err := postgres.OpenRegister(ctx, in.To)
 	if err != nil {
 		return err
@@ -69,12 +73,7 @@ func Abandon(ctx context.Context, in Input) error {
 	if entrance.State != "opened" || entrance.Left {
 		return errLeftAgain
 	}
-	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		if err := postgres.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
-			return err
-		}
-		return postgres.DropSlot(ctx, in.To, in.Names.Slot(db, in.From.Instance))
-	})
+	return nil
 }
 
 // admit lets replication enter the old side again, which nobody could since the fence.

@@ -51,24 +51,10 @@ func Start(t testing.TB, major int, settings Settings) *Server {
 // start has place put the server's program where the chroot has it, given the directory that is its /mnt.
 func start(t testing.TB, major int, place func(dir string) string, settings Settings) *Server {
 	t.Helper()
-	root := Rootfs(t, major)
-	dir, err := os.MkdirTemp("", "gitover-pg-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{Major: major, t: t, root: root, dir: dir}
-	t.Cleanup(func() {
-		s.Kill()
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("remove the data of PostgreSQL %d: %v", major, err)
-		}
-	})
-	if err := os.Chown(dir, uid, uid); err != nil {
-		t.Fatal(err)
-	}
-	s.program = place(dir)
-	template := cluster(t, root, major)
-	if out, err := exec.Command("cp", "-a", "--reflink=auto", template, filepath.Join(dir, "data")).CombinedOutput(); err != nil {
+	s := newServer(t, Server{Major: major, root: Rootfs(t, major)})
+	s.program = place(s.dir)
+	template := cluster(t, s.root, major)
+	if out, err := exec.Command("cp", "-a", "--reflink=auto", template, filepath.Join(s.dir, "data")).CombinedOutput(); err != nil {
 		t.Fatalf("copy the initial cluster: %v\n%s", err, out)
 	}
 	s.Server = postgres.Server{
@@ -77,6 +63,27 @@ func start(t testing.TB, major int, place func(dir string) string, settings Sett
 	}
 	s.configure(settings)
 	s.Run()
+	return s
+}
+
+// newServer gives a server a directory of its own; both end with the test.
+func newServer(t testing.TB, like Server) *Server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gitover-pg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &like
+	s.t, s.dir, s.process, s.done = t, dir, nil, nil
+	t.Cleanup(func() {
+		s.Kill()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("remove the data of PostgreSQL %d: %v", s.Major, err)
+		}
+	})
+	if err := os.Chown(dir, uid, uid); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 

@@ -12,27 +12,14 @@ import (
 // has caught up when it is returned.
 func (s *Server) Standby(t testing.TB) *Server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gitover-pg-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &Server{Server: s.Server, Major: s.Major, t: t, root: s.root, dir: dir, program: s.program}
+	b := newServer(t, *s)
 	b.Host, b.Port = "127.0.0.1", ReservePort(t)
-	t.Cleanup(func() {
-		b.Kill()
-		if err := os.RemoveAll(dir); err != nil {
-			t.Errorf("remove the data of a standby of PostgreSQL %d: %v", s.Major, err)
-		}
-	})
-	if err := os.Chown(dir, uid, uid); err != nil {
-		t.Fatal(err)
-	}
-	cmd := command(t.Context(), s.root, s.Major, dir, "KILL", []string{"PGPASSWORD=" + string(s.Password)},
+	cmd := command(t.Context(), s.root, s.Major, b.dir, "KILL", []string{"PGPASSWORD=" + string(s.Password)},
 		"pg_basebackup", "-h", s.Host, "-p", fmt.Sprint(s.ownPort()), "-U", s.User, "-D", "/mnt/data", "-R", "-X", "stream", "-c", "fast", "--no-sync")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("pg_basebackup of PostgreSQL %d: %v\n%s", s.Major, err, out)
 	}
-	conf := filepath.Join(dir, "data", "postgresql.auto.conf")
+	conf := filepath.Join(b.dir, "data", "postgresql.auto.conf")
 	text, err := os.ReadFile(conf)
 	if err == nil {
 		err = os.WriteFile(conf, fmt.Appendf(text, "port = %d\n", b.Port), 0o600)
