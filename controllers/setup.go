@@ -11,9 +11,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 )
@@ -21,8 +23,13 @@ import (
 // SetupWithManager watches what moves an upgrade on: itself, its proxy, its Flux objects
 // and its Jobs.
 func (r *UpgradeReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) error {
+	if err := mgr.Add(&r.background); err != nil {
+		return err
+	}
+	r.background.wake = make(chan event.TypedGenericEvent[*v1alpha1.PgUpgrade])
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PgUpgrade{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(source.Channel(r.background.wake, &handler.TypedEnqueueRequestForObject[*v1alpha1.PgUpgrade]{})).
 		Owns(&batchv1.Job{}).
 		Watches(&v1alpha1.PgProxy{}, handler.EnqueueRequestsFromMapFunc(upgradeOfProxy)).
 		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(r.referring(func(s v1alpha1.GitSpec) v1alpha1.ObjectReference { return s.SourceRef }))).

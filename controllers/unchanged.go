@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// errChanged ends a look or an effect that takes long: Git says something else by now.
+// errChanged ends a look that takes long: Git says something else by now.
 var errChanged = errors.New("the spec was changed meanwhile")
 
 // whileUnchanged is a context that ends when the spec of object is another than now, so that what is slow keeps no

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fluxcd/pkg/runtime/patch"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	kerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/kubernetes"
@@ -46,12 +47,16 @@ type UpgradeReconciler struct {
 	Now                  func() time.Time
 	// fleet, in a test, takes the place of the fleet repository
 	fleet func(*v1alpha1.PgUpgrade) steps.Git
+	// server, in a test, takes the place of serverOf
+	server func(instance string) postgres.Server
 	// remove, in a test, takes the place of postgres.RemoveAll
 	remove       func(context.Context, postgres.Server, postgres.Names) ([]string, error)
 	repositories repositoryCache
 
 	// workers that apply changes, from look to look
 	workers postgres.Workers
+	// background has what goes on beside looks
+	background background
 }
 
 // Reconcile looks at one PgUpgrade and takes it as far as the world allows now.
@@ -59,8 +64,11 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	upgrade := &v1alpha1.PgUpgrade{}
 	// what this controller wrote a moment ago must be seen: the PgProxy controller goes by the
 	// step that is stored
-	if err := r.Uncached.Get(ctx, request.NamespacedName, upgrade); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	if err := r.Uncached.Get(ctx, request.NamespacedName, upgrade); apierrors.IsNotFound(err) {
+		upgrade.Namespace, upgrade.Name = request.Namespace, request.Name
+		return ctrl.Result{}, r.background.end(ctx, upgrade, "")
+	} else if err != nil {
+		return ctrl.Result{}, err
 	}
 	patcher := patch.NewSerialPatcher(upgrade, r.Client)
 	defer func() {
@@ -68,6 +76,11 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 			result, err = ctrl.Result{}, kerrors.NewAggregate([]error{err, perr})
 		}
 	}()
+	if !upgrade.DeletionTimestamp.IsZero() || upgrade.Spec.Suspend {
+		if err := r.background.end(ctx, upgrade, ""); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
 	if !upgrade.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, upgrade)
 	}
@@ -84,9 +97,6 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if ctx.Err() != nil {
 		// shutting down: the next leader looks anew
 		return ctrl.Result{}, nil
-	}
-	if o.changed {
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}
 	report(upgrade, o)
 	upgrade.Status.ObservedGeneration = upgrade.Generation

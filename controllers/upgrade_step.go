@@ -15,31 +15,24 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// interruptible are the effects that may take hours, and that end when the spec is changed: a version that is taken back
-// doesn't wait for them.
-var interruptible = map[string]bool{steps.Publish: true, steps.Analyze: true, steps.Verify: true}
-
 // act makes a step's effect and observes the PgProxy anew: it may have moved meanwhile.
 func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, verdict steps.Verdict, run *steps.Run) error {
-	name, effect := upgrade.Status.Workflow+"/"+step.Name, step.Run
-	if verdict.Effect != nil {
-		name, effect = name+"/Effect", verdict.Effect
-	}
-	crash.Before(ctx, name)
-	working, stop := ctx, func() {}
-	if interruptible[step.Name] || verdict.Effect != nil {
-		working, stop = whileUnchanged(ctx, r.Uncached, upgrade, lookForChanges)
-	}
-	err := effect(working, run)
-	stop()
-	if specChanged(working) {
-		return errChanged
-	}
-	if err != nil {
+	point, effect := effectOf(upgrade, step, verdict)
+	crash.Before(ctx, point)
+	if err := effect(ctx, run); err != nil {
 		return err
 	}
-	crash.After(ctx, name)
+	crash.After(ctx, point)
 	return r.observeProxy(ctx, upgrade, s)
+}
+
+// effectOf a step, as the verdict on it has it, and what a crash in it is called.
+func effectOf(upgrade *v1alpha1.PgUpgrade, step *steps.Step, verdict steps.Verdict) (point string, effect func(context.Context, *steps.Run) error) {
+	point = upgrade.Status.Workflow + "/" + step.Name
+	if verdict.Effect != nil {
+		return point + "/Effect", verdict.Effect
+	}
+	return point, step.Run
 }
 
 // back returns to an earlier step, since Git took back what led on from it, or a crash did.
@@ -60,6 +53,9 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen) *steps.Run
 		Cluster: &clusterPort{Client: r.Client, pods: r.Pods, namespace: upgrade.Namespace, upgrade: upgrade.Name,
 			images: upgrade.Spec.Instance.Images},
 		Server: func(ctx context.Context, instance string) (postgres.Server, error) {
+			if r.server != nil {
+				return r.server(instance), nil
+			}
 			return serverOf(ctx, r.Uncached, upgrade, instance)
 		},
 		Register: func(ctx context.Context, server postgres.Server) error {

@@ -23,7 +23,7 @@ import (
 func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, patcher *patch.SerialPatcher) outcome {
 	ctx = crash.Scope(ctx)
 	status := &upgrade.Status
-	acted := ""
+	var acted effectKind
 	// a walk is short; the bound is for a world that contradicts itself
 	for range 64 {
 		if s.proxy == nil {
@@ -33,11 +33,15 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 		r.enter(ctx, upgrade, s, decision)
 		showReplication(upgrade, s)
 		if decision.Idle {
+			if err := r.background.end(ctx, upgrade, ""); err != nil {
+				return r.failed(ctx, upgrade, err)
+			}
 			if s.facts.Active == "" {
 				return outcome{reason: v1alpha1.ReasonUnknownTarget, message: "PgProxy " + s.proxy.Name + " has no active instance yet", again: retrySoon}
 			}
 			return r.idle(upgrade, s, decision)
 		}
+		r.background.show(upgrade)
 		if err := persist(ctx, patcher, upgrade); err != nil {
 			return outcomeOf(err, status.Step)
 		}
@@ -55,6 +59,13 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 		if err != nil {
 			return r.failed(ctx, upgrade, err)
 		}
+		wanted := ""
+		if verdict.Act && verdict.Slow {
+			wanted = slowName(upgrade)
+		}
+		if err := r.background.end(ctx, upgrade, wanted); err != nil {
+			return r.failed(ctx, upgrade, err)
+		}
 		switch {
 		case verdict.Done:
 			crash.After(ctx, name)
@@ -65,23 +76,50 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 			if err := r.back(ctx, upgrade, s, verdict); err != nil {
 				return r.failed(ctx, upgrade, err)
 			}
-		case verdict.Act && (step.Run != nil || verdict.Effect != nil) && acted != status.Step:
-			acted = status.Step
-			note(status, verdict.Message)
-			if verdict.Reason != "" {
-				r.Recorder.Event(upgrade, corev1.EventTypeWarning, verdict.Reason, verdict.Message)
-			}
-			var refused *steps.Refused
-			if err := r.act(ctx, upgrade, s, step, verdict, run); errors.As(err, &refused) {
-				return r.wait(upgrade, step, refused.Verdict, decision)
-			} else if err != nil {
-				return r.failed(ctx, upgrade, err)
+		case verdict.Act && (step.Run != nil || verdict.Effect != nil) && acted != effectKind{status.Step, verdict.Slow}:
+			acted = effectKind{status.Step, verdict.Slow}
+			if o := r.affect(ctx, upgrade, s, step, verdict, run, decision); o != nil {
+				return *o
 			}
 		default:
 			return r.wait(upgrade, step, verdict, decision)
 		}
 	}
 	return outcome{reason: orDefault(status.Step, v1alpha1.ReasonProgressing), message: "going on", again: retryStep}
+}
+
+// effectKind is what a walk makes once: after it, it waits.
+type effectKind struct {
+	step string
+	slow bool
+}
+
+// affect makes a step's effect, or goes on with a slow one. Nil: look again.
+func (r *UpgradeReconciler) affect(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, verdict steps.Verdict,
+	run *steps.Run, decision steps.Decision) *outcome {
+	note(&upgrade.Status, verdict.Message)
+	if verdict.Reason != "" && !r.background.goesOn(upgrade, slowName(upgrade)) {
+		r.Recorder.Event(upgrade, corev1.EventTypeWarning, verdict.Reason, verdict.Message)
+	}
+	over, err := true, error(nil)
+	if verdict.Slow {
+		over, err = r.slowly(ctx, upgrade, s, step, verdict)
+	} else {
+		err = r.act(ctx, upgrade, s, step, verdict, run)
+	}
+	var refused *steps.Refused
+	var o outcome
+	switch {
+	case errors.As(err, &refused):
+		o = r.wait(upgrade, step, refused.Verdict, decision)
+	case err != nil:
+		o = r.failed(ctx, upgrade, err)
+	case !over:
+		o = r.wait(upgrade, step, verdict, decision)
+	default:
+		return nil
+	}
+	return &o
 }
 
 // enter writes a decision into the status; what doesn't change is left alone.
@@ -103,7 +141,7 @@ func (r *UpgradeReconciler) enter(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	if d.NewAttempt {
 		status.Attempt++
 		status.HandledRetry = s.facts.Retry
-		status.RolledBack, status.Verification, status.Lag = nil, nil, nil
+		status.RolledBack, status.Verification, status.Comparing, status.Lag = nil, nil, nil, nil
 	}
 	if status.Workflow == d.Workflow && status.Step == d.Step && !d.Begin && !d.NewAttempt {
 		return
@@ -200,9 +238,6 @@ func (r *UpgradeReconciler) reverted(upgrade *v1alpha1.PgUpgrade, verdict steps.
 
 // failed reports an error of a step; a stalled preflight shows in its own condition too.
 func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgrade, err error) outcome {
-	if errors.Is(err, errChanged) {
-		return outcome{changed: true}
-	}
 	o := outcomeOf(err, upgrade.Status.Step)
 	note(&upgrade.Status, o.message)
 	if !o.stalled {

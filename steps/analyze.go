@@ -25,7 +25,7 @@ func analyzeDone(ctx context.Context, run *Run) (Verdict, error) {
 		missing, unlike = missing+without, unlike+views
 	}
 	if missing+unlike > 0 {
-		return act("%d tables to analyze, %d materialized views to refresh", missing, unlike), nil
+		return slowly("%d tables to analyze, %d materialized views to refresh", missing, unlike), nil
 	}
 	return done("every table has statistics"), nil
 }

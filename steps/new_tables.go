@@ -79,7 +79,7 @@ func copiedAnew(ctx context.Context, run *Run, blue, green postgres.Server, db s
 	if err != nil || len(stranded) == 0 {
 		return nil, err
 	}
-	run.Status.Verification = nil
+	run.Status.Verification, run.Status.Comparing = nil, nil
 	return &Verdict{Back: CopyData, Message: strandedText(run, db, stranded)}, nil
 }
 

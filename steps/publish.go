@@ -26,7 +26,7 @@ func publishDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 	}
 	if missing > 0 {
-		return act("%d of %d databases to publish", missing, len(run.Status.Databases)), nil
+		return slowly("%d of %d databases to publish", missing, len(run.Status.Databases)), nil
 	}
 	return done("%d databases published", len(run.Status.Databases)), nil
 }

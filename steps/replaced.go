@@ -109,7 +109,7 @@ func followerReplaced(ctx context.Context, run *Run, serves, follows string) *Ve
 	}
 	v := run.Status.Verification
 	if !done || run.Now().Sub(v.At.Time).Abs() > verifyAgain {
-		compare := act("%s; comparing rows, since %s may lack some", why, follows)
+		compare := slowly("%s; comparing rows, since %s may lack some", why, follows)
 		compare.Effect = compareSides
 		return &compare
 	}

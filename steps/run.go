@@ -29,6 +29,8 @@ type Run struct {
 	// Secret names the Secret with an instance's credentials.
 	Secret func(instance string) string
 	Now    func() time.Time
+	// Tell, for an effect that goes on beside the looks: the status that it has is a copy.
+	Tell func(change func(*v1alpha1.PgUpgradeStatus))
 	// Workers remembers apply workers from look to look; nil: nobody watches them.
 	Workers *postgres.Workers
 }
@@ -89,6 +91,15 @@ type Cluster interface {
 	Job(ctx context.Context, name string) (state JobState, found bool, err error)
 	// CreateJob unless it is there.
 	CreateJob(ctx context.Context, job *batchv1.Job) error
+}
+
+// Note makes a change of the status. While an effect goes on beside the looks, which it says by Tell, the change is made by
+// the next look, if no later one has taken its place: such an effect must not write to the status in any other way.
+func (r *Run) Note(change func(*v1alpha1.PgUpgradeStatus)) {
+	change(r.Status)
+	if r.Tell != nil {
+		r.Tell(change)
+	}
 }
 
 // Names of everything this upgrade makes on servers.

@@ -2,6 +2,11 @@ package steps
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
@@ -14,8 +19,12 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	if v, err := brokenReplication(ctx, run, blue, green); v != nil && v.Reason != v1alpha1.ReasonRetainedWAL || err != nil {
-		return deref(v), err
+	broken, err := brokenReplication(ctx, run, blue, green)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if broken != nil && broken.Reason != v1alpha1.ReasonRetainedWAL {
+		return *broken, nil
 	}
 	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
 		return deref(v), err
@@ -23,28 +32,61 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v, err := stoppedWorker(ctx, run, blue, green); v != nil || err != nil {
 		return deref(v), err
 	}
+	why, err := toCompare(ctx, run, blue, green)
+	if err != nil {
+		return Verdict{}, err
+	}
 	v := run.Status.Verification
-	if v == nil { // a new attempt forgets the comparison of the last
-		return act("comparing rows"), nil
-	}
-	if len(v.Servers) > 0 {
-		same, err := run.compared(ctx, blue, green)
-		if err != nil {
-			return Verdict{}, err
-		}
-		if !same {
-			return act("comparing rows again: a primary was replaced, and may lack some"), nil
-		}
-	}
-	if len(v.Mismatches) > 0 {
-		if since := run.Now().Sub(v.At.Time); since > verifyAgain || since < 0 { // a clock was set back
-			return act("comparing rows again"), nil
-		}
+	switch {
+	case why != "" && broken != nil: // said, and no reason to stop
+		compare := slowly("%s; %s", broken.Message, why)
+		compare.Reason = broken.Reason
+		return compare, nil
+	case why != "":
+		return slowly("%s", why), nil
+	case len(v.Mismatches) > 0:
 		return waiting(v1alpha1.ReasonVerificationFailed,
 			"%d differences: %s. Nothing was switched. Mend the rows on %s or take the version back; compared again every %s",
 			len(v.Mismatches), some(v.Mismatches), run.Status.To, verifyAgain), nil
 	}
 	return done("%d rows in %d tables compared, %d in flight", v.Rows, v.Tables, v.InFlight), nil
+}
+
+// toCompare says why rows are to be compared now, and how far that has come; empty if they aren't.
+func toCompare(ctx context.Context, run *Run, blue, green postgres.Server) (string, error) {
+	v := run.Status.Verification
+	if v == nil { // a new attempt forgets the comparison of the last
+		return "comparing rows" + comparingText(run.Status.Comparing), nil
+	}
+	if len(v.Servers) > 0 {
+		same, err := run.compared(ctx, blue, green)
+		if err != nil {
+			return "", err
+		}
+		if !same {
+			return "comparing rows again, since a primary was replaced and may lack some" + comparingText(run.Status.Comparing), nil
+		}
+	}
+	// less than nothing: a clock was set back
+	if since := run.Now().Sub(v.At.Time); len(v.Mismatches) > 0 && (since > verifyAgain || since < 0) {
+		return "comparing rows again" + comparingText(run.Status.Comparing), nil
+	}
+	return "", nil
+}
+
+// comparingText says how far a comparison has come.
+func comparingText(c *v1alpha1.ComparingStatus) string {
+	if c == nil || c.RowsExpected == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(": %d of about %d rows", c.Found.Rows, max(c.RowsExpected, c.Found.Rows))
+	if n := len(c.Found.Mismatches); n > 0 {
+		text += fmt.Sprintf(", %d differences so far", n)
+	}
+	if c.ETA != nil {
+		text += ", done about " + c.ETA.UTC().Format("15:04:05") + " UTC"
+	}
+	return text
 }
 
 func verifyRun(ctx context.Context, run *Run) error {
@@ -60,34 +102,100 @@ func verifyRun(ctx context.Context, run *Run) error {
 	return compareRows(ctx, run, blue, green)
 }
 
-// compareRows puts into the status what differs between the side that serves and the one that follows.
-func compareRows(ctx context.Context, run *Run, blue, green postgres.Server) (err error) {
-	result := v1alpha1.VerificationStatus{}
-	// before the first row: one that replaces a server meanwhile isn't the one that was compared
-	if result.Servers, err = Identities(ctx, blue, green); err != nil {
+// compareRows puts into the status what differs between the side that serves and the one that follows. It goes on
+// where a comparison of the same servers was interrupted.
+func compareRows(ctx context.Context, run *Run, blue, green postgres.Server) error {
+	c, err := run.comparison(ctx, blue, green)
+	if err != nil {
 		return err
 	}
-	for _, db := range run.Status.Databases {
-		drift, err := schemaDrift(ctx, blue, green, db)
-		if err != nil {
+	for _, db := range run.Status.Databases[max(0, slices.Index(run.Status.Databases, c.Database)):] {
+		if db != c.Database {
+			c.Database, c.Schema, c.Table, c.Bound = db, "", "", ""
+		}
+		if err := compareDatabase(ctx, run, blue, green, &c); err != nil {
 			return err
 		}
-		result.Mismatches = append(result.Mismatches, drift...)
-		report, err := postgres.Verify(ctx, blue, green, db, postgres.VerifyOptions{
-			CountsOnly: run.Upgrade.Spec.Limits.Verify == "Counts",
-		})
-		if err != nil {
-			return err
-		}
-		result.Tables += int32(report.Tables)
-		result.Rows += report.Rows
-		result.InFlight += int64(report.InFlight)
-		result.Mismatches = append(result.Mismatches, report.Mismatches...)
 	}
+	result := c.Found
 	result.Mismatches = result.Mismatches[:min(len(result.Mismatches), mostMismatches)]
 	result.At = timestamp(run.Now())
-	run.Status.Verification = &result
+	run.Note(func(s *v1alpha1.PgUpgradeStatus) { s.Verification, s.Comparing = &result, nil })
 	return nil
+}
+
+// comparison is the one that was interrupted, or a new one.
+func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1alpha1.ComparingStatus, error) {
+	counts := r.Upgrade.Spec.Limits.Verify == "Counts"
+	// before the first row: one that replaces a server meanwhile isn't the one that was compared
+	servers, err := Identities(ctx, blue, green)
+	if err != nil {
+		return v1alpha1.ComparingStatus{}, err
+	}
+	if c := r.Status.Comparing; c != nil && c.Counts == counts && slices.Equal(c.Found.Servers, servers) && slices.Contains(r.Status.Databases, c.Database) {
+		return *c.DeepCopy(), nil
+	}
+	c := v1alpha1.ComparingStatus{Counts: counts}
+	c.Found.Servers, c.Found.At = servers, timestamp(r.Now())
+	for _, db := range r.Status.Databases {
+		rows, err := postgres.ExpectedRows(ctx, blue, db)
+		if err != nil {
+			return c, err
+		}
+		c.RowsExpected += rows
+	}
+	begun := c.DeepCopy()
+	r.Note(func(s *v1alpha1.PgUpgradeStatus) { s.Comparing = begun })
+	return c, nil
+}
+
+// compareDatabase goes on with the database of a comparison, and adds to it what is found.
+func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server, c *v1alpha1.ComparingStatus) error {
+	before := *c.DeepCopy()
+	if before.Table == "" {
+		drift, err := schemaDrift(ctx, blue, green, c.Database)
+		if err != nil {
+			return err
+		}
+		before.Found.Mismatches = append(before.Found.Mismatches, drift...)
+	}
+	report, err := postgres.Verify(ctx, blue, green, c.Database, postgres.VerifyOptions{
+		CountsOnly: c.Counts,
+		From:       postgres.VerifyPlace{Schema: before.Schema, Table: before.Table, Bound: before.Bound},
+		Progress: func(found postgres.VerifyReport, next postgres.VerifyPlace) {
+			now := before.DeepCopy()
+			addFound(&now.Found, found)
+			now.Schema, now.Table, now.Bound = next.Schema, next.Table, next.Bound
+			now.ETA = endOf(run.Now(), now)
+			run.Note(func(s *v1alpha1.PgUpgradeStatus) { s.Comparing = now })
+		},
+	})
+	if err != nil {
+		return err
+	}
+	addFound(&before.Found, report)
+	*c = before
+	return nil
+}
+
+// addFound to what was found before; of differences no more than the status may hold.
+func addFound(sum *v1alpha1.VerificationStatus, found postgres.VerifyReport) {
+	sum.Tables += int32(found.Tables)
+	sum.Rows += found.Rows
+	sum.InFlight += int64(found.InFlight)
+	sum.Mismatches = append(sum.Mismatches, found.Mismatches...)
+	sum.Mismatches = sum.Mismatches[:min(len(sum.Mismatches), mostMismatches)]
+}
+
+// endOf a comparison, if its pace stays; nil while that can't be told.
+func endOf(now time.Time, c *v1alpha1.ComparingStatus) *metav1.Time {
+	taken := now.Sub(c.Found.At.Time)
+	if c.Found.Rows == 0 || taken <= 0 || c.Found.Rows >= c.RowsExpected {
+		return nil
+	}
+	left := float64(c.RowsExpected-c.Found.Rows) / float64(c.Found.Rows)
+	end := timestamp(now.Add(time.Duration(left * float64(taken))))
+	return &end
 }
 
 func schemaDrift(ctx context.Context, blue, green postgres.Server, db string) ([]string, error) {

@@ -65,6 +65,9 @@ type Verdict struct {
 	Done bool
 	// Act: not done, and Run would help.
 	Act bool
+	// Slow: the effect may take hours. It goes on beside the looks, which must say the same of it until it is over: it is
+	// ended when they don't. It tells by Run.Note what the status should have.
+	Slow bool
 	// Effect to act by, in place of the step's Run: a step that only waits has one for what rarely happens.
 	Effect func(context.Context, *Run) error
 	// Reason and Message say what is waited for, in words of the API. Before an effect a reason is
@@ -86,6 +89,14 @@ func done(message string, args ...any) Verdict {
 func act(message string, args ...any) Verdict {
 	return Verdict{Act: true, Message: fmt.Sprintf(message, args...)}
 }
+
+// slowly is act for an effect that may take hours.
+func slowly(message string, args ...any) Verdict {
+	return Verdict{Act: true, Slow: true, Message: fmt.Sprintf(message, args...), Again: slowAgain}
+}
+
+// slowAgain is how often an upgrade is looked at while a slow effect goes on.
+const slowAgain = 5 * time.Second
 
 func waiting(reason, message string, args ...any) Verdict {
 	return Verdict{Reason: reason, Message: fmt.Sprintf(message, args...)}

@@ -76,6 +76,10 @@ type PgUpgradeStatus struct {
 	// +optional
 	Verification *VerificationStatus `json:"verification,omitempty"`
 
+	// Comparing is how far a comparison of rows has come that isn't over; one that was interrupted goes on from there.
+	// +optional
+	Comparing *ComparingStatus `json:"comparing,omitempty"`
+
 	// Commits that Gitover made for this workflow, oldest first.
 	// +optional
 	Commits []CommitStatus `json:"commits,omitempty"`
@@ -168,6 +172,32 @@ type Finding struct {
 	// Acknowledged in spec.acknowledge.
 	// +optional
 	Acknowledged bool `json:"acknowledged,omitempty"`
+}
+
+// ComparingStatus is a comparison that goes on.
+type ComparingStatus struct {
+	// Found so far; at is when it began.
+	Found VerificationStatus `json:"found"`
+	// RowsExpected in all databases, as the planner's statistics have them.
+	// +optional
+	RowsExpected int64 `json:"rowsExpected,omitempty"`
+	// Counts: rows are counted, not compared.
+	// +optional
+	Counts bool `json:"counts,omitempty"`
+	// Database that is compared; those before it in status.databases are done.
+	// +optional
+	Database string `json:"database,omitempty"`
+	// Schema and Table to go on with; those that sort before it are done.
+	// +optional
+	Schema string `json:"schema,omitempty"`
+	// +optional
+	Table string `json:"table,omitempty"`
+	// Bound of the table's leading key from which on it is still to be compared; empty: all of it.
+	// +optional
+	Bound string `json:"bound,omitempty"`
+	// ETA of the end, if the pace stays.
+	// +optional
+	ETA *metav1.Time `json:"eta,omitempty"`
 }
 
 // VerificationStatus is the evidence that both sides hold the same rows.

@@ -200,7 +200,7 @@ func FuzzSplitList(f *testing.F) {
 func TestALargeTableIsCutWithoutGapsOrOverlaps(t *testing.T) {
 	table := verifiedTable{Schema: "s", Table: "t", Slice: "id", Estimate: 4 * sliceRows}
 	var got []string
-	for _, s := range table.cut(-100, 300) {
+	for _, s := range table.cut(-100, 300, false) {
 		got = append(got, s.where(""))
 	}
 	want := []string{
@@ -214,7 +214,7 @@ func TestALargeTableIsCutWithoutGapsOrOverlaps(t *testing.T) {
 	low, _ := table.number("00000000-0000-0000-0000-000000000001")
 	high, _ := table.number("ffffffff-ffff-ffff-ffff-000000000001")
 	got = nil
-	for _, s := range table.cut(low, high) {
+	for _, s := range table.cut(low, high, false) {
 		got = append(got, s.where(""))
 	}
 	want = []string{
@@ -230,7 +230,7 @@ func TestALargeTableIsCutWithoutGapsOrOverlaps(t *testing.T) {
 	table.Estimate = 1000 * sliceRows
 	// few values far apart, the whole range of an integer: never an empty or a reversed slice
 	for _, r := range [][2]int64{{5, 5}, {1, 2}, {math.MinInt64, math.MaxInt64}} {
-		parts := table.cut(r[0], r[1])
+		parts := table.cut(r[0], r[1], false)
 		if len(parts) == 0 || !parts[0].first {
 			t.Errorf("range %v gives %d slices", r, len(parts))
 		}

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,6 +18,20 @@ type VerifyOptions struct {
 	Patience time.Duration
 	// Rounds is how often rows that changed meanwhile are looked at again; five.
 	Rounds int
+	// From is where to begin; the zero value is the first table.
+	From VerifyPlace
+	// Progress, if set, hears of what was found in all that comes before a place, each time it moves on. It is called
+	// by one goroutine at a time.
+	Progress func(found VerifyReport, next VerifyPlace)
+}
+
+// VerifyPlace is how far a comparison has come: tables that sort before it are done, and of its table the rows whose
+// leading key is less than Bound.
+type VerifyPlace struct{ Schema, Table, Bound string }
+
+// after says that the place comes after a table, which is done then.
+func (p VerifyPlace) after(t verifiedTable) bool {
+	return cmp.Or(cmp.Compare(t.Schema, p.Schema), cmp.Compare(t.Table, p.Table)) < 0
 }
 
 // VerifyReport is what a comparison found.
@@ -44,12 +59,19 @@ func Verify(ctx context.Context, blue, green Server, database string, o VerifyOp
 	}
 	var work []verifiedTable
 	err := withSession(ctx, blue, database, func(conn *pgx.Conn) error {
-		tables, err := collect[verifiedTable](ctx, conn, query("verified_tables"), Schema)
+		tables, err := verifiedTables(ctx, conn)
 		if err != nil {
 			return err
 		}
 		for _, t := range tables {
-			slices, err := t.slices(ctx, conn)
+			if o.From.after(t) {
+				continue
+			}
+			from := ""
+			if t.Schema == o.From.Schema && t.Table == o.From.Table {
+				from = o.From.Bound
+			}
+			slices, err := t.slices(ctx, conn, from)
 			if err != nil {
 				return err
 			}
@@ -65,6 +87,31 @@ func Verify(ctx context.Context, blue, green Server, database string, o VerifyOp
 		return VerifyReport{}, fmt.Errorf("compare database %q of %s and %s: %w", database, blue.Instance, green.Instance, err)
 	}
 	return report, nil
+}
+
+// verifiedTables in the order in which they are compared.
+func verifiedTables(ctx context.Context, conn *pgx.Conn) ([]verifiedTable, error) {
+	tables, err := collect[verifiedTable](ctx, conn, query("verified_tables"), Schema)
+	// not by the server, whose collation may be another after a restart
+	slices.SortFunc(tables, func(a, b verifiedTable) int {
+		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Table, b.Table))
+	})
+	return tables, err
+}
+
+// ExpectedRows of all tables of a database that are compared, as the planner's statistics have them. Reads only.
+func ExpectedRows(ctx context.Context, s Server, database string) (rows int64, err error) {
+	err = withSession(ctx, s, database, func(conn *pgx.Conn) error {
+		tables, err := verifiedTables(ctx, conn)
+		for _, t := range tables {
+			rows += t.Estimate
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("rows of database %q on %s: %w", database, s.Instance, err)
+	}
+	return rows, nil
 }
 
 // verifier compares slices of one database.

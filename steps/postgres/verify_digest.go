@@ -20,9 +20,9 @@ type verifiedTable struct {
 	Estimate  int64
 	// KeyShown: Key may be shown to people who may not see rows.
 	KeyShown bool
-	// within is the range of Slice that is compared; first marks a table's first range.
-	within string
-	first  bool
+	// within is the range of Slice that is compared, low its lower end; first marks a table's first range.
+	within, low string
+	first       bool
 }
 
 func (t verifiedTable) name() string { return ident(t.Schema, t.Table) }

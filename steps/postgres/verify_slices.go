@@ -24,8 +24,9 @@ const (
 
 // slices cuts a large table into ranges of integers, or of UUIDs, that lead one of its unique
 // indexes, so that each is read through the index. These sort alike everywhere, which
-// text does not. A table without one stays whole.
-func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn) ([]verifiedTable, error) {
+// text does not. A table without one stays whole. From, if not empty, is the low of an earlier slice, to go on with: what
+// is below it is done.
+func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn, from string) ([]verifiedTable, error) {
 	t.first = true
 	if t.Slice == "" || t.Estimate < 2*sliceRows {
 		return []verifiedTable{t}, nil
@@ -48,7 +49,22 @@ func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn) ([]verifiedTa
 			return nil, fmt.Errorf("range of table %s: %w", t.name(), err)
 		}
 	}
-	return t.cut(bounds[0], bounds[1]), nil
+	low, onward := t.after(from)
+	if onward {
+		bounds[0] = low
+	}
+	return t.cut(bounds[0], bounds[1], onward), nil
+}
+
+// after is the number from which on a table is still to be compared; false if from names none of the column by which
+// it is cut now.
+func (t verifiedTable) after(from string) (int64, bool) {
+	value, found := strings.CutPrefix(from, ident(t.Slice)+" >= ")
+	if !found {
+		return 0, false
+	}
+	number, err := t.number(strings.TrimSuffix(strings.TrimPrefix(value, "'"), "'::uuid"))
+	return number, err == nil
 }
 
 // number of a value of Slice, in the same order: that of a UUID is its first half.
@@ -69,11 +85,14 @@ func (t verifiedTable) bound(number int64) string {
 	return fmt.Sprintf("'%s-%s-%s-0000-000000000000'::uuid", half[:8], half[8:12], half[12:])
 }
 
-// cut makes slices of equal width. The first and the last are open, for rows that come
-// meanwhile.
-func (t verifiedTable) cut(low, high int64) []verifiedTable {
+// cut makes slices of equal width. The first and the last are open, for rows that come meanwhile; onward, the first
+// begins at low, for what is below it is done.
+func (t verifiedTable) cut(low, high int64, onward bool) []verifiedTable {
 	number := min(t.Estimate/sliceRows, mostSlices)
 	var bounds []int64
+	if onward {
+		bounds = append(bounds, low)
+	}
 	for i := int64(1); i < number; i++ {
 		// in floating point, since the distance may exceed an integer
 		bound := int64(float64(low) + (float64(high)-float64(low))*float64(i)/float64(number))
@@ -81,23 +100,29 @@ func (t verifiedTable) cut(low, high int64) []verifiedTable {
 			bounds = append(bounds, bound)
 		}
 	}
-	column := "t." + ident(t.Slice)
 	var all []verifiedTable
-	for i := 0; i <= len(bounds); i++ {
-		s := t
-		s.first = i == 0
-		switch {
-		case len(bounds) == 0:
-		case i == 0:
-			s.within = fmt.Sprintf("%s < %s", column, t.bound(bounds[0]))
-		case i == len(bounds):
-			s.within = fmt.Sprintf("%s >= %s", column, t.bound(bounds[i-1]))
-		default:
-			s.within = fmt.Sprintf("%s >= %s AND %s < %s", column, t.bound(bounds[i-1]), column, t.bound(bounds[i]))
-		}
-		all = append(all, s)
+	if !onward {
+		all = append(all, t.between(nil, bounds[:min(1, len(bounds))]))
+	}
+	for i := range bounds {
+		all = append(all, t.between(bounds[i:i+1], bounds[i+1:min(i+2, len(bounds))]))
 	}
 	return all
+}
+
+// between is the slice from a bound to another, each of them none or one.
+func (t verifiedTable) between(low, high []int64) verifiedTable {
+	t.first = len(low) == 0
+	var conditions []string
+	for _, bound := range low {
+		t.low = fmt.Sprintf("%s >= %s", ident(t.Slice), t.bound(bound))
+		conditions = append(conditions, "t."+t.low)
+	}
+	for _, bound := range high {
+		conditions = append(conditions, fmt.Sprintf("t.%s < %s", ident(t.Slice), t.bound(bound)))
+	}
+	t.within = strings.Join(conditions, " AND ")
+	return t
 }
 
 // where joins the slice's range and another filter.
@@ -115,15 +140,14 @@ func (t verifiedTable) where(filter string) string {
 
 // compareAll compares slices side by side and adds up what they found.
 func compareAll(ctx context.Context, blue, green Server, database string, o VerifyOptions, work []verifiedTable) (VerifyReport, error) {
-	var mu sync.Mutex
-	var sum VerifyReport
-	queue := make(chan verifiedTable)
+	sum := summary{work: work, found: make([]*VerifyReport, len(work)), tell: o.Progress}
+	queue := make(chan int)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(queue)
-		for _, t := range work {
+		for i := range work {
 			select {
-			case queue <- t:
+			case queue <- i:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -133,22 +157,48 @@ func compareAll(ctx context.Context, blue, green Server, database string, o Veri
 	for range min(verifyWorkers, max(1, len(work))) {
 		group.Go(func() error {
 			v := verifier{options: o, blueName: blue.Instance}
-			err := v.open(ctx, blue, green, database, func() error {
-				for t := range queue {
-					if err := v.table(ctx, t); err != nil {
-						return fmt.Errorf("table %s: %w", t.name(), err)
+			return v.open(ctx, blue, green, database, func() error {
+				for i := range queue {
+					v.report = VerifyReport{}
+					if err := v.table(ctx, work[i]); err != nil {
+						return fmt.Errorf("table %s: %w", work[i].name(), err)
 					}
+					sum.add(i, v.report)
 				}
 				return nil
 			})
-			mu.Lock()
-			defer mu.Unlock()
-			sum.Tables += v.report.Tables
-			sum.Rows += v.report.Rows
-			sum.InFlight += v.report.InFlight
-			sum.Mismatches = append(sum.Mismatches, v.report.Mismatches...)
-			return err
 		})
 	}
-	return sum, group.Wait()
+	err := group.Wait()
+	return sum.all, err
+}
+
+// summary adds up what was found in slices, in their order: of those that are done before an earlier one nothing
+// is told yet, since who goes on at a place takes all before it for done.
+type summary struct {
+	work []verifiedTable
+	tell func(VerifyReport, VerifyPlace)
+
+	mu    sync.Mutex
+	found []*VerifyReport
+	next  int
+	all   VerifyReport
+}
+
+func (s *summary) add(slice int, found VerifyReport) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found[slice] = &found
+	before := s.next
+	for ; s.next < len(s.work) && s.found[s.next] != nil; s.next++ {
+		r := s.found[s.next]
+		s.all.Tables += r.Tables
+		s.all.Rows += r.Rows
+		s.all.InFlight += r.InFlight
+		s.all.Mismatches = append(s.all.Mismatches, r.Mismatches...)
+	}
+	if s.tell != nil && s.next > before && s.next < len(s.work) {
+		t := s.work[s.next]
+		s.tell(s.all, VerifyPlace{Schema: t.Schema, Table: t.Table, Bound: t.low})
+	}
 }

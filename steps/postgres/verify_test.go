@@ -165,3 +165,52 @@ func TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers(t *testing.T) {
 		}
 	})
 }
+
+// TestAnInterruptedComparisonGoesOnWhereItWas, be it in the middle of a large table, whose columns or key may have
+// changed meanwhile.
+func TestAnInterruptedComparisonGoesOnWhereItWas(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	blue.Exec("", "CREATE DATABASE d")
+	blue.Exec("d", `CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY, other int UNIQUE NOT NULL); CREATE TABLE c (id uuid PRIMARY KEY);
+		INSERT INTO a SELECT generate_series(1, 10);
+		INSERT INTO b SELECT n, n FROM generate_series(1, 200000) n;
+		INSERT INTO c SELECT md5(n::text)::uuid FROM generate_series(1, 200000) n;
+		ANALYZE`)
+	replicate(t, blue, green)
+	const rows = 10 + 200000 + 200000
+	type stop struct {
+		found postgres.VerifyReport
+		next  postgres.VerifyPlace
+	}
+	var stops []stop
+	verify := func(o postgres.VerifyOptions) postgres.VerifyReport {
+		t.Helper()
+		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "d", o)
+		must(t, err)
+		return report
+	}
+	all := verify(postgres.VerifyOptions{Progress: func(found postgres.VerifyReport, next postgres.VerifyPlace) { stops = append(stops, stop{found, next}) }})
+	if all.Rows != rows || all.Tables != 3 || len(stops) < 2 {
+		t.Fatalf("%+v, told %d times", all, len(stops))
+	}
+	for _, s := range stops {
+		rest := verify(postgres.VerifyOptions{From: s.next})
+		if s.found.Rows+rest.Rows != rows || s.found.Tables+rest.Tables != 3 {
+			t.Errorf("%+v and, from %+v on, %+v", s.found, s.next, rest)
+		}
+	}
+	// what was compared isn't again, and what wasn't is
+	middle := postgres.VerifyPlace{Schema: "public", Table: "b", Bound: `"id" >= 100000`}
+	green.Exec("d", "SET session_replication_role = replica; DELETE FROM b WHERE id IN (99999, 100000, 200000)")
+	if report := verify(postgres.VerifyOptions{From: middle}); len(report.Mismatches) != 2 || report.Rows != 100001+200000 || report.Tables != 1 {
+		t.Errorf("from the middle: %+v", report)
+	}
+	// a bound of another column says nothing of this one
+	middle.Bound = `"other" >= 100000`
+	if report := verify(postgres.VerifyOptions{From: middle}); len(report.Mismatches) != 3 || report.Tables != 2 {
+		t.Errorf("from a place that is none any more: %+v", report)
+	}
+	if expected, err := postgres.ExpectedRows(t.Context(), blue.Server, "d"); err != nil || expected != rows {
+		t.Errorf("%d rows expected, %v", expected, err)
+	}
+}
