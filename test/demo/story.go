@@ -32,6 +32,8 @@ type story struct {
 	bench   *world.Bench
 	watcher *watcher
 
+	// began is the processor's time when clients did
+	began       processorTime
 	merged      time.Time
 	reverted    string
 	fingerprint []string
@@ -90,6 +92,9 @@ func (s *story) found(ctx context.Context) (err error) {
 }
 
 func (s *story) startClients(ctx context.Context) (err error) {
+	if s.began, err = readProcessorTime(); err != nil {
+		return err
+	}
 	if s.bench, err = s.app.StartBench(ctx, s.options.clients, s.options.rate); err != nil {
 		return err
 	}
