@@ -36,6 +36,7 @@ type ProxyReconciler struct {
 	Now     func() time.Time
 	agents  agentCache
 
+	slow   slowLane
 	memory memory
 }
 
@@ -54,6 +55,11 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if err := r.Uncached.Get(ctx, request.NamespacedName, p); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	leave, ok := r.slow.enter(request.NamespacedName, p.Status.Switch != nil || p.Status.Active != p.Spec.Target, r.Now)
+	if !ok {
+		return ctrl.Result{RequeueAfter: slowTurn}, nil
+	}
+	defer leave()
 	patcher := patch.NewSerialPatcher(p, r.Client)
 	defer func() {
 		if perr := persist(ctx, patcher, p); perr != nil && client.IgnoreNotFound(perr) != nil {

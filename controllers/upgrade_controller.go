@@ -55,12 +55,18 @@ type UpgradeReconciler struct {
 
 	// workers that apply changes, from look to look
 	workers postgres.Workers
+	slow    slowLane
 	// background has what goes on beside looks
 	background background
 }
 
 // Reconcile looks at one PgUpgrade and takes it as far as the world allows now.
 func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
+	leave, ok := r.slow.enter(request.NamespacedName, false, r.Now)
+	if !ok {
+		return ctrl.Result{RequeueAfter: slowTurn}, nil
+	}
+	defer leave()
 	upgrade := &v1alpha1.PgUpgrade{}
 	// what this controller wrote a moment ago must be seen: the PgProxy controller goes by the
 	// step that is stored
