@@ -18,6 +18,8 @@ type VerifyOptions struct {
 	Patience time.Duration
 	// Rounds is how often rows that changed meanwhile are looked at again; five.
 	Rounds int
+	// RowsAtOnce bounds the memory that single rows take, about 300 bytes each; 50,000.
+	RowsAtOnce int64
 	// From is where to begin; the zero value is the first table.
 	From VerifyPlace
 	// Progress, if set, hears of what was found in all that comes before a place, each time it moves on. It is called
@@ -56,6 +58,9 @@ func Verify(ctx context.Context, blue, green Server, database string, o VerifyOp
 	}
 	if o.Rounds == 0 {
 		o.Rounds = 5
+	}
+	if o.RowsAtOnce == 0 {
+		o.RowsAtOnce = 50_000
 	}
 	var work []verifiedTable
 	err := withSession(ctx, blue, database, func(conn *pgx.Conn) error {
@@ -180,38 +185,67 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	if equal, _, _ := whole.judge(); equal {
 		return nil
 	}
-	groups := min(65536, max(64, rows/16))
-	parts, err := v.read(ctx, t.digests(t.group(groups), ""))
-	if err != nil {
-		return err
-	}
-	_, suspects, hot := parts.judge()
-	at := int(max(1, rowsAtOnce*groups/max(rows, 1)))
-	for chosen := range slices.Chunk(append(suspects, hot...), at) {
-		if err := v.rowByRow(ctx, t, t.group(groups)+" = ANY ($1)", chosen); err != nil {
-			return err
-		}
-	}
-	return nil
+	return v.narrow(ctx, t, rows)
 }
 
-// rowsAtOnce bounds the memory that single rows take: about 300 bytes each.
-const rowsAtOnce = 50_000
+// narrow looks for the rows of a table that differ or change, by groups of which those that are settled drop out: each time
+// the others are grouped anew, until they are few enough to be read one by one. The table is read a few times for that,
+// be it however large; where groups don't settle, since so many rows differ, the rest is read in portions.
+func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) error {
+	var left selection
+	for {
+		groups := min(mostGroups, max(64, rows))
+		parts, err := v.read(ctx, t.digests(left.group(t, groups), left.filter), left.args...)
+		if err != nil {
+			return err
+		}
+		_, suspects, hot := parts.judge()
+		chosen := append(suspects, hot...)
+		if len(chosen) == 0 {
+			return nil
+		}
+		in := parts.rows(chosen)
+		if in > v.options.RowsAtOnce && in < rows/2 {
+			left, rows = left.narrowed(t, groups, chosen), in
+			continue
+		}
+		at := max(1, int(v.options.RowsAtOnce*int64(len(chosen))/max(in, 1)))
+		differ := 0
+		for portion := range slices.Chunk(chosen, at) {
+			more, err := v.rowByRow(ctx, t, left.narrowed(t, groups, portion))
+			if err != nil {
+				return err
+			}
+			if differ += more; differ > mostDiffer {
+				v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: more than %d rows differ; no more were looked for", t.name(), mostDiffer))
+				return nil
+			}
+		}
+		return nil
+	}
+}
+
+const (
+	// mostGroups that are asked for at once.
+	mostGroups = 65536
+	// mostDiffer rows of a table, or of a slice of one, are looked for.
+	mostDiffer = 10_000
+)
 
 // mostNamed rows of a table are named when they differ.
 const mostNamed = 5
 
 // rowByRow reads single rows until each is known to be equal or to differ, or the rounds are
-// over. A difference counts when the row is still the same on blue once every transaction
+// over, and says how many differ. A difference counts when the row is still the same on blue once every transaction
 // has ended that was active when it was found: green may show a commit a moment
 // before blue's other sessions do.
-func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, filter string, chosen []int64) error {
+func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, chosen selection) (differing int, err error) {
 	found := map[int64]rowDigest{}
 	var differ, open []int64
-	for round := 0; round < v.options.Rounds && len(chosen) > 0; round++ {
-		rows, err := v.read(ctx, t.digests(t.key(), filter), chosen)
+	for round := 0; round < v.options.Rounds && (round == 0 || len(open) > 0); round++ {
+		rows, err := v.read(ctx, t.digests(t.key(), chosen.filter), chosen.args...)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		_, suspects, hot := rows.judge()
 		open = hot
@@ -223,12 +257,12 @@ func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, filter string,
 			}
 		}
 		if err := v.remember(ctx, found, suspects, rows.after); err != nil {
-			return err
+			return 0, err
 		}
-		chosen, filter = open, t.key()+" = ANY ($1)"
+		chosen = selection{}.and(t.key(), open)
 	}
 	v.report.InFlight += len(open)
-	return v.name(ctx, t, differ)
+	return len(differ), v.name(ctx, t, differ)
 }
 
 // remember makes found the suspects as blue has them, once what was active has ended.

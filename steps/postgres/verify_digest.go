@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -51,8 +52,35 @@ func (t verifiedTable) key() string {
 	return hashOf(t.Key, 1)
 }
 
-// group puts rows into one of n groups by their key.
-func (t verifiedTable) group(n int64) string { return fmt.Sprintf("mod(%s, %d)", t.key(), n) }
+// selection is what is left of a table to be looked at: rows whose groups were chosen, one grouping after the other.
+type selection struct {
+	filter string
+	args   []any
+}
+
+// group puts the rows that are left into one of n groups by their key, each time by another hash of it.
+func (l selection) group(t verifiedTable, n int64) string {
+	columns := t.Key
+	if len(columns) == 0 {
+		columns = t.Columns
+	}
+	return fmt.Sprintf("mod(%s, %d)", hashOf(columns, 1+len(l.args)), n)
+}
+
+// narrowed to some of its groups.
+func (l selection) narrowed(t verifiedTable, n int64, groups []int64) selection {
+	return l.and(l.group(t, n), groups)
+}
+
+// and: only rows of which the expression is one of the values. They are hashed on every version, which an array isn't.
+func (l selection) and(expression string, values []int64) selection {
+	next := selection{args: append(slices.Clip(l.args), values)}
+	next.filter = fmt.Sprintf("%s IN (SELECT unnest($%d::bigint[]))", expression, len(next.args))
+	if l.filter != "" {
+		next.filter = l.filter + " AND " + next.filter
+	}
+	return next
+}
 
 // digests is the query for one digest a group, of the rows that filter selects (all if
 // empty). Sums are taken modulo a prime below 2^63.
@@ -129,6 +157,14 @@ func readDigests(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (
 		r[d.Group] = d
 	}
 	return r, nil
+}
+
+// rows in the groups, on the side that has more.
+func (c comparison) rows(groups []int64) (n int64) {
+	for _, g := range groups {
+		n += max(c.before[g].Count, c.green[g].Count, c.after[g].Count)
+	}
+	return n
 }
 
 // equals says that both have the same rows in every group.

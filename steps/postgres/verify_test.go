@@ -214,3 +214,44 @@ func TestAnInterruptedComparisonGoesOnWhereItWas(t *testing.T) {
 		t.Errorf("%d rows expected, %v", expected, err)
 	}
 }
+
+// TestATableWithoutANumberToCutItByIsReadAFewTimes however much is written to it: its keys are texts, so that all of it
+// is looked at each time.
+func TestATableWithoutANumberToCutItByIsReadAFewTimes(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	blue.Exec("", "CREATE DATABASE d")
+	blue.Exec("d", "CREATE TABLE t (key text PRIMARY KEY, n int); INSERT INTO t SELECT md5(n::text), 0 FROM generate_series(1, 100000) n; ANALYZE")
+	replicate(t, blue, green)
+	green.Exec("d", "SET session_replication_role = replica; UPDATE t SET n = -1 WHERE key IN (md5('1'), md5('2')); DELETE FROM t WHERE key = md5('3')")
+	ctx, cancel := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	conn, err := blue.Connect(ctx, "d")
+	must(t, err)
+	wait.Go(func() {
+		defer conn.Close(context.WithoutCancel(ctx))
+		pace := time.NewTicker(20 * time.Millisecond)
+		defer pace.Stop()
+		for ctx.Err() == nil {
+			<-pace.C
+			if _, err := conn.Exec(ctx, "UPDATE t SET n = n + 1 WHERE key IN (SELECT md5((4 + random() * 99995)::int::text) FROM generate_series(1, 20))"); err != nil && ctx.Err() == nil {
+				t.Errorf("writer: %v", err)
+				return
+			}
+		}
+	})
+	report, err := postgres.Verify(ctx, blue.Server, green.Server, "d", postgres.VerifyOptions{RowsAtOnce: 1000})
+	cancel()
+	wait.Wait()
+	must(t, err)
+	if len(report.Mismatches) != 3 || report.Rows != 100000 {
+		t.Errorf("%+v", report)
+	}
+	eventually(t, "the server counts its scans", func() bool {
+		return green.Query("d", "SELECT seq_scan > 0 FROM pg_stat_user_tables WHERE relname = 't'") == "t"
+	})
+	// a portion at a time it would be a hundred times and more
+	if scans := green.Query("d", "SELECT seq_scan < 40 FROM pg_stat_user_tables WHERE relname = 't'"); scans != "t" {
+		t.Errorf("the table was read %s times", green.Query("d", "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 't'"))
+	}
+	t.Logf("%s scans, %d rows in flight", green.Query("d", "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 't'"), report.InFlight)
+}
