@@ -47,6 +47,7 @@ func (r rule) query() string {
 func downgrade(source, target int) bool { return target < source }
 func upgrade(source, target int) bool   { return target > source }
 func below16(source, target int) bool   { return source >= 16 && target < 16 }
+func to18(source, target int) bool      { return source < 18 && target >= 18 }
 func from18(_, target int) bool         { return target >= 18 }
 
 // rules are all hazards Gitover looks for, in the order they are reported.
@@ -119,6 +120,9 @@ var rules = []rule{
 		Fix: "Make it on the new instance and move its consumers after the cutover."},
 	{Name: "replica_identity", Severity: Block, At: inDatabase, Firm: true,
 		Why: "Once {object} is published, UPDATE and DELETE on it fail for your applications: {detail}.",
+		Fix: "{fix}"},
+	{Name: "generated_identity", Severity: Block, At: inDatabase, Firm: true, WayBack: true, When: to18,
+		Why: "On version {target}, UPDATE and DELETE on {object} fail for your applications while the old side follows: its replica identity is the whole row, and has a generated column.",
 		Fix: "{fix}"},
 	{Name: "identity_full_types", Severity: Block, At: inDatabase,
 		Why: "{object} must be found by its whole row, but {detail} has no equality: an UPDATE or DELETE on it stops the replication.",

@@ -52,7 +52,7 @@ func (u Unfollowed) Why(subscriber string) string {
 	case u.Missing:
 		return fmt.Sprintf("table %s isn't on %s: make it there, too", u.Table, subscriber)
 	case u.Keyless:
-		return fmt.Sprintf("table %s has no replica identity, so it isn't replicated: on both sides, run ALTER TABLE %s REPLICA IDENTITY FULL, or give it a primary key", u.Table, u.Table)
+		return fmt.Sprintf("table %s has no replica identity that could be published, so it isn't replicated: on both sides, run ALTER TABLE %s REPLICA IDENTITY FULL, or give it a primary key (without generated columns, if it has any)", u.Table, u.Table)
 	case u.Anew:
 		return fmt.Sprintf("table %s was dropped and made anew, and isn't followed since: drop it and make it anew on %s, too", u.Table, subscriber)
 	case u.State != "":
