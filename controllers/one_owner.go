@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"strings"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -15,7 +17,7 @@ import (
 	"github.com/gitover/gitover/steps"
 )
 
-// alone refuses an upgrade whose directory an older one writes already: each would take out
+// alone refuses an upgrade where an older one writes already: each would take out
 // of Git what the other one's traffic reaches. Across clusters the files in Git tell, see
 // gitops.Owner; within one this tells sooner. Before the old instance is removed from Git a younger one counts, too: it
 // was refused, but Flux has applied its instances, and would prune them.
@@ -26,7 +28,11 @@ func (r *UpgradeReconciler) alone(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	}
 	for i := range all.Items {
 		other := &all.Items[i]
-		if client.ObjectKeyFromObject(other) == client.ObjectKeyFromObject(upgrade) || !other.DeletionTimestamp.IsZero() || !samePath(other, upgrade) {
+		if client.ObjectKeyFromObject(other) == client.ObjectKeyFromObject(upgrade) || !other.DeletionTimestamp.IsZero() {
+			continue
+		}
+		place := sharedPlace(other, upgrade)
+		if place == "" {
 			continue
 		}
 		first := older(other, upgrade)
@@ -39,13 +45,13 @@ func (r *UpgradeReconciler) alone(ctx context.Context, upgrade *v1alpha1.PgUpgra
 		}
 		if shared && !first {
 			return &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
-				"PgUpgrade %s/%s has the directory %s of the same repository, too: what serves there would go with %s, which is to be removed from Git. Give it a directory of its own that includes the base, or delete it",
-				other.Namespace, other.Name, upgrade.Spec.Git.Path, upgrade.Status.From)}
+				"PgUpgrade %s/%s has %s, too: what serves there would go with %s, which is to be removed from Git. Give it a directory of its own that includes the base, or delete it",
+				other.Namespace, other.Name, place, upgrade.Status.From)}
 		}
 		if shared {
 			return &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
-				"PgUpgrade %s/%s, which is older, writes the directory %s of the same repository; one of the two would take the other's database out of Git. Give each a directory of its own that includes the base, and correct spec.git.path, or delete one of the two",
-				other.Namespace, other.Name, upgrade.Spec.Git.Path)}
+				"PgUpgrade %s/%s, which is older, writes %s; one of the two would take the other's database out of Git. Give each a directory of its own that includes the base, and correct spec.git.path, or delete one of the two",
+				other.Namespace, other.Name, place)}
 		}
 	}
 	return nil
@@ -59,10 +65,43 @@ func older(a, b *v1alpha1.PgUpgrade) bool {
 	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
 }
 
-func samePath(a, b *v1alpha1.PgUpgrade) bool {
-	one, errOne := gitops.CleanDirectory(a.Spec.Git.Path)
-	two, errTwo := gitops.CleanDirectory(b.Spec.Git.Path)
-	return errOne == nil && errTwo == nil && one == two
+// sharedPlace names where two upgrades of one branch would write or remove each other's files; empty if nowhere. A directory
+// that lies in another's is none, as long as it keeps off the parts that are that one's.
+func sharedPlace(other, upgrade *v1alpha1.PgUpgrade) string {
+	theirs, errTheirs := gitops.CleanDirectory(other.Spec.Git.Path)
+	own, errOwn := gitops.CleanDirectory(upgrade.Spec.Git.Path)
+	switch {
+	case errTheirs != nil || errOwn != nil:
+		return ""
+	case theirs == own:
+		return fmt.Sprintf("the directory %s of the same repository", upgrade.Spec.Git.Path)
+	}
+	if part := partAround(other, theirs, own); part != "" {
+		return fmt.Sprintf("%s in the directory %s of the same repository, and this one's, %s, lies in there", part, other.Spec.Git.Path, upgrade.Spec.Git.Path)
+	}
+	if part := partAround(upgrade, own, theirs); part != "" {
+		return fmt.Sprintf("the directory %s of the same repository, which lies in this one's %s in %s", other.Spec.Git.Path, part, upgrade.Spec.Git.Path)
+	}
+	return ""
+}
+
+// partAround gives the part of an upgrade's directory that a directory is, or lies in, if that part is Gitover's: instances
+// come and go there, all are made of the base, and an adopted server's manifests go as a whole.
+func partAround(upgrade *v1alpha1.PgUpgrade, own, directory string) string {
+	parts := []string{gitops.InstancesDirectory, orDefault(upgrade.Spec.Instance.Base, "base")}
+	if a := upgrade.Spec.Adopt; a != nil {
+		parts = append(parts, a.Path)
+	}
+	for _, part := range parts {
+		cleaned, err := gitops.CleanDirectory(part)
+		if err != nil || cleaned == "" {
+			continue // refused where it is used
+		}
+		if around := path.Join(own, cleaned); directory == around || strings.HasPrefix(directory, around+"/") {
+			return cleaned
+		}
+	}
+	return ""
 }
 
 // writes says whether an upgrade may write the repository that a GitRepository stands for. One
@@ -92,9 +131,9 @@ func sourceKey(upgrade *v1alpha1.PgUpgrade) types.NamespacedName {
 	return types.NamespacedName{Namespace: orDefault(ref.Namespace, upgrade.Namespace), Name: ref.Name}
 }
 
-// sameBranch of two GitRepositories, as far as their texts tell.
+// sameBranch of two GitRepositories, as far as their texts tell. What they don't tell, the files in Git do before a commit.
 func sameBranch(a, b *sourcev1.GitRepository) bool {
 	one, errOne := gitops.BranchOf(a)
 	two, errTwo := gitops.BranchOf(b)
-	return errOne == nil && errTwo == nil && a.Spec.URL == b.Spec.URL && one == two
+	return errOne == nil && errTwo == nil && one == two && gitops.SameRepository(a.Spec.URL, b.Spec.URL)
 }

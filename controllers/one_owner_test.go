@@ -10,6 +10,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -70,6 +71,12 @@ func TestOfTwoUpgradesOfOneDirectoryTheOlderGoesOn(t *testing.T) {
 		{"another repository", func(_ *v1alpha1.PgUpgrade, _ *kustomizev1.Kustomization, g *sourcev1.GitRepository) {
 			g.Spec.URL = "https://git.example.org/other"
 		}, false, false},
+		{"the same repository by another URL", func(_ *v1alpha1.PgUpgrade, _ *kustomizev1.Kustomization, g *sourcev1.GitRepository) {
+			g.Spec.URL = "https://Git.example.org:443/fleet.git/"
+		}, false, true},
+		{"another branch by another URL", func(_ *v1alpha1.PgUpgrade, _ *kustomizev1.Kustomization, g *sourcev1.GitRepository) {
+			g.Spec.URL, g.Spec.Reference.Branch = "ssh://git@git.example.org/fleet.git", "staging"
+		}, false, false},
 		{"another branch", func(_ *v1alpha1.PgUpgrade, _ *kustomizev1.Kustomization, g *sourcev1.GitRepository) {
 			g.Spec.Reference.Branch = "staging"
 		}, false, false},
@@ -106,6 +113,74 @@ func TestOfTwoUpgradesOfOneDirectoryTheOlderGoesOn(t *testing.T) {
 			judge(u, ou, g, s.refused)
 			judge(ou, u, og, s.otherOut)
 		})
+	}
+}
+
+// One directory in another is how Flux's repositories are laid out; only parts of it are Gitover's.
+func TestADirectoryMayLieInAnothersButNotWhereThatWrites(t *testing.T) {
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, s := range []struct {
+		outer, inner string
+		base, adopt  string // of the outer one
+		refused      bool
+	}{
+		{"apps/a", "apps/a/eu", "", "", false},
+		{"apps/a", "apps/a/eu/instances", "", "", false},
+		{"apps/a", "apps/a/instances-of-others", "", "", false},
+		{"apps/a", "apps/ab", "", "", false},
+		{"", "apps/a", "", "", false},
+		{"apps/a", "apps/a/db", "base", "legacy", false},
+		{"apps/a", "apps/a/eu", ".", ".", false}, // refused elsewhere, and not on account of others
+		{"apps/a", "apps/a/eu", "../a/eu", "../a/eu", false},
+
+		{"apps/a", "apps/a/instances", "", "", true},
+		{"apps/a", "./apps/a/instances/15/", "", "", true},
+		{"apps/a", "apps/a/instances/eu/orders", "", "", true},
+		{".", "instances/eu", "", "", true},
+		{"apps/a", "apps/a/base", "", "", true},
+		{"apps/a", "apps/a/db/server/eu", "./db/server/", "", true},
+		{"apps/a", "apps/a/legacy/eu", "", "legacy", true},
+	} {
+		for _, outerFirst := range []bool{true, false} {
+			r, u, ou, g, og := ofOneDirectory(t, noon, func(other *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization, _ *sourcev1.GitRepository) {
+				other.Spec.Git.Path, other.Spec.Instance.Base, k.Spec.Path = s.outer, s.base, ""
+				if s.adopt != "" {
+					other.Spec.Adopt = &v1alpha1.AdoptSpec{Path: s.adopt}
+				}
+				other.CreationTimestamp = metav1.NewTime(noon.Add(time.Hour))
+				if outerFirst {
+					other.CreationTimestamp = metav1.NewTime(noon.Add(-time.Hour))
+				}
+			})
+			u.Spec.Git.Path = s.inner
+			var k kustomizev1.Kustomization
+			if err := r.Get(t.Context(), client.ObjectKey{Namespace: "a", Name: "orders"}, &k); err != nil {
+				t.Fatal(err)
+			}
+			k.Spec.Path = ""
+			for _, o := range []client.Object{&k, u} {
+				if err := r.Update(t.Context(), o); err != nil {
+					t.Fatal(err)
+				}
+			}
+			inner, outer := r.alone(t.Context(), u, g), r.alone(t.Context(), ou, og)
+			first, younger, name := inner, outer, "a/orders"
+			if outerFirst {
+				first, younger, name = outer, inner, "b/orders"
+			}
+			if first != nil {
+				t.Errorf("%s in %s, outer first %t: the older one is refused: %v", s.inner, s.outer, outerFirst, first)
+			}
+			if (younger != nil) != s.refused {
+				t.Errorf("%s in %s, outer first %t: %v", s.inner, s.outer, outerFirst, younger)
+			}
+			if younger != nil {
+				if m := meaningOf(younger, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+					t.Errorf("%+v", m)
+				}
+				says(t, younger.Error(), "PgUpgrade "+name, s.inner, s.outer, "spec.git.path")
+			}
+		}
 	}
 }
 

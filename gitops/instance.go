@@ -65,7 +65,10 @@ func (r InstanceRequest) Directory() string { return instanceDirectory(r.Version
 // File is the file that Gitover writes for the instance.
 func (r InstanceRequest) File() string { return path.Join(r.Directory(), "kustomization.yaml") }
 
-func instanceDirectory(version string) string { return path.Join("instances", version) }
+// InstancesDirectory holds the directories of instances, in the upgrade's.
+const InstancesDirectory = "instances"
+
+func instanceDirectory(version string) string { return path.Join(InstancesDirectory, version) }
 
 var nameLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 

@@ -100,7 +100,7 @@ func statedOwner(tree *Tree, owner Owner) (stated bool, err error) {
 
 // instanceFiles are the files that Gitover writes, and namesakes of them.
 func (t *Tree) instanceFiles() (matched []string, err error) {
-	files, err := t.Files("instances")
+	files, err := t.Files(InstancesDirectory)
 	for _, file := range files {
 		if ok, _ := path.Match(instanceDirectory("*")+"/kustomization.yaml", file); ok {
 			matched = append(matched, file)
