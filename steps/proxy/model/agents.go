@@ -99,6 +99,9 @@ func (s state) alone(flaw Flaw) state {
 
 // stuck names what clients would suffer for ever without a controller, if anything.
 func (s state) stuck(flaw Flaw) string {
+	if s.replaced[0] || s.replaced[1] {
+		return s.leftForEver(flaw)
+	}
 	if !s.agents[0].paused && !s.agents[1].paused {
 		return ""
 	}

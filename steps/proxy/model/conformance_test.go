@@ -82,7 +82,7 @@ func (c call) answer(s *state) string {
 	}
 	switch c.function {
 	case "begin":
-		return word(rows, s.sqlBegin(c.sw))
+		return word(rows, s.sqlBegin(c.sw, NoFlaw))
 	case "fence":
 		return word(rows, s.sqlFence(c.sw, NoFlaw))
 	case "commit":

@@ -35,6 +35,16 @@ const (
 	AbortAfterCommit Flaw = "abort lifts the fence whatever stands"
 	ForgetHold       Flaw = "an agent that starts again doesn't know that its pooler is held"
 	ReleaseBlind     Flaw = "an agent whose controller is silent lets clients go without asking the register"
+
+	// Where a server comes back older.
+	NoIdentity     Flaw = "the guard does not ask who answers"
+	NoReopen       Flaw = "a new side that forgot its opening is left alone"
+	ReadyUnasked   Flaw = "a new side that forgot its opening is opened whatever it lacks"
+	NoWait         Flaw = "the register's commits do not wait for synchronous standbys"
+	BeginFenced    Flaw = "a switch begins on a side that came back closed, and its abort opens that"
+	OnlySteady     Flaw = "a side that forgot its opening is left alone while Git wants the other"
+	ReadyHole      Flaw = "rows that were confirmed and lost are not missed once the marker behind them is sent again"
+	ReadySequences Flaw = "a new side that forgot its sequences is opened with those that it has"
 )
 
 // agent is a pooler's companion: what it leads to, and its dead-man's switch.
@@ -76,6 +86,7 @@ type state struct {
 	agents      [2]agent
 	controllers [2]controller
 	crashes     uint8
+	past
 }
 
 func initial() state {
@@ -92,6 +103,9 @@ func (s *state) to(sw uint8) uint8 { return 1 - s.from[sw] }
 func (s *state) wrong() string {
 	if !s.fenced[0] && !s.fenced[1] {
 		return "both sides are open"
+	}
+	if s.standbys != noStandbys {
+		return s.wrongOlder()
 	}
 	if s.fenced[0] && s.fenced[1] && !s.underWay() {
 		return "no side is open, and nobody is about to open one"
@@ -124,8 +138,8 @@ func (s *state) underWay() bool {
 
 // The register's functions.
 
-func (s *state) sqlBegin(sw uint8) uint8 {
-	if s.busy(s.from[sw], sw) {
+func (s *state) sqlBegin(sw uint8, flaw Flaw) uint8 {
+	if s.busy(s.from[sw], sw) || s.standbys != noStandbys && flaw != BeginFenced && s.fenced[s.from[sw]] && s.row[sw] == none {
 		return refused
 	}
 	s.closeReady(s.from[sw], 0)
@@ -206,6 +220,9 @@ func (s *state) sqlReady(sw uint8, flaw Flaw) uint8 {
 	}
 	if flaw != NoReady {
 		s.durable[s.to(sw)] = s.rows[s.to(sw)]
+		if s.mark[sw]&visible != 0 {
+			s.mark[sw] |= durable
+		}
 	}
 	return s.entrance[sw]
 }

@@ -4,10 +4,9 @@ import "testing"
 
 // search visits every state once and returns what is wrong with the first bad one, now or if
 // the controllers died for good, and how many it saw.
-func search(t *testing.T, flaw Flaw) (wrong string, states int) {
-	t.Helper()
-	seen := map[state]struct{}{initial(): {}}
-	queue := []state{initial()}
+func search(first state, flaw Flaw) (wrong string, states int) {
+	seen := map[state]struct{}{first: {}}
+	queue := []state{first}
 	for len(queue) > 0 {
 		s := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
@@ -28,7 +27,7 @@ func search(t *testing.T, flaw Flaw) (wrong string, states int) {
 }
 
 func TestNoInterleavingOpensBothSidesLosesARowOrHoldsTrafficForEver(t *testing.T) {
-	wrong, states := search(t, NoFlaw)
+	wrong, states := search(initial(), NoFlaw)
 	t.Logf("%d states", states)
 	if wrong != "" {
 		t.Error(wrong)
@@ -40,7 +39,7 @@ func TestEveryProtectionIsNeeded(t *testing.T) {
 		FenceUnasked, OpenTwice, OpenKeyless, NoReady, NoTakeOver, NoClear, AbortAfterCommit, NotShut, AdmitWritable,
 		ForgetHold, ReleaseBlind,
 	} {
-		wrong, states := search(t, flaw)
+		wrong, states := search(initial(), flaw)
 		if wrong == "" {
 			t.Errorf("%s: nothing is wrong in %d states", flaw, states)
 			continue

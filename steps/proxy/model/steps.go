@@ -30,14 +30,22 @@ const (
 	stepAdmitLate
 	stepFinishLate
 	stepCommitted
+	// Around stepBegin, where servers may be replaced: the guard, the sessions, and a second look before the hold.
+	stepLook
+	stepPrepare
+	stepLate
 )
 
 // next gives every state that one step of anybody leads to.
 func (s state) next(flaw Flaw) []state {
 	var all []state
 	add := func(t state) {
-		if t != s {
-			all = append(all, t)
+		if t == s {
+			return
+		}
+		all = append(all, t)
+		if u, ok := t.missed(&s); ok {
+			all = append(all, u)
 		}
 	}
 	for i := range s.controllers {
@@ -45,13 +53,13 @@ func (s state) next(flaw Flaw) []state {
 		if t.control(i, flaw) {
 			add(t)
 		}
-		if pc := s.controllers[i].pc; pc > stepBegin && pc <= stepDecide {
+		if pc := s.controllers[i].pc; pc > stepBegin && pc <= stepDecide || pc > stepLook {
 			t := s
 			t.controllers[i].pc = stepSettle
 			add(t)
 		}
 	}
-	for i := range s.agents {
+	for i := range s.agents[:s.poolers()] {
 		t := s
 		t.watchStep(i, flaw)
 		add(t)
@@ -100,7 +108,13 @@ func (s state) world(i uint8, flaw Flaw) []state {
 		t.rows[i]++
 		t.seq[i]++
 		t.durable[i] = t.rows[i]
+		if s.standbys != noStandbys {
+			t.writer, t.owed, t.confirmed = i+1, true, false
+		}
 		all = append(all, t)
+	}
+	if s.standbys != noStandbys {
+		return append(append(all, s.replicate(i)...), s.older(i)...)
 	}
 	if s.publisher == i && s.rows[1-i] < s.rows[i] {
 		t := s
@@ -122,16 +136,29 @@ func (s state) world(i uint8, flaw Flaw) []state {
 // control takes a controller's next step; false when it has none, or must wait.
 func (s *state) control(i int, flaw Flaw) bool {
 	c := &s.controllers[i]
-	if c.pc > stepBegin && c.pc <= stepOpen && needsSession(c.pc) && !c.sessions {
+	if !c.sessions && (c.pc > stepBegin && c.pc <= stepOpen && needsSession(c.pc) || s.standbys != noStandbys && c.pc == stepBegin) {
 		c.pc = stepSettle
 		return true
 	}
 	ok := true
 	from, to := s.from[c.sw], s.to(c.sw)
 	switch c.pc {
+	case stepLook:
+		if !s.known(flaw) || s.fenced[from] {
+			return false
+		}
+		// From here on PgProxy's status has the switch.
+		c.pc, s.last = stepPrepare, max(s.last, c.sw)
+		return true
+	case stepPrepare:
+		s.takeOver(i, flaw)
+		c.sessions, c.pc = true, stepBegin
+		return true
+	case stepLate:
+		ok = s.known(flaw)
 	case stepBegin:
 		s.takeOver(i, flaw)
-		ok = s.sqlBegin(c.sw) == open
+		ok = s.sqlBegin(c.sw, flaw) == open
 	case stepHold0, stepHold1:
 		ok = s.hold(int(c.pc-stepHold0), c.sw)
 	case stepFence:
@@ -141,7 +168,12 @@ func (s *state) control(i int, flaw Flaw) bool {
 			s.session[from] = false
 		}
 	case stepDrain:
-		if s.rows[to] < s.rows[from] {
+		if s.standbys != noStandbys {
+			s.mark[c.sw] |= written
+			if s.mark[c.sw]&visible == 0 {
+				return true
+			}
+		} else if s.rows[to] < s.rows[from] {
 			return false
 		}
 	case stepReadSequences:
@@ -156,8 +188,11 @@ func (s *state) control(i int, flaw Flaw) bool {
 		ok = s.sqlCommit(c.sw) == commit
 		c.key = ok
 	case stepOpen, stepOpenLate:
+		if c.pc == stepOpenLate {
+			s.readyAgain(c.sw, flaw)
+		}
 		if ok = s.sqlOpen(c.sw, c.key, flaw) == opened; !ok && c.pc == stepOpenLate {
-			return false
+			return true
 		}
 	case stepAdmit, stepAdmitLate:
 		s.sqlAdmit(c.sw, flaw)
@@ -165,7 +200,7 @@ func (s *state) control(i int, flaw Flaw) bool {
 		ok = s.resume(int(c.pc-stepResume0), c.sw)
 	case stepFinish, stepFinishLate:
 		if s.entrance[c.sw] == opened && !s.left(c.sw) {
-			s.publisher = to
+			s.turnAround(to)
 		}
 	case stepSettle:
 		return s.settle(i, flaw)
@@ -181,8 +216,40 @@ func (s *state) control(i int, flaw Flaw) bool {
 		c.pc = stepSettle
 		return true
 	}
-	c.pc++
+	next := c.pc + 1
+	switch {
+	case c.pc == stepLate:
+		next = stepHold0
+	case c.pc == stepBegin && s.standbys != noStandbys:
+		next = stepLate
+	}
+	for s.skips(next) {
+		next++
+	}
+	c.pc = next
 	return true
+}
+
+// poolers that there are.
+func (s *state) poolers() int {
+	switch s.standbys {
+	case noStandbys:
+		return len(s.agents)
+	case synchronous:
+		return 1
+	}
+	return 0
+}
+
+// skips a step that asks a pooler which there isn't.
+func (s *state) skips(pc uint8) bool {
+	switch pc {
+	case stepHold0, stepFlip0, stepResume0, stepAbort0, stepForward0:
+		return s.poolers() < 1
+	case stepHold1, stepFlip1, stepResume1, stepAbort1, stepForward1:
+		return s.poolers() < 2
+	}
+	return false
 }
 
 func needsSession(pc uint8) bool {
@@ -222,6 +289,10 @@ func (s *state) settle(i int, flaw Flaw) bool {
 // way back is there.
 func (s *state) again(i int) bool {
 	c := &s.controllers[i]
+	if s.standbys != noStandbys && c.pc != stepAborted && c.sw == s.last && s.row[c.sw] == commit && s.entrance[c.sw] == none {
+		c.pc, c.key = stepOpenLate, true // as it looks after the side that serves
+		return true
+	}
 	if i != 1 || c.sw != 1 {
 		return false
 	}
@@ -234,5 +305,8 @@ func (s *state) again(i int) bool {
 	}
 	s.from[2] = active
 	s.controllers[i] = controller{pc: stepBegin, sw: 2, sessions: true}
+	if s.standbys != noStandbys {
+		s.controllers[i] = controller{pc: stepLook, sw: 2}
+	}
 	return true
 }

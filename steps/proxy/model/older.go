@@ -1,0 +1,324 @@
+package model
+
+// Standbys that servers have. With some, one server may come back older, once: a standby takes its place. Nothing else
+// crashes then, and there is one pooler, or with asynchronous standbys none, so that the states stay few (with one they
+// are 14 million, without an error).
+const (
+	noStandbys uint8 = iota
+	// synchronous: commits that say so are on the standby before they return, as all of the register's are, clients' own,
+	// and replication's before it confirms.
+	synchronous
+	// asynchronous: the standby may lack anything, but for what a server knows of a decided switch that left it.
+	asynchronous
+	// forgetful: it may lack that, too.
+	forgetful
+)
+
+// Bits of a switch's marker, the row that the old side writes behind its fence.
+const (
+	written uint8 = 1 << iota
+	visible
+	confirmed
+	durable
+)
+
+// moment is what a server's WAL held once, for the standby that stopped there.
+type moment struct {
+	of                       uint8 // the server and one; 0 for none
+	fenced, shut, readOnly   bool
+	rows, seq                uint8
+	row, entrance, own, mark [3]uint8
+}
+
+// past is what a search about older servers has beside the rest of the state.
+type past struct {
+	standbys uint8
+	standby  moment
+	replaced [2]bool
+	// reconnected: replication goes on since.
+	reconnected bool
+	// row 1 was written on this server (and one) since the present direction of replication began, and was confirmed.
+	writer    uint8
+	confirmed bool
+	// owed: a client was told that row 1 and its sequence value are there, and no server that served has lost them.
+	owed bool
+	mark [3]uint8
+	// last switch that PgProxy's status knows.
+	last uint8
+}
+
+func initialWith(standbys uint8, flaw Flaw) state {
+	if standbys == synchronous && flaw == NoWait {
+		standbys = forgetful
+	}
+	s := initial()
+	s.standbys, s.crashes = standbys, maxCrashes
+	s.controllers[0] = controller{pc: stepLook, sw: 1}
+	return s
+}
+
+func bit(b bool) uint8 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// momentOf a server, now.
+func (s *state) momentOf(i uint8) moment {
+	m := moment{of: i + 1, fenced: s.fenced[i], shut: s.shut[i], readOnly: s.readOnly[i], rows: s.rows[i], seq: s.seq[i]}
+	for sw := uint8(1); sw < 3; sw++ {
+		if s.from[sw] == i {
+			m.row[sw], m.own[sw], m.mark[sw] = s.row[sw], bit(s.own[sw]), s.mark[sw]&written
+		} else {
+			m.entrance[sw], m.mark[sw] = s.entrance[sw], s.mark[sw]&visible
+		}
+	}
+	return m
+}
+
+// forgets says whether a server in this moment lacks what it knows of a decided switch that left it.
+func (s *state) forgets(m moment) bool {
+	i := m.of - 1
+	for sw := uint8(1); sw < 3; sw++ {
+		if s.from[sw] == i && s.row[sw] == commit && (m.row[sw] != commit || s.fenced[i] && !m.fenced || s.shut[i] && !m.shut) {
+			return true
+		}
+	}
+	return false
+}
+
+// becomeOlder puts a standby in the place of a server, as it was in a moment.
+func (s *state) becomeOlder(m moment) {
+	i := m.of - 1
+	s.fenced[i], s.shut[i], s.readOnly[i], s.rows[i], s.seq[i] = m.fenced, m.shut, m.readOnly, m.rows, m.seq
+	for sw := uint8(1); sw < 3; sw++ {
+		if s.from[sw] == i {
+			s.row[sw], s.own[sw] = m.row[sw], m.own[sw] != 0
+			s.mark[sw] = s.mark[sw]&^written | m.mark[sw]
+		} else {
+			s.entrance[sw] = m.entrance[sw]
+			s.mark[sw] = s.mark[sw]&^visible | m.mark[sw]
+		}
+	}
+	if s.rows[i] == 0 && s.writer == i+1 {
+		s.owed = false // where no switch is in progress its client loses it, too
+	}
+	s.durable[i], s.session[i], s.replaced[i] = s.rows[i], false, true
+	s.standby = moment{}
+	for c := range s.controllers {
+		s.controllers[c].sessions = false
+	}
+}
+
+// older is the state in which a standby takes the place of its server.
+func (s state) older(i uint8) (all []state) {
+	if s.replaced[0] || s.replaced[1] {
+		return nil
+	}
+	m := s.standby
+	switch {
+	case s.standbys == synchronous:
+		m = s.momentOf(i)
+		m.rows = s.durable[i]
+		for sw := range m.mark {
+			if s.mark[sw]&durable == 0 {
+				m.mark[sw] &^= visible
+			}
+		}
+	case m.of != i+1, s.standbys == asynchronous && s.forgets(m):
+		return nil
+	}
+	s.becomeOlder(m)
+	return append(all, s)
+}
+
+// missed is the state after a step for a standby that stopped just before it; ok if the step changed what a server has.
+func (s state) missed(before *state) (_ state, ok bool) {
+	if s.standbys <= synchronous || s.standby.of != 0 || s.replaced[0] || s.replaced[1] {
+		return s, false
+	}
+	for i := range uint8(2) {
+		if m := before.momentOf(i); m != s.momentOf(i) {
+			s.standby = m
+			return s, true
+		}
+	}
+	return s, false
+}
+
+// flows says whether replication from a server goes on. Slots go with a primary, and whoever read one goes with his; the next one
+// begins where a fence doesn't keep everybody out.
+func (s *state) flows(from uint8) bool {
+	return s.publisher == from && !s.replaced[from] && (!s.replaced[1-from] || s.reconnected)
+}
+
+// reconnect begins to read a slot in place of a primary that is gone.
+func (s *state) reconnect(from uint8) {
+	if s.publisher == from && s.replaced[1-from] && !s.shut[from] {
+		s.reconnected = true
+	}
+}
+
+// pending: row 1 is to be sent.
+func (s *state) pending(from uint8) bool {
+	return s.writer == from+1 && s.rows[from] > s.rows[1-from] && !s.confirmed
+}
+
+// replicate gives what replication's next steps from a server lead to. Rows come in order, and what was confirmed doesn't again.
+func (s state) replicate(from uint8) (all []state) {
+	if !s.flows(from) {
+		s.reconnect(from)
+		return append(all, s)
+	}
+	if s.pending(from) {
+		t := s
+		t.rows[1-from]++
+		return append(all, t)
+	}
+	for sw := range s.mark {
+		if sw == 0 || s.from[sw] != from {
+			continue
+		}
+		if s.mark[sw]&(written|visible|confirmed) == written {
+			t := s
+			t.mark[sw] |= visible
+			all = append(all, t)
+		}
+		if s.mark[sw]&(visible|confirmed) == visible {
+			t := s
+			t.mark[sw] |= confirmed | durable
+			t.confirm(from)
+			all = append(all, t)
+		}
+	}
+	t := s
+	t.confirm(from)
+	return append(all, t)
+}
+
+func (s *state) confirm(from uint8) {
+	if s.rows[1-from] > 0 && s.writer == from+1 {
+		s.confirmed = true
+		s.durable[1-from] = s.rows[1-from]
+	}
+}
+
+// turnAround is what a change of the direction does: what was there before it is not sent.
+func (s *state) turnAround(to uint8) {
+	if s.publisher != to && s.standbys != noStandbys {
+		s.confirmed = false
+		if s.writer != to+1 {
+			s.writer = 0
+		}
+	}
+	s.publisher = to
+}
+
+// known is the guard's look at who answers: nobody whose place was taken since rows were compared.
+func (s *state) known(flaw Flaw) bool {
+	return flaw == NoIdentity || !s.replaced[0] && !s.replaced[1]
+}
+
+// readyAgain makes an entrance anew that the new side's register has forgotten.
+func (s *state) readyAgain(sw uint8, flaw Flaw) {
+	from, to := s.from[sw], s.to(sw)
+	if s.standbys == noStandbys || s.entrance[sw] != none || s.row[sw] != commit || flaw == NoReopen {
+		return
+	}
+	if flaw != ReadyHole && s.writer == from+1 && s.confirmed && s.rows[to] < s.rows[from] {
+		return
+	}
+	s.sqlAdmit(sw, flaw)
+	if s.mark[sw]&visible == 0 && flaw != ReadyUnasked {
+		return
+	}
+	if flaw != ReadySequences {
+		s.seq[to] = max(s.seq[to], s.seq[from])
+	}
+	s.sqlReady(sw, flaw)
+}
+
+// wrongOlder is wrong where servers may have come back older.
+func (s *state) wrongOlder() string {
+	for u := range uint8(2) {
+		switch {
+		case s.fenced[u]:
+		case s.session[1-u]:
+			return "a session is left behind the fence while the other side is open"
+		case s.owed && s.rows[u] == 0:
+			return "the open side lacks a row"
+		case s.owed && s.seq[u] == 0:
+			return "the open side lacks a sequence value"
+		}
+	}
+	return ""
+}
+
+// leftForEver says what stays as it is for ever though a controller, agents and replication do what they can, and nothing else goes wrong.
+func (s state) leftForEver(flaw Flaw) string {
+	const rounds = 4
+	for range rounds {
+		for range 9 * s.poolers() {
+			s.join(0)
+			s.watchStep(0, flaw)
+		}
+		s.comeBack(flaw)
+		for i := range uint8(2) {
+			if s.reconnect(i); s.flows(i) && s.pending(i) {
+				s.rows[1-i]++
+			}
+			for sw := range s.mark {
+				if s.flows(i) && s.from[sw] == i && s.mark[sw]&(written|visible|confirmed) == written {
+					s.mark[sw] |= visible
+				}
+			}
+		}
+	}
+	switch {
+	case s.fenced[0] && s.fenced[1] && !s.lacks():
+		return "no controller ever opens a side again"
+	case s.agents[0].paused:
+		return "a pooler holds its clients for ever"
+	}
+	return ""
+}
+
+// comeBack has a controller end the last switch, or look after the side that serves.
+func (s *state) comeBack(flaw Flaw) {
+	if flaw == OnlySteady && s.controllers[1].sw == 2 && s.row[2] != commit {
+		for sw := uint8(1); sw < 3; sw++ {
+			if s.row[sw] == open {
+				s.sqlAbort(sw, flaw)
+			}
+		}
+		return
+	}
+	for sw := s.last; sw > 0; sw-- {
+		if s.entrance[sw] != opened && s.sqlAbort(sw, flaw) != commit {
+			s.abandon(0, sw)
+			continue
+		}
+		if s.left(sw) {
+			return
+		}
+		s.readyAgain(sw, flaw)
+		if s.sqlOpen(sw, s.row[sw] == commit, flaw) == opened {
+			s.sqlAdmit(sw, flaw)
+			for i := range s.poolers() {
+				_ = s.hold(i, sw) && s.flip(i, sw) && s.resume(i, sw)
+			}
+		}
+		return
+	}
+}
+
+// lacks: the side to which the last decided switch led doesn't have all that it was sent. That is for people.
+func (s *state) lacks() bool {
+	for sw := s.last; sw > 0; sw-- {
+		if s.row[sw] == commit {
+			return s.mark[sw]&visible == 0 || s.owed && s.rows[s.to(sw)] == 0
+		}
+	}
+	return false
+}
