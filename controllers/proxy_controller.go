@@ -119,7 +119,12 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 		o := r.steady(looking, x)
 		o.changed = specChanged(looking)
 		return o
-	case p.Spec.Suspend:
+	}
+	// Git wants the other, or somebody wants nothing done: what serves must let in all the same
+	if o := r.closed(ctx, x); o != nil {
+		return *o
+	}
+	if p.Spec.Suspend {
 		return outcome{reason: v1alpha1.ReasonSuspended, message: fmt.Sprintf("%s serves; Git wants %s, but spec.suspend is true", p.Status.Active, p.Spec.Target), stalled: true}
 	}
 	return r.move(ctx, x)

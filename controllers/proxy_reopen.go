@@ -45,6 +45,18 @@ func (r *ProxyReconciler) letsIn(ctx context.Context, x *pair, server postgres.S
 	return nil
 }
 
+// closed is letsIn for the active side, where it answers: what else is wrong with it a switch says better.
+func (r *ProxyReconciler) closed(ctx context.Context, x *pair) *outcome {
+	server, err := r.server(ctx, x, x.proxy.Status.Active)
+	if err != nil {
+		return nil
+	}
+	if fenced, err := postgres.IsFenced(ctx, server); err != nil || !fenced {
+		return nil
+	}
+	return r.letsIn(ctx, x, server)
+}
+
 // reopen settles what keeps the active side closed.
 func (r *ProxyReconciler) reopen(ctx context.Context, x *pair, server postgres.Server) error {
 	last := lastSwitchTo(x.proxy, x.proxy.Status.Active)

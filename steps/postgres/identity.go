@@ -34,27 +34,3 @@ func (id Identity) Replaced(before Identity) string {
 	}
 	return fmt.Sprintf("a standby was promoted (timeline %d, then %d)", before.Timeline, id.Timeline)
 }
-
-// MarkersMissing counts the markers that from wrote in database and that haven't reached to. Rows are applied in
-// order, so with the last marker before a fence everything before it is there. Reads only.
-func MarkersMissing(ctx context.Context, from, to Server, database string) (missing int, err error) {
-	var ids []int64
-	err = withSession(ctx, from, database, func(conn *pgx.Conn) error {
-		ids, err = column[int64](ctx, conn, "SELECT id FROM gitover.marker WHERE instance = $1", from.Instance)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("markers in database %q of %s: %w", database, from.Instance, err)
-	}
-	err = withSession(ctx, to, database, func(conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "SELECT count(*) FROM unnest($2::bigint[]) AS sent(id) WHERE NOT EXISTS (SELECT FROM gitover.marker m WHERE m.instance = $1 AND m.id = sent.id)",
-			from.Instance, ids).Scan(&missing)
-	})
-	if err != nil {
-		return 0, fmt.Errorf("markers in database %q of %s: %w", database, to.Instance, err)
-	}
-	if len(ids) == 0 {
-		return 1, nil
-	}
-	return missing, nil
-}

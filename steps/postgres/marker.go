@@ -75,17 +75,20 @@ func (m *Marker) Commit(ctx context.Context, instance string) (int64, error) {
 // Await returns when the marker of instance is visible here; ctx bounds the wait.
 func (m *Marker) Await(ctx context.Context, instance string, id int64) error {
 	for {
-		var found bool
-		if err := m.conn.QueryRow(ctx, "gitover_marker_await", instance, id).Scan(&found); err != nil {
-			return fmt.Errorf("await marker: %w", err)
-		}
-		if found {
-			return nil
+		if found, err := m.has(ctx, instance, id); found || err != nil {
+			return err
 		}
 		if err := pause(ctx, markerPoll); err != nil {
 			return fmt.Errorf("await marker: %w", err)
 		}
 	}
+}
+
+func (m *Marker) has(ctx context.Context, instance string, id int64) (found bool, err error) {
+	if err := m.conn.QueryRow(ctx, "gitover_marker_await", instance, id).Scan(&found); err != nil {
+		return false, fmt.Errorf("await marker: %w", err)
+	}
+	return found, nil
 }
 
 // Forget removes the markers that instance wrote before, where instance publishes.
@@ -109,6 +112,15 @@ func CommitMarker(ctx context.Context, from Server, db string) (id int64, err er
 // ctx bounds the wait.
 func AwaitMarker(ctx context.Context, from, to Server, db string, id int64) error {
 	return withMarker(ctx, to, db, func(m *Marker) error { return m.Await(ctx, from.Instance, id) })
+}
+
+// HasMarker says whether a marker of instance is visible in db of s. Reads only.
+func HasMarker(ctx context.Context, s Server, db, instance string, id int64) (found bool, err error) {
+	err = withMarker(ctx, s, db, func(m *Marker) error {
+		found, err = m.has(ctx, instance, id)
+		return err
+	})
+	return found, err
 }
 
 func withMarker(ctx context.Context, s Server, db string, use func(*Marker) error) error {

@@ -60,7 +60,7 @@ var entranceSQL string
 
 // What a stall asks, in the words in which Warm asks it before.
 const (
-	commitSQL = "SELECT d, gitover.key($1) FROM gitover.commit($1, $2) AS d"
+	commitSQL = "SELECT d, gitover.key($1) FROM gitover.commit($1, $2, $3) AS d"
 	readySQL  = "SELECT gitover.ready($1, $2, $3, $4)"
 	openSQL   = "SELECT gitover.open($1, $2, $3)"
 )
@@ -101,9 +101,16 @@ func (r *Register) Fence(ctx context.Context, id string) (Decision, error) {
 }
 
 // Commit decides that the switch goes forward, unless it was decided already. What it
-// returns stands for ever. A side that is not shut to everybody is an error.
-func (r *Register) Commit(ctx context.Context, id, who string) (Verdict, error) {
-	return r.verdict(ctx, "commit switch", commitSQL, id, who)
+// returns stands for ever. A side that is not shut to everybody is an error. It keeps the markers, by database, that
+// were written behind the fence.
+func (r *Register) Commit(ctx context.Context, id, who string, markers map[string]int64) (Verdict, error) {
+	return r.verdict(ctx, "commit switch", commitSQL, id, who, markers)
+}
+
+// Markers are those that Commit kept: a new side that has them has all that the old one wrote.
+func (r *Register) Markers(ctx context.Context, id string) (markers map[string]int64, err error) {
+	err = r.conn.QueryRow(ctx, "SELECT coalesce(markers, '{}') FROM gitover.switches WHERE id = $1", id).Scan(&markers)
+	return markers, r.failed("read markers", err)
 }
 
 // Abort decides that the switch does not happen, and lifts the old side's fence in the
@@ -186,7 +193,7 @@ func (r *Register) Warm(ctx context.Context) error {
 	for query, args := range map[string][]any{
 		"SELECT gitover.shut($1, true)": {[]string{}},
 		"SELECT gitover.fence($1)":      {""},
-		commitSQL:                       {"", ""},
+		commitSQL:                       {"", "", map[string]int64{}},
 		readySQL:                        {"", "", "", ""},
 		openSQL:                         {"", "", ""},
 	} {

@@ -80,7 +80,7 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 		if _, err := r.Begin(ctx, row("b")); !postgres.InUse(err) {
 			t.Errorf("a second switch at once: %v", err)
 		}
-		if _, err := r.Commit(ctx, "a", "test"); err == nil {
+		if _, err := r.Commit(ctx, "a", "test", nil); err == nil {
 			t.Error("a switch commits without a fence")
 		}
 		for range 2 {
@@ -92,14 +92,21 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 		}
 		expect("aborted", open)
 		decided(t, postgres.Abort)(r.Fence(ctx, "a"))
-		stands(t, postgres.Abort)(r.Commit(ctx, "a", "test"))
+		stands(t, postgres.Abort)(r.Commit(ctx, "a", "test", nil))
 		expect("a late fence and commit", open)
 		stands(t, postgres.Abort)(r.Abort(ctx, "never", "test"))
 		decided(t, postgres.Abort)(r.Begin(ctx, row("never")))
 
 		decided(t, postgres.Open)(r.Begin(ctx, row("b")))
 		decided(t, postgres.Open)(r.Fence(ctx, "b"))
-		stands(t, postgres.Commit)(r.Commit(ctx, "b", "test"))
+		stands(t, postgres.Commit)(r.Commit(ctx, "b", "test", map[string]int64{"d": 1 << 62}))
+		if markers, err := r.Markers(ctx, "b"); err != nil || len(markers) != 1 || markers["d"] != 1<<62 {
+			t.Errorf("markers %v, %v", markers, err)
+		}
+		// its abort would open what nobody has looked at
+		if decision, err := r.Begin(ctx, row("late")); err == nil {
+			t.Errorf("a switch begins on a server that is closed: %s", decision)
+		}
 		if key, again := stands(t, postgres.Commit)(r.Abort(ctx, "b", "test")), stands(t, postgres.Commit)(r.State(ctx, "b")); key != again {
 			t.Error("the key of a switch changes")
 		}

@@ -130,6 +130,32 @@ func (w *SequenceWriter) Set(ctx context.Context, values map[SequenceName]Sequen
 	return nil
 }
 
+// CopySequences makes those of database on to exactly what they are on from.
+func CopySequences(ctx context.Context, from, to Server, database string) error {
+	var values map[SequenceName]SequenceValue
+	err := withSession(ctx, from, database, func(conn *pgx.Conn) error {
+		reader, err := NewSequenceReader(ctx, conn)
+		if err == nil {
+			values, err = reader.Read(ctx)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sequences of database %q on %s: %w", database, from.Instance, err)
+	}
+	err = withSession(ctx, to, database, func(conn *pgx.Conn) error {
+		writer, err := NewSequenceWriter(ctx, conn)
+		if err == nil {
+			err = writer.Set(ctx, values)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sequences of database %q on %s: %w", database, to.Instance, err)
+	}
+	return nil
+}
+
 // MovedSequences returns the values that are not what they were.
 func MovedSequences(was, is map[SequenceName]SequenceValue) map[SequenceName]SequenceValue {
 	moved := map[SequenceName]SequenceValue{}

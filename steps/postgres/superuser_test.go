@@ -102,11 +102,11 @@ func leave(t *testing.T, left *pg.Server, r *postgres.Register) postgres.Passwor
 		t.Errorf("admitted before the decision: %v", err)
 	}
 	left.Exec("", "ALTER DATABASE shop ALLOW_CONNECTIONS true")
-	if v, err := r.Commit(ctx, "away", "test"); err == nil {
+	if v, err := r.Commit(ctx, "away", "test", nil); err == nil {
 		t.Errorf("%s, though somebody let superusers in", v.Decision)
 	}
 	left.Exec("", "ALTER DATABASE shop ALLOW_CONNECTIONS false")
-	return stands(t, postgres.Commit)(r.Commit(ctx, "away", "test"))
+	return stands(t, postgres.Commit)(r.Commit(ctx, "away", "test", nil))
 }
 
 func superusersOnlyRead(t *testing.T, left *pg.Server) {

@@ -10,23 +10,30 @@ import (
 // finishTimeout bounds what follows a switch; it is repeated until done.
 const finishTimeout = 5 * time.Minute
 
-// Finish does what follows a switch that went forward: the old side admits replication, the forward subscription and its
-// slot end, the reverse slot moves to exactly position, and the old side's subscription, which was
+// Finish does what follows a switch that went forward: the forward subscription and its slot end, the old side admits
+// replication, the reverse slot moves to exactly position, and the old side's subscription, which was
 // made before the hold, begins at that position. A second call goes on where the first ended; one that comes after the new side was
 // left again is refused, for by then these objects serve the other direction.
 func Finish(ctx context.Context, in Input, position string) error {
 	if err := stillServes(ctx, in); err != nil {
 		return err
 	}
+	// before the old side admits anybody: nobody may read the slot again, on behalf of a standby that is promoted and older
+	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		if err := postgres.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
+			return err
+		}
+		return postgres.DropSlot(ctx, in.From, in.Names.Slot(db, in.To.Instance))
+	})
+	if err != nil {
+		return err
+	}
 	if err := admit(ctx, in); err != nil {
 		return err
 	}
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		forward := in.Names.Subscription(db, in.To.Instance)
 		back := in.Names.Slot(db, in.From.Instance)
 		for _, step := range []func() error{
-			func() error { return postgres.DropSubscription(ctx, in.To, db, forward) },
-			func() error { return postgres.DropSlot(ctx, in.From, in.Names.Slot(db, in.To.Instance)) },
 			func() error { return advance(ctx, in, db, back, position) },
 			func() error {
 				return postgres.CreateSubscription(ctx, in.From, postgres.SubscribeOptions{

@@ -16,7 +16,9 @@ func (e *olderStandby) Error() string {
 }
 
 // readyAgain makes the new side's entrance of a decided switch anew where its register has forgotten it: a standby was
-// promoted that is a moment older. It must have everything that the old side wrote up to its fence.
+// promoted that is a moment older. It must have everything that the old side wrote up to its fence, which is looked at
+// before the old side admits anybody: what was confirmed before the promotion isn't sent again, but the marker behind
+// it might be.
 func readyAgain(ctx context.Context, in Input, to *postgres.Register) error {
 	entrance, err := to.Entrance(ctx, in.ID)
 	if err != nil || entrance.State != "" {
@@ -31,17 +33,30 @@ func readyAgain(ctx context.Context, in Input, to *postgres.Register) error {
 	if err != nil || stands.Decision != postgres.Commit {
 		return err
 	}
-	if err := admit(ctx, in); err != nil {
+	markers, err := from.Markers(ctx, in.ID)
+	if err != nil {
 		return err
 	}
 	for _, db := range in.Databases {
-		missing, err := postgres.MarkersMissing(ctx, in.From, in.To, db)
-		if err != nil {
-			return err
+		id, known := markers[db]
+		if known {
+			if known, err = postgres.HasMarker(ctx, in.To, db, in.From.Instance, id); err != nil {
+				return err
+			}
 		}
-		if missing > 0 {
+		if !known {
 			return &olderStandby{from: in.From.Instance, to: in.To.Instance, database: db}
 		}
+	}
+	// sequences are set beside the drain, so the standby may have the marker and not them
+	if err := admit(ctx, in); err != nil {
+		return err
+	}
+	err = eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		return postgres.CopySequences(ctx, in.From, in.To, db)
+	})
+	if err != nil {
+		return err
 	}
 	hash, err := from.KeyHash(ctx, in.ID)
 	if err != nil {

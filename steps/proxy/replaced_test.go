@@ -146,6 +146,9 @@ func TestANewSideThatForgetsItsOpeningIsOpenedAgain(t *testing.T) {
 			if fenced, err := postgres.IsFenced(t.Context(), standby.Server); err != nil || !fenced {
 				t.Fatalf("fenced %t, %v: this shows nothing", fenced, err)
 			}
+			if c.lost == proxy.PointReady { // it may have stopped beside the drain: with the last row, without the sequences
+				standby.Exec("orders", "SELECT setval('ledger_id_seq', 1)")
+			}
 			err = proxy.Reopen(t.Context(), in)
 			if !c.opened {
 				if err == nil || !strings.Contains(err.Error(), "lacks rows of database \"orders\"") {
@@ -160,11 +163,55 @@ func TestANewSideThatForgetsItsOpeningIsOpenedAgain(t *testing.T) {
 			if rows := standby.Query("orders", "SELECT count(*) FROM ledger"); rows != "100" {
 				t.Errorf("%s of 100 rows", rows)
 			}
+			const last = "SELECT last_value FROM ledger_id_seq"
+			if was, is := blue.Query("orders", last), standby.Query("orders", last); was != is {
+				t.Errorf("the sequence is at %s, and was at %s", is, was)
+			}
 			conn := s.connect("app", "client", false)
 			if _, err := conn.Exec(context.Background(), "INSERT INTO ledger (client, n) VALUES (2, 1)"); err != nil {
 				t.Error(err)
 			}
 			must(t, proxy.Abandon(t.Context(), in))
 		})
+	}
+}
+
+// TestALateMarkerSaysNothingOfRowsThatWereLost: the new side dies between decision and opening, and a standby is promoted
+// that lacks rows which were confirmed. The old side lets it have nothing more: with the marker, that may be sent
+// again, it would look complete.
+func TestALateMarkerSaysNothingOfRowsThatWereLost(t *testing.T) {
+	s := newStage(t, 15, 17)
+	s.limits.Hold = 30e9
+	blue, green := s.servers[s.active], s.other()
+	standby := green.Standby(t)
+	in := s.input()
+	in.Trace = func(at proxy.Point) {
+		switch at {
+		case proxy.PointHold:
+			standby.CatchUp(green)
+			standby.Stop()
+			blue.Exec("orders", "INSERT INTO ledger (client, n) SELECT 1, generate_series(1, 100)")
+		case proxy.PointOpen:
+			green.Kill()
+		}
+	}
+	var unfinished *proxy.Unfinished
+	var undecided *proxy.Undecided
+	if _, err := proxy.Switch(t.Context(), in); !errors.As(err, &unfinished) && !errors.As(err, &undecided) {
+		t.Fatalf("the new side is dead: %v", err)
+	}
+	in.Trace = nil
+	s.failOver(green, standby)
+	for range 2 {
+		state, _, err := proxy.Recover(t.Context(), in)
+		if state != proxy.StateCommitted || err == nil || !strings.Contains(err.Error(), "lacks rows of database") {
+			t.Fatalf("%s: %v", state, err)
+		}
+		if admitted := blue.Query("", "SELECT bool_or(datallowconn) FROM pg_database WHERE datname IN ('orders', 'stock')"); admitted != "f" {
+			t.Error("the old side lets in who fetches the marker")
+		}
+	}
+	if fenced, err := postgres.IsFenced(t.Context(), s.other().Server); err != nil || !fenced {
+		t.Errorf("fenced %t, %v", fenced, err)
 	}
 }

@@ -220,7 +220,7 @@ func (r *run) decide(ctx context.Context) error {
 		}
 		r.in.trace(PointDecide)
 		r.decideSent = true
-		verdict, err := r.from.Commit(ctx, r.in.ID, r.in.who())
+		verdict, err := r.from.Commit(ctx, r.in.ID, r.in.who(), r.result.Markers)
 		if err := r.in.traced(PointDecide, err); err != nil {
 			return err
 		}

@@ -55,8 +55,11 @@ CREATE SEQUENCE IF NOT EXISTS gitover.turns;
 ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS turn bigint;
 ALTER TABLE gitover.entrances ADD COLUMN IF NOT EXISTS turn bigint;
 
+-- markers that the new side must have, by database: written behind the fence, after everything else.
+ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS markers jsonb;
+
 -- What earlier versions had with fewer parameters.
-DROP FUNCTION IF EXISTS gitover.shut(text[]), gitover.ready(text, text, text), gitover.open(text, text);
+DROP FUNCTION IF EXISTS gitover.shut(text[]), gitover.ready(text, text, text), gitover.open(text, text), gitover.commit(text, text);
 
 -- shut: no new application session in these databases; with everybody none of a superuser
 -- or of a worker either. Remembers the limit that stood, never forgets the first one
@@ -154,7 +157,8 @@ BEGIN
 END $$;
 
 -- begin: opens the row of a switch away from this server. One at a time; entrances that
--- were never used are closed, so that nobody who slept can open this server later.
+-- were never used are closed, so that nobody who slept can open this server later. A server that
+-- is closed already, and not by this switch, has forgotten its opening: to abort would open it unasked.
 CREATE OR REPLACE FUNCTION gitover.begin(switch_id text, source text, destination text, dbs text[]) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -166,6 +170,10 @@ BEGIN
     SELECT id INTO other FROM gitover.switches WHERE state = 'open' AND id <> switch_id LIMIT 1;
     IF other IS NOT NULL THEN
         RAISE EXCEPTION 'switch % is undecided', other USING ERRCODE = 'object_in_use';
+    END IF;
+    IF EXISTS (SELECT FROM gitover.connection_limits) AND NOT EXISTS (SELECT FROM gitover.switches WHERE id = switch_id) THEN
+        RAISE EXCEPTION 'this server is closed to applications: no switch away from it begins'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     UPDATE gitover.entrances SET state = 'closed' WHERE state = 'ready';
     INSERT INTO gitover.switches (id, from_instance, to_instance, databases, state, turn)
@@ -189,7 +197,7 @@ BEGIN
 END $$;
 
 -- commit: open -> commit, if this server is shut to everybody. Returns what stands.
-CREATE OR REPLACE FUNCTION gitover.commit(switch_id text, who text) RETURNS text
+CREATE OR REPLACE FUNCTION gitover.commit(switch_id text, who text, written jsonb) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     s gitover.switches;
@@ -204,7 +212,7 @@ BEGIN
                 USING ERRCODE = 'object_not_in_prerequisite_state';
         END IF;
         UPDATE gitover.switches SET state = 'commit', decided_by = who,
-               decided_at = clock_timestamp() WHERE id = switch_id;
+               decided_at = clock_timestamp(), markers = written WHERE id = switch_id;
         RETURN 'commit';
     END IF;
     RETURN s.state;

@@ -44,6 +44,7 @@ const (
 	BeginFenced    Flaw = "a switch begins on a side that came back closed, and its abort opens that"
 	OnlySteady     Flaw = "a side that forgot its opening is left alone while Git wants the other"
 	ReadyHole      Flaw = "rows that were confirmed and lost are not missed once the marker behind them is sent again"
+	AdmitFirst     Flaw = "the old side admits a reader while the slot of the new side is still there"
 	ReadySequences Flaw = "a new side that forgot its sequences is opened with those that it has"
 )
 
@@ -139,7 +140,7 @@ func (s *state) underWay() bool {
 // The register's functions.
 
 func (s *state) sqlBegin(sw uint8, flaw Flaw) uint8 {
-	if s.busy(s.from[sw], sw) || s.standbys != noStandbys && flaw != BeginFenced && s.fenced[s.from[sw]] && s.row[sw] == none {
+	if s.busy(s.from[sw], sw) || flaw != BeginFenced && s.fenced[s.from[sw]] && s.row[sw] == none {
 		return refused
 	}
 	s.closeReady(s.from[sw], 0)

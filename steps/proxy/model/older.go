@@ -37,6 +37,8 @@ type past struct {
 	replaced [2]bool
 	// reconnected: replication goes on since.
 	reconnected bool
+	// dropped: nothing reads the slot of the present direction any more, or ever will.
+	dropped bool
 	// row 1 was written on this server (and one) since the present direction of replication began, and was confirmed.
 	writer    uint8
 	confirmed bool
@@ -150,12 +152,12 @@ func (s state) missed(before *state) (_ state, ok bool) {
 // flows says whether replication from a server goes on. Slots go with a primary, and whoever read one goes with his; the next one
 // begins where a fence doesn't keep everybody out.
 func (s *state) flows(from uint8) bool {
-	return s.publisher == from && !s.replaced[from] && (!s.replaced[1-from] || s.reconnected)
+	return s.publisher == from && !s.dropped && !s.replaced[from] && (!s.replaced[1-from] || s.reconnected)
 }
 
 // reconnect begins to read a slot in place of a primary that is gone.
 func (s *state) reconnect(from uint8) {
-	if s.publisher == from && s.replaced[1-from] && !s.shut[from] {
+	if s.publisher == from && !s.dropped && s.replaced[1-from] && !s.shut[from] {
 		s.reconnected = true
 	}
 }
@@ -207,12 +209,21 @@ func (s *state) confirm(from uint8) {
 // turnAround is what a change of the direction does: what was there before it is not sent.
 func (s *state) turnAround(to uint8) {
 	if s.publisher != to && s.standbys != noStandbys {
+		s.dropped = false
 		s.confirmed = false
 		if s.writer != to+1 {
 			s.writer = 0
 		}
 	}
 	s.publisher = to
+}
+
+// dropSlot is what Finish does before the old side admits anybody, and when the new side was replaced since Finish looked
+// whether it is open.
+func (s *state) dropSlot(sw uint8, flaw Flaw) {
+	if s.standbys != noStandbys && flaw != AdmitFirst && s.publisher == s.from[sw] && s.row[sw] == commit && !s.left(sw) {
+		s.dropped = true
+	}
 }
 
 // known is the guard's look at who answers: nobody whose place was taken since rows were compared.
@@ -226,7 +237,7 @@ func (s *state) readyAgain(sw uint8, flaw Flaw) {
 	if s.standbys == noStandbys || s.entrance[sw] != none || s.row[sw] != commit || flaw == NoReopen {
 		return
 	}
-	if flaw != ReadyHole && s.writer == from+1 && s.confirmed && s.rows[to] < s.rows[from] {
+	if flaw != ReadyHole && flaw != ReadyUnasked && s.mark[sw]&visible == 0 {
 		return
 	}
 	s.sqlAdmit(sw, flaw)
@@ -304,6 +315,7 @@ func (s *state) comeBack(flaw Flaw) {
 		}
 		s.readyAgain(sw, flaw)
 		if s.sqlOpen(sw, s.row[sw] == commit, flaw) == opened {
+			s.dropSlot(sw, flaw)
 			s.sqlAdmit(sw, flaw)
 			for i := range s.poolers() {
 				_ = s.hold(i, sw) && s.flip(i, sw) && s.resume(i, sw)

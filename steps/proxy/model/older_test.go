@@ -19,17 +19,14 @@ func TestAServerThatComesBackOlderBreaksNothing(t *testing.T) {
 }
 
 func TestEveryProtectionFromOlderServersIsNeeded(t *testing.T) {
-	for flaw, standbys := range map[Flaw]uint8{NoIdentity: asynchronous, NoReopen: asynchronous, ReadyUnasked: asynchronous, NoWait: synchronous} {
+	for flaw, standbys := range map[Flaw]uint8{NoIdentity: asynchronous, NoReopen: asynchronous, ReadyUnasked: asynchronous, NoWait: synchronous,
+		BeginFenced: asynchronous, OnlySteady: asynchronous, ReadyHole: asynchronous, AdmitFirst: asynchronous, ReadySequences: asynchronous} {
 		found(t, flaw, standbys)
 	}
 }
 
-// TestWhatNothingProtectsFromYet: these flaws are the code's, but for the last, which is the standbys'. Whoever takes one
-// away moves it to the test above.
-func TestWhatNothingProtectsFromYet(t *testing.T) {
-	for _, flaw := range []Flaw{BeginFenced, OnlySteady, ReadyHole, ReadySequences} {
-		found(t, flaw, asynchronous)
-	}
+// TestAsynchronousStandbysMayForgetADecidedSwitch: nothing protects from that, which docs/limits.md says.
+func TestAsynchronousStandbysMayForgetADecidedSwitch(t *testing.T) {
 	found(t, NoFlaw, forgetful)
 }
 

@@ -152,7 +152,7 @@ func (r *registers) ask(ctx context.Context, register *postgres.Register, c call
 	case "fence":
 		decision, err = register.Fence(ctx, id)
 	case "commit":
-		verdict, err = register.Commit(ctx, id, who)
+		verdict, err = register.Commit(ctx, id, who, nil)
 	case "abort":
 		verdict, err = register.Abort(ctx, id, who)
 	case "state":

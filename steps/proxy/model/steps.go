@@ -195,6 +195,7 @@ func (s *state) control(i int, flaw Flaw) bool {
 			return true
 		}
 	case stepAdmit, stepAdmitLate:
+		s.dropSlot(c.sw, flaw)
 		s.sqlAdmit(c.sw, flaw)
 	case stepResume0, stepResume1:
 		ok = s.resume(int(c.pc-stepResume0), c.sw)
