@@ -120,7 +120,7 @@ func follows(ctx context.Context, m *memory, active, follower postgres.Server, n
 	if !slot.Active {
 		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, follower.Instance), nil
 	}
-	left, err := postgres.FollowTables(ctx, active, follower, db, names, postgres.SchemaFingerprint)
+	left, err := postgres.FollowTables(ctx, active, follower, db, names, postgres.WholeSchema)
 	if err != nil || len(left) == 0 {
 		return "", err
 	}
@@ -129,18 +129,11 @@ func follows(ctx context.Context, m *memory, active, follower postgres.Server, n
 
 // drift says how the schema of the side that serves has changed since a switch; nothing if it hasn't.
 func drift(ctx context.Context, active, follower postgres.Server, db string) (string, error) {
-	want, err := postgres.SchemaFingerprint(ctx, active, db)
-	if err != nil {
+	found, err := postgres.SchemaDrift(ctx, active, follower, db, postgres.WholeSchema)
+	if err != nil || len(found.Differences) == 0 {
 		return "", err
 	}
-	have, err := postgres.SchemaFingerprint(ctx, follower, db)
-	if err != nil {
-		return "", err
-	}
-	if diff := want.Diff(have); len(diff) > 0 {
-		return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, diff[0], follower.Instance), nil
-	}
-	return "", nil
+	return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, found.Differences[0], follower.Instance), nil
 }
 
 // memory of what was seen at earlier looks.

@@ -17,7 +17,7 @@ import (
 // copySchemaDone: every database is on green with all that the data needs: tables,
 // types, functions, and the keys by which replication finds rows.
 func copySchemaDone(ctx context.Context, run *Run) (Verdict, error) {
-	return schemaDone(ctx, run, copy.PreData, postgres.SchemaFingerprintPreData)
+	return schemaDone(ctx, run, copy.PreData, postgres.PreDataSchema)
 }
 
 // copySchemaRun makes the databases, fenced from their birth, then one Job each.
@@ -49,7 +49,7 @@ func copySchemaRun(ctx context.Context, run *Run) error {
 // buildIndexesDone: green's schema is blue's, to the last index and trigger, and
 // replication goes on.
 func buildIndexesDone(ctx context.Context, run *Run) (Verdict, error) {
-	verdict, err := schemaDone(ctx, run, copy.PostData, postgres.SchemaFingerprint)
+	verdict, err := schemaDone(ctx, run, copy.PostData, postgres.WholeSchema)
 	if err != nil || verdict.Act {
 		return verdict, err
 	}
@@ -115,37 +115,32 @@ func heldBack(ctx context.Context, run *Run, green postgres.Server, db string) (
 	return true, !found || fate.Succeeded || fate.Failed, err
 }
 
-// schemaDone compares fingerprints, and where they differ looks at the Jobs.
-func schemaDone(ctx context.Context, run *Run, phase copy.Phase, fingerprint func(context.Context, postgres.Server, string) (postgres.Fingerprint, error)) (Verdict, error) {
+// schemaDone compares schemas, and where they differ looks at the Jobs.
+func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part postgres.SchemaPart) (Verdict, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {
 		return Verdict{}, err
 	}
-	items := 0
+	objects := 0
 	verdict := Verdict{Done: true}
 	for _, db := range run.Status.Databases {
-		want, err := fingerprint(ctx, blue, db)
-		if err != nil {
+		drift, err := postgres.SchemaDrift(ctx, blue, green, db, part)
+		switch {
+		case err != nil:
 			return Verdict{}, err
-		}
-		have, err := fingerprint(ctx, green, db)
-		if postgres.DatabaseMissing(err) {
+		case drift.DatabaseMissing:
 			return act("to create database %q", db), nil
 		}
-		if err != nil {
-			return Verdict{}, err
-		}
-		items += len(want.Items)
-		diff := want.Diff(have)
-		if len(diff) == 0 {
+		objects += drift.Objects
+		if len(drift.Differences) == 0 {
 			continue
 		}
-		if verdict, err = jobVerdict(ctx, run, phase, db, diff); err != nil || verdict.Act {
+		if verdict, err = jobVerdict(ctx, run, phase, db, drift.Differences); err != nil || verdict.Act {
 			return verdict, err
 		}
 	}
 	if verdict.Done {
-		return done("%d objects are equal", items), nil
+		return done("%d objects are equal", objects), nil
 	}
 	return verdict, nil
 }

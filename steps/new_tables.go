@@ -52,14 +52,14 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		case !postgres.CanFollow(stuck) || run.switching():
 			v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
 		default:
-			var drift []string
+			var drift postgres.Drift
 			if !postgres.AnyGone(stuck) {
-				if drift, err = drifted(ctx, blue, green, db, run.fingerprint); err != nil {
+				if drift, err = postgres.SchemaDrift(ctx, blue, green, db, run.schemaPart()); err != nil {
 					return nil, err
 				}
 			}
-			if len(drift) > 0 {
-				v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s. They differ: %s. Apply the same change on %s", db, words, some(drift), green.Instance)
+			if len(drift.Differences) > 0 {
+				v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s. They differ: %s. Apply the same change on %s", db, words, some(drift.Differences), green.Instance)
 			} else {
 				v = act("database %q: %s", db, words)
 			}
@@ -104,12 +104,12 @@ func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, err
 // switching: PgProxy moves traffic, and nobody else touches replication.
 func (r *Run) switching() bool { return r.Proxy != nil && r.Proxy.Status.Switch != nil }
 
-// fingerprint of what green must have by now: before its indexes are built, half of the schema.
-func (r *Run) fingerprint(ctx context.Context, s postgres.Server, db string) (postgres.Fingerprint, error) {
+// schemaPart that green must have by now: before its indexes are built, half of the schema.
+func (r *Run) schemaPart() postgres.SchemaPart {
 	if r.Status.Step == CopyData {
-		return postgres.SchemaFingerprintPreData(ctx, s, db)
+		return postgres.PreDataSchema
 	}
-	return postgres.SchemaFingerprint(ctx, s, db)
+	return postgres.WholeSchema
 }
 
 // followRun has green take up tables that were made on both sides since it subscribed.
@@ -119,7 +119,7 @@ func followRun(ctx context.Context, run *Run) error {
 		return err
 	}
 	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
-		_, err := postgres.FollowTables(ctx, blue, green, db, run.Names(), run.fingerprint)
+		_, err := postgres.FollowTables(ctx, blue, green, db, run.Names(), run.schemaPart())
 		return err
 	})
 }

@@ -193,7 +193,7 @@ func TestNoTableIsCopiedToAServerThatIsOpen(t *testing.T) {
 	p.done(CopyData)
 	p.green.Exec("", "ALTER DATABASE d CONNECTION LIMIT -1")
 	p.both("CREATE TABLE second (id int PRIMARY KEY)")
-	left, err := postgres.FollowTables(t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names(), postgres.SchemaFingerprint)
+	left, err := postgres.FollowTables(t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names(), postgres.WholeSchema)
 	if err == nil || !strings.Contains(err.Error(), "isn't fenced") {
 		t.Errorf("%+v, %v", left, err)
 	}

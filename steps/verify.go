@@ -153,11 +153,13 @@ func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1al
 func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server, c *v1alpha1.ComparingStatus) error {
 	before := *c.DeepCopy()
 	if before.Table == "" {
-		drift, err := schemaDrift(ctx, blue, green, c.Database)
+		drift, err := postgres.SchemaDrift(ctx, blue, green, c.Database, postgres.WholeSchema)
 		if err != nil {
 			return err
 		}
-		before.Found.Mismatches = append(before.Found.Mismatches, drift...)
+		for _, d := range drift.Differences {
+			before.Found.Mismatches = append(before.Found.Mismatches, c.Database+": "+d)
+		}
 	}
 	report, err := postgres.Verify(ctx, blue, green, c.Database, postgres.VerifyOptions{
 		CountsOnly: c.Counts,
@@ -196,26 +198,4 @@ func endOf(now time.Time, c *v1alpha1.ComparingStatus) *metav1.Time {
 	left := float64(c.RowsExpected-c.Found.Rows) / float64(c.Found.Rows)
 	end := timestamp(now.Add(time.Duration(left * float64(taken))))
 	return &end
-}
-
-func schemaDrift(ctx context.Context, blue, green postgres.Server, db string) ([]string, error) {
-	drift, err := drifted(ctx, blue, green, db, postgres.SchemaFingerprint)
-	for i, d := range drift {
-		drift[i] = db + ": " + d
-	}
-	return drift, err
-}
-
-// drifted tells how green's schema differs from blue's, by one kind of fingerprint.
-func drifted(ctx context.Context, blue, green postgres.Server, db string,
-	fingerprint func(context.Context, postgres.Server, string) (postgres.Fingerprint, error)) ([]string, error) {
-	want, err := fingerprint(ctx, blue, db)
-	if err != nil {
-		return nil, err
-	}
-	have, err := fingerprint(ctx, green, db)
-	if err != nil {
-		return nil, err
-	}
-	return want.Diff(have), nil
 }

@@ -98,18 +98,6 @@ func TestAFingerprintNamesWhatDiffers(t *testing.T) {
 	}
 }
 
-func TestVersionsBefore14PrintExpressionsOtherwise(t *testing.T) {
-	old, now := newFingerprint(map[string]string{"c": "default date_part('year'::text, now())"}), newFingerprint(map[string]string{"c": "default EXTRACT(year FROM now())"})
-	old.version, now.version = 13, 18
-	if d := now.Diff(old); len(d) > 0 {
-		t.Errorf("differences %q", d)
-	}
-	old.version = 15
-	if len(now.Diff(old)) == 0 {
-		t.Error("from 14 on all print alike")
-	}
-}
-
 func TestADigestQueryDependsOnNothingButTheRows(t *testing.T) {
 	table := verifiedTable{Schema: "s", Table: nasty, Columns: []string{"id", "b"}, Key: []string{"id"}}
 	same(t, table.digests(selection{}.group(table, 64), ""), `SELECT g, count(*), mod(sum(h), 9223372036854775783)::bigint, mod(sum(hashint8extended(h, x)), 9223372036854775783)::bigint

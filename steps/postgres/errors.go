@@ -28,6 +28,14 @@ const (
 	stateConnectionFailure    = "08006"
 )
 
+// Classes of SQLSTATE codes.
+const (
+	classUnsupported = "0A"
+	classData        = "22"
+	classSyntax      = "42"
+	classLimit       = "54"
+)
+
 func hasState(err error, states ...string) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
@@ -64,6 +72,19 @@ func NotFound(err error) bool {
 
 // InUse: somebody holds the object (a slot with an active walsender); worth a retry.
 func InUse(err error) bool { return hasState(err, stateObjectInUse) }
+
+// Unreadable: the server can't make sense of a definition, however often it is asked.
+func Unreadable(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || RightsMissing(err) || len(pg.Code) != 5 {
+		return false
+	}
+	switch pg.Code[:2] {
+	case classUnsupported, classData, classSyntax, classLimit:
+		return true
+	}
+	return false
+}
 
 // Shut: nobody may connect to the database, superusers included; worth a retry, since a
 // switch that is not finished does this.

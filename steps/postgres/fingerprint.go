@@ -5,19 +5,16 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
 
 // Fingerprint is a state of many objects in a form that doesn't depend on the server's version,
-// on OIDs or on order: equal states of equal versions have equal hashes, and Diff says what differs.
+// on OIDs or on order: equal states have equal hashes, and Diff says what differs.
 type Fingerprint struct {
 	Hash string
-	// Items is each object's definition under its name, e.g. `table public.orders`.
+	// Items is each object's definition under its name, e.g. `role "app"`.
 	Items map[string]string
-	// version of the server, where definitions hold expressions.
-	version int
 }
 
 // ownUser stands for the definition of the user that Gitover itself connects as: it is each
@@ -40,7 +37,7 @@ func (f Fingerprint) Diff(other Fingerprint) (differences []string) {
 		switch {
 		case !there && want != ownUser:
 			differences = append(differences, name+" is missing")
-		case there && have != want && have != ownUser && want != ownUser && !f.sameExpressions(other, want, have):
+		case there && have != want && have != ownUser && want != ownUser:
 			differences = append(differences, fmt.Sprintf("%s differs: %s", name, firstDifference(want, have)))
 		}
 	}
@@ -51,33 +48,6 @@ func (f Fingerprint) Diff(other Fingerprint) (differences []string) {
 	}
 	slices.Sort(differences)
 	return differences
-}
-
-// sameExpressions: definitions are equal but for how versions before 14 print some
-// expressions, e.g. date_part('year', x) for EXTRACT(year FROM x).
-func (f Fingerprint) sameExpressions(other Fingerprint, want, have string) bool {
-	old := func(v int) bool { return v > 0 && v < 14 }
-	return old(f.version) != old(other.version) && words(want) == words(have)
-}
-
-var (
-	wordPattern = regexp.MustCompile(`'(?:[^']|'')*'|"(?:[^"]|"")*"|[\pL_0-9.$]+`)
-	// printedOtherwise are the words that only one of the two ways to print a call has.
-	printedOtherwise = regexp.MustCompile(`^(?i:from|for|in|at|time|zone|text|placing|both|leading|trailing)$`)
-	renamedCalls     = strings.NewReplacer("extract", "date_part", "trim", "btrim", "timezone", "", "pg_catalog.", "")
-)
-
-// words are the sorted words of an expression, those aside that depend on how calls are printed.
-func words(expression string) string {
-	var found []string
-	for _, w := range wordPattern.FindAllString(expression, -1) {
-		w = strings.Trim(renamedCalls.Replace(strings.ToLower(w)), `"'`)
-		if w != "" && !printedOtherwise.MatchString(w) {
-			found = append(found, w)
-		}
-	}
-	slices.Sort(found)
-	return strings.Join(found, " ")
 }
 
 // foreignRole: the item is about a role that f doesn't have.

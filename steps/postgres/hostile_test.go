@@ -138,7 +138,7 @@ func finishHostile(t *testing.T, blue, green *pg.Server, db string) {
 	must(t, postgres.SetSubscriptionEnabled(ctx, green.Server, db, subscription, false))
 	pg.CopySchema(t, copy.PostData, blue, green, db)
 	must(t, postgres.SetSubscriptionEnabled(ctx, green.Server, db, subscription, true))
-	sameSchema(t, blue, green, db, postgres.SchemaFingerprint)
+	sameSchema(t, blue, green, db, postgres.WholeSchema)
 	must(t, postgres.Analyze(ctx, green.Server, db))
 	report, err := postgres.Verify(ctx, blue.Server, green.Server, db, postgres.VerifyOptions{})
 	must(t, err)

@@ -138,7 +138,7 @@ func TestAKilledSchemaJobLeavesNothingAndASecondOneFinishes(t *testing.T) {
 	}
 	green.Exec("shop", `DROP TABLE "Odd ""name"""`)
 	pg.CopySchema(t, copy.PreData, blue, green, "shop")
-	sameSchema(t, blue, green, "shop", postgres.SchemaFingerprintPreData)
+	sameSchema(t, blue, green, "shop", postgres.PreDataSchema)
 }
 
 func TestWhatTableSynchronisationLeavesIsRemovedWithoutTheSubscriber(t *testing.T) {

@@ -3,66 +3,154 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// schemaItem is one object; Late ones come after the data.
+// SchemaPart is how much of a schema is compared.
+type SchemaPart string
+
+const (
+	// PreDataSchema is what is there once the pre-data half is copied.
+	PreDataSchema SchemaPart = "pre-data"
+	// WholeSchema adds indexes, constraints, triggers and the like.
+	WholeSchema SchemaPart = "whole"
+)
+
+// schemaItem is one object, or one part of it that changes by itself.
 type schemaItem struct {
 	Name       string
 	Definition *string
-	Late       bool
+	// Late ones come after the data.
+	Late bool
+	// Kind and Scope are how a parser reads Texts (scratch); nil for an item without expressions.
+	Kind  *string
+	Scope []string
+	// Texts are the expressions in Definition, in its order.
+	Texts []string
 }
 
-// schemaQueries list every object of a database.
+// schemaQueries list every object of a database, by name.
 var schemaQueries = []string{
 	"fingerprint_types", "fingerprint_relations", "fingerprint_constraints", "fingerprint_code", "fingerprint_rights",
 }
 
-// SchemaFingerprint is the structure of a database: tables, columns, constraints, indexes,
-// sequences' definitions, functions, triggers, policies, types, owners and rights. Gitover's own
-// schema, members of extensions and the bodies of views (each version prints them its own
-// way) are left out. Reads only.
-func SchemaFingerprint(ctx context.Context, s Server, database string) (Fingerprint, error) {
-	return schemaFingerprint(ctx, s, database, true)
-}
+// lockingQueries list those whose text PostgreSQL prints under locks on other tables, a few at a time.
+var lockingQueries = []struct {
+	name  string
+	since int
+}{{"fingerprint_rewrites", 0}, {"fingerprint_policies", 0}, {"fingerprint_bodies", 14}}
 
-// SchemaFingerprintPreData is the part that is there once the pre-data half is copied.
-func SchemaFingerprintPreData(ctx context.Context, s Server, database string) (Fingerprint, error) {
-	return schemaFingerprint(ctx, s, database, false)
-}
+// lockPatience bounds how long a look waits for a migration; it holds locks of its own meanwhile.
+const lockPatience = "SET lock_timeout = '2s'"
 
-func schemaFingerprint(ctx context.Context, s Server, database string, late bool) (Fingerprint, error) {
-	items, version := map[string]string{}, 0
-	err := withSession(ctx, s, database, func(conn *pgx.Conn) (err error) {
-		if version, err = versionOf(ctx, conn); err != nil {
-			return err
+// readSchema is the structure of a database: tables, columns, constraints, indexes, views, sequences' definitions,
+// functions, triggers, policies, types, owners and rights. Gitover's own schema and members of extensions
+// are left out. Reads only.
+func readSchema(ctx context.Context, conn *pgx.Conn, version int, part SchemaPart) (map[string]schemaItem, error) {
+	items := map[string]schemaItem{}
+	add := func(item schemaItem) {
+		if part == WholeSchema || !item.Late {
+			items[item.Name] = item
 		}
-		// One snapshot, so that DDL in between isn't seen half.
-		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-		for _, file := range schemaQueries {
-			found, err := collect[schemaItem](ctx, conn, query(file), Schema)
-			if err != nil {
-				return fmt.Errorf("%s: %w", file, err)
-			}
-			for _, item := range found {
-				if late || !item.Late {
-					items[item.Name] = orEmpty(item.Definition)
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return Fingerprint{}, fmt.Errorf("schema of database %q on %s: %w", database, s.Instance, err)
 	}
-	f := newFingerprint(items)
-	f.version = version
-	return f, nil
+	if err := readByName(ctx, conn, add); err != nil {
+		return nil, err
+	}
+	if part != WholeSchema { // the others all come late
+		return items, nil
+	}
+	if _, err := conn.Exec(ctx, lockPatience); err != nil {
+		return nil, err
+	}
+	for _, q := range lockingQueries {
+		if version < q.since {
+			continue
+		}
+		if err := readByOID(ctx, conn, q.name, add); err != nil {
+			return nil, fmt.Errorf("%s: %w", q.name, err)
+		}
+	}
+	return items, nil
+}
+
+// readByName reads in one snapshot, so that DDL in between isn't seen half.
+func readByName(ctx context.Context, conn *pgx.Conn, add func(schemaItem)) error {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	for _, file := range schemaQueries {
+		found, err := collect[schemaItem](ctx, conn, query(file), Schema)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		for _, item := range found {
+			add(item)
+		}
+	}
+	return nil
+}
+
+// readByOID reads in statements of their own: each holds few locks, and those for milliseconds.
+func readByOID(ctx context.Context, conn *pgx.Conn, file string, add func(schemaItem)) error {
+	for last := int64(0); ; {
+		found, err := collect[struct {
+			schemaItem
+			OID int64
+		}](ctx, conn, query(file), Schema, last)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		for _, item := range found {
+			if item.Definition != nil { // else it was dropped meanwhile
+				add(item.schemaItem)
+			}
+			last = item.OID
+		}
+	}
+}
+
+// definition in full, for words.
+func (i schemaItem) definition() string { return orEmpty(i.Definition) }
+
+// equal: no parser needs to be asked.
+func (i schemaItem) equal(other schemaItem) bool { return i.definition() == other.definition() }
+
+// frame is the definition without its expressions: what stands before, between and after them.
+// False if they aren't found in it.
+func (i schemaItem) frame() (frame []string, ok bool) {
+	rest := i.definition()
+	for _, text := range i.Texts {
+		before, after, found := strings.Cut(rest, text)
+		if !found {
+			return nil, false
+		}
+		frame, rest = append(frame, before), after
+	}
+	return append(frame, rest), true
+}
+
+// questions are what a parser is to say when definitions differ. None: they differ in more than
+// expressions, or have none.
+func (i schemaItem) questions(other schemaItem) (open []*question) {
+	if i.Kind == nil || other.Kind == nil || *i.Kind != *other.Kind || len(i.Texts) != len(other.Texts) {
+		return nil
+	}
+	mine, found := i.frame()
+	theirs, foundThere := other.frame()
+	if !found || !foundThere || !slices.Equal(mine, theirs) {
+		return nil
+	}
+	for n := range i.Texts {
+		if i.Texts[n] != other.Texts[n] {
+			open = append(open, &question{item: i.Name, kind: *i.Kind, scopes: [2][]string{i.Scope, other.Scope}, texts: [2]string{i.Texts[n], other.Texts[n]}})
+		}
+	}
+	return open
 }
 
 func orEmpty(s *string) string {

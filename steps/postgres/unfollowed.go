@@ -174,13 +174,12 @@ func refreshPublication(subscription string) string {
 // FollowTables has the subscription of a fenced subscriber take up the tables that it doesn't know,
 // and returns what it doesn't follow by then: PostgreSQL copies the tables' rows, changes
 // that it skipped before included, in the background. Nothing is done unless each of them
-// is empty there, the schemas are equal by fingerprint (SchemaFingerprint or its half), the
+// is empty there, that part of the schemas is equal, the
 // subscription is enabled and no table of it is being copied. Tables that the publisher dropped
 // before they were copied are forgotten. A second call finds the first one's
 // work. Once every table is followed, what the copy needed is ended (settleCopy). Not while a
 // switch is in progress.
-func FollowTables(ctx context.Context, publisher, subscriber Server, database string, n Names,
-	fingerprint func(context.Context, Server, string) (Fingerprint, error)) ([]Unfollowed, error) {
+func FollowTables(ctx context.Context, publisher, subscriber Server, database string, n Names, part SchemaPart) ([]Unfollowed, error) {
 	name := n.Subscription(database, subscriber.Instance)
 	found, err := UnfollowedTables(ctx, publisher, subscriber, database, n)
 	if err == nil && len(found) == 0 {
@@ -194,12 +193,8 @@ func FollowTables(ctx context.Context, publisher, subscriber Server, database st
 		return found, err
 	}
 	if !AnyGone(found) { // PostgreSQL refuses to drop a table that is still to be copied: schemas can't be equal before
-		want, err := fingerprint(ctx, publisher, database)
-		if err != nil {
-			return nil, err
-		}
-		have, err := fingerprint(ctx, subscriber, database)
-		if err != nil || len(want.Diff(have)) > 0 || state.Ready < state.Tables {
+		drift, err := SchemaDrift(ctx, publisher, subscriber, database, part)
+		if err != nil || len(drift.Differences) > 0 || state.Ready < state.Tables {
 			return found, err
 		}
 	}

@@ -53,14 +53,12 @@ func TestAChangedSchemaIsNamed(t *testing.T) {
 	green.Exec("", "CREATE DATABASE shop OWNER owner")
 	pg.CopySchema(t, copy.PreData, blue, green, "shop")
 	pg.CopySchema(t, copy.PostData, blue, green, "shop")
-	sameSchema(t, blue, green, "shop", postgres.SchemaFingerprint)
+	sameSchema(t, blue, green, "shop", postgres.WholeSchema)
 	blue.Exec("shop", `ALTER TABLE orders ADD COLUMN note text; DROP INDEX orders_by_customer; ALTER TYPE mood ADD VALUE 'angry';
 		CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; GRANT DELETE ON codes TO reader; ALTER TABLE loose OWNER TO app; ALTER SEQUENCE orders_id_seq INCREMENT 2`)
-	want, err := postgres.SchemaFingerprint(t.Context(), blue.Server, "shop")
+	drift, err := postgres.SchemaDrift(t.Context(), blue.Server, green.Server, "shop", postgres.WholeSchema)
 	must(t, err)
-	have, err := postgres.SchemaFingerprint(t.Context(), green.Server, "shop")
-	must(t, err)
-	all := strings.Join(want.Diff(have), "\n")
+	all := strings.Join(drift.Differences, "\n")
 	for _, expected := range []string{
 		"column public.orders.note is missing", "index public.orders_by_customer is there in addition", "type public.mood differs",
 		"function public.touch() differs", "rights on table public.codes differs", "table public.loose differs", "definition of sequence public.orders_id_seq differs",

@@ -64,7 +64,7 @@ func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error)
 // since nobody else may come by until then: traffic hasn't been held yet, and while they are copied the guard
 // is closed.
 func guardTables(ctx context.Context, in Input, db string) ([]Obstacle, error) {
-	left, err := postgres.FollowTables(ctx, in.From, in.To, db, in.Names, postgres.SchemaFingerprint)
+	left, err := postgres.FollowTables(ctx, in.From, in.To, db, in.Names, postgres.WholeSchema)
 	if err != nil || len(left) == 0 {
 		return nil, err
 	}
@@ -92,18 +92,11 @@ func guardSchema(ctx context.Context, in Input) ([]Obstacle, error) {
 		numbers[db] = i
 	}
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		from, err := postgres.SchemaFingerprint(ctx, in.From, db)
-		if err != nil {
-			return err
+		drift, err := postgres.SchemaDrift(ctx, in.From, in.To, db, postgres.WholeSchema)
+		if len(drift.Differences) > 0 {
+			found[numbers[db]] = []Obstacle{obstacle(SchemaDrift, "the schema of database %q differs on %s: %s", db, in.To.Instance, few(drift.Differences))}
 		}
-		to, err := postgres.SchemaFingerprint(ctx, in.To, db)
-		if err != nil {
-			return err
-		}
-		if d := from.Diff(to); len(d) > 0 {
-			found[numbers[db]] = []Obstacle{obstacle(SchemaDrift, "the schema of database %q differs on %s: %s", db, in.To.Instance, few(d))}
-		}
-		return nil
+		return err
 	})
 	return flatten(found), err
 }

@@ -1,5 +1,6 @@
--- Tables, views, sequences and composite types: name, definition, whether pg_dump makes it
--- after the data. $1: Gitover's own schema. Reads only.
+-- Tables, sequences, composite types, and views but for their queries: name, definition, whether pg_dump makes
+-- it after the data; kind, scope and texts of its expressions (see judge.go). $1: Gitover's own schema. Reads only.
+-- The types of a view's columns follow from its query; a version may have others (EXTRACT before 14).
 -- pg_get_expr prints names with their schema, since search_path is empty. Column options that begin
 -- with pg_ are a server's own notes (pg_attver in late minor releases of 15 and 17).
 WITH relations AS (
@@ -15,30 +16,38 @@ SELECT r.kind || ' ' || r.name,
        concat_ws(', ', 'kind ' || r.relkind::text, 'persistence ' || r.relpersistence::text, 'owner ' || pg_get_userbyid(r.relowner),
          CASE WHEN r.relforcerowsecurity THEN 'forced' END,
          'identity ' || CASE WHEN r.relkind IN ('r', 'p') AND r.relreplident <> 'i' THEN r.relreplident::text END,
-         'partitioned by ' || pg_get_partkeydef(r.oid), 'partition ' || pg_get_expr(r.relpartbound, r.oid),
          'inherits ' || (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid),
          'of type ' || CASE WHEN r.reloftype <> 0 THEN format_type(r.reloftype, NULL) END),
-       r.relkind = 'm'
+       r.relkind = 'm', NULL, NULL::text[], NULL::text[]
 FROM relations r
 UNION ALL
-SELECT 'options of ' || r.kind || ' ' || r.name, (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(r.reloptions) o), r.relkind IN ('v', 'm')
+SELECT 'partition key of table ' || r.name, pg_get_partkeydef(r.oid), false, 'key', ARRAY[r.name], ARRAY[pg_get_partkeydef(r.oid)]
+FROM relations r WHERE r.relkind = 'p'
+UNION ALL
+SELECT 'bound of partition ' || r.name, b.bound, false, 'bound', ARRAY[i.inhparent::regclass::text, pg_get_partkeydef(i.inhparent)], ARRAY[b.bound]
+FROM relations r JOIN pg_inherits i ON i.inhrelid = r.oid, LATERAL (SELECT pg_get_expr(r.relpartbound, r.oid) AS bound OFFSET 0) b
+WHERE r.relispartition
+UNION ALL
+SELECT 'options of ' || r.kind || ' ' || r.name, (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(r.reloptions) o), r.relkind IN ('v', 'm'), NULL, NULL, NULL
 FROM relations r WHERE r.reloptions IS NOT NULL
 UNION ALL
-SELECT 'row security of ' || r.kind || ' ' || r.name, 'enabled', true FROM relations r WHERE r.relrowsecurity
+SELECT 'row security of ' || r.kind || ' ' || r.name, 'enabled', true, NULL, NULL, NULL FROM relations r WHERE r.relrowsecurity
 UNION ALL
 SELECT 'column ' || r.name || '.' || quote_ident(a.attname),
        concat_ws(', ', CASE WHEN r.relkind IN ('r', 'f', 'p', 'c') THEN 'number ' || row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum) END,
-         format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'not null' END,
+         CASE WHEN r.relkind NOT IN ('v', 'm') THEN format_type(a.atttypid, a.atttypmod) END, CASE WHEN a.attnotnull THEN 'not null' END,
          CASE WHEN a.attidentity <> '' THEN 'identity ' || a.attidentity::text END,
          CASE WHEN a.attgenerated <> '' THEN 'generated ' || a.attgenerated::text END,
-         'default ' || pg_get_expr(d.adbin, d.adrelid),
-         CASE WHEN a.attcollation <> t.typcollation THEN 'collation ' || a.attcollation::regcollation::text END,
+         'default ' || d.expression,
+         CASE WHEN r.relkind NOT IN ('v', 'm') AND a.attcollation <> t.typcollation THEN 'collation ' || a.attcollation::regcollation::text END,
          'options ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_'), 'foreign ' || (SELECT md5(string_agg(o, ',' ORDER BY o)) FROM unnest(a.attfdwoptions) o)),
-       r.relkind = 'm'
+       r.relkind = 'm',
+       CASE WHEN a.atthasdef THEN 'expression' END, CASE WHEN a.atthasdef THEN ARRAY[CASE WHEN a.attgenerated <> '' THEN 'FROM ONLY ' || r.name ELSE '' END] END,
+       CASE WHEN a.atthasdef THEN ARRAY[d.expression] END
 FROM relations r
 JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
-LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND r.relkind NOT IN ('S')
+LEFT JOIN LATERAL (SELECT pg_get_expr(f.adbin, f.adrelid) AS expression FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum OFFSET 0) d ON a.atthasdef
 WHERE r.relkind <> 'S'
 UNION ALL
 SELECT 'definition of sequence ' || r.name,
@@ -48,5 +57,5 @@ SELECT 'definition of sequence ' || r.name,
                          FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
                          WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
                            AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))),
-       false
+       false, NULL, NULL, NULL
 FROM relations r JOIN pg_sequence s ON s.seqrelid = r.oid

@@ -42,5 +42,5 @@ objects(name, acl, owner, late) AS (
   WHERE x.privilege_type <> 'MAINTAIN'
   GROUP BY o.name, o.late, x.privilege_type, 5
 )
-SELECT 'rights on ' || name, string_agg(who || ' ' || privilege_type || CASE WHEN grantable THEN '*' ELSE '' END, ', ' ORDER BY who, privilege_type), late
+SELECT 'rights on ' || name, string_agg(who || ' ' || privilege_type || CASE WHEN grantable THEN '*' ELSE '' END, ', ' ORDER BY who, privilege_type), late, NULL, NULL::text[], NULL::text[]
 FROM entries GROUP BY name, late

@@ -1,0 +1,186 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+)
+
+// Drift is how a schema differs from another one.
+type Drift struct {
+	// Objects that were compared, or parts of them that change by themselves.
+	Objects int
+	// Differences in sentences, sorted.
+	Differences []string
+	// DatabaseMissing: the side that follows doesn't have the database.
+	DatabaseMissing bool
+}
+
+// What this process knows: how two databases compared at what both were then, and texts that mean the same.
+var (
+	knownDrifts  = memory[knownDrift]{most: 10_000}
+	sameMeanings = memory[bool]{most: 200_000}
+)
+
+type knownDrift struct {
+	stamps [2]string
+	drift  Drift
+}
+
+// schemaSide is one of the two: the one that serves, then the one that follows.
+type schemaSide struct {
+	Server
+	// number is 0 or 1.
+	number int
+	conn   *pgx.Conn
+	// system identifier, and version.
+	system  string
+	version int
+	// stamp is another one when the schema isn't the same any more.
+	stamp string
+	items map[string]schemaItem
+}
+
+// SchemaDrift says how a part of the schema on the side that follows differs from the one that serves. Texts that
+// differ are compared by meaning: PostgreSQL prints one expression in several ways, by version and again after a dump
+// and restore, so a server reads both texts and prints them, of temporary objects in transactions that are
+// rolled back. What was found is remembered while neither side changes. Reads only.
+func SchemaDrift(ctx context.Context, serving, following Server, database string, part SchemaPart) (found Drift, err error) {
+	err = withSession(ctx, serving, database, func(want *pgx.Conn) error {
+		err := withSession(ctx, following, database, func(have *pgx.Conn) (err error) {
+			sides := []*schemaSide{{Server: serving, conn: want}, {Server: following, number: 1, conn: have}}
+			if found, err = schemaDrift(ctx, sides, database, part); err != nil {
+				return fmt.Errorf("compare the schema of database %q: %w", database, err)
+			}
+			return nil
+		})
+		if DatabaseMissing(err) {
+			found, err = Drift{DatabaseMissing: true, Differences: []string{fmt.Sprintf("database %q is missing", database)}}, nil
+		}
+		return err
+	})
+	return found, err
+}
+
+func schemaDrift(ctx context.Context, sides []*schemaSide, database string, part SchemaPart) (Drift, error) {
+	if err := eachSide(ctx, sides, (*schemaSide).look); err != nil {
+		return Drift{}, err
+	}
+	key := sum(sides[0].Address(), sides[1].Address(), database, string(part))
+	stamps := [2]string{sides[0].stamp, sides[1].stamp}
+	if known, found := knownDrifts.get(key); found && known.stamps == stamps {
+		return known.drift.clone(), nil
+	}
+	err := eachSide(ctx, sides, func(s *schemaSide, ctx context.Context) (err error) {
+		s.items, err = readSchema(ctx, s.conn, s.version, part)
+		return err
+	})
+	if err != nil {
+		return Drift{}, err
+	}
+	drift := Drift{Objects: len(sides[0].items)}
+	differences, open := compareItems(sides[0].items, sides[1].items)
+	if err := settle(ctx, sides, database, open); err != nil {
+		return Drift{}, err
+	}
+	for _, q := range open {
+		if !q.same {
+			differences[q.item] = q.item + " differs: " + q.words
+		}
+	}
+	drift.Differences = slices.Sorted(maps.Values(differences))
+	knownDrifts.put(key, knownDrift{stamps, drift})
+	return drift.clone(), nil
+}
+
+func (d Drift) clone() Drift {
+	d.Differences = slices.Clone(d.Differences)
+	return d
+}
+
+// eachSide does the same on both at once.
+func eachSide(ctx context.Context, sides []*schemaSide, do func(*schemaSide, context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range sides {
+		group.Go(func() error {
+			if err := do(s, ctx); err != nil {
+				return fmt.Errorf("on %s: %w", s.Instance, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// look at what the schema is to be remembered by.
+func (s *schemaSide) look(ctx context.Context) error {
+	if err := s.conn.QueryRow(ctx, query("schema_stamp")).Scan(&s.system, &s.version, &s.stamp); err != nil {
+		return err
+	}
+	census, err := NewCensus(ctx, s.conn)
+	if err != nil {
+		return err
+	}
+	for _, kind := range slices.Sorted(maps.Keys(census.first)) {
+		s.stamp += "; " + kind + " " + census.first[kind]
+	}
+	return nil
+}
+
+// compareItems by text: what differs for sure, by name, and what a parser is to say of the others.
+func compareItems(want, have map[string]schemaItem) (differences map[string]string, open []*question) {
+	differences = map[string]string{}
+	for name, w := range want {
+		h, there := have[name]
+		switch {
+		case !there:
+			differences[name] = name + " is missing"
+		case w.equal(h):
+		default:
+			questions := w.questions(h)
+			if len(questions) == 0 {
+				differences[name] = name + " differs: " + firstDifference(w.definition(), h.definition())
+			}
+			open = append(open, questions...)
+		}
+	}
+	for name := range have {
+		if _, there := want[name]; !there {
+			differences[name] = name + " is there in addition"
+		}
+	}
+	slices.SortFunc(open, func(a, b *question) int { return cmp.Compare(a.item, b.item) })
+	return differences, open
+}
+
+// settle asks the side that follows, where nobody minds a lock. If it tells two texts apart, an older version that serves
+// has the last word: it may not know that difference, as EXTRACT and date_part are one before 14.
+func settle(ctx context.Context, sides []*schemaSide, database string, open []*question) error {
+	if len(open) == 0 {
+		return nil
+	}
+	serving, following := sides[0], sides[1]
+	if err := (judge{following, database}).answer(ctx, open); err != nil || serving.version >= following.version {
+		return err
+	}
+	var left []*question
+	words := map[*question]string{}
+	for _, q := range open {
+		if !q.same {
+			left, words[q] = append(left, q), q.words
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	err := judge{serving, database}.answer(ctx, left)
+	for _, q := range left {
+		q.words = words[q]
+	}
+	return err
+}
