@@ -34,7 +34,7 @@ type schemaItem struct {
 
 // schemaQueries list every object of a database, by name.
 var schemaQueries = []string{
-	"fingerprint_types", "fingerprint_relations", "fingerprint_constraints", "fingerprint_code", "fingerprint_rights",
+	"fingerprint_types", "fingerprint_relations", "fingerprint_constraints", "fingerprint_indexes", "fingerprint_code", "fingerprint_rights",
 }
 
 // lockingQueries list those whose text PostgreSQL prints under locks on other tables, a few at a time.

@@ -1,26 +1,21 @@
--- Constraints, indexes and statistics: name, definition, whether pg_dump makes it after the data; kind, scope
+-- Constraints and statistics: name, definition, whether pg_dump makes it after the data; kind, scope
 -- and texts of its expressions (see judge.go), in the order in which the definition has them. NOT NULL is
 -- compared by column (constraints of their own only from 18 on), keys that partitions inherit
--- by their parents (their names are the version's choice). An index that is invalid isn't
--- dumped. $1: Gitover's own schema. Reads only.
+-- by their parents (their names are the version's choice). $1: Gitover's own schema. Reads only.
 WITH tables AS (
   SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'f', 'm')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
-), indexed AS MATERIALIZED (
-  SELECT i.indexrelid, array_remove(ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, false) FROM generate_series(1, i.indnkeyatts) k WHERE i.indkey[k - 1] = 0 ORDER BY k)
-                                    || pg_get_expr(i.indpred, i.indrelid), NULL) AS expressions
-  FROM pg_index i JOIN tables t ON t.oid = i.indrelid
-  WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
 )
 SELECT 'constraint ' || quote_ident(k.conname) || ' on ' || t.name,
        pg_get_constraintdef(k.oid), k.contype = 'f' OR NOT k.convalidated OR k.contype IN ('u', 'x') AND NOT i.indisreplident,
        CASE WHEN k.contype IN ('c', 'x') THEN 'expression' END, ARRAY['FROM ONLY ' || t.name],
-       CASE k.contype WHEN 'c' THEN ARRAY[pg_get_expr(k.conbin, k.conrelid)] WHEN 'x' THEN x.expressions END
+       CASE k.contype WHEN 'c' THEN ARRAY[pg_get_expr(k.conbin, k.conrelid)]
+         WHEN 'x' THEN array_remove(ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnatts) n WHERE i.indkey[n - 1] = 0 ORDER BY n)
+                                    || pg_get_expr(i.indpred, i.indrelid), NULL) END
 FROM pg_constraint k JOIN tables t ON t.oid = k.conrelid LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype <> 'f'
-LEFT JOIN indexed x ON x.indexrelid = i.indexrelid
 WHERE k.contype IN ('p', 'u', 'x', 'c', 'f') AND NOT (k.contype = 'f' AND k.conparentid <> 0)
 UNION ALL
 SELECT 'constraint ' || quote_ident(k.conname) || ' on domain ' || format_type(k.contypid, NULL), pg_get_constraintdef(k.oid), NOT k.convalidated,
@@ -29,13 +24,6 @@ SELECT 'constraint ' || quote_ident(k.conname) || ' on domain ' || format_type(k
 FROM pg_constraint k JOIN pg_type y ON y.oid = k.contypid JOIN pg_namespace n ON n.oid = y.typnamespace
 WHERE k.contype = 'c' AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1)
   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_type'::regclass AND e.objid = y.oid AND e.deptype = 'e')
-UNION ALL
-SELECT 'index ' || i.indexrelid::regclass::text,
-       concat_ws(', ', pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid THEN 'not valid' END,
-         'partition of ' || (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)),
-       true, CASE WHEN x.expressions IS NOT NULL THEN 'expression' END, ARRAY['FROM ONLY ' || t.name], x.expressions
-FROM pg_index i JOIN tables t ON t.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid LEFT JOIN indexed x ON x.indexrelid = i.indexrelid
-WHERE i.indisvalid OR c.relkind = 'I'
 UNION ALL
 SELECT 'replica identity of table ' || t.name, 'index ' || i.indexrelid::regclass::text, false, NULL, NULL, NULL
 FROM pg_index i JOIN tables t ON t.oid = i.indrelid

@@ -40,14 +40,15 @@ SELECT 'column ' || r.name || '.' || quote_ident(a.attname),
          CASE WHEN a.attgenerated <> '' THEN 'generated ' || a.attgenerated::text END,
          'default ' || d.expression,
          CASE WHEN r.relkind NOT IN ('v', 'm') AND a.attcollation <> t.typcollation THEN 'collation ' || a.attcollation::regcollation::text END,
-         'options ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_'), 'foreign ' || (SELECT md5(string_agg(o, ',' ORDER BY o)) FROM unnest(a.attfdwoptions) o)),
+         CASE WHEN a.attoptions IS NOT NULL THEN 'options ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_') END,
+         CASE WHEN a.attfdwoptions IS NOT NULL THEN 'foreign ' || (SELECT md5(string_agg(o, ',' ORDER BY o)) FROM unnest(a.attfdwoptions) o) END),
        r.relkind = 'm',
        CASE WHEN a.atthasdef THEN 'expression' END, CASE WHEN a.atthasdef THEN ARRAY[CASE WHEN a.attgenerated <> '' THEN 'FROM ONLY ' || r.name ELSE '' END] END,
        CASE WHEN a.atthasdef THEN ARRAY[d.expression] END
 FROM relations r
 JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
-LEFT JOIN LATERAL (SELECT pg_get_expr(f.adbin, f.adrelid) AS expression FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum OFFSET 0) d ON a.atthasdef
+LEFT JOIN LATERAL (SELECT pg_get_expr(f.adbin, f.adrelid) AS expression FROM pg_attrdef f WHERE a.atthasdef AND f.adrelid = a.attrelid AND f.adnum = a.attnum OFFSET 0) d ON true
 WHERE r.relkind <> 'S'
 UNION ALL
 SELECT 'definition of sequence ' || r.name,

@@ -35,12 +35,18 @@ objects(name, acl, owner, late) AS (
   SELECT 'future ' || d.defaclobjtype::text || ' of ' || pg_get_userbyid(d.defaclrole) || coalesce(' in ' || quote_ident(n.nspname), ''), d.defaclacl, d.defaclrole, true
   FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
   WHERE n.nspname IS DISTINCT FROM $1
-), entries AS (
-  SELECT o.name, o.late, x.privilege_type, bool_or(x.is_grantable AND x.grantee <> o.owner) AS grantable,
-         CASE WHEN x.grantee = o.owner THEN 'owner' WHEN x.grantee = 0 THEN 'everybody' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS who
-  FROM objects o CROSS JOIN aclexplode(o.acl) x
-  WHERE x.privilege_type <> 'MAINTAIN'
-  GROUP BY o.name, o.late, x.privilege_type, 5
+), kinds AS MATERIALIZED ( -- most objects share their rights with others
+  SELECT k.acl, k.owner, (
+    SELECT string_agg(who || ' ' || privilege_type || CASE WHEN grantable THEN '*' ELSE '' END, ', ' ORDER BY who, privilege_type)
+    FROM (
+      SELECT x.privilege_type, bool_or(x.is_grantable AND x.grantee <> k.owner) AS grantable,
+             CASE WHEN x.grantee = k.owner THEN 'owner' WHEN x.grantee = 0 THEN 'everybody' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS who
+      FROM aclexplode(k.acl) x
+      WHERE x.privilege_type <> 'MAINTAIN'
+      GROUP BY x.privilege_type, 3
+    ) entries) AS rights
+  FROM (SELECT DISTINCT acl, owner FROM objects) k
 )
-SELECT 'rights on ' || name, string_agg(who || ' ' || privilege_type || CASE WHEN grantable THEN '*' ELSE '' END, ', ' ORDER BY who, privilege_type), late, NULL, NULL::text[], NULL::text[]
-FROM entries GROUP BY name, late
+SELECT 'rights on ' || o.name, k.rights, o.late, NULL, NULL::text[], NULL::text[]
+FROM objects o JOIN kinds k ON k.acl = o.acl AND k.owner = o.owner
+WHERE k.rights IS NOT NULL
