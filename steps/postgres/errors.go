@@ -34,6 +34,7 @@ const (
 	classData        = "22"
 	classSyntax      = "42"
 	classLimit       = "54"
+	classInternal    = "XX"
 )
 
 func hasState(err error, states ...string) bool {
@@ -80,7 +81,7 @@ func Unreadable(err error) bool {
 		return false
 	}
 	switch pg.Code[:2] {
-	case classUnsupported, classData, classSyntax, classLimit:
+	case classUnsupported, classData, classSyntax, classLimit, classInternal:
 		return true
 	}
 	return false

@@ -110,3 +110,18 @@ func TestWhatCantBeReadDiffersAndSaysWhy(t *testing.T) {
 	green.Exec("d", "CREATE FUNCTION late(int) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE OR REPLACE VIEW v AS SELECT id FROM a WHERE late(id) > 1")
 	sameBothWays(t, blue, green, "d", "made there, too")
 }
+
+func TestTemporaryThingsOfApplicationsAreNobodysSchema(t *testing.T) {
+	blue, green := pg.Start(t, 15, nil), pg.Start(t, 17, nil)
+	for _, s := range []*pg.Server{blue, green} {
+		s.Exec("", "CREATE DATABASE d")
+	}
+	conn, err := blue.Connect(t.Context(), "d")
+	must(t, err)
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(t.Context(), `CREATE TEMP TABLE a (id int CHECK (id > 0)); CREATE INDEX ON a (id); CREATE TEMP VIEW v AS SELECT id FROM a; CREATE POLICY p ON a USING (id > 1);
+		CREATE RULE r AS ON DELETE TO a DO INSTEAD NOTHING; CREATE FUNCTION pg_temp.f(n int) RETURNS int LANGUAGE sql RETURN n + 1; GRANT SELECT (id) ON a TO PUBLIC;
+		CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()`)
+	must(t, err)
+	sameBothWays(t, blue, green, "d", "in use")
+}

@@ -10,7 +10,7 @@ SELECT CASE p.prokind WHEN 'p' THEN 'body of procedure ' ELSE 'body of function 
 FROM (
   SELECT p.*, n.nspname
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-  WHERE p.prosqlbody IS NOT NULL AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND p.oid > $2::bigint
+  WHERE p.prosqlbody IS NOT NULL AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)' AND p.oid > $2::bigint
     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype IN ('e', 'i'))
   ORDER BY p.oid LIMIT 50
 ) p, LATERAL (SELECT pg_get_function_sqlbody(p.oid) AS body OFFSET 0) b

@@ -13,7 +13,7 @@ SELECT CASE p.prokind WHEN 'a' THEN 'aggregate ' WHEN 'p' THEN 'procedure ' ELSE
        to_jsonb(p) ->> 'prosqlbody' IS NOT NULL, CASE WHEN f.defaults IS NOT NULL THEN 'expression' END, ARRAY[''], CASE WHEN f.defaults IS NOT NULL THEN ARRAY[f.defaults] END
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang,
 LATERAL (SELECT pg_get_expr(p.proargdefaults, 0) AS defaults OFFSET 0) f
-WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', $1)
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
   AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype IN ('e', 'i'))
 UNION ALL
 SELECT 'trigger ' || quote_ident(t.tgname) || ' on ' || t.tgrelid::regclass::text,
@@ -21,7 +21,7 @@ SELECT 'trigger ' || quote_ident(t.tgname) || ' on ' || t.tgrelid::regclass::tex
        ARRAY[format('FROM ONLY %1$s AS old, ONLY %1$s AS new', t.tgrelid::regclass)], array_remove(ARRAY[substring(d.text FROM ' WHEN \((.*)\) EXECUTE FUNCTION ')], NULL)
 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
 LATERAL (SELECT pg_get_triggerdef(t.oid) AS text OFFSET 0) d
-WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND n.nspname <> $1
+WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND n.nspname <> $1 AND n.nspname !~ '^pg_(toast|temp)'
 UNION ALL
 SELECT 'event trigger ' || quote_ident(e.evtname),
        concat_ws(', ', e.evtevent, e.evtfoid::regproc::text, 'enabled ' || e.evtenabled::text, array_to_string(e.evttags, ' ')), true, NULL, NULL, NULL

@@ -11,7 +11,7 @@ SELECT 'policy ' || quote_ident(p.polname) || ' on ' || p.polrelid::regclass::te
 FROM (
   SELECT p.*
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND p.oid > $2::bigint
+  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)' AND p.oid > $2::bigint
   ORDER BY p.oid LIMIT 50
 ) p, LATERAL (SELECT pg_get_expr(p.polqual, p.polrelid) AS qual, pg_get_expr(p.polwithcheck, p.polrelid) AS with_check OFFSET 0) e
 ORDER BY p.oid

@@ -13,13 +13,13 @@ objects(name, acl, owner, late) AS (
   UNION ALL
   SELECT 'column ' || format('%I.%I.%I', n.nspname, c.relname, a.attname), a.attacl, c.relowner, c.relkind = 'm'
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE a.attacl IS NOT NULL AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1)
+  WHERE a.attacl IS NOT NULL AND NOT a.attisdropped AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
     AND (c.oid, 'pg_class'::regclass) NOT IN (SELECT objid, classid FROM members)
   UNION ALL
   SELECT 'function ' || format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)),
          coalesce(p.proacl, acldefault('f', p.proowner)), p.proowner, to_jsonb(p) ->> 'prosqlbody' IS NOT NULL
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', $1)
+  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype IN ('e', 'i'))
   UNION ALL
   SELECT 'schema ' || quote_ident(n.nspname), coalesce(n.nspacl, acldefault('n', n.nspowner)), n.nspowner, false
