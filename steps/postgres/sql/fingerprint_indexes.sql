@@ -5,7 +5,7 @@
 WITH indexes AS MATERIALIZED (
   SELECT i.*,
          i.indisunique AND (SELECT indnullsnotdistinct FROM pg_index p WHERE p.indexrelid = i.indexrelid) AS nulls, -- from 15 on
-         t.oid::regclass::text AS tablename, m.amname, c.reloptions, pg_get_expr(i.indpred, i.indrelid) AS predicate,
+         format('%I.%I', n.nspname, c.relname) AS name, format('%I.%I', n.nspname, t.relname) AS tablename, m.amname, c.reloptions, pg_get_expr(i.indpred, i.indrelid) AS predicate,
          concat_ws(', ', CASE WHEN NOT i.indisvalid THEN 'not valid' END,
            'partition of ' || (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)) AS state
   FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
@@ -29,7 +29,7 @@ WITH indexes AS MATERIALIZED (
          string_agg(quote_ident(attname), ', ' ORDER BY number) FILTER (WHERE NOT key) AS included
   FROM parts GROUP BY indexrelid
 )
-SELECT 'index ' || i.indexrelid::regclass::text,
+SELECT 'index ' || i.name,
        concat_ws(', ', CASE WHEN i.indisunique THEN 'unique' END, i.amname || ' (' || c.keys || ')', 'include (' || c.included || ')', CASE WHEN i.nulls THEN 'nulls not distinct' END,
          'with ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(i.reloptions) o), 'where ' || i.predicate, nullif(i.state, '')),
        true, CASE WHEN i.predicate IS NOT NULL OR c.expressions IS NOT NULL THEN 'expression' END, ARRAY['FROM ONLY ' || i.tablename],
