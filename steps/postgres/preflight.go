@@ -67,6 +67,7 @@ func Preflight(ctx context.Context, blue Server, req PreflightRequest) ([]Findin
 	if p.facts, err = schemaLocks(ctx, blue, req.Databases); err != nil {
 		return nil, err
 	}
+	maps.Copy(p.facts, builtinFacts(source, req.Target))
 	if err := p.run(ctx, blue, "", onBlue); err != nil {
 		return nil, fmt.Errorf("preflight of %s: %w", blue.Instance, err)
 	}

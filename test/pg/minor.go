@@ -25,15 +25,15 @@ var BeforeFebruary2025 = Minor{15, "15.10.0-beta.15"}
 func StartMinor(t testing.TB, minor Minor, settings Settings) *Server {
 	t.Helper()
 	return start(t, minor.Major, func(dir string) string {
-		if out, err := exec.Command("cp", "-a", "--reflink=auto", minor.files(t), filepath.Join(dir, "minor")).CombinedOutput(); err != nil {
+		if out, err := exec.Command("cp", "-a", "--reflink=auto", minor.Files(t), filepath.Join(dir, "minor")).CombinedOutput(); err != nil {
 			t.Fatalf("copy %s: %v\n%s", minor.Release, err, out)
 		}
 		return "/mnt/minor/bin/postgres"
 	}, settings)
 }
 
-// files is the directory of the cache that has bin, lib and share.
-func (m Minor) files(t testing.TB) string {
+// Files is the directory of the cache that has bin, lib and share of a minor version. The first time downloads it.
+func (m Minor) Files(t testing.TB) string {
 	t.Helper()
 	cache := filepath.Join(repository(t), ".cache", "pgtest")
 	if err := os.MkdirAll(cache, 0o755); err != nil {
