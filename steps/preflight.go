@@ -3,7 +3,6 @@ package steps
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
@@ -63,43 +62,6 @@ func preflightRequest(run *Run) postgres.PreflightRequest {
 		Names:        run.Names(),
 		WayBack:      true,
 	}
-}
-
-// judge writes the findings into the status and blocks on the first that blocks.
-func judge(run *Run, findings []postgres.Finding) Verdict {
-	run.Status.Findings = nil
-	var blocking []string
-	for _, f := range findings {
-		run.Status.Findings = append(run.Status.Findings, v1alpha1.Finding{
-			Name: f.Name, Severity: severity(f.Severity), Database: f.Database, Object: f.Object,
-			Why: f.Why, Fix: f.Fix, Acknowledged: f.Acknowledged,
-		})
-		if severity(f.Severity) == "Block" && !f.Acknowledged {
-			blocking = append(blocking, describe(f))
-		}
-	}
-	if len(blocking) > 0 {
-		return waiting(v1alpha1.ReasonPreflightBlocked, "%d blocking: %s", len(blocking), strings.Join(blocking, "; "))
-	}
-	return done("%d findings, none blocks", len(findings))
-}
-
-func severity(s string) string {
-	if s == "" {
-		return "Warn"
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
-}
-
-func describe(f postgres.Finding) string {
-	where := f.Object
-	if f.Database != "" {
-		where = strings.TrimSpace(f.Database + " " + f.Object)
-	}
-	if where != "" {
-		where = " (" + where + ")"
-	}
-	return fmt.Sprintf("%s%s: %s Fix: %s", f.Name, where, f.Why, f.Fix)
 }
 
 func applicationDatabases(ctx context.Context, run *Run, s postgres.Server) ([]postgres.Database, error) {

@@ -68,7 +68,7 @@ type PgUpgradeStatus struct {
 	// +optional
 	Lag *LagStatus `json:"lag,omitempty"`
 
-	// Findings of the preflight.
+	// Findings of the preflight: those that block first, of each rule the first few, and how many more there are.
 	// +optional
 	Findings []Finding `json:"findings,omitempty"`
 
@@ -172,6 +172,9 @@ type Finding struct {
 	// Acknowledged in spec.acknowledge.
 	// +optional
 	Acknowledged bool `json:"acknowledged,omitempty"`
+	// Count of findings that this entry stands for; none: one.
+	// +optional
+	Count int32 `json:"count,omitempty"`
 }
 
 // ComparingStatus is a comparison that goes on.
