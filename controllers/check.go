@@ -15,9 +15,6 @@ import (
 // Check runs the preflight of an upgrade that nobody has asked for yet, against the
 // instance that serves now. It reads only.
 func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, target string) ([]postgres.Finding, error) {
-	if !steps.Supported(target) {
-		return nil, fmt.Errorf("%q is no supported PostgreSQL major version; supported are 13 to 18", target)
-	}
 	var proxy v1alpha1.PgProxy
 	key := client.ObjectKey{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}
 	if err := c.Get(ctx, key, &proxy); err != nil {
@@ -26,6 +23,15 @@ func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, ta
 	server, err := serverOf(ctx, c, upgrade, proxy.Status.Active)
 	if err != nil {
 		return nil, err
+	}
+	return CheckServer(ctx, server, upgrade, target)
+}
+
+// CheckServer runs the preflight of an upgrade from any server, with the databases and acknowledgements of a PgUpgrade that
+// may be nowhere but in a file. It reads only.
+func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.PgUpgrade, target string) ([]postgres.Finding, error) {
+	if !steps.Supported(target) {
+		return nil, fmt.Errorf("%q is no supported PostgreSQL major version; supported are 13 to 18", target)
 	}
 	all, err := postgres.ApplicationDatabases(ctx, server, upgrade.Spec.Databases.Include, upgrade.Spec.Databases.Exclude)
 	if err != nil {

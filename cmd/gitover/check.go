@@ -2,62 +2,158 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
+	"os"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
+// What `gitover check` exits with.
+const (
+	exitBlocked   = 1
+	exitUnchecked = 2
+)
+
+// exit is an error with the code that the process exits with.
+type exit struct {
+	code  int
+	cause error
+}
+
+func (e *exit) Error() string { return e.cause.Error() }
+
+func (e *exit) Unwrap() error { return e.cause }
+
+// checkFlags of the command line.
+type checkFlags struct {
+	namespace, target, from, file, output string
+}
+
 func checkCommand() *cobra.Command {
-	var namespace, target string
+	var f checkFlags
 	command := &cobra.Command{
-		Use:   "check PGUPGRADE --to VERSION",
+		Use:   "check [PGUPGRADE] --to VERSION [--from URL]",
 		Short: "Say what would break an upgrade, before anybody asks for it; changes nothing",
-		Long:  "check runs the preflight of an upgrade to VERSION against the instance that serves now.\nIt reads only. Run it where the instance can be reached, e.g. in the controller's pod.",
-		Args:  cobra.ExactArgs(1),
+		Long: `check runs the preflight of an upgrade to VERSION and changes nothing.
+
+With the name of a PgUpgrade it asks the instance that serves now: run it where that can be reached, e.g. in
+the controller's pod. With --from it asks any server, from any machine, and needs no cluster. The
+password comes from PGPASSWORD or the password file (PGPASSFILE, ~/.pgpass), like psql's.
+
+It exits with 0 if nothing blocks, with 1 if something does, and with 2 if that couldn't be told.`,
+		Example: `  gitover check orders -n shop --to 17
+  gitover check --from postgres://postgres@db.example.com/postgres --to 18
+  gitover check --from postgres://postgres@db.example.com/postgres -f apps/orders/upgrade.yaml -o junit`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, current, err := cluster()
+			findings, target, err := f.findings(cmd.Context(), args)
 			if err != nil {
-				return err
+				return &exit{exitUnchecked, err}
 			}
-			if namespace == "" {
-				namespace = current
+			if err := outputs[f.output](cmd.OutOrStdout(), target, findings); err != nil {
+				return &exit{exitUnchecked, err}
 			}
-			return check(cmd.Context(), cmd.OutOrStdout(), c, client.ObjectKey{Namespace: namespace, Name: args[0]}, target)
+			if n := blocking(findings); n > 0 {
+				return &exit{exitBlocked, fmt.Errorf("%d of %d findings block the upgrade to %s", n, len(findings), target)}
+			}
+			return nil
 		},
 	}
-	command.Flags().StringVarP(&namespace, "namespace", "n", "", "namespace; that of the kubeconfig's context if left out")
-	command.Flags().StringVar(&target, "to", "", "PostgreSQL major version to check for")
-	_ = command.MarkFlagRequired("to")
+	flags := command.Flags()
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace; that of the kubeconfig's context if left out")
+	flags.StringVar(&f.target, "to", "", "PostgreSQL major version to check for; with -f that file's, if left out")
+	flags.StringVar(&f.from, "from", "", "URL of a server to ask instead of a PgUpgrade's, e.g. postgres://postgres@host:5432/postgres")
+	flags.StringVarP(&f.file, "filename", "f", "", "file with a PgUpgrade, whose databases and acknowledgements count; with --from")
+	flags.StringVarP(&f.output, "output", "o", "table", "table, json, markdown or junit")
 	return command
 }
 
-func check(ctx context.Context, out io.Writer, c client.Client, key client.ObjectKey, target string) error {
-	var upgrade v1alpha1.PgUpgrade
-	if err := c.Get(ctx, key, &upgrade); err != nil {
-		return fmt.Errorf("read PgUpgrade: %w", err)
+// findings of the server that the flags and arguments name, and the version that was checked for.
+func (f checkFlags) findings(ctx context.Context, args []string) ([]postgres.Finding, string, error) {
+	switch {
+	case outputs[f.output] == nil:
+		return nil, "", fmt.Errorf("there is no output %q; choose table, json, markdown or junit", f.output)
+	case (len(args) == 1) == (f.from != ""):
+		return nil, "", errors.New("name either a PgUpgrade or, by --from, a server")
+	case f.file != "" && f.from == "":
+		return nil, "", errors.New("a file goes with --from: a PgUpgrade in the cluster has its own spec")
+	case len(args) == 1:
+		findings, err := f.ofUpgrade(ctx, args[0])
+		return findings, f.target, err
 	}
-	findings, err := controllers.Check(ctx, c, &upgrade, target)
+	upgrade, err := f.upgrade()
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	blocking := 0
+	target := f.target
+	if target == "" {
+		target = upgrade.Spec.Version
+	}
+	server, err := postgres.ParseServer(f.from)
+	if err != nil {
+		return nil, "", err
+	}
+	findings, err := controllers.CheckServer(ctx, server, upgrade, target)
+	return findings, target, err
+}
+
+// ofUpgrade asks the instance of a PgUpgrade in the cluster.
+func (f checkFlags) ofUpgrade(ctx context.Context, name string) ([]postgres.Finding, error) {
+	c, namespace, err := cluster()
+	if err != nil {
+		return nil, err
+	}
+	if f.namespace != "" {
+		namespace = f.namespace
+	}
+	upgrade := &v1alpha1.PgUpgrade{}
+	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, upgrade); err != nil {
+		return nil, fmt.Errorf("read PgUpgrade: %w", err)
+	}
+	return controllers.Check(ctx, c, upgrade, f.target)
+}
+
+// upgrade of the file, or an empty one.
+func (f checkFlags) upgrade() (*v1alpha1.PgUpgrade, error) {
+	upgrade := &v1alpha1.PgUpgrade{}
+	if f.file == "" {
+		return upgrade, nil
+	}
+	content, err := os.ReadFile(f.file)
+	if err != nil {
+		return nil, err
+	}
+	for _, document := range strings.Split("\n"+string(content), "\n---") {
+		kind := struct{ Kind string }{}
+		if yaml.Unmarshal([]byte(document), &kind) != nil || kind.Kind != "PgUpgrade" {
+			continue
+		}
+		if err := yaml.UnmarshalStrict([]byte(document), upgrade); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.file, err)
+		}
+		if major, err := strconv.Atoi(upgrade.Spec.Version); upgrade.Spec.Version != "" && (err != nil || !steps.Supported(strconv.Itoa(major))) {
+			return nil, fmt.Errorf("%s: spec.version %q is no supported PostgreSQL major version", f.file, upgrade.Spec.Version)
+		}
+		return upgrade, nil
+	}
+	return nil, fmt.Errorf("%s has no PgUpgrade", f.file)
+}
+
+func blocking(findings []postgres.Finding) (n int) {
 	for _, f := range findings {
-		fmt.Fprintf(out, "%-6s %s %s %s\n       %s\n", f.Severity, f.Name, f.Database, f.Object, f.Why)
-		if f.Fix != "" {
-			fmt.Fprintf(out, "       → %s\n", f.Fix)
-		}
-		if f.Severity == "block" && !f.Acknowledged {
-			blocking++
+		if f.Blocks() {
+			n++
 		}
 	}
-	if blocking > 0 {
-		return fmt.Errorf("%d of %d findings block the upgrade to %s", blocking, len(findings), target)
-	}
-	fmt.Fprintf(out, "%d findings, none blocks the upgrade to %s\n", len(findings), target)
-	return nil
+	return n
 }

@@ -22,7 +22,12 @@ func main() {
 	if err := root().ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "gitover:", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop has run
+		code := 1
+		var e *exit
+		if errors.As(err, &e) {
+			code = e.code
+		}
+		os.Exit(code) //nolint:gocritic // stop has run
 	}
 }
 
