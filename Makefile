@@ -90,6 +90,7 @@ e2e: ## end-to-end tests on the running stage
 .PHONY: harm
 harm: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run TestWhatever ./steps/proxy
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run TestExpressions ./steps/postgres
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(HARM)
 
 .PHONY: demo

@@ -165,7 +165,7 @@ func TestTheAgentsRoleMayDoFourThings(t *testing.T) {
 		t.Errorf("begin: %v", err)
 	}
 	for _, statement := range []string{
-		"SELECT gitover.lift()", "SELECT gitover.shut('{plain}', false)", "SELECT gitover.admit('a', '{}')", "SELECT gitover.key_hash('a')", "SELECT gitover.fence('a')", "SELECT gitover.commit('a', 'x')",
+		"SELECT gitover.lift()", "SELECT gitover.shut('{plain}', false)", "SELECT gitover.admit('a', '{}')", "SELECT gitover.key_hash('a')", "SELECT gitover.fence('a')", "SELECT gitover.commit('a', 'x', '{}')",
 		"SELECT * FROM gitover.switches", "DELETE FROM gitover.connection_limits", "CREATE TABLE gitover.t ()",
 		"ALTER DATABASE plain CONNECTION LIMIT 5", "CREATE ROLE x",
 	} {
