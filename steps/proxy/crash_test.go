@@ -79,6 +79,7 @@ func (s *stage) sleepAt(in proxy.Input, point proxy.Point) (wake chan struct{}, 
 
 // ended records how a switch that was recovered ended.
 func (s *stage) ended(in proxy.Input, state proxy.State) {
+	s.over.Store(in.ID, true)
 	if state == proxy.StateCommitted {
 		s.switched(in)
 		return

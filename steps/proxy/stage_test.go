@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,7 +53,9 @@ type stage struct {
 	client    proxy.KeyPair
 	active    string
 	switches  int
-	limits    proxy.Limits
+	// over are the switches that were recovered, by id
+	over   sync.Map
+	limits proxy.Limits
 	// poolerSettings are PgBouncer's beside those of the examples.
 	poolerSettings pg.Settings
 }
@@ -240,6 +243,10 @@ func (s *stage) input() proxy.Input {
 		in.Poolers = append(in.Poolers, p.agent)
 	}
 	in.Report = func(phase proxy.Phase) error {
+		// a controller that slept writes nothing into PgProxy any more, which another one has ended the switch in
+		if _, over := s.over.Load(in.ID); over {
+			return nil
+		}
 		s.say(&proxy.ActiveSwitch{ID: in.ID, Holding: phase != proxy.PhasePreparing, To: proxy.TargetOf(in.To, databases), Limits: in.Limits})
 		return nil
 	}
