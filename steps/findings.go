@@ -25,13 +25,7 @@ func judge(run *Run, findings []postgres.Finding) Verdict {
 		return cmp.Compare(urgency(a), urgency(b))
 	})
 	run.Status.Findings = shown(findings)
-	blocking := 0
-	for _, f := range findings {
-		if f.Blocks() {
-			blocking++
-		}
-	}
-	switch {
+	switch blocking := postgres.Blocking(findings); {
 	case blocking == 1:
 		return waiting(v1alpha1.ReasonPreflightBlocked, "1 finding blocks: %s", describe(findings[0]))
 	case blocking > 1:

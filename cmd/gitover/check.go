@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,7 +62,7 @@ It exits with 0 if nothing blocks, with 1 if something does, and with 2 if that 
 			if err := outputs[f.output](cmd.OutOrStdout(), target, findings); err != nil {
 				return &exit{exitUnchecked, err}
 			}
-			if n := blocking(findings); n > 0 {
+			if n := postgres.Blocking(findings); n > 0 {
 				return &exit{exitBlocked, fmt.Errorf("%d of %d findings block the upgrade to %s", n, len(findings), target)}
 			}
 			return nil
@@ -141,19 +140,10 @@ func (f checkFlags) upgrade() (*v1alpha1.PgUpgrade, error) {
 		if err := yaml.UnmarshalStrict([]byte(document), upgrade); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.file, err)
 		}
-		if major, err := strconv.Atoi(upgrade.Spec.Version); upgrade.Spec.Version != "" && (err != nil || !steps.Supported(strconv.Itoa(major))) {
-			return nil, fmt.Errorf("%s: spec.version %q is no supported PostgreSQL major version", f.file, upgrade.Spec.Version)
+		if v := upgrade.Spec.Version; v != "" && !steps.Supported(v) {
+			return nil, fmt.Errorf("%s: spec.version %q is no supported PostgreSQL major version", f.file, v)
 		}
 		return upgrade, nil
 	}
 	return nil, fmt.Errorf("%s has no PgUpgrade", f.file)
-}
-
-func blocking(findings []postgres.Finding) (n int) {
-	for _, f := range findings {
-		if f.Blocks() {
-			n++
-		}
-	}
-	return n
 }

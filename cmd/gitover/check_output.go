@@ -56,7 +56,7 @@ func writeTable(out io.Writer, target string, findings []postgres.Finding) error
 			}
 		}
 	}
-	if blocking(findings) == 0 {
+	if postgres.Blocking(findings) == 0 {
 		fmt.Fprintf(&b, "%d findings, none blocks the upgrade to %s\n", len(findings), target)
 	}
 	_, err := io.WriteString(out, b.String())
@@ -79,7 +79,7 @@ func writeJSON(out io.Writer, target string, findings []postgres.Finding) error 
 		Target   string        `json:"target"`
 		Blocking int           `json:"blocking"`
 		Findings []jsonFinding `json:"findings"`
-	}{target, blocking(findings), make([]jsonFinding, 0, len(findings))}
+	}{target, postgres.Blocking(findings), make([]jsonFinding, 0, len(findings))}
 	for _, f := range findings {
 		report.Findings = append(report.Findings, jsonFinding{f.Name, f.Severity, f.Database, f.Object, f.Why, f.Fix, f.Acknowledged})
 	}
@@ -95,7 +95,7 @@ var cell = strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "`", "'")
 func writeMarkdown(out io.Writer, target string, findings []postgres.Finding) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d findings, %d block the upgrade to PostgreSQL %s.\n\n| severity | finding | database | object | why | fix |\n|---|---|---|---|---|---|\n",
-		len(findings), blocking(findings), target)
+		len(findings), postgres.Blocking(findings), target)
 	for _, group := range alike(findings) {
 		for i, f := range group {
 			if i == eachShown {
@@ -127,7 +127,7 @@ func writeJUnit(out io.Writer, target string, findings []postgres.Finding) error
 		Tests    int      `xml:"tests,attr"`
 		Failures int      `xml:"failures,attr"`
 		Cases    []test   `xml:"testcase"`
-	}{Name: "gitover check --to " + target, Tests: len(findings), Failures: blocking(findings)}
+	}{Name: "gitover check --to " + target, Tests: len(findings), Failures: postgres.Blocking(findings)}
 	for _, f := range findings {
 		t := test{Class: f.Name, Name: strings.TrimSpace(f.Database + " " + f.Object)}
 		if f.Blocks() {

@@ -36,6 +36,16 @@ type Finding struct {
 // Blocks says whether the finding stops the upgrade.
 func (f Finding) Blocks() bool { return f.Severity == Block && !f.Acknowledged }
 
+// Blocking is how many of the findings stop the upgrade.
+func Blocking(findings []Finding) (n int) {
+	for _, f := range findings {
+		if f.Blocks() {
+			n++
+		}
+	}
+	return n
+}
+
 // PreflightRequest says what is planned.
 type PreflightRequest struct {
 	// Target is the major version to move to.

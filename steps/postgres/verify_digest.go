@@ -45,11 +45,14 @@ func hashOf(columns []string, seed int) string {
 }
 
 // key is the hash that a row is known by.
-func (t verifiedTable) key() string {
+func (t verifiedTable) key() string { return t.keyHash(1) }
+
+// keyHash of a row's key, of all its columns if it has none.
+func (t verifiedTable) keyHash(seed int) string {
 	if len(t.Key) == 0 {
-		return hashOf(t.Columns, 1)
+		return hashOf(t.Columns, seed)
 	}
-	return hashOf(t.Key, 1)
+	return hashOf(t.Key, seed)
 }
 
 // selection is what is left of a table to be looked at: rows whose groups were chosen, one grouping after the other.
@@ -60,11 +63,7 @@ type selection struct {
 
 // group puts the rows that are left into one of n groups by their key, each time by another hash of it.
 func (l selection) group(t verifiedTable, n int64) string {
-	columns := t.Key
-	if len(columns) == 0 {
-		columns = t.Columns
-	}
-	return fmt.Sprintf("mod(%s, %d)", hashOf(columns, 1+len(l.args)), n)
+	return fmt.Sprintf("mod(%s, %d)", t.keyHash(1+len(l.args)), n)
 }
 
 // narrowed to some of its groups.
