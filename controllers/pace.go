@@ -6,10 +6,14 @@ import (
 )
 
 const (
-	// spareTime is how much longer than a look its result counts: looks then take a hundredth of one core.
+	// spareTime is how much longer than a look its result counts: looks then take a hundredth of one core, those at all
+	// databases of a server together.
 	spareTime = 100
-	// longestPace between two looks, however long one takes: DDL must not go unseen for long.
-	longestPace = time.Minute
+	// longestPace between two looks, however long one takes: DDL must not go unseen for long. Where
+	// databases are many it is longer by each.
+	longestPace, paceOfEach = time.Minute, 4 * time.Second
+	// troublePace is how long trouble is remembered: people wait for it to go.
+	troublePace = 10 * time.Second
 )
 
 // paces remembers what expensive looks found, and looks again only after some multiple of the time that the look took.
@@ -24,14 +28,15 @@ type paced struct {
 	until time.Time
 }
 
-// look returns what look finds, or what it found a short while ago. Errors are not remembered.
-func (p *paces) look(key string, now func() time.Time, look func() (string, error)) (string, error) {
-	begun := now()
+// look returns what look finds, or what it found a short while ago. It is one of many that are alike. Errors are not
+// remembered.
+func (p *paces) look(key string, many int, now func() time.Time, look func() (string, error)) (string, error) {
+	begun, longest := now(), max(longestPace, time.Duration(many)*paceOfEach)
 	p.mu.Lock()
 	known, ok := p.last[key]
 	p.mu.Unlock()
 	// more than the longest is left only if the clock was set back
-	if left := known.until.Sub(begun); ok && left > 0 && left <= longestPace {
+	if left := known.until.Sub(begun); ok && left > 0 && left <= longest {
 		return known.found, nil
 	}
 	found, err := look()
@@ -44,6 +49,10 @@ func (p *paces) look(key string, now func() time.Time, look func() (string, erro
 	if p.last == nil {
 		p.last = map[string]paced{}
 	}
-	p.last[key] = paced{found, ended.Add(min(spareTime*ended.Sub(begun), longestPace))}
+	pace := min(spareTime*time.Duration(many)*ended.Sub(begun), longest)
+	if found != "" {
+		pace = min(pace, troublePace)
+	}
+	p.last[key] = paced{found, ended.Add(pace)}
 	return found, nil
 }

@@ -38,6 +38,26 @@ func (r *ProxyReconciler) abandon(ctx context.Context, x *pair, in proxy.Input, 
 	return r.switched(ctx, x, proxy.Result{ID: in.ID})
 }
 
+// openWithoutDecision ends a switch whose old side can't be asked what it decided, on Git's word that it is lost for good.
+func (r *ProxyReconciler) openWithoutDecision(ctx context.Context, x *pair, in proxy.Input, why error, word string) (proxy.State, proxy.Result, error) {
+	if err := proxy.OpenWithoutDecision(ctx, in); err != nil {
+		return proxy.StateUnknown, proxy.Result{ID: in.ID}, &proxy.Undecided{Why: err}
+	}
+	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "OpenedWithoutDecision",
+		"opened %s, which has every row, since %s; %s could not be asked: %v", in.To.Instance, word, in.From.Instance, why)
+	return proxy.Recover(ctx, in)
+}
+
+// undecidedAdvice says what a human can do if the old side is lost for good.
+func undecidedAdvice(x *pair) string {
+	s, u := x.proxy.Status.Switch, x.upgrade
+	if s.To != u.Status.To {
+		return fmt.Sprintf("; if %s is lost for good, delete it so that it can't come back, and take the version back in Git", s.From)
+	}
+	return fmt.Sprintf("; if %s is lost for good, delete it so that it can't come back, and commit spec.soak.finalizedVersion: %q in PgUpgrade %s",
+		s.From, steps.VersionOf(u.Name, u.Spec.Adopt, s.To), u.Name)
+}
+
 // unfinishedAdvice says what a human can do about a way back that can't be made.
 func unfinishedAdvice(x *pair) string {
 	s, u := x.proxy.Status.Switch, x.upgrade

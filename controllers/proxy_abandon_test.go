@@ -32,5 +32,8 @@ func TestOnlyGitGivesAWayBackUp(t *testing.T) {
 		if advice := unfinishedAdvice(x); c.to == u.Status.To && !strings.Contains(advice, `finalizedVersion: "17"`) {
 			t.Errorf("%s: advice %q", c.says, advice)
 		}
+		if advice := undecidedAdvice(x); strings.Contains(advice, `finalizedVersion: "17"`) != (c.to == u.Status.To) || !strings.Contains(advice, "lost for good") {
+			t.Errorf("%s: advice %q", c.says, advice)
+		}
 	}
 }

@@ -39,7 +39,7 @@ func (r *ProxyReconciler) after(ctx context.Context, x *pair, result proxy.Resul
 		}
 		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: message}
 	case errors.As(err, &undecided):
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: undecided.Error()}
+		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: undecided.Error() + undecidedAdvice(x)}
 	case errors.As(err, &aborted):
 		return r.failed(x, aborted.Result, aborted.Error())
 	}

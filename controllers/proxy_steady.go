@@ -17,12 +17,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
 )
 
 // steady looks after a proxy whose traffic is where Git wants it: the databases that
 // poolers know by name, whether each is in step, and whether a revert would work.
 func (r *ProxyReconciler) steady(ctx context.Context, x *pair) outcome {
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end()
 	p := x.proxy
 	if err := r.activate(ctx, x, p.Status.Active); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonActive)

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -61,10 +62,13 @@ type wayBack struct {
 	memory           memory
 }
 
-func newWayBack(t *testing.T) *wayBack {
+func newWayBack(t *testing.T, more ...pg.Settings) *wayBack {
 	t.Helper()
-	ctx := t.Context()
-	b := &wayBack{t: t, active: pg.Start(t, 17, pg.Logical), follower: pg.Start(t, 15, pg.Logical), names: postgres.Names{UID: pg.UpgradeUID}}
+	ctx, settings := t.Context(), maps.Clone(pg.Logical)
+	for _, m := range more {
+		maps.Copy(settings, m)
+	}
+	b := &wayBack{t: t, active: pg.Start(t, 17, settings), follower: pg.Start(t, 15, settings), names: postgres.Names{UID: pg.UpgradeUID}}
 	for _, s := range []*pg.Server{b.active, b.follower} {
 		s.Exec("", "CREATE DATABASE d")
 		b.must(postgres.EnsureRegister(ctx, s.Server, agentRole, "secret"))
@@ -86,9 +90,8 @@ func (b *wayBack) must(err error) {
 
 func (b *wayBack) look() string {
 	b.t.Helper()
-	slot, err := postgres.SlotState(b.t.Context(), b.active.Server, b.names.Slot("d", b.follower.Instance))
-	b.must(err)
-	trouble, err := follows(b.t.Context(), &b.memory, b.active.Server, b.follower.Server, b.names, "d", slot)
+	trouble, activeErr, err := follows(b.t.Context(), &b.memory, b.active.Server, b.follower.Server, b.names, []string{"d"})
+	b.must(activeErr)
 	b.must(err)
 	return trouble
 }
@@ -97,7 +100,7 @@ func (b *wayBack) look() string {
 func (b *wayBack) until(want string) {
 	b.t.Helper()
 	var got string
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if got = b.look(); got == want || want != "" && strings.Contains(got, want) {
 			return
 		}

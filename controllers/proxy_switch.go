@@ -119,12 +119,16 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
 	if err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitching)
 	}
+	word := wayBackGivenUp(x)
 	state, result, err := proxy.Recover(ctx, input)
+	if word != "" && state == proxy.StateUnknown {
+		state, result, err = r.openWithoutDecision(ctx, x, input, err, word)
+	}
 	if state == proxy.StateAborted && err == nil {
 		err = &proxy.Aborted{Why: errors.New("the controller was interrupted before the decision"), Result: result}
 	}
 	var unfinished *proxy.Unfinished
-	if word := wayBackGivenUp(x); word != "" && errors.As(err, &unfinished) && unfinished.WayBack {
+	if word != "" && errors.As(err, &unfinished) && unfinished.WayBack {
 		return r.abandon(ctx, x, input, unfinished, word)
 	}
 	return r.after(ctx, x, result, err)

@@ -58,21 +58,17 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			"%s; rows that it had may be missing, so they are compared before a revert counts", replaced)
 		return nil
 	}
-	for _, db := range s.Databases {
-		slot, err := postgres.SlotState(looking, active, names.Slot(db, other))
-		if err != nil {
-			unknown(err)
-			return err
-		}
-		trouble, err := follows(looking, &r.memory, active, follower, names, db, slot)
-		if err != nil {
-			unknown(err)
-			return nil
-		}
-		if trouble != "" {
-			conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken, "%s does not follow: %s", other, trouble)
-			return nil
-		}
+	trouble, activeErr, err := follows(looking, &r.memory, active, follower, names, s.Databases)
+	switch {
+	case activeErr != nil:
+		unknown(activeErr)
+		return activeErr
+	case err != nil:
+		unknown(err)
+		return nil
+	case trouble != "":
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken, "%s does not follow: %s", other, trouble)
+		return nil
 	}
 	left, err := postgres.LeftBehind(ctx, active, s.Databases, scopeOf(x.upgrade))
 	if err != nil {
@@ -92,34 +88,51 @@ func scopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
 	return postgres.Scope{Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge}
 }
 
-// follows says what is wrong with a database's replication; nothing if empty. The follower's
-// connection is renewed if a Secret or the spec changed, and a table that was made
-// on both sides is taken up first: no switch is in progress here.
-func follows(ctx context.Context, m *memory, active, follower postgres.Server, names postgres.Names, db string, slot postgres.Slot) (trouble string, err error) {
-	if _, err := postgres.RenewConnection(ctx, active, follower, db, names); err != nil {
-		return "", err
+// follows says what is wrong with the replication of databases; nothing if empty. activeErr is the error of the side that serves.
+func follows(ctx context.Context, m *memory, active, follower postgres.Server, names postgres.Names, databases []string) (trouble string, activeErr, err error) {
+	links, activeErr, err := postgres.Links(ctx, active, follower, names, databases)
+	if activeErr != nil || err != nil {
+		return "", activeErr, err
 	}
-	state, err := postgres.SubscriptionState(ctx, follower, db, names.Subscription(db, follower.Instance))
-	if err != nil {
-		return "", err
+	for _, db := range databases {
+		if trouble, err = followsIn(ctx, m, active, follower, names, db, links[db], len(databases)); trouble != "" || err != nil {
+			return trouble, nil, err
+		}
+	}
+	return "", nil, nil
+}
+
+// followsIn is follows for one database of many. The follower's connection is renewed if a Secret or the spec changed, and a
+// table that was made on both sides is taken up: no switch is in progress here.
+func followsIn(ctx context.Context, m *memory, active, follower postgres.Server, names postgres.Names, db string, link postgres.Link, many int) (string, error) {
+	if link.Stale {
+		if _, err := postgres.RenewConnection(ctx, active, follower, db, names); err != nil {
+			return "", err
+		}
 	}
 	switch {
-	case !slot.Exists || slot.Lost:
+	case !link.SlotExists || link.SlotLost:
 		return fmt.Sprintf("the slot for database %q is lost", db), nil
-	case !state.Exists || !state.Enabled:
+	case !link.Subscription.Exists || !link.Subscription.Enabled:
 		return fmt.Sprintf("the subscription in database %q is missing or disabled", db), nil
 	}
-	trouble, err = m.schemas.look(names.UID+"/"+db, time.Now, func() (string, error) { return drift(ctx, active, follower, db) })
+	// the schema comes first: one that changed says more than what stopped by it
+	key := names.UID + "/" + db
+	trouble, err := m.schemas.look(key, many, time.Now, func() (string, error) { return drift(ctx, active, follower, db) })
 	if trouble != "" || err != nil {
 		return trouble, err
 	}
-	// only now: a schema that changed says more than what stopped by it
-	if trouble, err = m.workers.Trouble(ctx, active, follower, db, names, time.Now()); trouble != "" || err != nil {
-		return trouble, err
+	if stopped := m.workers.TroubleOf(ctx, link.Subscription, active, follower, db, names, time.Now()); stopped != "" {
+		return stopped, nil
 	}
-	if !slot.Active {
+	if !link.SlotActive {
 		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, follower.Instance), nil
 	}
+	return m.tables.look(key, many, time.Now, func() (string, error) { return newTables(ctx, active, follower, names, db) })
+}
+
+// newTables has the follower take up tables that were made on both sides, and says which it can't.
+func newTables(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string) (string, error) {
 	left, err := postgres.FollowTables(ctx, active, follower, db, names, postgres.WholeSchema)
 	if err != nil || len(left) == 0 {
 		return "", err
@@ -139,5 +152,6 @@ func drift(ctx context.Context, active, follower postgres.Server, db string) (st
 // memory of what was seen at earlier looks.
 type memory struct {
 	workers postgres.Workers
-	schemas paces
+	// schemas and tables of a database cost sessions in it
+	schemas, tables paces
 }

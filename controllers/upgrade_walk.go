@@ -16,6 +16,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // walk takes the workflow as far as the world allows now: decide, persist the intent,
@@ -309,5 +310,7 @@ const lookTimeout = 3 * time.Minute
 func lookAt(ctx context.Context, step *steps.Step, run *steps.Run) (steps.Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end()
 	return step.Done(ctx, run)
 }

@@ -13,6 +13,7 @@ import (
 type Census struct {
 	conn  *pgx.Conn
 	first map[string]string
+	mark  catalogMark
 }
 
 // censusSettings: compiling the statement takes longer than running it, and behind a fence old minor
@@ -24,15 +25,23 @@ func NewCensus(ctx context.Context, conn *pgx.Conn) (*Census, error) {
 	if _, err := conn.Exec(ctx, censusSettings); err != nil {
 		return nil, fmt.Errorf("settings of a session: %w", err)
 	}
-	c := &Census{conn: conn}
-	var err error
-	c.first, err = c.count(ctx)
-	return c, err
+	// before the sums: DDL that commits between the two costs another count, and isn't missed
+	mark, err := markCatalogs(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	first, err := count(ctx, conn)
+	return &Census{conn: conn, first: first, mark: mark}, err
 }
 
-// Changed names the kinds of things that are others than the first time, in order: "columns", "views".
+// Changed names the kinds of things that are others than the first time, in order: "columns", "views". The catalogs are
+// summed again only if a row of them was written.
 func (c *Census) Changed(ctx context.Context) ([]string, error) {
-	now, err := c.count(ctx)
+	answer, err := touched(ctx, c.conn)
+	if err != nil || answer == c.mark.answer {
+		return nil, err
+	}
+	now, err := count(ctx, c.conn)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +60,8 @@ func (c *Census) Changed(ctx context.Context) ([]string, error) {
 	return kinds, nil
 }
 
-func (c *Census) count(ctx context.Context) (map[string]string, error) {
-	sums, err := collect[struct{ Kind, Sum string }](ctx, c.conn, query("census"))
+func count(ctx context.Context, conn *pgx.Conn) (map[string]string, error) {
+	sums, err := collect[struct{ Kind, Sum string }](ctx, conn, query("census"))
 	if err != nil {
 		return nil, fmt.Errorf("sum the catalogs: %w", err)
 	}
@@ -61,4 +70,37 @@ func (c *Census) count(ctx context.Context) (map[string]string, error) {
 		byKind[s.Kind] = s.Sum
 	}
 	return byKind, nil
+}
+
+// catalogMark is a moment since which rows of catalogs that were written are looked for. Any later session may ask.
+type catalogMark struct {
+	// since is the oldest transaction that ran then.
+	since string
+	// answer of census_touched, as long as no row is written.
+	answer string
+}
+
+// markCatalogs makes a mark, and sets it in the session.
+func markCatalogs(ctx context.Context, conn *pgx.Conn) (m catalogMark, err error) {
+	if err := conn.QueryRow(ctx, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text").Scan(&m.since); err != nil {
+		return m, fmt.Errorf("read the oldest running transaction: %w", err)
+	}
+	m.answer, err = m.ask(ctx, conn)
+	return m, err
+}
+
+// ask sets the mark in a session, and looks.
+func (m catalogMark) ask(ctx context.Context, conn *pgx.Conn) (answer string, err error) {
+	if _, err := conn.Exec(ctx, "SELECT set_config('gitover.counted_from', $1, false)", m.since); err != nil {
+		return "", fmt.Errorf("settings of a session: %w", err)
+	}
+	return touched(ctx, conn)
+}
+
+// touched looks since the mark that was set in the session.
+func touched(ctx context.Context, conn *pgx.Conn) (answer string, err error) {
+	if err := conn.QueryRow(ctx, query("census_touched")).Scan(&answer); err != nil {
+		return "", fmt.Errorf("look for written rows of catalogs: %w", err)
+	}
+	return answer, nil
 }

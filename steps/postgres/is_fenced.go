@@ -3,22 +3,24 @@ package postgres
 import (
 	"context"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // IsFenced says whether a server stands behind Gitover's fence. One without a register,
 // which never took part in an upgrade, does not. Reads only.
-func IsFenced(ctx context.Context, s Server) (bool, error) {
-	conn, err := s.Connect(ctx, MaintenanceDatabase)
-	if DatabaseMissing(err) {
-		return false, nil
+func IsFenced(ctx context.Context, s Server) (fenced bool, err error) {
+	// the register is asked only where a database is closed: this is looked at all the time
+	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datconnlimit = 0)").Scan(&fenced)
+	})
+	if err == nil && fenced {
+		err = withSession(ctx, s, MaintenanceDatabase, func(conn *pgx.Conn) error {
+			return conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM gitover.connection_limits l JOIN pg_catalog.pg_database d USING (datname)
+				WHERE d.datconnlimit = 0 AND l.connlimit <> 0)`).Scan(&fenced)
+		})
 	}
-	if err != nil {
-		return false, err
-	}
-	defer closeSession(conn)
-	var fenced bool
-	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM gitover.connection_limits l JOIN pg_catalog.pg_database d USING (datname) WHERE d.datconnlimit = 0 AND l.connlimit <> 0)`).Scan(&fenced)
-	if NotFound(err) {
+	if DatabaseMissing(err) || NotFound(err) {
 		return false, nil
 	}
 	if err != nil {

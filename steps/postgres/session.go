@@ -36,17 +36,27 @@ SET bytea_output = hex; SET xmloption = content; SET xmlbinary = base64; SET lc_
 SELECT pg_catalog.set_config('transaction_timeout', '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
 SET statement_timeout = '5min'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5min'`
 
-// withSession runs do in a session of its own in database (the maintenance database if empty).
+// withSession runs do in a session of its own in database (the maintenance database if empty), or in one of those that
+// ShareSessions keeps, which is as good as new.
 func withSession(ctx context.Context, s Server, database string, do func(*pgx.Conn) error) error {
-	conn, err := s.Connect(ctx, database)
+	conn, release, err := session(ctx, s, database)
 	if err != nil {
 		return err
 	}
-	defer closeSession(conn)
-	if _, err := conn.Exec(ctx, sessionSettings); err != nil {
-		return fmt.Errorf("settings of a session on %s: %w", s.Instance, err)
-	}
+	defer release()
 	return do(conn)
+}
+
+func newSession(ctx context.Context, s Server, database string) (*pgx.Conn, error) {
+	conn, err := s.Connect(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, sessionSettings); err != nil {
+		closeSession(conn)
+		return nil, fmt.Errorf("settings of a session on %s: %w", s.Instance, err)
+	}
+	return conn, nil
 }
 
 // closeSession says goodbye even when the caller's context has ended.

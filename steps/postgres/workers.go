@@ -63,10 +63,18 @@ func (w *Workers) stopped(name string, s Subscription, now time.Time) bool {
 // Trouble says what is wrong with the apply worker of database, in PostgreSQL's words if they can be had, and what to
 // do; empty if nothing is, or nothing can be said yet. Call it every few seconds.
 func (w *Workers) Trouble(ctx context.Context, publisher, subscriber Server, database string, n Names, now time.Time) (string, error) {
-	name := n.Subscription(database, subscriber.Instance)
-	state, err := SubscriptionState(ctx, subscriber, database, name)
-	if err != nil || !w.stopped(name, state, now) {
+	state, err := SubscriptionState(ctx, subscriber, database, n.Subscription(database, subscriber.Instance))
+	if err != nil {
 		return "", err
+	}
+	return w.TroubleOf(ctx, state, publisher, subscriber, database, n, now), nil
+}
+
+// TroubleOf is Trouble where the subscription's state is known.
+func (w *Workers) TroubleOf(ctx context.Context, state Subscription, publisher, subscriber Server, database string, n Names, now time.Time) string {
+	name := n.Subscription(database, subscriber.Instance)
+	if !w.stopped(name, state, now) {
+		return ""
 	}
 	words := WorkerWords(ctx, subscriber, database, name)
 	text := fmt.Sprintf("database %q: the worker that applies changes of %s on %s fails or doesn't run, and %s keeps its WAL: ", database, publisher.Instance, subscriber.Instance, publisher.Instance)
@@ -79,5 +87,5 @@ func (w *Workers) Trouble(ctx context.Context, publisher, subscriber Server, dat
 		text += fmt.Sprintf(". If a relation doesn't exist, one was made on %s alone, and perhaps dropped again: make it on %s, too, with the same columns; "+
 			"it may go once %s follows", publisher.Instance, subscriber.Instance, subscriber.Instance)
 	}
-	return text, nil
+	return text
 }

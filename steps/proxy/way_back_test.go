@@ -110,3 +110,59 @@ func TestAWayBackThatCannotBeMadeIsGivenUp(t *testing.T) {
 	c.awaitMore(50)
 	c.end(s)
 }
+
+// TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout where the new side has every row: nobody else knows what was decided, and
+// nobody but a human knows that it never comes back.
+func TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout(t *testing.T) {
+	for _, c := range []struct {
+		lost  proxy.Point
+		ready bool
+	}{{proxy.PointDecide, true}, {proxy.PointOpen, true}, {proxy.PointMove, false}} {
+		t.Run("lost at "+string(c.lost), func(t *testing.T) {
+			s := newStage(t, 15, 17)
+			s.limits = crashLimits
+			clients := s.startClients(4)
+			in := s.input()
+			blue, green := s.servers[in.From.Instance], s.servers[in.To.Instance]
+			if err := proxy.OpenWithoutDecision(t.Context(), in); err == nil || !strings.Contains(err.Error(), in.From.Instance+" answers") {
+				t.Fatalf("the old side answers: %v", err)
+			}
+			in.Trace = func(at proxy.Point) {
+				if at == c.lost {
+					blue.Kill()
+					green.Exec("", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'gitover'") // the controller is gone, too
+				}
+			}
+			if _, err := proxy.Switch(t.Context(), in); err == nil {
+				t.Fatal("the switch succeeded")
+			}
+			in.Trace = nil
+			var undecided *proxy.Undecided
+			if state, _, err := proxy.Recover(t.Context(), in); state != proxy.StateUnknown || !errors.As(err, &undecided) {
+				t.Fatalf("%s, %v", state, err)
+			}
+			err := proxy.OpenWithoutDecision(t.Context(), in)
+			if !c.ready {
+				if err == nil || !strings.Contains(err.Error(), "is not opened: pooler pooler-") {
+					t.Fatalf("opened without its rows: %v", err)
+				}
+				in.Poolers = nil // as if their pods had been made anew
+				if err := proxy.OpenWithoutDecision(t.Context(), in); err == nil || !strings.Contains(err.Error(), "may lack rows") {
+					t.Fatalf("opened without its rows: %v", err)
+				}
+				return
+			}
+			must(t, err)
+			must(t, proxy.OpenWithoutDecision(t.Context(), in))
+			var unfinished *proxy.Unfinished
+			if state, _, err := proxy.Recover(t.Context(), in); state != proxy.StateCommitted || !errors.As(err, &unfinished) || !unfinished.WayBack {
+				t.Fatalf("%s, %v", state, err)
+			}
+			must(t, proxy.Abandon(t.Context(), in))
+			s.switched(in)
+			s.allServe()
+			clients.awaitMore(50)
+			clients.end(s)
+		})
+	}
+}

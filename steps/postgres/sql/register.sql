@@ -300,6 +300,23 @@ BEGIN
     RETURN result;
 END $$;
 
+-- open_without_key: as open, where a human said that the old side, which has the key, is lost for good. Agents may not call it.
+CREATE OR REPLACE FUNCTION gitover.open_without_key(switch_id text, who text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    result text;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    SELECT state INTO result FROM gitover.entrances WHERE id = switch_id FOR UPDATE;
+    IF result = 'ready' THEN
+        UPDATE gitover.entrances SET state = 'opened', opened_by = who,
+               opened_at = clock_timestamp(), turn = nextval('gitover.turns') WHERE id = switch_id;
+        PERFORM gitover.lift();
+        RETURN 'opened';
+    END IF;
+    RETURN result;
+END $$;
+
 REVOKE ALL ON ALL TABLES IN SCHEMA gitover FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gitover FROM PUBLIC;
 -- Before 15 everybody who may connect may make objects there.

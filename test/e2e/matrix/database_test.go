@@ -98,11 +98,21 @@ func (d *database) revert(sha string) string {
 
 func (d *database) await(what string, done func(*v1alpha1.PgUpgrade) bool) {
 	d.t.Helper()
-	d.must(d.app.AwaitUpgrade(d.t.Context(), patience, what, done))
+	d.patiently(func(patience time.Duration) error { return d.app.AwaitUpgrade(d.t.Context(), patience, what, done) })
 }
 
-// patience with one stretch of a story in which controllers die all the time.
-const patience = 9 * time.Minute
+// patiently waits for as long as controllers die, and then for what the last of them left.
+func (d *database) patiently(wait func(patience time.Duration) error) {
+	d.t.Helper()
+	const patience = 4 * time.Minute
+	for {
+		died := len(d.referee.died())
+		if err := wait(patience); err == nil || len(d.referee.died()) == died {
+			d.must(err)
+			return
+		}
+	}
+}
 
 func ended(outcome string, times int) func(*v1alpha1.PgUpgrade) bool {
 	return func(u *v1alpha1.PgUpgrade) bool {
@@ -113,7 +123,7 @@ func ended(outcome string, times int) func(*v1alpha1.PgUpgrade) bool {
 // serves waits until an instance does, and a way back is open.
 func (d *database) serves(instance string) {
 	d.t.Helper()
-	d.must(d.app.AwaitActive(d.t.Context(), patience, instance))
+	d.patiently(func(patience time.Duration) error { return d.app.AwaitActive(d.t.Context(), patience, instance) })
 	d.must(d.app.AwaitWayBack(d.t.Context(), 2*time.Minute))
 }
 

@@ -1,0 +1,120 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/cluster/harm"
+	"github.com/gitover/gitover/test/cluster/supervisor"
+	"github.com/gitover/gitover/test/e2e/world"
+)
+
+// rollbackPromise is how soon traffic moves once Flux has applied the revert.
+const rollbackPromise = 10 * time.Second
+
+// TestARollbackWaitsForNoBystander: it needs the two servers, the poolers that can be reached, and what Flux has applied.
+// Each bystander is dead before Flux applies the revert, alone and with the others.
+func TestARollbackWaitsForNoBystander(t *testing.T) {
+	const repository = "bystanders"
+	if err := stage.Git.CreateRepository(t.Context(), repository); err != nil {
+		t.Fatal(err)
+	}
+	d := begin(t, world.Founding{Namespace: repository, KeepWAL: true, Git: world.StageOf(stage, "../../..").OwnGit(repository)})
+	d.merge()
+	d.cutOver()
+	for _, b := range []struct {
+		dead string
+		kill func(*database) harm.Heal
+	}{
+		{"nobody", func(*database) harm.Heal { return func(context.Context) error { return nil } }},
+		{"the Git server", gitServer},
+		{"Gitover's credentials for Git", credentials},
+		{"a pooler's node", poolersNode},
+		{"all of these", all(gitServer, credentials, poolersNode)},
+	} {
+		before := d.asked
+		d.suspend(&kustomizev1.Kustomization{}, world.Name, true)
+		d.ask()
+		if d.asked == before {
+			t.Fatal("nothing was asked for")
+		}
+		d.fetched(d.asked)
+		heal := d.strike(b.kill(d), nil)
+		d.suspend(&kustomizev1.Kustomization{}, world.Name, false)
+		d.must(d.app.AwaitProxy(t.Context(), patience, "Flux applies the revert", func(p *v1alpha1.PgProxy) bool { return p.Spec.Target == d.standby }))
+		applied := time.Now()
+		d.must(d.app.AwaitActive(t.Context(), patience, d.standby))
+		took := time.Since(applied)
+		worst.note("from applied to switched, dead: "+b.dead, took)
+		t.Logf("dead: %s: %s serves %v after Flux applied the revert", b.dead, d.standby, took.Round(time.Millisecond))
+		if took > rollbackPromise {
+			t.Errorf("dead: %s: it took %v", b.dead, took)
+		}
+		d.must(heal(t.Context()))
+		d.switched()
+	}
+	d.prove()
+}
+
+func all(kills ...func(*database) harm.Heal) func(*database) harm.Heal {
+	return func(d *database) harm.Heal {
+		var heals []harm.Heal
+		for _, kill := range kills {
+			heals = append(heals, d.strike(kill(d), nil))
+		}
+		return func(ctx context.Context) error {
+			var errs []error
+			for _, heal := range heals {
+				errs = append(errs, heal(ctx))
+			}
+			return errors.Join(errs...)
+		}
+	}
+}
+
+func gitServer(d *database) harm.Heal {
+	heal, err := harm.StopGit(d.t.Context(), stage)
+	d.must(err)
+	return heal
+}
+
+func credentials(d *database) harm.Heal {
+	set := func(ctx context.Context, password string) error {
+		return d.app.SetSecret(ctx, "fleet-push", map[string]string{"username": d.app.Git.Username, "password": password})
+	}
+	d.must(set(d.t.Context(), "taken away"))
+	return func(ctx context.Context) error { return set(ctx, d.app.Git.Password) }
+}
+
+// poolersNode falls silent: its kubelet, and everything in a pooler's pod. Kubernetes says so of the pod after 50
+// seconds, here at once. The stage has one node, whose other pods would follow after that time.
+func poolersNode(d *database) harm.Heal {
+	ctx := d.t.Context()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: d.app.Namespace, Name: d.pooler()}}
+	kubelet, err := harm.PauseComponent(ctx, stage, supervisor.Kubelet)
+	d.must(err)
+	containers, err := harm.PauseContainer(ctx, stage, d.app.Namespace, pod.Name, "")
+	if err == nil {
+		err = d.app.Client.Status().Patch(ctx, pod, client.RawPatch(types.StrategicMergePatchType,
+			[]byte(`{"status":{"conditions":[{"type":"Ready","status":"False"},{"type":"ContainersReady","status":"True"}]}}`)))
+	}
+	heal := func(ctx context.Context) error {
+		if containers == nil {
+			return kubelet(ctx)
+		}
+		return errors.Join(containers(ctx), kubelet(ctx))
+	}
+	if err != nil {
+		d.must(errors.Join(err, heal(context.WithoutCancel(ctx))))
+	}
+	return heal
+}
