@@ -5,45 +5,64 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
-// Analyzed tells whether every table of database has planner statistics, and how many have not.
+// analyzeSessions collect statistics side by side: each reads a sample of one table, mostly from the disk.
+const analyzeSessions = 4
+
+// Analyzed tells whether every table of database has planner statistics, those of its indexes and extended statistics
+// included, and how many have not.
 func Analyzed(ctx context.Context, s Server, database string) (done bool, missing int, err error) {
-	var tables []string
-	err = withSession(ctx, s, database, func(conn *pgx.Conn) error {
-		tables, err = notAnalyzed(ctx, conn)
-		return err
-	})
+	tables, err := notAnalyzed(ctx, s, database)
 	if err != nil {
 		return false, 0, fmt.Errorf("statistics of database %q on %s: %w", database, s.Instance, err)
 	}
 	return len(tables) == 0, len(tables), nil
 }
 
-// Analyze collects statistics for every table that has none; a second run goes on where the
-// first one stopped.
+// Analyze collects statistics for every table that lacks some, the largest first, several at a time; a second run goes on
+// where the first one stopped.
 func Analyze(ctx context.Context, s Server, database string) error {
-	err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
-		if err := withoutTimeout(ctx, conn); err != nil {
-			return err
-		}
-		tables, err := notAnalyzed(ctx, conn)
-		if err != nil {
-			return err
-		}
-		for _, table := range tables {
-			if _, err := conn.Exec(ctx, "ANALYZE "+table); err != nil && !NotFound(err) {
-				return fmt.Errorf("table %s: %w", table, err)
-			}
-		}
-		return nil
-	})
+	tables, err := notAnalyzed(ctx, s, database)
+	if err == nil {
+		err = analyze(ctx, s, database, tables)
+	}
 	if err != nil {
 		return fmt.Errorf("analyze database %q on %s: %w", database, s.Instance, err)
 	}
 	return nil
 }
 
-func notAnalyzed(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	return column[string](ctx, conn, query("not_analyzed"))
+func analyze(ctx context.Context, s Server, database string, tables []string) error {
+	queue := make(chan string, len(tables))
+	for _, table := range tables {
+		queue <- table
+	}
+	close(queue)
+	group, ctx := errgroup.WithContext(ctx)
+	for range min(analyzeSessions, len(tables)) {
+		group.Go(func() error {
+			return withSession(ctx, s, database, func(conn *pgx.Conn) error {
+				if err := withoutTimeout(ctx, conn); err != nil {
+					return err
+				}
+				for table := range queue {
+					if _, err := conn.Exec(ctx, "ANALYZE "+table); err != nil && !NotFound(err) {
+						return fmt.Errorf("table %s: %w", table, err)
+					}
+				}
+				return nil
+			})
+		})
+	}
+	return group.Wait()
+}
+
+func notAnalyzed(ctx context.Context, s Server, database string) (tables []string, err error) {
+	err = withSession(ctx, s, database, func(conn *pgx.Conn) error {
+		tables, err = column[string](ctx, conn, query("not_analyzed"))
+		return err
+	})
+	return tables, err
 }
