@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -16,26 +15,19 @@ import (
 )
 
 // agentPatience is how long an agent gets to answer before its node is asked about.
-const agentPatience = 2 * time.Second
+const agentPatience = time.Second
 
 // withoutLost leaves out the poolers that don't answer and whose node is silent: a switch must not wait for a dead node. Clients that such a pooler may still carry meet the fence; it follows the PgProxy when it is back.
 // Each agent is asked once, all at a time.
 func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, found []proxy.Pooler, pods map[string]*corev1.Pod) []proxy.Pooler {
+	_, errs := askAll(ctx, found, agentPatience)
 	lost := make([]string, len(found))
-	var group errgroup.Group
 	for i, pooler := range found {
-		group.Go(func() error {
-			asking, cancel := context.WithTimeout(ctx, agentPatience)
-			defer cancel()
-			_, err := pooler.State(asking)
-			var silent *proxy.Unreachable
-			if errors.As(err, &silent) {
-				lost[i] = nodeLost(pods[pooler.Name()])
-			}
-			return nil
-		})
+		var silent *proxy.Unreachable
+		if errors.As(errs[i], &silent) {
+			lost[i] = nodeLost(pods[pooler.Name()])
+		}
 	}
-	_ = group.Wait()
 	var left []proxy.Pooler
 	var words []string
 	for i, pooler := range found {

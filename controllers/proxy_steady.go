@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -65,10 +66,9 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 	count := &v1alpha1.PoolerCount{Total: int32(len(poolers))}
 	var trouble []string
 	reason := v1alpha1.ReasonPoolerUnreachable
-	for _, pooler := range poolers {
-		asking, cancel := context.WithTimeout(ctx, 3*time.Second)
-		state, err := pooler.State(asking)
-		cancel()
+	states, errs := askAll(ctx, poolers, 3*time.Second)
+	for i, pooler := range poolers {
+		state, err := states[i], errs[i]
 		var silent *proxy.Unreachable
 		switch {
 		case errors.As(err, &silent):
@@ -98,6 +98,22 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 		return &outcome{reason: reason, message: strings.Join(trouble, "; "), again: retrySoon}, nil
 	}
 	return nil, nil
+}
+
+// askAll poolers at once: one that is dead keeps nobody waiting for longer than patience.
+func askAll(ctx context.Context, poolers []proxy.Pooler, patience time.Duration) ([]proxy.PoolerState, []error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	states, errs := make([]proxy.PoolerState, len(poolers)), make([]error, len(poolers))
+	var group errgroup.Group
+	for i, pooler := range poolers {
+		group.Go(func() error {
+			states[i], errs[i] = pooler.State(ctx)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return states, errs
 }
 
 // poolers reaches every pod that matches the selector and may carry clients: a pod that

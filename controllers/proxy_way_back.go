@@ -70,6 +70,11 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken, "%s does not follow: %s", other, trouble)
 		return nil
 	}
+	if v := s.Verification; v != nil && len(v.Mismatches) > 0 {
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonVerificationFailed,
+			"rows on %s differ, as a comparison at %s found: %s", other, v.At.UTC().Format("2006-01-02 15:04:05 UTC"), v.Mismatches[0])
+		return nil
+	}
 	left, err := postgres.LeftBehind(ctx, active, s.Databases, scopeOf(x.upgrade))
 	if err != nil {
 		unknown(err)

@@ -99,7 +99,7 @@ type effectKind struct {
 func (r *UpgradeReconciler) affect(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, verdict steps.Verdict,
 	run *steps.Run, decision steps.Decision) *outcome {
 	note(&upgrade.Status, verdict.Message)
-	if verdict.Reason != "" && !r.background.goesOn(upgrade, slowName(upgrade)) {
+	if troubles[verdict.Reason] && !r.background.goesOn(upgrade, slowName(upgrade)) {
 		r.Recorder.Event(upgrade, corev1.EventTypeWarning, verdict.Reason, verdict.Message)
 	}
 	over, err := true, error(nil)
@@ -272,6 +272,9 @@ func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, 
 	}
 	return o
 }
+
+// troubles are reasons that an effect goes on beside, or that it mends: said in an event.
+var troubles = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true}
 
 // needsHuman are the reasons of waiting that no time heals.
 var needsHuman = map[string]bool{

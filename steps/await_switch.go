@@ -86,15 +86,18 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 			return *v, nil
 		}
 	}
-	if manual {
-		return waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. Commit spec.soak.finalizedVersion: %q to end the soak",
-			run.Status.To, run.Status.From, version), nil
-	}
-	if left > 0 {
-		v := waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback until %s",
+	soaking := waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. Commit spec.soak.finalizedVersion: %q to end the soak",
+		run.Status.To, run.Status.From, version)
+	if !manual {
+		soaking = waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback until %s",
 			run.Status.To, run.Status.From, end.UTC().Format("2006-01-02 15:04:05 UTC"))
-		v.Again = min(left, slowLook)
-		return v, nil
+		soaking.Again = min(max(left, 0), slowLook)
+	}
+	if manual || left > 0 {
+		if v := compareInTime(run, run.Status.From, soaking); v != nil {
+			return *v, nil
+		}
+		return soaking, nil
 	}
 	if skew, err := clockSkew(ctx, run); skew != nil || err != nil {
 		return deref(skew), err
@@ -140,5 +143,9 @@ func awaitDecisionDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v := followerReplaced(ctx, run, run.Status.From, run.Status.To); v != nil {
 		return *v, nil
 	}
-	return waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", run.Status.To), nil
+	back := waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", run.Status.To)
+	if v := compareInTime(run, run.Status.To, back); v != nil {
+		return *v, nil
+	}
+	return back, nil
 }

@@ -81,7 +81,7 @@ func evidence(run *Run, step string) Evidence {
 			add("Gitover-Lag-Measured", "%s", l.At.UTC().Format(time.RFC3339))
 		}
 		if v := run.Status.Verification; v != nil {
-			add("Gitover-Verified", "%d rows in %d tables, %d in flight", v.Rows, v.Tables, v.InFlight)
+			add("Gitover-Verified", "%s compared, %d in flight", comparedText(v), v.InFlight)
 		}
 		if c := run.Status.Copy; c != nil {
 			add("Gitover-Copied-Bytes", "%d", c.BytesTotal)

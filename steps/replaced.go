@@ -118,6 +118,32 @@ func followerReplaced(ctx context.Context, run *Run, serves, follows string) *Ve
 	return &differ
 }
 
+// compareInTime compares rows of both sides in a soak, or after a rollback, as often as the spec asks for, and says what
+// differs; nil if nothing does and nothing is due. goesOn is what is said meanwhile.
+func compareInTime(run *Run, follows string, goesOn Verdict) *Verdict {
+	every := run.Upgrade.Spec.Soak.CompareEvery
+	v := run.Status.Verification
+	if every == nil || every.Duration <= 0 || v == nil {
+		return nil
+	}
+	again := every.Duration
+	if len(v.Mismatches) > 0 {
+		again = min(again, verifyAgain)
+	}
+	since := run.Now().Sub(v.At.Time)
+	switch {
+	case since >= again || since < 0: // less than nothing: a clock was set back
+		goesOn.Message += "; comparing rows" + comparingText(run.Status.Comparing)
+		goesOn.Act, goesOn.Slow, goesOn.Effect, goesOn.Again = true, true, compareSides, slowAgain
+		return &goesOn
+	case len(v.Mismatches) > 0:
+		differ := waiting(v1alpha1.ReasonVerificationFailed, "%d differences were found: %s. Don't return to %s before they are mended; compared again every %s",
+			len(v.Mismatches), some(v.Mismatches), follows, again)
+		return &differ
+	}
+	return nil
+}
+
 // compareSides compares the side that serves with the one that follows.
 func compareSides(ctx context.Context, run *Run) error {
 	serves, follows := run.Status.To, run.Status.From

@@ -1,11 +1,13 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -49,7 +51,7 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 			"%d differences: %s. Nothing was switched. Mend the rows on %s or take the version back; compared again every %s",
 			len(v.Mismatches), some(v.Mismatches), run.Status.To, verifyAgain), nil
 	}
-	return done("%d rows in %d tables compared, %d in flight", v.Rows, v.Tables, v.InFlight), nil
+	return done("%s compared, %d in flight", comparedText(v), v.InFlight), nil
 }
 
 // toCompare says why rows are to be compared now, and how far that has come; empty if they aren't.
@@ -72,6 +74,31 @@ func toCompare(ctx context.Context, run *Run, blue, green postgres.Server) (stri
 		return "comparing rows again" + comparingText(run.Status.Comparing), nil
 	}
 	return "", nil
+}
+
+// comparedText says what was compared.
+func comparedText(v *v1alpha1.VerificationStatus) string {
+	text := fmt.Sprintf("%d rows in %d tables", v.Rows, v.Tables)
+	if v.Sampled > 0 {
+		text += fmt.Sprintf(", a sample of %d of them,", v.Sampled)
+	}
+	return text
+}
+
+// samplePercent of large tables; 0 for all rows.
+func (r *Run) samplePercent() int32 {
+	if limits := r.Upgrade.Spec.Limits; limits.Verify == "Sample" {
+		return cmp.Or(limits.VerifySample, 10)
+	}
+	return 0
+}
+
+// paceOf a comparison; nil for no limit.
+func paceOf(rowsPerSecond int32) *rate.Limiter {
+	if rowsPerSecond <= 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(rowsPerSecond), int(rowsPerSecond))
 }
 
 // comparingText says how far a comparison has come.
@@ -109,11 +136,12 @@ func compareRows(ctx context.Context, run *Run, blue, green postgres.Server) err
 	if err != nil {
 		return err
 	}
+	pace := paceOf(run.Upgrade.Spec.Limits.VerifyRowsPerSecond)
 	for _, db := range run.Status.Databases[max(0, slices.Index(run.Status.Databases, c.Database)):] {
 		if db != c.Database {
 			c.Database, c.Schema, c.Table, c.Bound = db, "", "", ""
 		}
-		if err := compareDatabase(ctx, run, blue, green, &c); err != nil {
+		if err := compareDatabase(ctx, run, blue, green, pace, &c); err != nil {
 			return err
 		}
 	}
@@ -126,19 +154,19 @@ func compareRows(ctx context.Context, run *Run, blue, green postgres.Server) err
 
 // comparison is the one that was interrupted, or a new one.
 func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1alpha1.ComparingStatus, error) {
-	counts := r.Upgrade.Spec.Limits.Verify == "Counts"
+	method := r.Upgrade.Spec.Limits.Verify
 	// before the first row: one that replaces a server meanwhile isn't the one that was compared
 	servers, err := Identities(ctx, blue, green)
 	if err != nil {
 		return v1alpha1.ComparingStatus{}, err
 	}
-	if c := r.Status.Comparing; c != nil && c.Counts == counts && slices.Equal(c.Found.Servers, servers) && slices.Contains(r.Status.Databases, c.Database) {
+	if c := r.Status.Comparing; c != nil && c.Method == method && slices.Equal(c.Found.Servers, servers) && slices.Contains(r.Status.Databases, c.Database) {
 		return *c.DeepCopy(), nil
 	}
-	c := v1alpha1.ComparingStatus{Counts: counts}
+	c := v1alpha1.ComparingStatus{Method: method}
 	c.Found.Servers, c.Found.At = servers, timestamp(r.Now())
 	for _, db := range r.Status.Databases {
-		rows, err := postgres.ExpectedRows(ctx, blue, db)
+		rows, err := postgres.ExpectedRows(ctx, blue, db, r.samplePercent())
 		if err != nil {
 			return c, err
 		}
@@ -150,7 +178,7 @@ func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1al
 }
 
 // compareDatabase goes on with the database of a comparison, and adds to it what is found.
-func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server, c *v1alpha1.ComparingStatus) error {
+func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server, pace *rate.Limiter, c *v1alpha1.ComparingStatus) error {
 	before := *c.DeepCopy()
 	if before.Table == "" {
 		drift, err := postgres.SchemaDrift(ctx, blue, green, c.Database, postgres.WholeSchema)
@@ -162,8 +190,8 @@ func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server,
 		}
 	}
 	report, err := postgres.Verify(ctx, blue, green, c.Database, postgres.VerifyOptions{
-		CountsOnly: c.Counts,
-		From:       postgres.VerifyPlace{Schema: before.Schema, Table: before.Table, Bound: before.Bound},
+		CountsOnly: c.Method == "Counts", SamplePercent: run.samplePercent(), Pace: pace,
+		From: postgres.VerifyPlace{Schema: before.Schema, Table: before.Table, Bound: before.Bound},
 		Progress: func(found postgres.VerifyReport, next postgres.VerifyPlace) {
 			now := before.DeepCopy()
 			addFound(&now.Found, found)
@@ -184,6 +212,7 @@ func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server,
 func addFound(sum *v1alpha1.VerificationStatus, found postgres.VerifyReport) {
 	sum.Tables += int32(found.Tables)
 	sum.Rows += found.Rows
+	sum.Sampled += int32(found.Sampled)
 	sum.InFlight += int64(found.InFlight)
 	sum.Mismatches = append(sum.Mismatches, found.Mismatches...)
 	sum.Mismatches = sum.Mismatches[:min(len(sum.Mismatches), mostMismatches)]

@@ -184,9 +184,9 @@ type ComparingStatus struct {
 	// RowsExpected in all databases, as the planner's statistics have them.
 	// +optional
 	RowsExpected int64 `json:"rowsExpected,omitempty"`
-	// Counts: rows are counted, not compared.
+	// Method of spec.limits.verify.
 	// +optional
-	Counts bool `json:"counts,omitempty"`
+	Method string `json:"method,omitempty"`
 	// Database that is compared; those before it in status.databases are done.
 	// +optional
 	Database string `json:"database,omitempty"`
@@ -207,6 +207,9 @@ type ComparingStatus struct {
 type VerificationStatus struct {
 	Tables int32 `json:"tables"`
 	Rows   int64 `json:"rows"`
+	// Sampled tables: a part of their rows was compared.
+	// +optional
+	Sampled int32 `json:"sampled,omitempty"`
 	// InFlight rows kept changing while they were compared.
 	// +optional
 	InFlight int64 `json:"inFlight,omitempty"`

@@ -302,11 +302,25 @@ type LimitsSpec struct {
 	// +optional
 	RetainedWAL *resource.Quantity `json:"retainedWAL,omitempty"`
 
-	// Verify says how rows are compared before the cutover.
+	// Verify says how rows are compared before the cutover: Hashes of all rows; Sample: of all rows of small tables and
+	// of VerifySample percent of each table of more than a million rows that has a key of integers or UUIDs; or
+	// Counts: rows are counted, not compared.
 	// +kubebuilder:default=Hashes
-	// +kubebuilder:validation:Enum=Hashes;Counts
+	// +kubebuilder:validation:Enum=Hashes;Sample;Counts
 	// +optional
 	Verify string `json:"verify,omitempty"`
+
+	// VerifySample is the percentage of a large table's rows that a Sample compares.
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=99
+	// +optional
+	VerifySample int32 `json:"verifySample,omitempty"`
+
+	// VerifyRowsPerSecond is how many rows a comparison of hashes reads of each side in a second; as many as it can if 0.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	VerifyRowsPerSecond int32 `json:"verifyRowsPerSecond,omitempty"`
 }
 
 // CutoverSpec is the gate before the cutover commit.
@@ -354,6 +368,12 @@ type SoakSpec struct {
 	// +kubebuilder:default="24h"
 	// +optional
 	Duration *metav1.Duration `json:"duration,omitempty"`
+
+	// CompareEvery is how often rows of both sides are compared again during the soak, and after a rollback, as Limits.Verify says. Never
+	// if not set: a comparison reads every table of the server that serves.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m')",message="soak.compareEvery must be a minute or more"
+	// +optional
+	CompareEvery *metav1.Duration `json:"compareEvery,omitempty"`
 
 	// Finalize: Automatic when Duration is over, or Manual: wait for FinalizedVersion.
 	// +kubebuilder:default=Automatic

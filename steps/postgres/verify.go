@@ -8,12 +8,17 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/time/rate"
 )
 
 // VerifyOptions bound a comparison; zero values mean the defaults.
 type VerifyOptions struct {
 	// CountsOnly compares the number of rows and not their contents.
 	CountsOnly bool
+	// SamplePercent of the rows of large tables are compared; all if 0.
+	SamplePercent int32
+	// Pace, if set, bounds how many rows are read of each side in a second.
+	Pace *rate.Limiter
 	// Patience is how long green may take to show what blue has committed; two minutes.
 	Patience time.Duration
 	// Rounds is how often rows that changed meanwhile are looked at again; five.
@@ -41,6 +46,8 @@ type VerifyReport struct {
 	// Tables and Rows that were compared, as blue has them.
 	Tables int
 	Rows   int64
+	// Sampled tables: a part of their rows was compared.
+	Sampled int
 	// InFlight rows changed on blue whenever they were compared: nothing is known of them.
 	InFlight int
 	// Mismatches are real differences in words: a row that stayed the same on blue is
@@ -80,7 +87,7 @@ func Verify(ctx context.Context, blue, green Server, database string, o VerifyOp
 			if err != nil {
 				return err
 			}
-			work = append(work, slices...)
+			work = append(work, sampled(slices, o.SamplePercent)...)
 		}
 		return nil
 	})
@@ -104,12 +111,13 @@ func verifiedTables(ctx context.Context, conn *pgx.Conn) ([]verifiedTable, error
 	return tables, err
 }
 
-// ExpectedRows of all tables of a database that are compared, as the planner's statistics have them. Reads only.
-func ExpectedRows(ctx context.Context, s Server, database string) (rows int64, err error) {
+// ExpectedRows of all tables of a database that are compared, as the planner's statistics have them; of large tables the
+// percentage that a sample has, all if it is 0. Reads only.
+func ExpectedRows(ctx context.Context, s Server, database string, samplePercent int32) (rows int64, err error) {
 	err = withSession(ctx, s, database, func(conn *pgx.Conn) error {
 		tables, err := verifiedTables(ctx, conn)
 		for _, t := range tables {
-			rows += t.Estimate
+			rows += t.expected(samplePercent)
 		}
 		return err
 	})
@@ -180,8 +188,14 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	if t.first {
 		v.report.Tables++
 	}
+	if t.first && t.sample {
+		v.report.Sampled++
+	}
 	rows := whole.before[0].Count
 	v.report.Rows += rows
+	if err := v.pace(ctx, rows); err != nil {
+		return err
+	}
 	if equal, _, _ := whole.judge(); equal {
 		return nil
 	}

@@ -24,6 +24,8 @@ type verifiedTable struct {
 	// within is the range of Slice that is compared, low its lower end; first marks a table's first range.
 	within, low string
 	first       bool
+	// sample: others of the table's ranges aren't compared.
+	sample bool
 }
 
 func (t verifiedTable) name() string { return ident(t.Schema, t.Table) }

@@ -194,6 +194,7 @@ func (s *summary) add(slice int, found VerifyReport) {
 		r := s.found[s.next]
 		s.all.Tables += r.Tables
 		s.all.Rows += r.Rows
+		s.all.Sampled += r.Sampled
 		s.all.InFlight += r.InFlight
 		s.all.Mismatches = append(s.all.Mismatches, r.Mismatches...)
 	}

@@ -52,7 +52,7 @@ func TestARollbackWaitsForNoBystander(t *testing.T) {
 		d.suspend(&kustomizev1.Kustomization{}, world.Name, false)
 		d.must(d.app.AwaitProxy(t.Context(), patience, "Flux applies the revert", func(p *v1alpha1.PgProxy) bool { return p.Spec.Target == d.standby }))
 		applied := time.Now()
-		d.must(d.app.AwaitActive(t.Context(), patience, d.standby))
+		d.must(d.app.AwaitProxy(t.Context(), patience, d.standby+" serves", func(p *v1alpha1.PgProxy) bool { return p.Status.Active == d.standby }))
 		took := time.Since(applied)
 		worst.note("from applied to switched, dead: "+b.dead, took)
 		t.Logf("dead: %s: %s serves %v after Flux applied the revert", b.dead, d.standby, took.Round(time.Millisecond))
