@@ -21,7 +21,7 @@ func publishDone(ctx context.Context, run *Run) (Verdict, error) {
 		if err != nil {
 			return Verdict{}, err
 		}
-		if !slot.Exists {
+		if !slot.Made {
 			missing++
 		}
 	}

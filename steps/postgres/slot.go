@@ -24,6 +24,8 @@ type Slot struct {
 	SafeWALBytes int64
 	// Lost slots can't be used again: the subscriber must be seeded anew.
 	Lost bool
+	// Made: the session that makes it has finished.
+	Made bool
 }
 
 // SlotState looks at a slot; a slot that isn't there is no error.
@@ -47,27 +49,29 @@ func slotState(ctx context.Context, conn *pgx.Conn, slot string) (Slot, error) {
 }
 
 // CreateSlot makes the slot that feeds database on the instance called subscriber; success
-// when it is there and usable. It waits for transactions that run on the publisher, for
-// as long as ctx allows.
+// when it is there and usable. It waits for transactions that run on the publisher, and for another session that makes
+// it, for as long as ctx allows.
 func CreateSlot(ctx context.Context, publisher Server, database string, n Names, subscriber string) error {
 	slot := n.Slot(database, subscriber)
 	err := withSession(ctx, publisher, database, func(conn *pgx.Conn) error {
 		if err := withoutTimeout(ctx, conn); err != nil {
 			return err
 		}
-		state, err := slotState(ctx, conn, slot)
-		switch {
-		case err != nil:
-			return err
-		case !state.Exists:
-			_, err := conn.Exec(ctx, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", slot)
-			return err
-		case state.Lost:
-			return errors.New("is lost: the WAL it needs is gone")
-		case state.Database != database:
-			return fmt.Errorf("belongs to database %q", state.Database)
-		}
-		return nil
+		return waitUntil(ctx, 200*time.Millisecond, func() (bool, error) {
+			state, err := slotState(ctx, conn, slot)
+			switch {
+			case err != nil:
+				return false, err
+			case !state.Exists:
+				_, err := conn.Exec(ctx, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", slot)
+				return err == nil, err
+			case state.Lost:
+				return false, errors.New("is lost: the WAL it needs is gone")
+			case state.Database != database:
+				return false, fmt.Errorf("belongs to database %q", state.Database)
+			}
+			return state.Made, nil
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("create replication slot %q for database %q on %s: %w", slot, database, publisher.Instance, err)

@@ -104,7 +104,7 @@ func (d *database) await(what string, done func(*v1alpha1.PgUpgrade) bool) {
 // patiently waits for as long as controllers die, and then for what the last of them left.
 func (d *database) patiently(wait func(patience time.Duration) error) {
 	d.t.Helper()
-	const patience = 4 * time.Minute
+	const patience = 9 * time.Minute
 	for {
 		died := len(d.referee.died())
 		if err := wait(patience); err == nil || len(d.referee.died()) == died {
