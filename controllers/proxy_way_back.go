@@ -151,7 +151,15 @@ func drift(ctx context.Context, active, follower postgres.Server, db string) (st
 	if err != nil || len(found.Differences) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, found.Differences[0], follower.Instance), nil
+	ddl, err := postgres.EqualizingDDL(ctx, active, follower, db, found)
+	if err != nil {
+		return "", err
+	}
+	words := fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, found.Differences[0], follower.Instance)
+	if len(ddl.Statements) > 0 {
+		words += ": " + ddl.Text()
+	}
+	return words, nil
 }
 
 // memory of what was seen at earlier looks.

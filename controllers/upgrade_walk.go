@@ -274,7 +274,7 @@ func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, 
 }
 
 // troubles are reasons that an effect goes on beside, or that it mends: said in an event.
-var troubles = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true}
+var troubles = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true, v1alpha1.ReasonSchemaDrift: true}
 
 // needsHuman are the reasons of waiting that no time heals.
 var needsHuman = map[string]bool{

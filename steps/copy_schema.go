@@ -135,7 +135,12 @@ func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part postgres.S
 		if len(drift.Differences) == 0 {
 			continue
 		}
-		if verdict, err = jobVerdict(ctx, run, phase, db, drift.Differences); err != nil || verdict.Act {
+		if verdict, err = jobVerdict(ctx, run, phase, db, drift.Differences); err == nil && verdict.Done { // DDL since then
+			var changed *Verdict
+			changed, err = drifted(ctx, run, blue, green, db, "", part)
+			verdict = deref(changed)
+		}
+		if err != nil || verdict.Act {
 			return verdict, err
 		}
 	}
@@ -145,7 +150,7 @@ func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part postgres.S
 	return verdict, nil
 }
 
-// jobVerdict says how a database's Job fares that has not made the schemas equal yet.
+// jobVerdict says how a database's Job fares that has not made the schemas equal yet; done if it succeeded.
 func jobVerdict(ctx context.Context, run *Run, phase copy.Phase, db string, diff []string) (Verdict, error) {
 	job, err := schemaJob(ctx, run, phase, db)
 	if err != nil {
@@ -160,8 +165,7 @@ func jobVerdict(ctx context.Context, run *Run, phase copy.Phase, db string, diff
 	case fate.Failed:
 		return waiting(v1alpha1.ReasonJobFailed, "the schema Job of database %q failed: %s. Mend what it says and change spec.retry", db, fate.Message), nil
 	case fate.Succeeded:
-		return waiting(v1alpha1.ReasonSchemaDrift,
-			"database %q: the schema changed since it was copied: %s. Apply the same change on %s, or take the version back and ask for it again", db, some(diff), run.Status.To), nil
+		return Verdict{Done: true}, nil
 	}
 	return waiting(run.Status.Step, "%s of database %q: %d objects to go", phase, db, len(diff)), nil
 }

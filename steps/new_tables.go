@@ -32,8 +32,15 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		var v Verdict
 		switch words := postgres.FewUnfollowed(stuck, green.Instance); {
 		case missing:
-			v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s", db, words)
+			drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart())
+			if drift != nil || err != nil {
+				return drift, err
+			}
+			v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s", db, words) // it came this moment
 		case len(left) == 0:
+			if drift, err := drifted(ctx, run, blue, green, db, "", run.schemaPart()); drift != nil || err != nil {
+				return drift, err
+			}
 			state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
 			if err != nil {
 				return nil, err
@@ -52,17 +59,12 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		case !postgres.CanFollow(stuck) || run.switching():
 			v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
 		default:
-			var drift postgres.Drift
 			if !postgres.AnyGone(stuck) {
-				if drift, err = postgres.SchemaDrift(ctx, blue, green, db, run.schemaPart()); err != nil {
-					return nil, err
+				if drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart()); drift != nil || err != nil {
+					return drift, err
 				}
 			}
-			if len(drift.Differences) > 0 {
-				v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s. They differ: %s. Apply the same change on %s", db, words, some(drift.Differences), green.Instance)
-			} else {
-				v = act("database %q: %s", db, words)
-			}
+			v = act("database %q: %s", db, words)
 		}
 		return &v, nil
 	}

@@ -73,7 +73,11 @@ func (p *pair) until(name, what string, stop func(Verdict) bool) Verdict {
 			return v
 		}
 		if v.Act {
-			if err := step.Run(p.t.Context(), p.run); err != nil {
+			effect := step.Run
+			if v.Effect != nil {
+				effect = v.Effect
+			}
+			if err := effect(p.t.Context(), p.run); err != nil {
 				p.t.Fatal(err)
 			}
 		}

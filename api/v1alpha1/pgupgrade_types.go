@@ -61,6 +61,13 @@ type PgUpgradeSpec struct {
 	// +optional
 	Acknowledge []string `json:"acknowledge,omitempty"`
 
+	// ApplyDDL says what happens to DDL that is run on the serving server after its schema was copied. Never: the upgrade
+	// waits, and says which statements make the new server's schema equal. BeforeCutover: Gitover runs these there.
+	// +kubebuilder:default=Never
+	// +kubebuilder:validation:Enum=Never;BeforeCutover
+	// +optional
+	ApplyDDL string `json:"applyDDL,omitempty"`
+
 	// Retry asks, by any change of its value, for another attempt after a rollback or a failure.
 	// +kubebuilder:validation:MaxLength=128
 	// +optional

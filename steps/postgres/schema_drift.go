@@ -17,6 +17,8 @@ type Drift struct {
 	Objects int
 	// Differences in sentences, sorted.
 	Differences []string
+	// Missing, Changed and Extra are the names of what differs, as the side that follows has it, sorted.
+	Missing, Changed, Extra []string
 	// DatabaseMissing: the side that follows doesn't have the database.
 	DatabaseMissing bool
 }
@@ -101,12 +103,26 @@ func schemaDrift(ctx context.Context, sides []*schemaSide, database string, part
 		}
 	}
 	drift.Differences = slices.Sorted(maps.Values(differences))
+	for _, name := range slices.Sorted(maps.Keys(differences)) {
+		_, wanted := sides[0].items[name]
+		_, there := sides[1].items[name]
+		switch {
+		case !there:
+			drift.Missing = append(drift.Missing, name)
+		case !wanted:
+			drift.Extra = append(drift.Extra, name)
+		default:
+			drift.Changed = append(drift.Changed, name)
+		}
+	}
 	knownDrifts.put(key, knownDrift{stamps, drift})
 	return drift.clone(), nil
 }
 
 func (d Drift) clone() Drift {
-	d.Differences = slices.Clone(d.Differences)
+	for _, names := range []*[]string{&d.Differences, &d.Missing, &d.Changed, &d.Extra} {
+		*names = slices.Clone(*names)
+	}
 	return d
 }
 

@@ -93,9 +93,15 @@ func guardSchema(ctx context.Context, in Input) ([]Obstacle, error) {
 	}
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
 		drift, err := postgres.SchemaDrift(ctx, in.From, in.To, db, postgres.WholeSchema)
-		if len(drift.Differences) > 0 {
-			found[numbers[db]] = []Obstacle{obstacle(SchemaDrift, "the schema of database %q differs on %s: %s", db, in.To.Instance, few(drift.Differences))}
+		if err != nil || len(drift.Differences) == 0 {
+			return err
 		}
+		ddl, err := postgres.EqualizingDDL(ctx, in.From, in.To, db, drift)
+		words := fmt.Sprintf("the schema of database %q differs on %s: %s", db, in.To.Instance, few(drift.Differences))
+		if len(ddl.Statements) > 0 {
+			words += fmt.Sprintf(". Run there: %s;", ddl.Text())
+		}
+		found[numbers[db]] = []Obstacle{obstacle(SchemaDrift, "%s", words)}
 		return err
 	})
 	return flatten(found), err

@@ -1,0 +1,47 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// drifted says how DDL on blue made green's schema another one, with the statements that make it equal; it acts where
+// Git allows Gitover to run these. tables, if any, is what is known of tables that aren't followed. Nil if the schemas are equal.
+func drifted(ctx context.Context, run *Run, blue, green postgres.Server, db, tables string, part postgres.SchemaPart) (*Verdict, error) {
+	drift, err := postgres.SchemaDrift(ctx, blue, green, db, part)
+	if err != nil || len(drift.Differences) == 0 {
+		return nil, err
+	}
+	ddl, err := postgres.EqualizingDDL(ctx, blue, green, db, drift)
+	if err != nil {
+		return nil, err
+	}
+	if tables != "" {
+		tables += ". "
+	}
+	differs := fmt.Sprintf("database %q: %sthe schema changed since it was copied: %s", db, tables, some(drift.Differences))
+	if run.Upgrade.Spec.ApplyDDL == "BeforeCutover" && len(ddl.Statements) > 0 && !run.switching() {
+		v := act("%s. Running on %s: %s", differs, green.Instance, ddl.Text())
+		v.Reason = v1alpha1.ReasonSchemaDrift // an event
+		v.Effect = func(ctx context.Context, run *Run) error { return postgres.ApplyDDL(ctx, green, db, ddl) }
+		return &v, nil
+	}
+	v := waiting(v1alpha1.ReasonSchemaDrift, "%s. %s, or take the version back and ask for it again", differs, ddlAdvice(ddl, green.Instance))
+	return &v, nil
+}
+
+// ddlAdvice says what people run on an instance.
+func ddlAdvice(ddl postgres.DDL, instance string) string {
+	var parts []string
+	if len(ddl.Statements) > 0 {
+		parts = append(parts, fmt.Sprintf("Run on %s: %s;", instance, ddl.Text()))
+	}
+	if len(ddl.Unknown) > 0 {
+		parts = append(parts, fmt.Sprintf("Apply the same change on %s for %s", instance, some(ddl.Unknown)))
+	}
+	return strings.Join(parts, " ")
+}
