@@ -1,0 +1,80 @@
+package catalogue
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gitover/gitover/test/cluster/image"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// versions are all that there are images of, in order.
+func versions() (all []int) {
+	for _, recipe := range image.Recipes {
+		if number, is := strings.CutPrefix(recipe.Name, "postgres-"); is {
+			if major, err := strconv.Atoi(number); err == nil {
+				all = append(all, major)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestSchemasThatNobodyHereWroteGoThrough takes every schema up through all versions and down again; without
+// GITOVER_FULL a few, there and back between two.
+func TestSchemasThatNobodyHereWroteGoThrough(t *testing.T) {
+	pg.Rootfs(t, 15) // skips where there is none
+	full := os.Getenv("GITOVER_FULL") == "1"
+	report := &Report{Versions: versions()}
+	if full {
+		path := filepath.Join(pg.Cache(t, "catalogue"), "report.json")
+		t.Cleanup(func() {
+			must(t, report.write(path))
+			t.Logf("%d schemas, %d moves, %d failures: %s", len(report.Schemas), len(report.Moves), len(report.Failures), path)
+		})
+	}
+	for _, s := range schemas {
+		if !full && !s.quick {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			stops := []int{15, 17}
+			if full {
+				stops = route(report.Versions, s.since)
+			}
+			travel(t, s, stops, report.of(s))
+		})
+	}
+}
+
+// route goes up and down again.
+func route(versions []int, since int) []int {
+	up := slices.DeleteFunc(slices.Clone(versions), func(v int) bool { return v < since })
+	down := slices.Clone(up[:len(up)-1])
+	slices.Reverse(down)
+	return append(up, down...)
+}
+
+func travel(t *testing.T, s schema, stops []int, r *record) {
+	move := fmt.Sprint("at ", stops[0])
+	t.Cleanup(func() {
+		if t.Failed() && r.failures() == 0 {
+			r.failed(move, "it stopped; the test's output says why")
+		}
+	})
+	j := begin(t, s, stops[0], r)
+	for _, major := range stops[1:] {
+		move = fmt.Sprintf("%d to %d", j.active.Major, major)
+		j.moveTo(major)
+		if j.other != nil { // blocked
+			return
+		}
+	}
+}

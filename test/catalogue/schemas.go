@@ -1,0 +1,102 @@
+package catalogue
+
+// schema is what an application makes of an empty database.
+type schema struct {
+	name    string
+	source  source
+	licence string
+	read    reader
+	// superuser runs before, as a superuser: roles, mostly.
+	superuser string
+	// hints are values for columns that only the application's code knows, by schema.table.column.
+	hints map[string][]string
+	// unfilled tables take no row of the generator's, each with why.
+	unfilled map[string]string
+	// since is the first major version that takes the schema; 0 for any.
+	since int
+	// quick ones take part in make integration.
+	quick bool
+}
+
+// schemas are all of the catalogue.
+var schemas = []schema{
+	{
+		name: "kea", source: debian("kea-admin"), licence: "MPL-2.0",
+		read: files("usr/share/kea/scripts/pgsql/dhcpdb_create.pgsql"),
+	},
+	{
+		name: "icingadb", source: debian("icingadb"), licence: "GPL-2.0-or-later", quick: true,
+		read: files("usr/share/icingadb/schema/pgsql/schema.sql"),
+	},
+	{
+		name: "icinga2-ido", source: debian("icinga2-ido-pgsql"), licence: "GPL-2.0-or-later",
+		read: files("usr/share/icinga2-ido-pgsql/schema/pgsql.sql"),
+	},
+	{
+		name: "zabbix", source: debian("zabbix-server-pgsql"), licence: "GPL-2.0-or-later",
+		read: files("usr/share/zabbix-server-pgsql/schema.sql.gz"),
+	},
+	{
+		name: "bacula", source: debian("bacula-director-pgsql"), licence: "AGPL-3.0",
+		read: files("usr/share/dbconfig-common/data/bacula-director-pgsql/install/pgsql"),
+	},
+	{
+		name: "powerdns", source: debian("pdns-backend-pgsql"), licence: "GPL-2.0",
+		read: files("usr/share/pdns-backend-pgsql/schema/schema.pgsql.sql"),
+	},
+	{
+		name: "roundcube", source: debian("roundcube-core"), licence: "GPL-3.0-or-later",
+		read: files("usr/share/roundcube/SQL/postgres.initial.sql"),
+	},
+	{
+		name: "ledgersmb", source: debian("ledgersmb"), licence: "GPL-2.0-or-later",
+		read: files("usr/share/ledgersmb/sql/Pg-database.sql"),
+	},
+	{
+		name: "request-tracker", source: debian("request-tracker5"), licence: "GPL-2.0",
+		read: files("usr/share/request-tracker5/etc/schema.Pg"),
+	},
+	{
+		name: "gammu", source: debian("gammu-smsd"), licence: "GPL-2.0-or-later",
+		// every server has the language today
+		read: replaced(files("usr/share/doc/gammu-smsd/examples/pgsql.sql"), "CREATE LANGUAGE plpgsql;", ""),
+	},
+	{
+		name: "kamailio", source: debian("kamailio-postgres-modules"), licence: "GPL-2.0-or-later",
+		read: files("usr/share/kamailio/postgres/standard-create.sql", "usr/share/kamailio/postgres/[!s]*-create.sql", "usr/share/kamailio/postgres/s[!t]*-create.sql"),
+	},
+	{
+		name: "freeradius", source: debian("freeradius-config"), licence: "GPL-2.0",
+		read: files("etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql", "etc/freeradius/3.0/mods-config/sql/cui/postgresql/schema.sql",
+			"etc/freeradius/3.0/mods-config/sql/ippool/postgresql/schema.sql"),
+	},
+	{
+		name: "ejabberd", source: debian("ejabberd"), licence: "GPL-2.0-or-later",
+		read: files("usr/share/ejabberd/sql/pg.new.sql"),
+	},
+	{
+		name: "tt-rss", source: debian("tt-rss"), licence: "GPL-3.0-or-later",
+		read: files("usr/share/tt-rss/schema/ttrss_schema_pgsql.sql"),
+	},
+	{
+		name: "mediawiki", source: debian("mediawiki"), licence: "GPL-2.0-or-later",
+		read: replaced(files("usr/share/mediawiki/maintenance/postgres/tables-generated.sql", "usr/share/mediawiki/maintenance/postgres/tables.sql"), "/*_*/", ""),
+	},
+	{
+		name: "pg-boss", source: npm("pg-boss", "10.4.2"), licence: "MIT", quick: true,
+		read: and(printed(`require("./src/plans.js").create("pgboss", 24)`),
+			`SELECT pgboss.create_queue('mail', '{"policy": "standard"}'), pgboss.create_queue('it''s "odd"', '{"policy": "stately"}');`),
+	},
+	{
+		name: "graphile-worker", source: npm("graphile-worker", "0.17.3"), licence: "MIT",
+		read: replaced(files("sql/*.sql"), ":GRAPHILE_WORKER_SCHEMA", "graphile_worker"),
+	},
+	{
+		name: "logto", source: npm("@logto/schemas", "1.43.0"), licence: "MPL-2.0",
+		superuser: "CREATE ROLE logto_tenant_logto PASSWORD 'tenant' NOINHERIT", read: logto,
+	},
+	{
+		name: "dbos", source: npm("@dbos-inc/dbos-sdk", "5.3.0"), licence: "MIT", quick: true,
+		read: printed(`require("./dist/src/sysdb_migrations/internal/migrations.js").allMigrations().flatMap(m => m.pg).join(";\n") + ";"`),
+	},
+}
