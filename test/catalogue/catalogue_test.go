@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +27,9 @@ func versions() (all []int) {
 	return all
 }
 
+// stopsFlag has every schema take another way, as in -stops 17,13,18.
+var stopsFlag = flag.String("stops", "", "major versions in the order of travel, with commas; every schema goes this way")
+
 // TestSchemasThatNobodyHereWroteGoThrough takes every schema up through all versions and down again; without
 // GITOVER_FULL a few, there and back between two.
 func TestSchemasThatNobodyHereWroteGoThrough(t *testing.T) {
@@ -40,18 +44,30 @@ func TestSchemasThatNobodyHereWroteGoThrough(t *testing.T) {
 		})
 	}
 	for _, s := range schemas {
-		if !full && !s.quick {
+		if !full && !s.quick && *stopsFlag == "" {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			stops := []int{15, 17}
-			if full {
+			switch {
+			case *stopsFlag != "":
+				stops = parse(t, *stopsFlag)
+			case full:
 				stops = route(report.Versions, s.since)
 			}
 			travel(t, s, stops, report.of(s))
 		})
 	}
+}
+
+func parse(t *testing.T, list string) (stops []int) {
+	for _, word := range strings.Split(list, ",") {
+		major, err := strconv.Atoi(word)
+		must(t, err)
+		stops = append(stops, major)
+	}
+	return stops
 }
 
 // route goes up and down again.

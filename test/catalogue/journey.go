@@ -51,6 +51,7 @@ type journey struct {
 // begin has a first server with the application's schema, rows and a pooler before it.
 func begin(t *testing.T, s schema, major int, r *record) *journey {
 	t.Helper()
+	begun := time.Now()
 	j := &journey{t: t, schema: s, record: r, source: agent.NewSource(), names: postgres.Names{UID: pg.UpgradeUID}, move: "before any move"}
 	j.active = j.server(major)
 	pg.Prepare(t, j.active)
@@ -63,6 +64,7 @@ func begin(t *testing.T, s schema, major int, r *record) *journey {
 	j.startPooler()
 	j.fill()
 	j.before = j.write(nil)
+	j.t.Logf("installed and filled in %v", time.Since(begun))
 	return j
 }
 
@@ -207,6 +209,7 @@ func (j *journey) moveTo(major int) {
 	j.other.Stop()
 	j.other = nil
 	j.record.moved(j.move, time.Since(begun))
+	j.t.Logf("%s in %v", j.move, time.Since(begun))
 }
 
 // preflight does what findings ask for, where that is a statement, as the team would; false where something blocks.

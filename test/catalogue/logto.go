@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,7 +10,11 @@ import (
 	"strings"
 )
 
-var initOrder = regexp.MustCompile(`init_order = ([\d.]+)`)
+var (
+	initOrder = regexp.MustCompile(`init_order = ([\d.]+)`)
+	// tenantsTable is the one whose statement is in JavaScript.
+	tenantsTable = regexp.MustCompile("(?s)/\\* Sql \\*/ `(.*?)`")
+)
 
 // logto puts the files of @logto/schemas together as Logto's installer does: in the order that each begins with, and
 // after each what is said of every table.
@@ -22,6 +27,7 @@ func logto(dir string) (string, error) {
 		name, text string
 		order      float64
 	}
+	const last = 1000 // where a file doesn't say
 	var parts []part
 	fixed := map[string]string{}
 	for _, name := range found {
@@ -29,7 +35,7 @@ func logto(dir string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		p := part{strings.TrimSuffix(filepath.Base(name), ".sql"), string(content), 0}
+		p := part{strings.TrimSuffix(filepath.Base(name), ".sql"), string(content), last}
 		if strings.HasPrefix(p.name, "_after") || strings.HasPrefix(p.name, "_before") {
 			fixed[p.name] = p.text
 			continue
@@ -48,9 +54,17 @@ func logto(dir string) (string, error) {
 		}
 		return strings.Compare(a.name, b.name)
 	})
-	script := ""
+	model, err := os.ReadFile(filepath.Join(dir, "lib", "models", "tenants.js"))
+	if err != nil {
+		return "", err
+	}
+	tenants := tenantsTable.FindSubmatch(model)
+	if tenants == nil {
+		return "", errors.New("lib/models/tenants.js has no statement")
+	}
+	script := strings.ReplaceAll(string(tenants[1]), "${TenantTag.Development}", "development") + "\n"
 	for _, p := range parts {
-		script += p.text + "\n"
+		script += p.text + ";\n"
 		if !strings.Contains(p.text, "no_after_each") {
 			script += strings.ReplaceAll(fixed["_after_each"], "${name}", p.name) + "\n"
 		}

@@ -22,7 +22,9 @@ type schema struct {
 var schemas = []schema{
 	{
 		name: "kea", source: debian("kea-admin"), licence: "MPL-2.0",
-		read: files("usr/share/kea/scripts/pgsql/dhcpdb_create.pgsql"),
+		// triggers write what changed into the revision that the session names, 0 where it names none
+		read: and(files("usr/share/kea/scripts/pgsql/dhcpdb_create.pgsql"),
+			"INSERT INTO dhcp4_audit_revision VALUES (0, now(), 'first', NULL); INSERT INTO dhcp6_audit_revision VALUES (0, now(), 'first', NULL);"),
 	},
 	{
 		name: "icingadb", source: debian("icingadb"), licence: "GPL-2.0-or-later", quick: true,
@@ -51,6 +53,12 @@ var schemas = []schema{
 	{
 		name: "ledgersmb", source: debian("ledgersmb"), licence: "GPL-2.0-or-later",
 		read: files("usr/share/ledgersmb/sql/Pg-database.sql"),
+		hints: map[string][]string{
+			// nothing may be booked before it
+			"public.account_checkpoint.end_date": {"1999-01-01", "1999-02-01", "1999-03-01"},
+			// triggers write down who does it, by the session's user
+			"public.users.username": {"app", "b", "c", "d", "e", "f", "g", "h"},
+		},
 	},
 	{
 		name: "request-tracker", source: debian("request-tracker5"), licence: "GPL-2.0",
@@ -63,7 +71,7 @@ var schemas = []schema{
 	},
 	{
 		name: "kamailio", source: debian("kamailio-postgres-modules"), licence: "GPL-2.0-or-later",
-		read: files("usr/share/kamailio/postgres/standard-create.sql", "usr/share/kamailio/postgres/[!s]*-create.sql", "usr/share/kamailio/postgres/s[!t]*-create.sql"),
+		read: files("usr/share/kamailio/postgres/standard-create.sql", "usr/share/kamailio/postgres/[^s]*-create.sql", "usr/share/kamailio/postgres/s[^t]*-create.sql"),
 	},
 	{
 		name: "freeradius", source: debian("freeradius-config"), licence: "GPL-2.0",
@@ -89,7 +97,10 @@ var schemas = []schema{
 	},
 	{
 		name: "graphile-worker", source: npm("graphile-worker", "0.17.3"), licence: "MIT",
-		read: replaced(files("sql/*.sql"), ":GRAPHILE_WORKER_SCHEMA", "graphile_worker"),
+		// its migrate.js begins with the schema
+		read: and(after(`BEGIN; CREATE SCHEMA graphile_worker;
+			CREATE TABLE graphile_worker.migrations (id int PRIMARY KEY, ts timestamptz DEFAULT now() NOT NULL, breaking boolean NOT NULL DEFAULT false);`,
+			replaced(files("sql/*.sql"), ":GRAPHILE_WORKER_SCHEMA", "graphile_worker")), "COMMIT;"),
 	},
 	{
 		name: "logto", source: npm("@logto/schemas", "1.43.0"), licence: "MPL-2.0",

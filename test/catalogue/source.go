@@ -122,6 +122,14 @@ func and(r reader, more string) reader {
 	}
 }
 
+// after puts statements before a script: what the installer does itself.
+func after(before string, r reader) reader {
+	return func(dir string) (string, error) {
+		script, err := r(dir)
+		return before + "\n" + script, err
+	}
+}
+
 // printed is what a JavaScript expression gives, evaluated among the package's files.
 func printed(expression string) reader {
 	return func(dir string) (string, error) {

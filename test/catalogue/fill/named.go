@@ -35,14 +35,14 @@ func (c *catalog) named(oid uint32, definitions []string, r *rand.Rand) []string
 		}
 		without := quotedText.ReplaceAllString(definition, " ")
 		for _, m := range bareNumber.FindAllStringSubmatch(without, -1) {
-			values = append(values, t.around(m[1])...)
+			values = append(values, t.around(m[1], r)...)
 		}
 	}
 	return values
 }
 
 // around are the values that a number in a constraint suggests.
-func (t dataType) around(number string) []string {
+func (t dataType) around(number string, r *rand.Rand) []string {
 	n, err := strconv.Atoi(number)
 	if err != nil {
 		return []string{number}
@@ -54,7 +54,7 @@ func (t dataType) around(number string) []string {
 		}
 	case "bytea":
 		if n > 0 && n <= 10_000 {
-			return []string{`\x` + strings.Repeat("ab", n), `\x` + randomHex(n)}
+			return []string{`\x` + strings.Repeat("00", n), `\x` + randomHex(n, r), `\x` + randomHex(n, r), `\x` + randomHex(n, r)}
 		}
 	case "int2", "int4", "int8", "numeric", "float4", "float8":
 		return []string{strconv.Itoa(n), strconv.Itoa(n + 1), strconv.Itoa(n - 1)}
@@ -63,12 +63,12 @@ func (t dataType) around(number string) []string {
 }
 
 // randomHex is n bytes, others each time.
-func randomHex(n int) string {
+func randomHex(n int, r *rand.Rand) string {
 	var b strings.Builder
 	for range n {
 		const digits = "0123456789abcdef"
-		b.WriteByte(digits[rand.IntN(16)])
-		b.WriteByte(digits[rand.IntN(16)])
+		b.WriteByte(digits[r.IntN(16)])
+		b.WriteByte(digits[r.IntN(16)])
 	}
 	return b.String()
 }

@@ -74,7 +74,7 @@ func (o *Outcome) words() string {
 }
 
 // dataErrors are classes of SQLSTATE that speak of the values that were tried: data, integrity, what functions raise.
-var dataErrors = []string{"22", "23", "P0", "44", "09", "54"}
+var dataErrors = []string{"22", "23", "2F", "P0", "44", "09", "54"}
 
 // Worse names what went less well than before: a kind of statement that did nothing to a table any more, or an error of
 // another kind than one of data that the same statements hadn't met.

@@ -57,11 +57,7 @@ func (w *Writer) value(t *table, c column, m mood) (string, bool) {
 	if !c.NotNull && !c.Partition && odds(15+15*int(m)) {
 		return "NULL", true
 	}
-	definitions := c.Checks
-	if c.Partition {
-		definitions = append(slices.Clone(definitions), t.Bounds...)
-	}
-	if named := w.catalog.named(c.Type, definitions, w.random); len(named) > 0 && odds(80) {
+	if named := w.named(t, c); len(named) > 0 && (m > awkward || odds(90)) {
 		return quote(named[w.random.IntN(len(named))]), true
 	}
 	if c.Key && (m > awkward || odds(30)) || m == distinct && odds(70) || m == tame && odds(30) {
@@ -83,6 +79,21 @@ func (w *Writer) value(t *table, c column, m mood) (string, bool) {
 	return quote(pool[w.random.IntN(len(pool))]), true
 }
 
+// named are the values that constraints suggest for a column. They are found anew now and then, since some are random.
+func (w *Writer) named(t *table, c column) []string {
+	key := t.Name + "." + c.Name
+	known, found := w.suggested[key]
+	if found && (len(known) == 0 || w.random.IntN(4) > 0) {
+		return known
+	}
+	definitions := c.Checks
+	if c.Partition {
+		definitions = append(slices.Clone(definitions), t.Bounds...)
+	}
+	w.suggested[key] = w.catalog.named(c.Type, definitions, w.random)
+	return w.suggested[key]
+}
+
 // keys are values for the columns of foreign keys: of rows that are there, or NULL; of this very row where the table
 // refers to itself and is empty.
 func (w *Writer) keys(ctx context.Context, t *table, m mood) (map[string]string, error) {
@@ -96,7 +107,10 @@ func (w *Writer) keys(ctx context.Context, t *table, m mood) (map[string]string,
 		for _, name := range r.Columns {
 			nullable = nullable && !t.column(name).NotNull
 		}
+		first := t.column(r.Columns[0])
 		switch {
+		case len(r.Columns) == 1 && first.Default && !first.Always && w.random.IntN(3) == 0:
+			values[first.Name] = "DEFAULT" // a trigger may make the row that it refers to
 		case nullable && (len(there) == 0 || w.random.IntN(4) == 0):
 			for _, name := range r.Columns {
 				if _, has := values[name]; !has {

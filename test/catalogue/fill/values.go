@@ -77,6 +77,10 @@ func (c *catalog) pool(oid uint32, modifier int32, r *rand.Rand) []string {
 		return texts
 	case "varchar", "bpchar":
 		return fitting(texts, int(modifier)-4, t.Name == "bpchar")
+	case "timestamp", "timestamptz":
+		if modifier >= 0 {
+			return wholeSeconds(edges[t.Name])
+		}
 	case "bit", "varbit":
 		return bits(t.Name, int(modifier))
 	case "numeric":
@@ -108,6 +112,14 @@ func fitting(all []string, limit int, padded bool) []string {
 		fit = append(fit, s)
 	}
 	return append(fit, strings.Repeat("ß", limit))
+}
+
+// wholeSeconds are times without fractions: PostgreSQL rounds the last of all times to one that it doesn't read again.
+func wholeSeconds(times []string) (whole []string) {
+	for _, s := range times {
+		whole = append(whole, strings.ReplaceAll(s, ".999999", ""))
+	}
+	return whole
 }
 
 func bits(name string, length int) []string {
