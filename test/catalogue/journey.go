@@ -44,6 +44,8 @@ type journey struct {
 	writers       int
 	// move is the one under way, in words.
 	move string
+	// seeds are rows of the application's own.
+	seeds map[string]int
 	// before is what the application's statements did before the first move.
 	before fill.Report
 }
@@ -62,8 +64,11 @@ func begin(t *testing.T, s schema, major int, r *record) *journey {
 	}
 	j.install()
 	j.startPooler()
-	j.fill()
-	j.before = j.write(nil)
+	j.before = j.fill()
+	// twice: the more is known of what the application meets before, the better
+	for range 2 {
+		j.before.Add(j.write(nil))
+	}
 	j.t.Logf("installed and filled in %v", time.Since(begun))
 	return j
 }
@@ -132,17 +137,20 @@ func (j *journey) writing(do func(*fill.Writer) error) {
 	j.writers++
 	w, err := fill.New(j.t.Context(), conn, 1000*j.writers, j.schema.hints)
 	must(j.t, err)
+	if j.seeds != nil {
+		w.Spare(j.seeds)
+	}
 	must(j.t, do(w))
 }
 
 // fill writes the first rows, and names the tables that took none.
-func (j *journey) fill() {
+func (j *journey) fill() (report fill.Report) {
 	j.t.Helper()
-	j.writing(func(w *fill.Writer) error {
-		report, err := w.Fill(j.t.Context(), rowsEach)
-		if err != nil {
+	j.writing(func(w *fill.Writer) (err error) {
+		if report, err = w.Fill(j.t.Context(), rowsEach); err != nil {
 			return err
 		}
+		j.seeds = w.Seeds()
 		j.record.filled(len(w.Tables()), report.Count())
 		empty := report.Failed(fill.Insert)
 		for _, table := range slices.Sorted(maps.Keys(empty)) {
@@ -159,6 +167,7 @@ func (j *journey) fill() {
 		}
 		return nil
 	})
+	return report
 }
 
 // write does what applications do, to every table, and compares how that went with how it went before.
@@ -168,9 +177,11 @@ func (j *journey) write(before fill.Report) (report fill.Report) {
 		report, err = w.Exercise(j.t.Context(), before)
 		return err
 	})
-	for _, worse := range report.Worse(before) {
-		j.failed("on version %d, %s", j.active.Major, worse)
+	worse, exhausted := report.Worse(before)
+	for _, sentence := range worse {
+		j.failed("on version %d, %s", j.active.Major, sentence)
 	}
+	j.record.exhausted(j.move, exhausted)
 	j.record.wrote(report.Count())
 	return report
 }

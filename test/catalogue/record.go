@@ -45,6 +45,8 @@ type record struct {
 	Switches   int               `json:"switches"`
 	WorstHold  float64           `json:"worstHoldMilliseconds"`
 	Unfilled   map[string]string `json:"unfilled,omitempty"`
+	// Exhausted are statements that found no values any more which the server would take.
+	Exhausted []string `json:"exhausted,omitempty"`
 }
 
 func (r *Report) of(s schema) *record {
@@ -59,6 +61,12 @@ func (r *record) found(version string)     { r.Version = version }
 func (r *record) filled(tables, rows int)  { r.Tables, r.Rows = tables, rows }
 func (r *record) unfilled(table, w string) { r.Unfilled[table] = w }
 func (r *record) wrote(statements int)     { r.Statements += statements }
+
+func (r *record) exhausted(move string, sentences []string) {
+	for _, s := range sentences {
+		r.Exhausted = append(r.Exhausted, move+": "+s)
+	}
+}
 
 func (r *record) switched(held time.Duration) {
 	r.Switches++

@@ -25,6 +25,8 @@ var schemas = []schema{
 		// triggers write what changed into the revision that the session names, 0 where it names none
 		read: and(files("usr/share/kea/scripts/pgsql/dhcpdb_create.pgsql"),
 			"INSERT INTO dhcp4_audit_revision VALUES (0, now(), 'first', NULL); INSERT INTO dhcp6_audit_revision VALUES (0, now(), 'first', NULL);"),
+		// a text that triggers take for JSON
+		hints: map[string][]string{"public.lease4.user_context": {"{}", `{"a": "ä"}`}, "public.lease6.user_context": {"{}", `{"a": "ä"}`}},
 	},
 	{
 		name: "icingadb", source: debian("icingadb"), licence: "GPL-2.0-or-later", quick: true,
@@ -91,6 +93,14 @@ var schemas = []schema{
 		read: replaced(files("usr/share/mediawiki/maintenance/postgres/tables-generated.sql", "usr/share/mediawiki/maintenance/postgres/tables.sql"), "/*_*/", ""),
 	},
 	{
+		name: "openqa", source: debian("openqa"), licence: "GPL-2.0-or-later",
+		read: files("usr/share/openqa/dbicdh/PostgreSQL/deploy/98/001-auto.sql"),
+	},
+	{
+		name: "minion", source: debian("libminion-perl"), licence: "Artistic-2.0", quick: true,
+		read: ups("usr/share/perl5/Minion/Backend/resources/migrations/pg.sql"),
+	},
+	{
 		name: "pg-boss", source: npm("pg-boss", "10.4.2"), licence: "MIT", quick: true,
 		read: and(printed(`require("./src/plans.js").create("pgboss", 24)`),
 			`SELECT pgboss.create_queue('mail', '{"policy": "standard"}'), pgboss.create_queue('it''s "odd"', '{"policy": "stately"}');`),
@@ -105,6 +115,8 @@ var schemas = []schema{
 	{
 		name: "logto", source: npm("@logto/schemas", "1.43.0"), licence: "MPL-2.0",
 		superuser: "CREATE ROLE logto_tenant_logto PASSWORD 'tenant' NOINHERIT", read: logto,
+		// grants are what other tables refer to
+		hints: map[string][]string{"public.oidc_model_instances.model_name": {"Grant", "Grant", "Session"}},
 	},
 	{
 		name: "dbos", source: npm("@dbos-inc/dbos-sdk", "5.3.0"), licence: "MIT", quick: true,

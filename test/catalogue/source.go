@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +130,29 @@ func after(before string, r reader) reader {
 		return before + "\n" + script, err
 	}
 }
+
+// ups are the sections of a file of Mojo::Pg's migrations that lead up.
+func ups(pattern string) reader {
+	return func(dir string) (string, error) {
+		all, err := files(pattern)(dir)
+		if err != nil {
+			return "", err
+		}
+		var script strings.Builder
+		up := false
+		for line := range strings.Lines(all) {
+			if m := section.FindStringSubmatch(line); m != nil {
+				up = m[1] == "up"
+			}
+			if up {
+				script.WriteString(line)
+			}
+		}
+		return script.String(), nil
+	}
+}
+
+var section = regexp.MustCompile(`^-- *\d+ *(up|down)`)
 
 // printed is what a JavaScript expression gives, evaluated among the package's files.
 func printed(expression string) reader {

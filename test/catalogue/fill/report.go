@@ -76,24 +76,52 @@ func (o *Outcome) words() string {
 // dataErrors are classes of SQLSTATE that speak of the values that were tried: data, integrity, what functions raise.
 var dataErrors = []string{"22", "23", "2F", "P0", "44", "09", "54"}
 
-// Worse names what went less well than before: a kind of statement that did nothing to a table any more, or an error of
-// another kind than one of data that the same statements hadn't met.
-func (r Report) Worse(before Report) (worse []string) {
+// Add takes the errors and numbers of another report in.
+func (r Report) Add(other Report) {
+	for name, outcomes := range other {
+		for op, o := range outcomes {
+			if r[name] == nil {
+				r[name] = map[Operation]*Outcome{}
+			}
+			if r[name][op] == nil {
+				r[name][op] = &Outcome{Refused: map[string]string{}}
+			}
+			r[name][op].Done += o.Done
+			maps.Copy(r[name][op].Refused, o.Refused)
+		}
+	}
+}
+
+// Worse names what went less well than before: errors of another kind than of data that the same statements hadn't
+// met, and a kind of statement that did nothing to a table any more. The latter is only exhausted where all errors are of data, and
+// were met before: other values would do, on either side.
+func (r Report) Worse(before Report) (worse, exhausted []string) {
 	for _, name := range slices.Sorted(maps.Keys(r)) {
 		for _, op := range Operations {
 			now, then := r[name][op], before[name][op]
 			if now == nil || then == nil {
 				continue
 			}
-			if now.Done == 0 && then.Done > 0 {
-				worse = append(worse, fmt.Sprintf("%s of %s does nothing any more: %s", op, name, now.words()))
-			}
+			strange := false
 			for _, code := range slices.Sorted(maps.Keys(now.Refused)) {
-				if _, known := then.Refused[code]; !known && !slices.Contains(dataErrors, code[:2]) {
+				if _, known := then.Refused[code]; known {
+					continue
+				}
+				strange = true
+				if !slices.Contains(dataErrors, code[:2]) {
 					worse = append(worse, fmt.Sprintf("%s of %s fails otherwise than before: %s %s", op, name, code, now.Refused[code]))
 				}
 			}
+			if now.Done > 0 || then.Done == 0 {
+				continue
+			}
+			sentence := fmt.Sprintf("%s of %s does nothing any more: %s", op, name, now.words())
+			if strange || len(now.Refused) == 0 {
+				worse = append(worse, sentence)
+			} else {
+				exhausted = append(exhausted, sentence)
+			}
 		}
 	}
-	return worse
+	return worse, exhausted
 }

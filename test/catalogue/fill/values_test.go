@@ -55,9 +55,11 @@ func TestWhatGoesWorseIsNamed(t *testing.T) {
 	}{
 		{did(1, map[string]string{"23505": "duplicate", "42883": "no such function"}), 0},
 		{did(0, map[string]string{"23505": "duplicate"}), 1},
+		{did(0, map[string]string{"42883": "no such function"}), 0},
+		{did(0, map[string]string{}), 1},
 		{did(3, map[string]string{"42P10": "cannot update"}), 1},
 	} {
-		if worse := story.now.Worse(before); len(worse) != story.want {
+		if worse, _ := story.now.Worse(before); len(worse) != story.want {
 			t.Errorf("%v: %q", story.now["t"][Update], worse)
 		}
 	}

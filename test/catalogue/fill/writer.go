@@ -22,6 +22,8 @@ type Writer struct {
 	made  int
 	// suggested are values that constraints speak of, by column.
 	suggested map[string][]string
+	// seeds are tables that had rows before Fill, each with the number: what the application itself looks up.
+	seeds map[string]int
 }
 
 // New reads the catalog. Hints may be nil; first numbers what is made up, so that writers of the same database with
@@ -31,7 +33,7 @@ func New(ctx context.Context, conn *pgx.Conn, first int, hints map[string][]stri
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}
-	return &Writer{conn: conn, catalog: c, random: rand.New(rand.NewPCG(uint64(first), 10)), hints: hints, made: first, suggested: map[string][]string{}}, nil
+	return &Writer{conn: conn, catalog: c, random: rand.New(rand.NewPCG(uint64(first), 10)), hints: hints, made: first, suggested: map[string][]string{}, seeds: map[string]int{}}, nil
 }
 
 // Tables in the order in which they are filled.
@@ -49,9 +51,24 @@ const (
 	deleteTries = 15
 )
 
+// Seeds are the tables that had rows before Fill. Exercise changes and deletes rows there only that it inserted itself.
+func (w *Writer) Seeds() map[string]int { return w.seeds }
+
+// Spare has a later writer spare the same rows.
+func (w *Writer) Spare(seeds map[string]int) { w.seeds = seeds }
+
 // Fill inserts so many rows into every table. Tables that need rows of later ones get their turn again.
 func (w *Writer) Fill(ctx context.Context, rowsEach int) (Report, error) {
 	report := Report{}
+	for _, t := range w.catalog.tables {
+		var there int
+		if err := w.conn.QueryRow(ctx, "SELECT count(*) FROM "+t.Name, pgx.QueryExecModeExec).Scan(&there); err != nil {
+			return nil, err
+		}
+		if there > 0 {
+			w.seeds[t.Name] = there
+		}
+	}
 	for range 3 {
 		for _, t := range w.catalog.tables {
 			o := report.of(t, Insert)
@@ -165,8 +182,16 @@ func (w *Writer) update(ctx context.Context, t *table, o *Outcome, often int, ho
 		for _, s := range row {
 			set = append(set, ident(s.column)+" = "+s.value)
 		}
-		_, _, err = w.run(ctx, o, fmt.Sprintf("UPDATE %s SET %s WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM %[1]s OFFSET %[3]d LIMIT 1)",
-			t.Name, strings.Join(set, ", "), w.random.IntN(4)*(attempt%3)))
+		which := fmt.Sprintf("SELECT tableoid, ctid FROM %s OFFSET %d LIMIT 1", t.Name, w.random.IntN(4)*(attempt%3))
+		if w.seeds[t.Name] > 0 {
+			if which, err = w.fresh(ctx, t); err != nil {
+				return err
+			}
+		}
+		if which == "" {
+			continue
+		}
+		_, _, err = w.run(ctx, o, fmt.Sprintf("UPDATE %s SET %s WHERE (tableoid, ctid) IN (%s)", t.Name, strings.Join(set, ", "), which))
 		if err != nil {
 			return err
 		}
@@ -197,22 +222,30 @@ func (w *Writer) delete(ctx context.Context, t *table, o *Outcome, hopeless bool
 	}
 	for attempt := range tries {
 		which := fmt.Sprintf("SELECT tableoid, ctid FROM %s OFFSET %d LIMIT 1", t.Name, attempt)
-		if attempt%3 == 2 {
-			place, err := w.insert(ctx, t, &Outcome{Refused: map[string]string{}})
-			if err != nil {
+		if attempt%3 == 2 || w.seeds[t.Name] > 0 {
+			var err error
+			if which, err = w.fresh(ctx, t); err != nil {
 				return err
 			}
-			if place == "" {
-				continue
-			}
-			table, ctid, _ := strings.Cut(place, ", ")
-			which = fmt.Sprintf("SELECT %s::oid, %s::tid", table, ctid)
+		}
+		if which == "" {
+			continue
 		}
 		if _, n, err := w.run(ctx, o, fmt.Sprintf("DELETE FROM %s WHERE (tableoid, ctid) IN (%s)", t.Name, which)); err != nil || n > 0 {
 			return err
 		}
 	}
 	return nil
+}
+
+// fresh is a query for the place of a row that it inserts; "" where it can't.
+func (w *Writer) fresh(ctx context.Context, t *table) (string, error) {
+	place, err := w.insert(ctx, t, &Outcome{Refused: map[string]string{}})
+	if err != nil || place == "" {
+		return "", err
+	}
+	table, ctid, _ := strings.Cut(place, ", ")
+	return fmt.Sprintf("SELECT %s::oid, %s::tid", table, ctid), nil
 }
 
 // run notes what a statement did. Only a lost session is an error.
