@@ -128,6 +128,9 @@ var (
 	// note is one that late minor releases keep among a column's options, and only their own pg_dump leaves out.
 	note = regexp.MustCompile(`^ALTER TABLE .* SET \(pg_attver=\d+\);$|pg_attver=\d+, |, pg_attver=\d+`)
 	// notNullName is what versions from 18 on call a constraint that has no name before.
+	// castArray is a cast of a whole array of literals, which after a restore is one of each: castOne are these.
+	castArray   = regexp.MustCompile(`\(ARRAY\[('(?:[^']|'')*'::[\w ]+(?:\(\d+\))?(?:, '(?:[^']|'')*'::[\w ]+(?:\(\d+\))?)*)\]\)::([\w ]+)\[\]`)
+	castOne     = regexp.MustCompile(`'(?:[^']|'')*'::[\w ]+(?:\(\d+\))?`)
 	notNullName = regexp.MustCompile(` CONSTRAINT (?:\w+|"(?:[^"]|"")*") NOT NULL`)
 )
 
@@ -137,10 +140,18 @@ func normalise(dump string) []string {
 	for line := range strings.Lines(dump) {
 		line = note.ReplaceAllString(strings.TrimRight(line, "\n"), "")
 		if !said.MatchString(line) {
-			lines = append(lines, notNullName.ReplaceAllString(line, " NOT NULL"))
+			lines = append(lines, castEach(notNullName.ReplaceAllString(line, " NOT NULL")))
 		}
 	}
 	return lines
+}
+
+// castEach writes casts of arrays as arrays of casts.
+func castEach(line string) string {
+	return castArray.ReplaceAllStringFunc(line, func(found string) string {
+		m := castArray.FindStringSubmatch(found)
+		return "ARRAY[" + castOne.ReplaceAllString(m[1], "($0)::"+m[2]) + "]"
+	})
 }
 
 // differences are the first few lines that only one side has.

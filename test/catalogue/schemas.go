@@ -76,7 +76,7 @@ var schemas = []schema{
 		read: files("usr/share/kamailio/postgres/standard-create.sql", "usr/share/kamailio/postgres/[^s]*-create.sql", "usr/share/kamailio/postgres/s[^t]*-create.sql"),
 	},
 	{
-		name: "freeradius", source: debian("freeradius-config"), licence: "GPL-2.0",
+		name: "freeradius", source: debian("freeradius-config"), licence: "GPL-2.0-or-later",
 		read: files("etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql", "etc/freeradius/3.0/mods-config/sql/cui/postgresql/schema.sql",
 			"etc/freeradius/3.0/mods-config/sql/ippool/postgresql/schema.sql"),
 	},

@@ -46,6 +46,7 @@ type table struct {
 
 // column can be set by a statement.
 type column struct {
+	Table    uint32
 	Name     string
 	Type     uint32
 	Modifier int32
@@ -59,6 +60,7 @@ type column struct {
 
 // reference is a foreign key.
 type reference struct {
+	From          uint32
 	OID           uint32
 	Table         string
 	Columns, Keys []string
@@ -89,17 +91,27 @@ func readCatalog(ctx context.Context, conn *pgx.Conn) (*catalog, error) {
 	if err != nil {
 		return nil, err
 	}
+	byOID := map[uint32]*table{}
+	var oids []uint32
 	for _, f := range tables {
 		t := &table{OID: f.OID, Name: f.Name, Bounds: f.Bounds}
-		if t.columns, err = rows[column](ctx, conn, columnsSQL, f.OID); err != nil {
-			return nil, err
-		}
-		if t.references, err = rows[reference](ctx, conn, referencesSQL, f.OID); err != nil {
-			return nil, err
-		}
-		c.tables = append(c.tables, t)
+		c.tables, oids, byOID[f.OID] = append(c.tables, t), append(oids, f.OID), t
 	}
-	c.sort()
+	columns, err := rows[column](ctx, conn, columnsSQL, oids)
+	if err != nil {
+		return nil, err
+	}
+	for _, col := range columns {
+		byOID[col.Table].columns = append(byOID[col.Table].columns, col)
+	}
+	references, err := rows[reference](ctx, conn, referencesSQL, oids)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range references {
+		byOID[r.From].references = append(byOID[r.From].references, r)
+	}
+	c.sort(byOID)
 	return c, nil
 }
 
@@ -112,11 +124,7 @@ func rows[T any](ctx context.Context, conn *pgx.Conn, query string, args ...any)
 }
 
 // sort puts tables after those that they refer to, as far as that goes.
-func (c *catalog) sort() {
-	byOID := map[uint32]*table{}
-	for _, t := range c.tables {
-		byOID[t.OID] = t
-	}
+func (c *catalog) sort(byOID map[uint32]*table) {
 	var sorted []*table
 	seen := map[uint32]bool{}
 	var visit func(t *table)

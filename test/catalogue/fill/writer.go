@@ -22,6 +22,8 @@ type Writer struct {
 	made  int
 	// suggested are values that constraints speak of, by column.
 	suggested map[string][]string
+	// there are keys that others can refer to, by foreign key.
+	there map[string][][]string
 	// seeds are tables that had rows before Fill, each with the number: what the application itself looks up.
 	seeds map[string]int
 }
@@ -33,7 +35,7 @@ func New(ctx context.Context, conn *pgx.Conn, first int, hints map[string][]stri
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}
-	return &Writer{conn: conn, catalog: c, random: rand.New(rand.NewPCG(uint64(first), 10)), hints: hints, made: first, suggested: map[string][]string{}, seeds: map[string]int{}}, nil
+	return &Writer{conn: conn, catalog: c, random: rand.New(rand.NewPCG(uint64(first), 10)), hints: hints, made: first, suggested: map[string][]string{}, there: map[string][][]string{}, seeds: map[string]int{}}, nil
 }
 
 // Tables in the order in which they are filled.
