@@ -69,7 +69,7 @@ func begin(t *testing.T, s schema, major int, r *record) *journey {
 	for range 2 {
 		j.before.Add(j.write(nil))
 	}
-	j.t.Logf("installed and filled in %v", time.Since(begun))
+	j.t.Logf("%s: installed and filled in %v", s.name, time.Since(begun))
 	return j
 }
 
@@ -135,7 +135,7 @@ func (j *journey) writing(do func(*fill.Writer) error) {
 	conn := j.connect()
 	defer conn.Close(context.WithoutCancel(j.t.Context()))
 	j.writers++
-	w, err := fill.New(j.t.Context(), conn, 1000*j.writers, j.schema.hints)
+	w, err := fill.New(j.t.Context(), conn, 1000*j.writers, j.schema.known)
 	must(j.t, err)
 	if j.seeds != nil {
 		w.Spare(j.seeds)
@@ -191,7 +191,7 @@ func (j *journey) failed(format string, args ...any) {
 	j.t.Helper()
 	what := fmt.Sprintf(format, args...)
 	j.record.failed(j.move, what)
-	j.t.Errorf("%s: %s", j.move, what)
+	j.t.Errorf("%s, %s: %s", j.schema.name, j.move, what)
 }
 
 // moveTo takes the database to another version: there, back, and there for good.
@@ -220,7 +220,7 @@ func (j *journey) moveTo(major int) {
 	j.other.Stop()
 	j.other = nil
 	j.record.moved(j.move, time.Since(begun))
-	j.t.Logf("%s in %v", j.move, time.Since(begun))
+	j.t.Logf("%s: %s in %v", j.schema.name, j.move, time.Since(begun))
 }
 
 // preflight does what findings ask for, where that is a statement, as the team would; false where something blocks.

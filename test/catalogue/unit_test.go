@@ -51,7 +51,7 @@ func TestDumpsThatMeanTheSameAreTheSame(t *testing.T) {
 		{"CHECK ((a)::text = ANY ((ARRAY['x'::character varying, 'it''s, y'::character varying])::text[]))",
 			"CHECK ((a)::text = ANY (ARRAY[('x'::character varying)::text, ('it''s, y'::character varying)::text]))"},
 		{"ALTER TABLE ONLY public.t ALTER COLUMN a SET (pg_attver=31);\nCREATE TABLE t (\n    a integer NOT NULL\n);",
-			"SET lock_timeout = 0;\nCREATE TABLE t (\n    a integer CONSTRAINT \"t ""a_not_null\" NOT NULL\n);"},
+			"SET lock_timeout = 0;\nCREATE TABLE t (\n    a integer CONSTRAINT \"t \"\"a_not_null\" NOT NULL\n);"},
 	} {
 		if found := differences(normalise(pair[0]), normalise(pair[1])); len(found) > 0 {
 			t.Errorf("%q", found)

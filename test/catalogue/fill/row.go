@@ -48,7 +48,7 @@ func (w *Writer) row(ctx context.Context, t *table, m mood) ([]setting, error) {
 // value is the SQL of a column's value; false for its default.
 func (w *Writer) value(t *table, c column, m mood) (string, bool) {
 	odds := func(percent int) bool { return w.random.IntN(100) < percent }
-	if hints := w.hints[t.Name+"."+c.Name]; len(hints) > 0 {
+	if hints := w.known.Values[t.Name+"."+c.Name]; len(hints) > 0 {
 		return quote(hints[w.random.IntN(len(hints))]), true
 	}
 	if c.Counted && odds(90) || c.Default && odds(40+20*int(m)) {

@@ -17,8 +17,7 @@ type Writer struct {
 	conn    *pgx.Conn
 	catalog *catalog
 	random  *rand.Rand
-	// hints are values for columns that no catalog gives away, by schema.table.column.
-	hints map[string][]string
+	known   Known
 	made  int
 	// suggested are values that constraints speak of, by column.
 	suggested map[string][]string
@@ -28,14 +27,22 @@ type Writer struct {
 	seeds map[string]int
 }
 
-// New reads the catalog. Hints may be nil; first numbers what is made up, so that writers of the same database with
+// Known is what no catalog gives away, by schema.table.column.
+type Known struct {
+	// Values that the server or the application takes.
+	Values map[string][]string
+	// Fixed columns are never updated.
+	Fixed []string
+}
+
+// New reads the catalog. First numbers what is made up, so that writers of the same database with
 // numbers far apart don't meet.
-func New(ctx context.Context, conn *pgx.Conn, first int, hints map[string][]string) (*Writer, error) {
+func New(ctx context.Context, conn *pgx.Conn, first int, known Known) (*Writer, error) {
 	c, err := readCatalog(ctx, conn)
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)
 	}
-	return &Writer{conn: conn, catalog: c, random: rand.New(rand.NewPCG(uint64(first), 10)), hints: hints, made: first, suggested: map[string][]string{}, there: map[string][][]string{}, seeds: map[string]int{}}, nil
+	return &Writer{conn: conn, catalog: c, random: rand.New(rand.NewPCG(uint64(first), 10)), known: known, made: first, suggested: map[string][]string{}, there: map[string][][]string{}, seeds: map[string]int{}}, nil
 }
 
 // Tables in the order in which they are filled.
@@ -206,12 +213,17 @@ func (w *Writer) some(t *table, row []setting) []setting {
 	var chosen []setting
 	share := []int{20, 50, 100}[w.random.IntN(3)]
 	for _, s := range row {
+		if slices.Contains(w.known.Fixed, t.Name+"."+s.column) {
+			continue
+		}
 		if c := t.column(s.column); (!c.Key || w.random.IntN(6) == 0) && w.random.IntN(100) < share {
 			chosen = append(chosen, s)
 		}
 	}
 	if len(chosen) == 0 && len(row) > 0 {
-		chosen = append(chosen, row[w.random.IntN(len(row))])
+		if one := row[w.random.IntN(len(row))]; !slices.Contains(w.known.Fixed, t.Name+"."+one.column) {
+			chosen = append(chosen, one)
+		}
 	}
 	return chosen
 }
