@@ -36,12 +36,12 @@ func TestSchemasThatNobodyHereWroteGoThrough(t *testing.T) {
 	pg.Rootfs(t, 15) // skips where there is none
 	full := os.Getenv("GITOVER_FULL") == "1"
 	report := &Report{Versions: versions()}
-	if full {
-		path := filepath.Join(pg.Cache(t, "catalogue"), "report.json")
-		t.Cleanup(func() {
+	save := func(t *testing.T) {
+		if full {
+			path := filepath.Join(pg.Cache(t, "catalogue"), "report.json")
 			must(t, report.write(path))
 			t.Logf("%d schemas, %d moves, %d failures: %s", len(report.Schemas), len(report.Moves), len(report.Failures), path)
-		})
+		}
 	}
 	for _, s := range schemas {
 		if !full && !s.quick && *stopsFlag == "" {
@@ -56,7 +56,9 @@ func TestSchemasThatNobodyHereWroteGoThrough(t *testing.T) {
 			case full:
 				stops = route(report.Versions, s.since)
 			}
-			travel(t, s, stops, report.of(s))
+			r := report.of(s)
+			t.Cleanup(func() { save(t) })
+			travel(t, s, stops, r)
 		})
 	}
 }

@@ -205,11 +205,13 @@ func (j *journey) moveTo(major int) {
 	}
 	j.replicate()
 	j.compare()
+	j.sameDump()
 	for range 3 {
 		j.switchOver()
 		j.write(j.before)
 		j.compare()
 	}
+	j.sameDump()
 	for _, s := range []*pg.Server{j.active, j.other} {
 		left, err := postgres.RemoveAll(j.t.Context(), s.Server, j.names)
 		must(j.t, err)

@@ -29,6 +29,8 @@ var schemas = []schema{
 			"INSERT INTO dhcp4_audit_revision VALUES (0, now(), 'first', NULL); INSERT INTO dhcp6_audit_revision VALUES (0, now(), 'first', NULL);"),
 		// a text that triggers take for JSON
 		known: fill.Known{Values: map[string][]string{
+			// the next is one more than the greatest
+			"public.dhcp4_client_class_order.order_index": {"1", "7", "20"}, "public.dhcp6_client_class_order.order_index": {"1", "7", "20"},
 			"public.lease4.user_context": {"{}", `{"a": "ä"}`}, "public.lease6.user_context": {"{}", `{"a": "ä"}`},
 		}},
 	},

@@ -85,13 +85,13 @@ func AwaitReady(t testing.TB, green *Server, names postgres.Names, database stri
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("not within a minute: tables of %s follow; %+v\n%s", database, state, lastLines(green.Log(), 20))
+			t.Fatalf("not within a minute: tables of %s follow; %+v\n%s", database, state, LastLines(green.Log(), 20))
 		}
 	}
 }
 
-// lastLines of a text, which may be long.
-func lastLines(text string, n int) string {
+// LastLines are the end of a text, which may be long.
+func LastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

@@ -31,7 +31,12 @@ func (c *catalog) named(oid uint32, definitions []string, r *rand.Rand) []string
 				}
 				continue
 			}
-			values = append(values, text)
+			if t.Name == "json" || t.Name == "jsonb" {
+				text = documents[text]
+			}
+			if text != "" {
+				values = append(values, text)
+			}
 		}
 		without := quotedText.ReplaceAllString(definition, " ")
 		for _, m := range bareNumber.FindAllStringSubmatch(without, -1) {
@@ -40,6 +45,9 @@ func (c *catalog) named(oid uint32, definitions []string, r *rand.Rand) []string
 	}
 	return values
 }
+
+// documents of the types that a check may ask for by jsonb_typeof.
+var documents = map[string]string{"array": `[1, "ä", null]`, "object": `{"a": 1}`, "string": `"text"`, "number": "1e3", "boolean": "true"}
 
 // around are the values that a number in a constraint suggests.
 func (t dataType) around(number string, r *rand.Rand) []string {

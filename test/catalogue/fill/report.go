@@ -93,8 +93,8 @@ func (r Report) Add(other Report) {
 }
 
 // Worse names what went less well than before: errors of another kind than of data that the same statements hadn't
-// met, and a kind of statement that did nothing to a table any more. The latter is only exhausted where all errors are of data, and
-// were met before: other values would do, on either side.
+// met, and a kind of statement that did nothing to a table any more. The latter is only exhausted where there
+// were no rows, or all errors are of data and were met before: other values would do, on either side.
 func (r Report) Worse(before Report) (worse, exhausted []string) {
 	for _, name := range slices.Sorted(maps.Keys(r)) {
 		for _, op := range Operations {
@@ -116,7 +116,7 @@ func (r Report) Worse(before Report) (worse, exhausted []string) {
 				continue
 			}
 			sentence := fmt.Sprintf("%s of %s does nothing any more: %s", op, name, now.words())
-			if strange || len(now.Refused) == 0 {
+			if strange {
 				worse = append(worse, sentence)
 			} else {
 				exhausted = append(exhausted, sentence)

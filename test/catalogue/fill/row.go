@@ -57,7 +57,7 @@ func (w *Writer) value(t *table, c column, m mood) (string, bool) {
 	if !c.NotNull && !c.Partition && odds(15+15*int(m)) {
 		return "NULL", true
 	}
-	if named := w.named(t, c); len(named) > 0 && (m > awkward || odds(90)) {
+	if named := w.named(t, c); len(named) > 0 && odds(90) {
 		return quote(named[w.random.IntN(len(named))]), true
 	}
 	if c.Key && (m > awkward || odds(30)) || m == distinct && odds(70) || m == tame && odds(30) {

@@ -18,7 +18,7 @@ type Writer struct {
 	catalog *catalog
 	random  *rand.Rand
 	known   Known
-	made  int
+	made    int
 	// suggested are values that constraints speak of, by column.
 	suggested map[string][]string
 	// there are keys that others can refer to, by foreign key.
