@@ -35,7 +35,7 @@ var schemas = []schema{
 		}},
 	},
 	{
-		name: "icingadb", source: debian("icingadb"), licence: "GPL-2.0-or-later", quick: true,
+		name: "icingadb", source: debian("icingadb"), licence: "GPL-2.0-or-later",
 		read: files("usr/share/icingadb/schema/pgsql/schema.sql"),
 	},
 	{
@@ -73,7 +73,7 @@ var schemas = []schema{
 		read: files("usr/share/request-tracker5/etc/schema.Pg"),
 	},
 	{
-		name: "gammu", source: debian("gammu-smsd"), licence: "GPL-2.0-or-later",
+		name: "gammu", source: debian("gammu-smsd"), licence: "GPL-2.0-or-later", quick: true,
 		// every server has the language today
 		read: replaced(files("usr/share/doc/gammu-smsd/examples/pgsql.sql"), "CREATE LANGUAGE plpgsql;", ""),
 	},
@@ -112,7 +112,7 @@ var schemas = []schema{
 			`SELECT pgboss.create_queue('mail', '{"policy": "standard"}'), pgboss.create_queue('it''s "odd"', '{"policy": "stately"}');`),
 	},
 	{
-		name: "graphile-worker", source: npm("graphile-worker", "0.17.3"), licence: "MIT",
+		name: "graphile-worker", source: npm("graphile-worker", "0.17.3"), licence: "MIT", quick: true,
 		// its migrate.js begins with the schema
 		read: and(after(`BEGIN; CREATE SCHEMA graphile_worker;
 			CREATE TABLE graphile_worker.migrations (id int PRIMARY KEY, ts timestamptz DEFAULT now() NOT NULL, breaking boolean NOT NULL DEFAULT false);`,
@@ -129,7 +129,7 @@ var schemas = []schema{
 		},
 	},
 	{
-		name: "dbos", source: npm("@dbos-inc/dbos-sdk", "5.3.0"), licence: "MIT", quick: true,
+		name: "dbos", source: npm("@dbos-inc/dbos-sdk", "5.3.0"), licence: "MIT",
 		read: printed(`require("./dist/src/sysdb_migrations/internal/migrations.js").allMigrations().flatMap(m => m.pg).join(";\n") + ";"`),
 	},
 }
