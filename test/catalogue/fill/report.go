@@ -74,7 +74,7 @@ func (o *Outcome) words() string {
 }
 
 // dataErrors are classes of SQLSTATE that speak of the values that were tried: data, integrity, what functions raise.
-var dataErrors = []string{"22", "23", "2F", "P0", "44", "09", "54"}
+var dataErrors = []string{"22", "23", "27", "2F", "P0", "44", "09", "54"}
 
 // Add takes the errors and numbers of another report in.
 func (r Report) Add(other Report) {
