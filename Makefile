@@ -81,7 +81,11 @@ images: ## make the images (IMAGES=…), without starting anything
 
 .PHONY: integration
 integration: images ## tests against real PostgreSQL servers, without the stage
-	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/...
+	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/... ./test/catalogue/...
+
+.PHONY: catalogue
+catalogue: images ## real applications' schemas up through every version and down again
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 120m -v ./test/catalogue
 
 .PHONY: e2e
 e2e: ## end-to-end tests on the running stage

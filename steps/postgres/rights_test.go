@@ -98,7 +98,7 @@ func TestTheAgentsRoleMayCallFourFunctionsAndNothingElse(t *testing.T) {
 
 func agentOf(s *pg.Server) postgres.Server {
 	agent := s.Server
-	agent.User, agent.Password = "gitover_agent", "secret"
+	agent.User, agent.Password = pg.AgentRole, pg.AgentPassword
 	return agent
 }
 

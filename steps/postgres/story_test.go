@@ -59,22 +59,9 @@ const hostile = `we"ird; DROP ' $(BLUE_PGPASSWORD) Ünï`
 // replicate brings every application database of blue to green, up to tables that follow.
 func replicate(t *testing.T, blue, green *pg.Server) []postgres.Database {
 	t.Helper()
-	ctx := t.Context()
-	prepare(t, green)
-	must(t, postgres.CopyRoles(ctx, blue.Server, green.Server))
-	all, err := postgres.ApplicationDatabases(ctx, blue.Server, nil, nil)
-	must(t, err)
-	dbs := postgres.Moved(all)
-	must(t, postgres.CreateDatabases(ctx, blue.Server, green.Server, dbs))
-	for _, d := range dbs {
-		pg.CopySchema(t, copy.PreData, blue, green, d.Name)
-		sameSchema(t, blue, green, d.Name, postgres.PreDataSchema)
-		subscribe(t, blue, green, d.Name, true)
-	}
-	for _, d := range dbs {
-		awaitReady(t, green, d.Name)
-	}
-	return dbs
+	return pg.Replicate(t, blue, green, names, func(database string) {
+		sameSchema(t, blue, green, database, postgres.PreDataSchema)
+	})
 }
 
 // sameSchema fails when blue and green differ.
@@ -92,30 +79,17 @@ func sameSchema(t *testing.T, blue, green *pg.Server, database string, part post
 
 func prepare(t *testing.T, s *pg.Server) {
 	t.Helper()
-	must(t, postgres.EnsureRegister(t.Context(), s.Server, "gitover_agent", "secret"))
+	pg.Prepare(t, s)
 }
 
 func subscribe(t *testing.T, blue, green *pg.Server, database string, copyData bool) {
 	t.Helper()
-	ctx := t.Context()
-	must(t, postgres.EnsureMarker(ctx, blue.Server, database))
-	must(t, postgres.EnsureMarker(ctx, green.Server, database))
-	for range 2 {
-		must(t, postgres.CreatePublication(ctx, blue.Server, database, names))
-		must(t, postgres.CreateSlot(ctx, blue.Server, database, names, green.Instance))
-		must(t, postgres.CreateSubscription(ctx, green.Server, postgres.SubscribeOptions{
-			Publisher: blue.Server, Database: database, Names: names, CopyData: copyData,
-		}))
-	}
+	pg.Subscribe(t, blue, green, names, database, copyData)
 }
 
 func awaitReady(t *testing.T, green *pg.Server, database string) {
 	t.Helper()
-	eventually(t, "tables of "+database+" follow\n", func() bool {
-		state, err := postgres.SubscriptionState(t.Context(), green.Server, database, names.Subscription(database, green.Instance))
-		must(t, err)
-		return state.ReplicationReady()
-	})
+	pg.AwaitReady(t, green, names, database)
 }
 
 const shop = `

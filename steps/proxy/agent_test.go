@@ -32,7 +32,7 @@ func TestTheAgentObeysNobodyButTheController(t *testing.T) {
 			must(t, err)
 			good.Certificates = []tls.Certificate{loaded}
 		}
-		client := proxy.NewAgentClient("x", p.address, good)
+		client := proxy.NewAgentClient("x", p.Address, good)
 		defer client.Close()
 		if _, err := client.State(t.Context()); err == nil {
 			t.Errorf("%s: let in", name)
@@ -44,7 +44,7 @@ func TestTheAgentObeysNobodyButTheController(t *testing.T) {
 	try("another authority", &strange, "orders")
 	try("an agent's certificate", &agents, "orders")
 	try("another proxy's name", &s.client, "invoices")
-	for _, url := range []string{"http://" + p.probes + "/healthz", "http://" + p.probes + "/readyz"} {
+	for _, url := range []string{"http://" + p.Probes + "/healthz", "http://" + p.Probes + "/readyz"} {
 		eventually(t, url, func() bool {
 			response, err := http.Get(url)
 			if err != nil {

@@ -18,7 +18,7 @@ func TestAHoldGoesByNoClockThatCanBeSet(t *testing.T) {
 	s := newStage(t, 15, 17)
 	s.limits = crashLimits
 	p := s.poolers[0]
-	s.poolers[1].stopAgent() // which would decide as well
+	s.poolers[1].StopAgent() // which would decide as well
 	s.poolers[1].Kill()
 	s.poolers = s.poolers[:1]
 	holds := s.watchHolds()
@@ -27,9 +27,9 @@ func TestAHoldGoesByNoClockThatCanBeSet(t *testing.T) {
 	wake, ended := s.sleepAt(in, proxy.PointReady)
 	act := crashLimits.Hold - crashLimits.Margin
 	eventually(t, "the hold is about to end", func() bool { return holds.lasting() > act*3/4 })
-	p.stopAgent()
+	p.StopAgent()
 	p.remembersNoTimeOfDay()
-	p.startAgent()
+	p.StartAgent()
 	eventually(t, "the agent decides", func() bool { return s.decision(in) != "open" })
 	holds.awaitNone()
 	worst := holds.take()

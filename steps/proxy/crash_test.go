@@ -119,8 +119,8 @@ func TestAnAgentThatRestartsInAHoldGoesOnWithIt(t *testing.T) {
 		in := s.input()
 		in.Trace = func(at proxy.Point) {
 			if at == point {
-				s.poolers[1].stopAgent()
-				s.poolers[1].startAgent()
+				s.poolers[1].StopAgent()
+				s.poolers[1].StartAgent()
 			}
 		}
 		_, err := proxy.Switch(t.Context(), in)

@@ -35,9 +35,9 @@ var faults = []fault{
 		back := make(chan struct{})
 		go func() {
 			defer close(back)
-			s.poolers[0].stopAgent()
+			s.poolers[0].StopAgent()
 			time.Sleep(restart)
-			s.poolers[0].startAgent()
+			s.poolers[0].StartAgent()
 		}()
 		return func() { <-back }
 	}, either},
@@ -146,7 +146,7 @@ func (s *stage) suffer(f fault, point proxy.Point, holds *holdWatch) {
 	for i, p := range s.poolers {
 		s.leads(p)
 		if i >= poolers {
-			p.stopAgent()
+			p.StopAgent()
 			p.Kill()
 		}
 	}
@@ -199,13 +199,13 @@ func (s *stage) leads(p *pooler) {
 
 // replace the pooler's pod by a new one: another agent, another PgBouncer, no files.
 func (p *pooler) replace() {
-	p.stopAgent()
+	p.StopAgent()
 	for _, file := range []string{p.TargetFile, p.Dir + "/agent.json"} {
 		if err := os.Remove(file); err != nil {
 			p.stage.t.Error(err)
 		}
 	}
-	p.startAgent()
+	p.StartAgent()
 	if within(20*time.Second, func() bool { _, err := os.Stat(p.TargetFile); return err == nil }) {
 		p.Run()
 	} else {

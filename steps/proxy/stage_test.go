@@ -1,25 +1,22 @@
 package proxy_test
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/test/agent"
 	"github.com/gitover/gitover/test/certs"
 	"github.com/gitover/gitover/test/pg"
 )
 
 const (
 	appPassword   = "app secret"
-	agentRole     = "gitover_agent"
-	agentPassword = "agents'-secret"
+	agentRole     = pg.AgentRole
+	agentPassword = pg.AgentPassword
 )
 
 var databases = []string{"orders", "stock"}
@@ -47,7 +44,7 @@ type stage struct {
 	// cables are the ways to the servers, by instance.
 	cables    map[string]*cable
 	names     postgres.Names
-	source    *source
+	source    *agent.Source
 	poolers   []*pooler
 	authority *proxy.Authority
 	client    proxy.KeyPair
@@ -62,15 +59,12 @@ type stage struct {
 
 // pooler is a PgBouncer with its agent.
 type pooler struct {
-	*pg.PgBouncer
-	stage   *stage
-	name    string
-	address string
-	probes  string
-	agent   *proxy.AgentClient
+	*agent.Pooler
+	stage *stage
+	name  string
+	agent *proxy.AgentClient
 	// cable is the controller's way to the agent.
 	cable *cable
-	stop  func()
 }
 
 func newStage(t *testing.T, from, to int) *stage {
@@ -96,7 +90,7 @@ func aServer(t *testing.T, major int) start {
 func newStageOf(t *testing.T, authority *certs.Authority, starts ...start) *stage {
 	t.Helper()
 	s := &stage{
-		t: t, servers: map[string]*pg.Server{}, cables: map[string]*cable{}, source: newSource(),
+		t: t, servers: map[string]*pg.Server{}, cables: map[string]*cable{}, source: agent.NewSource(),
 		names: postgres.Names{UID: "0c4a9a3e-5a35-4d5c-9a5f-1f0c0a6b8f11"},
 	}
 	for i, start := range starts {
@@ -155,7 +149,7 @@ func (s *stage) prepareServer(server *pg.Server) {
 
 func (s *stage) issueCertificates() {
 	var err error
-	s.authority, err = proxy.NewAuthority("orders", "shop")
+	s.authority, err = proxy.NewAuthority(agent.Proxy, agent.Namespace)
 	must(s.t, err)
 	s.client, err = s.authority.IssueClient()
 	must(s.t, err)
@@ -172,64 +166,19 @@ func (s *stage) other() *pg.Server {
 
 // say publishes what PgProxy's status would.
 func (s *stage) say(sw *proxy.ActiveSwitch) {
-	s.source.set(proxy.Active{Target: proxy.TargetOf(s.servers[s.active].Server, databases), Switch: sw})
+	s.source.Set(proxy.Active{Target: proxy.TargetOf(s.servers[s.active].Server, databases), Switch: sw})
 }
 
 func (s *stage) newPooler(name string) *pooler {
-	p := &pooler{
-		PgBouncer: pg.NewPgBouncer(s.t, map[string]string{"app": appPassword}, s.poolerSettings),
-		stage:     s, name: name, address: pg.ReserveAddress(s.t), probes: pg.ReserveAddress(s.t),
-	}
-	pair, err := s.authority.IssueServer("orders", "shop")
+	config, err := proxy.ClientTLS(s.authority.Pair.Certificate, s.client, agent.Proxy, agent.Namespace)
 	must(s.t, err)
-	for file, content := range map[string][]byte{
-		"ca.crt": s.authority.Pair.Certificate, "tls.crt": pair.Certificate, "tls.key": pair.Key,
-		"user": []byte(agentRole + "\n"), "password": []byte(agentPassword + "\n"),
-	} {
-		must(s.t, os.WriteFile(filepath.Join(p.Dir, file), content, 0o600))
-	}
-	must(s.t, os.WriteFile(filepath.Join(p.Dir, "servers.crt"), s.servers[s.active].CA, 0o644))
-	config, err := proxy.ClientTLS(s.authority.Pair.Certificate, s.client, "orders", "shop")
-	must(s.t, err)
-	p.cable = newCable(s.t, p.address)
+	p := &pooler{stage: s, name: name, Pooler: agent.Start(s.t, agent.Options{
+		Name: name, Authority: s.authority, Users: map[string]string{"app": appPassword}, Settings: s.poolerSettings,
+		ServersCA: s.servers[s.active].CA, Role: agentRole, Password: agentPassword, Source: s.source,
+	})}
+	p.cable = newCable(s.t, p.Address)
 	p.agent = proxy.NewAgentClient(name, p.cable.address(), config)
-	must(s.t, os.Remove(p.TargetFile))
-	p.startAgent()
-	s.t.Cleanup(func() { p.stopAgent() })
-	eventually(s.t, "the agent writes the target", func() bool {
-		_, err := os.Stat(p.TargetFile)
-		return err == nil
-	})
-	p.Run()
 	return p
-}
-
-func (p *pooler) startAgent() {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	file := func(name string) string { return filepath.Join(p.Dir, name) }
-	o := proxy.AgentOptions{
-		Name: p.name, TargetFile: p.TargetFile, StateFile: file("agent.json"), Admin: p.Admin,
-		Listen: p.address, ProbeListen: p.probes,
-		CertificateAuthority: file("ca.crt"), Certificate: file("tls.crt"), Key: file("tls.key"),
-		RegisterUserFile: file("user"), RegisterPasswordFile: file("password"), Source: p.stage.source,
-		SourceWait: time.Second,
-		Log:        slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	}
-	go func() { ended <- proxy.RunAgent(ctx, o) }()
-	p.stop = func() {
-		cancel()
-		if err := <-ended; err != nil {
-			p.stage.t.Errorf("agent of %s: %v", p.name, err)
-		}
-	}
-}
-
-func (p *pooler) stopAgent() {
-	if p.stop != nil {
-		p.stop()
-		p.stop = nil
-	}
 }
 
 // input is a switch to the other side.

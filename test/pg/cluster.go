@@ -13,10 +13,7 @@ import (
 // once and then copied for every server.
 func cluster(t testing.TB, root string, major int) string {
 	t.Helper()
-	cache := filepath.Join(repository(t), ".cache", "pgtest")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	cache := Cache(t, "pgtest")
 	data := filepath.Join(cache, fmt.Sprintf("initdb-%d", major))
 	unlock := lock(t, data+".lock")
 	defer unlock()

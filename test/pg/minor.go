@@ -35,10 +35,7 @@ func StartMinor(t testing.TB, minor Minor, settings Settings) *Server {
 // Files is the directory of the cache that has bin, lib and share of a minor version. The first time downloads it.
 func (m Minor) Files(t testing.TB) string {
 	t.Helper()
-	cache := filepath.Join(repository(t), ".cache", "pgtest")
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	cache := Cache(t, "pgtest")
 	dir := filepath.Join(cache, "minor-"+m.Release)
 	unlock := lock(t, dir+".lock")
 	defer unlock()

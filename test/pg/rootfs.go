@@ -43,6 +43,16 @@ func missing(t testing.TB, why string) {
 // binaries is where Debian puts the programs of a major version.
 func binaries(major int) string { return fmt.Sprintf("/usr/lib/postgresql/%d/bin", major) }
 
+// Cache is a directory of the repository's cache; it is made if it isn't there.
+func Cache(t testing.TB, name string) string {
+	t.Helper()
+	dir := filepath.Join(repository(t), ".cache", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // repository is the directory of the nearest go.mod above the working directory.
 func repository(t testing.TB) string {
 	t.Helper()

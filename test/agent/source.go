@@ -1,4 +1,4 @@
-package proxy_test
+package agent
 
 import (
 	"context"
@@ -7,16 +7,18 @@ import (
 	"github.com/gitover/gitover/steps/proxy"
 )
 
-// source is a PgProxy in memory.
-type source struct {
+// Source is a PgProxy in memory.
+type Source struct {
 	mu      sync.Mutex
 	active  *proxy.Active
 	changed chan struct{}
 }
 
-func newSource() *source { return &source{changed: make(chan struct{})} }
+// NewSource is a PgProxy that says nothing yet.
+func NewSource() *Source { return &Source{changed: make(chan struct{})} }
 
-func (s *source) set(active proxy.Active) {
+// Set publishes what PgProxy's status would.
+func (s *Source) Set(active proxy.Active) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active = &active
@@ -24,7 +26,8 @@ func (s *source) set(active proxy.Active) {
 	s.changed = make(chan struct{})
 }
 
-func (s *source) Run(ctx context.Context, seen func(proxy.Active)) error {
+// Run is proxy.ActiveSource.
+func (s *Source) Run(ctx context.Context, seen func(proxy.Active)) error {
 	for {
 		s.mu.Lock()
 		active, changed := s.active, s.changed

@@ -1,0 +1,98 @@
+package catalogue
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gitover/gitover/test/cluster/image"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// versions are all that there are images of, in order.
+func versions() (all []int) {
+	for _, recipe := range image.Recipes {
+		if number, is := strings.CutPrefix(recipe.Name, "postgres-"); is {
+			if major, err := strconv.Atoi(number); err == nil {
+				all = append(all, major)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// stopsFlag has every schema take another way, as in -stops 17,13,18.
+var stopsFlag = flag.String("stops", "", "major versions in the order of travel, with commas; every schema goes this way")
+
+// TestSchemasThatNobodyHereWroteGoThrough takes every schema up through all versions and down again; without
+// GITOVER_FULL a few, there and back between two.
+func TestSchemasThatNobodyHereWroteGoThrough(t *testing.T) {
+	pg.Rootfs(t, 15) // skips where there is none
+	full := os.Getenv("GITOVER_FULL") == "1"
+	report := &Report{Versions: versions()}
+	save := func(t *testing.T) {
+		if full {
+			path := filepath.Join(pg.Cache(t, "catalogue"), "report.json")
+			must(t, report.write(path))
+			t.Logf("%d schemas, %d moves, %d failures: %s", len(report.Schemas), len(report.Moves), len(report.Failures), path)
+		}
+	}
+	for _, s := range schemas {
+		if !full && !s.quick && *stopsFlag == "" {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			stops := []int{15, 17}
+			switch {
+			case *stopsFlag != "":
+				stops = parse(t, *stopsFlag)
+			case full:
+				stops = route(report.Versions, s.since)
+			}
+			r := report.of(s)
+			t.Cleanup(func() { save(t) })
+			travel(t, s, stops, r)
+		})
+	}
+}
+
+func parse(t *testing.T, list string) (stops []int) {
+	for _, word := range strings.Split(list, ",") {
+		major, err := strconv.Atoi(word)
+		must(t, err)
+		stops = append(stops, major)
+	}
+	return stops
+}
+
+// route goes up and down again.
+func route(versions []int, since int) []int {
+	up := slices.DeleteFunc(slices.Clone(versions), func(v int) bool { return v < since })
+	down := slices.Clone(up[:len(up)-1])
+	slices.Reverse(down)
+	return append(up, down...)
+}
+
+func travel(t *testing.T, s schema, stops []int, r *record) {
+	move := fmt.Sprint("at ", stops[0])
+	t.Cleanup(func() {
+		if t.Failed() && r.failures() == 0 {
+			r.failed(move, "it stopped; the test's output says why")
+		}
+	})
+	j := begin(t, s, stops[0], r)
+	for _, major := range stops[1:] {
+		move = fmt.Sprintf("%d to %d", j.active.Major, major)
+		j.moveTo(major)
+		if j.other != nil { // blocked
+			return
+		}
+	}
+}
