@@ -44,9 +44,11 @@ func (r rule) query() string {
 	return r.Name
 }
 
+func belowMembershipOptions(source, target int) bool {
+	return source >= withMembershipOptions && target < withMembershipOptions
+}
 func downgrade(source, target int) bool { return target < source }
 func upgrade(source, target int) bool   { return target > source }
-func below16(source, target int) bool   { return source >= 16 && target < 16 }
 func to18(source, target int) bool      { return source < 18 && target >= 18 }
 func from18(_, target int) bool         { return target >= 18 }
 
@@ -55,7 +57,7 @@ var rules = []rule{
 	// The server as such.
 	{Name: "version", Severity: Block, At: atFirst, Firm: true,
 		Why: "{object} can't be upgraded to {target}: {detail}.",
-		Fix: "Ask for another major version from 13 to 18."},
+		Fix: "Ask for another major version from " + SupportedVersions() + "."},
 	{Name: "superuser", Severity: Block, At: atFirst, Firm: true,
 		Why: "Gitover reads password hashes, replicates tables of every owner and fences databases; {object} may not.",
 		Fix: "{fix}"},
@@ -107,7 +109,7 @@ var rules = []rule{
 	{Name: "predefined_roles", Severity: Block, At: onBlue, Firm: true, When: downgrade,
 		Why: "{object} is a member of {detail}, which version {target} doesn't have.",
 		Fix: "{fix}"},
-	{Name: "membership_options", Severity: Block, At: onBlue, Firm: true, When: below16,
+	{Name: "membership_options", Severity: Block, At: onBlue, Firm: true, When: belowMembershipOptions,
 		Why: "The membership of {object} has options ({detail}) that version {target} can't express.",
 		Fix: "{fix}"},
 	{Name: "md5_passwords", Severity: Warn, At: onBlue, When: from18,
