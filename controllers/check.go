@@ -3,12 +3,10 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -30,19 +28,17 @@ func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, ta
 // CheckServer runs the preflight of an upgrade from any server, with the databases and acknowledgements of a PgUpgrade that
 // may be nowhere but in a file. It reads only.
 func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.PgUpgrade, target string) ([]postgres.Finding, error) {
-	if !steps.Supported(target) {
-		return nil, fmt.Errorf("%q is no supported PostgreSQL major version; supported are 13 to 18", target)
+	version, ok := postgres.ParseVersion(target)
+	if !ok {
+		return nil, fmt.Errorf("%q is no supported PostgreSQL major version; supported are %s", target, postgres.SupportedVersions())
 	}
 	all, err := postgres.ApplicationDatabases(ctx, server, upgrade.Spec.Databases.Include, upgrade.Spec.Databases.Exclude)
 	if err != nil {
 		return nil, err
 	}
-	request := postgres.PreflightRequest{Acknowledged: upgrade.Spec.Acknowledge, Names: postgres.Names{UID: string(upgrade.UID)}, WayBack: true}
+	request := postgres.PreflightRequest{Target: version, Acknowledged: upgrade.Spec.Acknowledge, Names: postgres.Names{UID: string(upgrade.UID)}, WayBack: true}
 	for _, d := range postgres.Moved(all) {
 		request.Databases = append(request.Databases, d.Name)
-	}
-	if request.Target, err = strconv.Atoi(target); err != nil {
-		return nil, fmt.Errorf("version %q: %w", target, err)
 	}
 	return postgres.Preflight(ctx, server, request)
 }

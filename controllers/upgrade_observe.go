@@ -14,6 +14,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // seen is what one look at the world found; reads only.
@@ -117,7 +118,7 @@ func (r *UpgradeReconciler) wanted(ctx context.Context, upgrade *v1alpha1.PgUpgr
 	major := leadingMajor.FindString(value)
 	if !steps.Supported(major) {
 		return "", &known{reason: v1alpha1.ReasonUnsupportedVersion, stalled: true,
-			text: fmt.Sprintf("%s: %s is %q, which is no supported PostgreSQL version; supported are 13 to 18", from.Path, from.Field, value)}
+			text: fmt.Sprintf("%s: %s is %q, which is no supported PostgreSQL version; supported are %s", from.Path, from.Field, value, postgres.SupportedVersions())}
 	}
 	return major, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // Facts are what Next needs to know of the world, beside the status.
@@ -62,11 +63,8 @@ func VersionOf(upgrade string, adopted *v1alpha1.AdoptSpec, instance string) str
 
 // Supported says whether version is a PostgreSQL major that Gitover upgrades from and to.
 func Supported(version string) bool {
-	switch version {
-	case "13", "14", "15", "16", "17", "18":
-		return true
-	}
-	return false
+	_, ok := postgres.ParseVersion(version)
+	return ok
 }
 
 // Next is the whole of the transitions between workflows: pure, so that it can be read,

@@ -13,7 +13,7 @@ import (
 type PgUpgradeSpec struct {
 	// Version is the PostgreSQL major version that this database should have. Changing it
 	// starts an upgrade (or a downgrade); changing it back before the cutover aborts.
-	// +kubebuilder:validation:XValidation:rule="self in ['13','14','15','16','17','18']",message="version must be a supported PostgreSQL major version: 13, 14, 15, 16, 17 or 18"
+	// +kubebuilder:validation:XValidation:rule="self in ['13','14','15','16','17','18','19']",message="version must be a supported PostgreSQL major version: 13, 14, 15, 16, 17, 18 or 19"
 	// +optional
 	Version string `json:"version,omitempty"`
 
@@ -262,7 +262,7 @@ type AdoptSpec struct {
 	Name string `json:"name"`
 
 	// Version that it runs.
-	// +kubebuilder:validation:XValidation:rule="self in ['13','14','15','16','17','18']",message="adopt.version must be a supported PostgreSQL major version: 13, 14, 15, 16, 17 or 18"
+	// +kubebuilder:validation:XValidation:rule="self in ['13','14','15','16','17','18','19']",message="adopt.version must be a supported PostgreSQL major version: 13, 14, 15, 16, 17, 18 or 19"
 	Version string `json:"version"`
 
 	// Host that both Gitover and the new instances can reach.

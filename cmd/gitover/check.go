@@ -141,7 +141,7 @@ func (f checkFlags) upgrade() (*v1alpha1.PgUpgrade, error) {
 			return nil, fmt.Errorf("%s: %w", f.file, err)
 		}
 		if v := upgrade.Spec.Version; v != "" && !steps.Supported(v) {
-			return nil, fmt.Errorf("%s: spec.version %q is no supported PostgreSQL major version", f.file, v)
+			return nil, fmt.Errorf("%s: spec.version %q is no supported PostgreSQL major version; supported are %s", f.file, v, postgres.SupportedVersions())
 		}
 		return upgrade, nil
 	}

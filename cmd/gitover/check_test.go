@@ -96,7 +96,7 @@ func TestAnyServerIsCheckedWithoutACluster(t *testing.T) {
 		{[]string{"--from", from, "-f", file}, "latest"},
 		{[]string{"--from", from, "-f", file + "x"}, "no such file"},
 		{[]string{"--from", from}, "version"},
-		{[]string{"--from", from, "--to", "12"}, "13 to 18"},
+		{[]string{"--from", from, "--to", "12"}, postgres.SupportedVersions()},
 		{[]string{"--from", from, "--to", "17", "-o", "yaml"}, "markdown"},
 		{[]string{"--to", "17"}, "--from"},
 		{[]string{"orders", "--from", from, "--to", "17"}, "either"},

@@ -22,8 +22,8 @@ type builtin struct {
 	Name string `json:"name"`
 }
 
-// missingBuiltins are those that source has and target doesn't. A version that the table doesn't know has what the
-// latest one has that it knows.
+// missingBuiltins are those that source has and target doesn't. A version that isn't supported yet has what the
+// latest one has.
 func missingBuiltins(source, target int) []builtin {
 	missing := []builtin{}
 	for line := range strings.Lines(builtinsTSV) {
@@ -32,16 +32,13 @@ func missingBuiltins(source, target int) []builtin {
 			continue
 		}
 		versions := strings.Split(fields[2], ",")
-		has := func(version int) bool { return slices.Contains(versions, strconv.Itoa(min(version, latestBuiltins))) }
+		has := func(version int) bool { return slices.Contains(versions, strconv.Itoa(min(version, Latest))) }
 		if has(source) && !has(target) {
 			missing = append(missing, builtin{fields[0], fields[1], fields[3]})
 		}
 	}
 	return missing
 }
-
-// latestBuiltins is the latest version that builtins.tsv knows.
-const latestBuiltins = 18
 
 // builtinFacts for the rules' queries.
 func builtinFacts(source, target int) map[string]string {

@@ -21,7 +21,7 @@ func countedServer(t *testing.T, major int) *pg.Server {
 
 // A switch is undone by what this test names, and goes on over what the next one does.
 func TestTheCensusNamesTheKindOfWhatDDLChanged(t *testing.T) {
-	for _, major := range []int{13, 15, 17, 18} {
+	for _, major := range pg.Majors() {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			server := countedServer(t, major)
 			for _, ddl := range []struct{ statement, kinds string }{
@@ -65,7 +65,7 @@ func TestTheCensusNamesTheKindOfWhatDDLChanged(t *testing.T) {
 }
 
 func TestTheCensusIgnoresTruncateMaintenanceAndTemporaryThings(t *testing.T) {
-	for _, major := range []int{13, 15, 17, 18} {
+	for _, major := range pg.Majors() {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			server := countedServer(t, major)
 			for _, statement := range []string{

@@ -50,7 +50,7 @@ func trustOf(s Server, subscriber int) (pairs [][2]string) {
 		mode = "prefer"
 	}
 	pairs = [][2]string{{"sslmode", mode}}
-	if s.Password != "" && subscriber >= 16 {
+	if s.Password != "" && subscriber >= withRequireAuth {
 		pairs = append(pairs, [2]string{"require_auth", "scram-sha-256"})
 	}
 	return pairs

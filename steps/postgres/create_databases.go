@@ -38,7 +38,7 @@ func CreateDatabases(ctx context.Context, from, to Server, dbs []Database) error
 		if err := dressDatabase(ctx, from, to, d.Name); err != nil {
 			return fmt.Errorf("settings and rights of database %q on %s: %w", d.Name, to.Instance, err)
 		}
-		if fromVersion >= 15 && version < 15 {
+		if fromVersion >= withClosedPublicSchema && version < withClosedPublicSchema {
 			if err := modernPublicSchema(ctx, to, d); err != nil {
 				return fmt.Errorf("schema public of database %q on %s: %w", d.Name, to.Instance, err)
 			}
@@ -101,14 +101,14 @@ func createDatabase(d Database, version int) string {
 	sql := fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 OWNER %s ENCODING %s LC_COLLATE %s LC_CTYPE %s CONNECTION LIMIT 0",
 		ident(d.Name), ident(d.Owner), literal(d.Encoding), literal(d.Collate), literal(d.CType))
 	switch {
-	case d.Provider == "i" && version >= 15:
+	case d.Provider == "i" && version >= withLocaleProviders:
 		sql += " LOCALE_PROVIDER icu ICU_LOCALE " + literal(d.Locale)
-		if d.Rules != "" && version >= 16 {
+		if d.Rules != "" && version >= withICURules {
 			sql += " ICU_RULES " + literal(d.Rules)
 		}
-	case d.Provider == "b" && version >= 17:
+	case d.Provider == "b" && version >= withBuiltinLocales:
 		sql += " LOCALE_PROVIDER builtin BUILTIN_LOCALE " + literal(d.Locale)
-	case version >= 15:
+	case version >= withLocaleProviders:
 		sql += " LOCALE_PROVIDER libc"
 	}
 	return sql

@@ -20,7 +20,7 @@ type Database struct {
 	Skipped string
 }
 
-// Version is the server's major version: 13 … 18.
+// Version is the server's major version.
 func Version(ctx context.Context, s Server) (int, error) {
 	number, err := scalar[int](ctx, s, "", "SELECT current_setting('server_version_num')::int")
 	if err != nil {

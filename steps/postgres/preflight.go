@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -188,8 +189,13 @@ func (p *pass) run(ctx context.Context, s Server, database string, at place) err
 func (p *pass) tell(ctx context.Context, conn *pgx.Conn) error {
 	facts := map[string]string{
 		"gitover.target": strconv.Itoa(p.request.Target), "gitover.databases": strconv.Itoa(len(p.request.Databases)),
-		"gitover.prefix": p.request.Names.Prefix(),
+		"gitover.prefix": p.request.Names.Prefix(), "gitover.oldest": strconv.Itoa(Oldest), "gitover.latest": strconv.Itoa(Latest),
 	}
+	names, err := json.Marshal(p.request.Databases)
+	if err != nil {
+		return err
+	}
+	facts["gitover.database_names"] = string(names)
 	for name, value := range p.facts {
 		facts[name] = value
 	}

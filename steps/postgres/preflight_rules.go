@@ -46,22 +46,28 @@ func (r rule) query() string {
 
 func downgrade(source, target int) bool { return target < source }
 func upgrade(source, target int) bool   { return target > source }
-func below16(source, target int) bool   { return source >= 16 && target < 16 }
-func to18(source, target int) bool      { return source < 18 && target >= 18 }
-func from18(_, target int) bool         { return target >= 18 }
+func belowMembershipOptions(source, target int) bool {
+	return source >= withMembershipOptions && target < withMembershipOptions
+}
+func to19(source, target int) bool { return source < 19 && target >= 19 }
+func to18(source, target int) bool { return source < 18 && target >= 18 }
+func from18(_, target int) bool    { return target >= 18 }
 
 // rules are all hazards Gitover looks for, in the order they are reported.
 var rules = []rule{
 	// The server as such.
 	{Name: "version", Severity: Block, At: atFirst, Firm: true,
 		Why: "{object} can't be upgraded to {target}: {detail}.",
-		Fix: "Ask for another major version from 13 to 18."},
+		Fix: "Ask for another major version from " + SupportedVersions() + "."},
 	{Name: "superuser", Severity: Block, At: atFirst, Firm: true,
 		Why: "Gitover reads password hashes, replicates tables of every owner and fences databases; {object} may not.",
 		Fix: "{fix}"},
 	{Name: "standby", Severity: Block, At: atFirst, Firm: true,
 		Why: "The server is a standby: it can't publish.",
 		Fix: "Let the connection lead to the primary."},
+	{Name: "encoding", Severity: Block, At: atFirst, Firm: true,
+		Why: "{object} has the encoding {detail}: it can't be converted to UTF-8, which Gitover speaks, and version 19 doesn't have it.",
+		Fix: "Dump the database and restore it into one of another encoding, UTF8 for one."},
 	{Name: "wal_level", Severity: Block, At: onBlue, Firm: true,
 		Why: "Logical replication needs wal_level = logical; it is {detail}.{fix}",
 		Fix: "ALTER SYSTEM SET wal_level = 'logical'; or set it where your manifests configure the server, then restart the server."},
@@ -107,12 +113,22 @@ var rules = []rule{
 	{Name: "predefined_roles", Severity: Block, At: onBlue, Firm: true, When: downgrade,
 		Why: "{object} is a member of {detail}, which version {target} doesn't have.",
 		Fix: "{fix}"},
-	{Name: "membership_options", Severity: Block, At: onBlue, Firm: true, When: below16,
+	{Name: "membership_options", Severity: Block, At: onBlue, Firm: true, When: belowMembershipOptions,
 		Why: "The membership of {object} has options ({detail}) that version {target} can't express.",
 		Fix: "{fix}"},
 	{Name: "md5_passwords", Severity: Warn, At: onBlue, When: from18,
-		Why: "The password of {object} is stored as MD5, which version 18 still takes, but calls deprecated.",
+		Why: "The password of {object} is stored as MD5, which version {target} still takes, but calls deprecated{detail}.",
 		Fix: "Let a human {fix}."},
+
+	{Name: "string_escapes", Severity: Block, At: onBlue, Firm: true, When: to19,
+		Why: "Version {target} takes a backslash in a plain string for nothing but itself. For {object} standard_conforming_strings is off: its applications may write '\\'' or '\\n' and mean something else.",
+		Fix: "Let them write E'…' where they escape. Then {fix}"},
+	{Name: "line_breaks", Severity: Block, At: onBlue, Firm: true, When: to19,
+		Why: "The name of {object} has a line break, which version {target} refuses.",
+		Fix: "{fix}"},
+	{Name: "radius", Severity: Block, At: onBlue, When: to19,
+		Why: "{object} ({detail}) asks for RADIUS, which version {target} doesn't have: with such a file the new instance doesn't start. Acknowledge it if the new instance has another one.",
+		Fix: "Give these users another method, scram-sha-256 or ldap for two, in the manifests of the new instance."},
 
 	// Each database.
 	{Name: "other_publications", Severity: Warn, At: inDatabase,
@@ -215,8 +231,14 @@ var rules = []rule{
 	{Name: "other_defaults", Severity: Warn, At: onPair,
 		Why: "{object} differs: {detail}.",
 		Fix: "{fix}."},
+	{Name: "lock_room", Severity: Warn, At: onPair,
+		Why: "The new instance has room for fewer locks: {object} is {detail}. A transaction that touches many tables may fail with \"out of shared memory\".",
+		Fix: "{fix}."},
 	{Name: "unknown_settings", Severity: Warn, At: onPair,
 		Why: "Version {target} doesn't know {detail}, set for {object}; the setting is left out.",
+		Fix: "{fix}"},
+	{Name: "function_settings", Severity: Block, At: inPair, Firm: true,
+		Why: "{object} sets {detail}, which the new instance refuses: the function can't be made there.",
 		Fix: "{fix}"},
 	{Name: "extensions", Severity: Block, At: inPair, Firm: true,
 		Why: "{object} ({detail}) isn't installed on the new instance.",

@@ -123,9 +123,13 @@ func TestPreflightSaysWhenTheUserOrTheVersionIsWrong(t *testing.T) {
 	findings, err = postgres.Preflight(t.Context(), blue.Server, request(15))
 	must(t, err)
 	found(t, findings, "version", "PostgreSQL 15")
-	findings, err = postgres.Preflight(t.Context(), blue.Server, request(12))
-	must(t, err)
-	found(t, findings, "version", "PostgreSQL 15")
+	for _, none := range []int{postgres.Oldest - 1, postgres.Latest + 1} {
+		findings, err = postgres.Preflight(t.Context(), blue.Server, request(none))
+		must(t, err)
+		if f := found(t, findings, "version", "PostgreSQL 15"); !strings.Contains(f.Why, "none of "+postgres.SupportedVersions()) {
+			t.Errorf("%+v", f)
+		}
+	}
 }
 
 func TestADowngradeIsBlockedByWhatTheOlderVersionCannotHold(t *testing.T) {

@@ -65,7 +65,7 @@ func stands(t *testing.T, want postgres.Decision) func(postgres.Verdict, error) 
 }
 
 func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
-	for _, major := range []int{13, 18} {
+	for _, major := range pg.Ends() {
 		s, r := registerOf(t, major)
 		ctx := t.Context()
 		const open, fenced = "7 -1", "0 0"

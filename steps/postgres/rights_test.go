@@ -12,7 +12,7 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-var everyVersion = []int{13, 15, 17, 18}
+var everyVersion = pg.Majors()
 
 // privileges of $1 in the current database, one a line, as PostgreSQL's own functions judge them.
 const privileges = `
@@ -118,7 +118,7 @@ func TestEachRightOfTheAgentsIsNeeded(t *testing.T) {
 		return err
 	}
 	state := func(ctx context.Context, r *postgres.Register) error { _, err := r.State(ctx, "s"); return err }
-	for _, major := range []int{13, 18} {
+	for _, major := range pg.Ends() {
 		s := pg.Start(t, major, nil)
 		for _, c := range []struct {
 			without, says string

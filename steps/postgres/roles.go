@@ -105,7 +105,7 @@ func copyRoles(want, have cluster, ownUser string) (statements []statement) {
 func copyMemberships(want, have cluster, ownUser string) (statements []statement) {
 	for _, m := range have.memberships {
 		kept := slices.ContainsFunc(want.memberships, func(w membership) bool {
-			return w.Role == m.Role && w.Member == m.Member && (w.Admin || !m.Admin || have.version >= 16)
+			return w.Role == m.Role && w.Member == m.Member && (w.Admin || !m.Admin || have.version >= withMembershipOptions)
 		})
 		if m.Member != ownUser && want.has(m.Member) && !kept {
 			statements = append(statements, statement{
@@ -143,7 +143,7 @@ func (r role) equal(other role) bool {
 func (m membership) grant(version int) string {
 	grant := "GRANT " + ident(m.Role) + " TO " + ident(m.Member)
 	switch {
-	case version >= 16:
+	case version >= withMembershipOptions:
 		return grant + fmt.Sprintf(" WITH ADMIN %t, INHERIT %t, SET %t", m.Admin, m.Inherit, m.Set)
 	case m.Admin:
 		return grant + " WITH ADMIN OPTION"

@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -105,9 +104,9 @@ func sameBothWays(t *testing.T, blue, green *pg.Server, database, when string) {
 
 // TestExpressionsAreComparedByWhatTheyMean between two pairs of versions; under GITOVER_FULL=1 (make harm) between more.
 func TestExpressionsAreComparedByWhatTheyMean(t *testing.T) {
-	some := [][2]int{{15, 17}, {18, 13}}
-	if os.Getenv("GITOVER_FULL") == "1" {
-		some = pairs
+	some := [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}}
+	if full {
+		some = pg.EveryPair()
 	}
 	somePairs(t, some, func(t *testing.T, blue, green *pg.Server) {
 		these := meant(blue, green)

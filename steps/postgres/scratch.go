@@ -100,7 +100,7 @@ func newScratchpad(ctx context.Context, conn *pgx.Conn, version int) (*scratchpa
 	}
 	p := &scratchpad{conn: conn, begin: scratchBegin}
 	switch {
-	case len(triggers) > 0 && version >= 17:
+	case len(triggers) > 0 && version >= withEventTriggersOff:
 		p.begin = append(slices.Clip(p.begin), "SET LOCAL event_triggers = off")
 	case len(triggers) > 0:
 		for _, name := range triggers {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,13 +13,20 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-// pairs are the upgrades, and downgrades, that stories are told of.
-var pairs = [][2]int{{15, 17}, {17, 15}, {13, 18}, {18, 13}, {17, 18}}
+// pairs are the upgrades, and downgrades, that stories are told of in make test.
+var pairs = [][2]int{{15, 17}, {17, 15}, {postgres.Oldest, postgres.Latest}, {postgres.Latest, postgres.Oldest}, {17, 18}}
+
+// full says that every pair is wanted (make harm).
+var full = os.Getenv("GITOVER_FULL") == "1"
 
 var names = postgres.Names{UID: pg.UpgradeUID}
 
-// eachPair runs a story on fresh servers of every pair.
+// eachPair runs a story on fresh servers of each pair; under GITOVER_FULL=1 of every one that there is.
 func eachPair(t *testing.T, story func(t *testing.T, blue, green *pg.Server)) {
+	if full {
+		somePairs(t, pg.EveryPair(), story)
+		return
+	}
 	somePairs(t, pairs, story)
 }
 

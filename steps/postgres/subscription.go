@@ -36,7 +36,7 @@ func PrepareSubscription(ctx context.Context, subscriber Server, o SubscribeOpti
 // forced row-level security don't stop the apply worker.
 func createSubscription(o SubscribeOptions, name, connection string, version int, c commits) string {
 	more := ", " + c.option()
-	if version >= 16 {
+	if version >= withRunAsOwner {
 		more += ", run_as_owner = true"
 	}
 	return fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION %s WITH (create_slot = false, slot_name = %s, enabled = %t, copy_data = %t%s)",

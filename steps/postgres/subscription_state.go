@@ -44,7 +44,7 @@ func SubscriptionState(ctx context.Context, subscriber Server, database, name st
 			return err
 		}
 		version, err := versionOf(ctx, conn)
-		if err != nil || version < 15 {
+		if err != nil || version < withSubscriptionErrors {
 			return err
 		}
 		return conn.QueryRow(ctx, query("subscription_errors_15"), name).Scan(&state.ApplyErrors, &state.SyncErrors)

@@ -57,7 +57,7 @@ func TestAServerWithAWrongCertificateIsRefused(t *testing.T) {
 
 func TestAPasswordIsShownToNoServerThatIsNotVerified(t *testing.T) {
 	authority := certs.NewAuthority(t)
-	for _, major := range []int{13, 18} {
+	for _, major := range pg.Ends() {
 		s := pg.Start(t, major, pg.Logical)
 		s.Exec("", "SET password_encryption = md5; CREATE ROLE hashed LOGIN SUPERUSER PASSWORD 'p'")
 		s.Exec("", "SET password_encryption = 'scram-sha-256'; CREATE ROLE asked LOGIN SUPERUSER PASSWORD 'p'")

@@ -70,7 +70,7 @@ func TestAChangedSchemaIsNamed(t *testing.T) {
 }
 
 func TestALostSlotIsSeen(t *testing.T) {
-	for _, major := range []int{13, 15, 17, 18} {
+	for _, major := range pg.Majors() {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			blue := pg.Start(t, major, pg.Settings{"wal_level": "logical", "max_slot_wal_keep_size": "1MB", "max_wal_size": "32MB", "min_wal_size": "32MB"})
 			must(t, postgres.CreateSlot(t.Context(), blue.Server, "postgres", names, "green"))

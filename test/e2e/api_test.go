@@ -26,7 +26,7 @@ func TestTheAPIServerRefusesWhatCannotBeMeant(t *testing.T) {
 		{"the example is accepted", func() client.Object { return anUpgrade(nil) }, ""},
 		{"a version that isn't a major", func() client.Object {
 			return anUpgrade(func(s *v1alpha1.PgUpgradeSpec) { s.Version = "17.2" })
-		}, "supported PostgreSQL major version: 13, 14, 15, 16, 17 or 18"},
+		}, "supported PostgreSQL major version: 13, 14, 15, 16, 17, 18 or 19"},
 		{"a version below the supported ones", func() client.Object {
 			return anUpgrade(func(s *v1alpha1.PgUpgradeSpec) { s.Version = "12" })
 		}, "supported PostgreSQL major version"},

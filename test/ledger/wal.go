@@ -36,7 +36,7 @@ func ParseLSN(text string) (LSN, error) {
 func (l LSN) String() string { return fmt.Sprintf("%X/%X", uint64(l)>>32, uint32(l)) }
 
 // WALReader tells from one server's own record, its WAL, when it accepted clients' writes.
-// It reads what pg_waldump (13 to 18) prints of it, piece after piece: commits that changed
+// It reads what pg_waldump (13 to 19) prints of it, piece after piece: commits that changed
 // rows of the ledger's tables and did not come by replication, which the record says of
 // each commit ("origin").
 //

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gitover/gitover/test/pg"
 )
 
 func samplePath(major int) string {
@@ -29,7 +31,7 @@ func sample(t testing.TB, major int) (tables []string, dump string) {
 }
 
 func TestCommitsOfClientsAreFoundInTheWALOfEachVersion(t *testing.T) {
-	for _, major := range []int{13, 15, 17, 18} {
+	for _, major := range pg.Majors() {
 		tables, dump := sample(t, major)
 		reader := NewWALReader("it")
 		reader.Watch(tables...)
@@ -74,7 +76,7 @@ func TestWALThatIsNotUnderstoodIsAnError(t *testing.T) {
 }
 
 func FuzzWALReader(f *testing.F) {
-	for _, major := range []int{13, 15, 17, 18} {
+	for _, major := range pg.Majors() {
 		_, dump := sample(f, major)
 		for line := range strings.Lines(dump) {
 			f.Add(line)

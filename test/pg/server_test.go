@@ -8,7 +8,7 @@ import (
 )
 
 func TestAServerOfEachVersionAnswersAndSurvivesACrash(t *testing.T) {
-	for _, major := range []int{13, 15, 17, 18} {
+	for _, major := range pg.Majors() {
 		s := pg.Start(t, major, pg.Logical)
 		if got := s.Query("", "SHOW server_version_num"); got == "" {
 			t.Errorf("PostgreSQL %d says nothing about its version", major)

@@ -1,7 +1,8 @@
 -- Constraints and statistics: name, definition, whether pg_dump makes it after the data; kind, scope
 -- and texts of its expressions (see judge.go), in the order in which the definition has them. NOT NULL is
 -- compared by column (constraints of their own only from 18 on), keys that partitions inherit
--- by their parents (their names are the version's choice). $1: Gitover's own schema. Reads only.
+-- by their parents (their names are the version's choice), GiST's operator classes for inet and cidr not at all
+-- (see fingerprint_indexes.sql). $1: Gitover's own schema. Reads only.
 WITH tables AS (
   SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -10,7 +11,8 @@ WITH tables AS (
     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
 )
 SELECT 'constraint ' || quote_ident(k.conname) || ' on ' || t.name,
-       pg_get_constraintdef(k.oid), k.contype = 'f' OR NOT k.convalidated OR k.contype IN ('u', 'x') AND NOT i.indisreplident,
+       CASE WHEN k.contype = 'x' THEN regexp_replace(pg_get_constraintdef(k.oid), ' (\S+\.)?(inet_ops|gist_inet_ops|gist_cidr_ops) WITH ', ' WITH ', 'g')
+         ELSE pg_get_constraintdef(k.oid) END, k.contype = 'f' OR NOT k.convalidated OR k.contype IN ('u', 'x') AND NOT i.indisreplident,
        CASE WHEN k.contype IN ('c', 'x') THEN 'expression' END, ARRAY['FROM ONLY ' || t.name],
        CASE k.contype WHEN 'c' THEN ARRAY[pg_get_expr(k.conbin, k.conrelid)]
          WHEN 'x' THEN array_remove(ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnatts) n WHERE i.indkey[n - 1] = 0 ORDER BY n)

@@ -13,11 +13,12 @@ WITH indexes AS MATERIALIZED (
   WHERE t.relkind IN ('r', 'p', 'f', 'm') AND (i.indisvalid OR c.relkind = 'I')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = t.oid AND e.deptype = 'e')
-), parts AS MATERIALIZED ( -- an operator class is left out if it is its own type's default
+), parts AS MATERIALIZED ( -- an operator class is left out if it is its own type's default. GiST's for inet and cidr is btree_gist's
+  -- up to 18 and GiST's own from 19 on, and a dump doesn't say which is meant
   SELECT i.indexrelid, x.attnum AS number, x.attnum <= i.indnkeyatts AS key,
          CASE WHEN i.indkey[x.attnum - 1] = 0 THEN pg_get_indexdef(i.indexrelid, x.attnum, false) END AS expression, a.attname,
          concat_ws(' ', CASE WHEN i.indcollation[x.attnum - 1] NOT IN (0, 'pg_catalog."default"'::regcollation) THEN 'collate ' || i.indcollation[x.attnum - 1]::regcollation::text END,
-           CASE WHEN o.opcdefault AND o.opcintype = x.atttypid THEN NULL WHEN o.opcnamespace = 'pg_catalog'::regnamespace THEN quote_ident(o.opcname)
+           CASE WHEN o.opcdefault AND o.opcintype = x.atttypid OR i.amname = 'gist' AND o.opcname IN ('inet_ops', 'gist_inet_ops', 'gist_cidr_ops') THEN NULL WHEN o.opcnamespace = 'pg_catalog'::regnamespace THEN quote_ident(o.opcname)
                 ELSE o.opcnamespace::regnamespace::text || '.' || quote_ident(o.opcname) END,
            x.attoptions::text, CASE WHEN i.indoption[x.attnum - 1] & 1 <> 0 THEN 'desc' END, CASE WHEN i.indoption[x.attnum - 1] & 2 <> 0 THEN 'nulls first' END) AS how
   FROM indexes i JOIN pg_attribute x ON x.attrelid = i.indexrelid

@@ -5,11 +5,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gitover/gitover/test/pg"
 )
 
 // read returns the files of a tar archive, and what its links lead to.
@@ -105,6 +108,24 @@ func TestEveryImageIsFoundByItsNames(t *testing.T) {
 	}
 	if _, err := Find("postgres-9"); err == nil || !strings.Contains(err.Error(), "postgres-13") {
 		t.Errorf("an unknown image: %v", err)
+	}
+}
+
+func TestEverySupportedVersionHasAnImageUnlessTestsSayNot(t *testing.T) {
+	for _, major := range pg.Majors() {
+		if _, err := Find(fmt.Sprint("postgres-", major)); err != nil {
+			t.Errorf("%v: add a recipe for PostgreSQL %d", err, major)
+		}
+	}
+}
+
+func TestPackagesOfAnotherSuiteChangeTheKey(t *testing.T) {
+	one, other := postgres("19", "forky"), pinned(postgres("19", "forky"), "experimental", "libpq5")
+	if one.packagesKey() == other.packagesKey() {
+		t.Error("packages of another suite made no other key")
+	}
+	if p := other.Pin.preferences(); !strings.Contains(p, "Package: libpq5\\nPin: release a=experimental\\nPin-Priority: 900") || !strings.Contains(p, "Pin-Priority: -1") {
+		t.Errorf("apt is told %s", p)
 	}
 }
 

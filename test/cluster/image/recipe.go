@@ -24,6 +24,14 @@ type Recipe struct {
 	Drop     []string // paths below the root that the programs run without
 	Scripts  []string // files of entrypoint/ that go to /usr/local/bin
 	Refs     []Ref    // the images that are made of this root file system
+	Pin      *Pin     `json:",omitempty"` // what comes from another suite
+}
+
+// Pin takes packages from another suite than the rest, which they must get on with. A suite such as experimental
+// serves by itself no package that isn't asked for by name.
+type Pin struct {
+	Suite    string
+	Packages []string
 }
 
 // Ref is one image reference and how its containers start.
@@ -74,6 +82,8 @@ var Recipes = []Recipe{
 	},
 	postgres("13", "bullseye"),
 	postgres("18", "forky"),
+	// Debian has no release of it yet.
+	pinned(postgres("19", "forky"), "experimental", "postgresql-19", "postgresql-client-19", "libpq5"),
 	{
 		Name: "haproxy", Suite: "trixie", Packages: []string{"haproxy"}, Drop: perl,
 		Refs: []Ref{{
@@ -98,6 +108,11 @@ func postgres(major, suite string) Recipe {
 		Scripts:  []string{"docker-entrypoint.sh"},
 		Refs:     []Ref{postgresRef(major)},
 	}
+}
+
+func pinned(r Recipe, suite string, packages ...string) Recipe {
+	r.Pin = &Pin{Suite: suite, Packages: packages}
+	return r
 }
 
 // postgresRef has the defaults of the official image.
@@ -137,7 +152,11 @@ func Find(name string) (Recipe, error) {
 
 // packagesKey changes whenever what Debian's packages make of the root could.
 func (r Recipe) packagesKey() string {
-	sum := sha256.Sum256([]byte(fmt.Sprint(packagesFormat, r.Suite, r.Packages)))
+	all := fmt.Sprint(packagesFormat, r.Suite, r.Packages)
+	if r.Pin != nil {
+		all += fmt.Sprint(*r.Pin)
+	}
+	sum := sha256.Sum256([]byte(all))
 	return hex.EncodeToString(sum[:])
 }
 

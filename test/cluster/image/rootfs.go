@@ -158,6 +158,14 @@ if [ -d "$1/usr/share/i18n" ]; then
 	chroot "$1" localedef -i en_US -c -f UTF-8 en_US.UTF-8 && rm -rf "$1/usr/share/i18n"
 fi`
 
+// preferences tells apt which packages come from the pinned suite: those, and nothing else.
+func (p Pin) preferences() string {
+	return fmt.Sprintf(`
+mkdir -p "$1/etc/apt/preferences.d"
+printf 'Package: *\nPin: release a=%[1]s\nPin-Priority: -1\n\nPackage: %[2]s\nPin: release a=%[1]s\nPin-Priority: 900\n' >"$1/etc/apt/preferences.d/pinned"`,
+		p.Suite, strings.Join(p.Packages, " "))
+}
+
 func (b Builder) debootstrap(ctx context.Context, recipe Recipe, root string) error {
 	program, env, err := b.mmdebstrap(ctx)
 	if err != nil {
@@ -179,7 +187,13 @@ func (b Builder) debootstrap(ctx context.Context, recipe Recipe, root string) er
 		// A testing suite's index expires within days; a mirror may be slower.
 		args = append(args, `--aptopt=Acquire::Check-Valid-Until "false"`)
 	}
+	if recipe.Pin != nil {
+		args = append(args, "--setup-hook="+recipe.Pin.preferences())
+	}
 	args = append(args, recipe.Suite, root, "deb "+archive+" "+recipe.Suite+" main")
+	if recipe.Pin != nil {
+		args = append(args, "deb "+archive+" "+recipe.Pin.Suite+" main")
+	}
 	if recipe.Suite != testingSuite {
 		args = append(args, "deb "+archive+"-security "+recipe.Suite+"-security main")
 	}

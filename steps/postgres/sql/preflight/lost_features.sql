@@ -2,6 +2,17 @@
 -- an older server lacks are read through JSON and are NULL there. Reads only.
 WITH t AS (SELECT current_setting('gitover.target')::int AS target),
 users AS (SELECT oid, nspname FROM pg_namespace WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'gitover') AND nspname !~ '^pg_(toast|temp)')
+SELECT 'index ' || i.indexrelid::regclass, 'up to 18 btree_gist''s operator class, not GiST''s own, is the default for inet and cidr, so that a dump means another one', format('DROP INDEX %s; or the constraint', i.indexrelid::regclass)
+FROM t, pg_index i
+WHERE target < 19 AND current_setting('server_version_num')::int >= 190000
+  AND EXISTS (SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
+              WHERE o.oid = ANY (i.indclass) AND m.amname = 'gist' AND o.opcname IN ('inet_ops', 'gist_inet_ops', 'gist_cidr_ops'))
+UNION ALL
+SELECT 'foreign-data wrapper ' || quote_ident(w.fdwname), 'wrappers with a CONNECTION function exist from 19 on', format('ALTER FOREIGN DATA WRAPPER %I NO CONNECTION;', w.fdwname)
+FROM t, pg_foreign_data_wrapper w
+WHERE target < 19 AND (to_jsonb(w) ->> 'fdwconnection')::oid <> 0
+  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_foreign_data_wrapper'::regclass AND e.objid = w.oid AND e.deptype = 'e')
+UNION ALL
 SELECT format('column %s.%I', a.attrelid::regclass, a.attname), 'virtual generated columns exist from 18 on',
        format('ALTER TABLE %s DROP COLUMN %I; and add it GENERATED ALWAYS AS (…) STORED', a.attrelid::regclass, a.attname)
 FROM t, pg_attribute a WHERE target < 18 AND a.attgenerated = 'v'

@@ -61,6 +61,7 @@ FROM trees t JOIN (VALUES
   ('\{JSONCONSTRUCTOREXPR', 16, 'an SQL/JSON constructor'), ('\{JSONISPREDICATE', 16, 'IS JSON'),
   ('\{JSONEXPR', 17, 'an SQL/JSON query function or JSON_TABLE'), ('\{MERGESUPPORTFUNC', 17, 'merge_action()'),
   ('\{RETURNINGEXPR', 18, 'OLD or NEW in RETURNING'), ('\{QUERY :commandType 5 ', 15, 'MERGE'),
+  (':ignore_nulls [1-9]', 19, 'IGNORE NULLS'), ('\{ONCONFLICTEXPR :action 3 ', 19, 'ON CONFLICT DO SELECT'),
   (':groupDistinct true', 14, 'GROUP BY DISTINCT'), ('\{CTESEARCHCLAUSE', 14, 'SEARCH'), ('\{CTECYCLECLAUSE', 14, 'CYCLE')) AS s(pattern, since, what)
   ON s.since > current_setting('gitover.target')::int AND t.tree ~ s.pattern
 ORDER BY 1, 2

@@ -19,7 +19,7 @@ import (
 
 const usage = `usage: stage <command>
 
-  up [image …]      start everything; more images than the default: postgres-13, postgres-18, haproxy, nginx
+  up [image …]      start everything; more images than the default: postgres-13, postgres-18, postgres-19, haproxy, nginx
   build [image …]   compile and make images as for up, and start nothing
   down              end it and remove all but the caches
   status            processes, memory, pods

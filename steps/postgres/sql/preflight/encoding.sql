@@ -1,0 +1,5 @@
+-- Databases with an encoding that no session in UTF-8 can speak to, as Gitover's are, and which is gone from 19 on.
+-- Facts: gitover.database_names. Reads only.
+SELECT 'database ' || quote_ident(d.datname), pg_encoding_to_char(d.encoding)::text, ''
+FROM pg_database d
+WHERE pg_encoding_to_char(d.encoding) = 'MULE_INTERNAL' AND current_setting('gitover.database_names')::jsonb ? d.datname
