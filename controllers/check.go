@@ -37,7 +37,7 @@ func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.
 	if err != nil {
 		return nil, err
 	}
-	request := postgres.PreflightRequest{Acknowledged: upgrade.Spec.Acknowledge, Names: postgres.Names{UID: string(upgrade.UID)}, WayBack: true}
+	request := postgres.PreflightRequest{Acknowledged: upgrade.Spec.Acknowledge, Names: postgres.Names{UID: string(upgrade.UID)}, WayBack: true, GiveIdentities: steps.GivesIdentities(upgrade)}
 	for _, d := range postgres.Moved(all) {
 		request.Databases = append(request.Databases, d.Name)
 	}

@@ -59,6 +59,11 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 		return nil
 	}
 	for _, db := range s.Databases {
+		// before schemas are compared, since it makes them equal
+		if err := giveIdentities(looking, x.upgrade, active, follower, db); err != nil {
+			unknown(err)
+			return nil
+		}
 		slot, err := postgres.SlotState(looking, active, names.Slot(db, other))
 		if err != nil {
 			unknown(err)
@@ -89,7 +94,16 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 
 // scopeOf is what the spec says of databases.
 func scopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
-	return postgres.Scope{Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge}
+	return postgres.Scope{Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge,
+		GiveIdentities: steps.GivesIdentities(u)}
+}
+
+// giveIdentities to tables that came during the soak without one, if the spec says so.
+func giveIdentities(ctx context.Context, u *v1alpha1.PgUpgrade, active, follower postgres.Server, db string) error {
+	if !steps.GivesIdentities(u) {
+		return nil
+	}
+	return postgres.GiveIdentitiesToBoth(ctx, active, follower, db, postgres.Names{UID: string(u.UID)})
 }
 
 // follows says what is wrong with a database's replication; nothing if empty. The follower's
