@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -36,7 +37,8 @@ func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.
 	if err != nil {
 		return nil, err
 	}
-	request := postgres.PreflightRequest{Target: version, Acknowledged: upgrade.Spec.Acknowledge, Names: postgres.Names{UID: string(upgrade.UID)}, WayBack: true}
+	request := postgres.PreflightRequest{Target: version, Acknowledged: upgrade.Spec.Acknowledge, Names: postgres.Names{UID: string(upgrade.UID)}, WayBack: true,
+		GiveIdentities: steps.GivesIdentities(upgrade)}
 	for _, d := range postgres.Moved(all) {
 		request.Databases = append(request.Databases, d.Name)
 	}

@@ -88,9 +88,13 @@ func (b *wayBack) must(err error) {
 	}
 }
 
+func (b *wayBack) replication() reverseReplication {
+	return reverseReplication{active: b.active.Server, follower: b.follower.Server, names: b.names, memory: &b.memory}
+}
+
 func (b *wayBack) look() string {
 	b.t.Helper()
-	trouble, activeErr, err := follows(b.t.Context(), &b.memory, b.active.Server, b.follower.Server, b.names, []string{"d"})
+	trouble, activeErr, err := b.replication().follows(b.t.Context(), []string{"d"})
 	b.must(activeErr)
 	b.must(err)
 	return trouble

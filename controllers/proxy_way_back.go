@@ -58,7 +58,8 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			"%s; rows that it had may be missing, so they are compared before a revert counts", replaced)
 		return nil
 	}
-	trouble, activeErr, err := follows(looking, &r.memory, active, follower, names, s.Databases)
+	reverse := reverseReplication{active: active, follower: follower, names: names, memory: &r.memory, giveIdentities: steps.GivesIdentities(x.upgrade)}
+	trouble, activeErr, err := reverse.follows(looking, s.Databases)
 	switch {
 	case activeErr != nil:
 		unknown(activeErr)
@@ -90,17 +91,27 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 
 // scopeOf is what the spec says of databases.
 func scopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
-	return postgres.Scope{Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge}
+	return postgres.Scope{Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge,
+		GiveIdentities: steps.GivesIdentities(u)}
+}
+
+// reverseReplication is what a soak, or the wait after a rollback, looks after.
+type reverseReplication struct {
+	active, follower postgres.Server
+	names            postgres.Names
+	memory           *memory
+	// giveIdentities to tables that come without one.
+	giveIdentities bool
 }
 
 // follows says what is wrong with the replication of databases; nothing if empty. activeErr is the error of the side that serves.
-func follows(ctx context.Context, m *memory, active, follower postgres.Server, names postgres.Names, databases []string) (trouble string, activeErr, err error) {
-	links, activeErr, err := postgres.Links(ctx, active, follower, names, databases)
+func (r reverseReplication) follows(ctx context.Context, databases []string) (trouble string, activeErr, err error) {
+	links, activeErr, err := postgres.Links(ctx, r.active, r.follower, r.names, databases)
 	if activeErr != nil || err != nil {
 		return "", activeErr, err
 	}
 	for _, db := range databases {
-		if trouble, err = followsIn(ctx, m, active, follower, names, db, links[db], len(databases)); trouble != "" || err != nil {
+		if trouble, err = r.followsIn(ctx, db, links[db], len(databases)); trouble != "" || err != nil {
 			return trouble, nil, err
 		}
 	}
@@ -109,9 +120,9 @@ func follows(ctx context.Context, m *memory, active, follower postgres.Server, n
 
 // followsIn is follows for one database of many. The follower's connection is renewed if a Secret or the spec changed, and a
 // table that was made on both sides is taken up: no switch is in progress here.
-func followsIn(ctx context.Context, m *memory, active, follower postgres.Server, names postgres.Names, db string, link postgres.Link, many int) (string, error) {
+func (r reverseReplication) followsIn(ctx context.Context, db string, link postgres.Link, many int) (string, error) {
 	if link.Stale {
-		if _, err := postgres.RenewConnection(ctx, active, follower, db, names); err != nil {
+		if _, err := postgres.RenewConnection(ctx, r.active, r.follower, db, r.names); err != nil {
 			return "", err
 		}
 	}
@@ -122,40 +133,45 @@ func followsIn(ctx context.Context, m *memory, active, follower postgres.Server,
 		return fmt.Sprintf("the subscription in database %q is missing or disabled", db), nil
 	}
 	// the schema comes first: one that changed says more than what stopped by it
-	key := names.UID + "/" + db
-	trouble, err := m.schemas.look(key, many, time.Now, func() (string, error) { return drift(ctx, active, follower, db) })
+	key := r.names.UID + "/" + db
+	trouble, err := r.memory.schemas.look(key, many, time.Now, func() (string, error) { return r.drift(ctx, db) })
 	if trouble != "" || err != nil {
 		return trouble, err
 	}
-	if stopped := m.workers.TroubleOf(ctx, link.Subscription, active, follower, db, names, time.Now()); stopped != "" {
+	if stopped := r.memory.workers.TroubleOf(ctx, link.Subscription, r.active, r.follower, db, r.names, time.Now()); stopped != "" {
 		return stopped, nil
 	}
 	if !link.SlotActive {
-		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, follower.Instance), nil
+		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, r.follower.Instance), nil
 	}
-	return m.tables.look(key, many, time.Now, func() (string, error) { return newTables(ctx, active, follower, names, db) })
+	return r.memory.tables.look(key, many, time.Now, func() (string, error) { return r.newTables(ctx, db) })
 }
 
 // newTables has the follower take up tables that were made on both sides, and says which it can't.
-func newTables(ctx context.Context, active, follower postgres.Server, names postgres.Names, db string) (string, error) {
-	left, err := postgres.FollowTables(ctx, active, follower, db, names, postgres.WholeSchema)
+func (r reverseReplication) newTables(ctx context.Context, db string) (string, error) {
+	left, err := postgres.FollowTables(ctx, r.active, r.follower, db, r.names, postgres.WholeSchema)
 	if err != nil || len(left) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("database %q: %s", db, postgres.FewUnfollowed(left, follower.Instance)), nil
+	return fmt.Sprintf("database %q: %s", db, postgres.FewUnfollowed(left, r.follower.Instance)), nil
 }
 
 // drift says how the schema of the side that serves has changed since a switch; nothing if it hasn't.
-func drift(ctx context.Context, active, follower postgres.Server, db string) (string, error) {
-	found, err := postgres.SchemaDrift(ctx, active, follower, db, postgres.WholeSchema)
+func (r reverseReplication) drift(ctx context.Context, db string) (string, error) {
+	if r.giveIdentities { // before schemas are compared, since it makes them equal
+		if err := postgres.GiveIdentitiesToBoth(ctx, r.active, r.follower, db, r.names); err != nil {
+			return "", err
+		}
+	}
+	found, err := postgres.SchemaDrift(ctx, r.active, r.follower, db, postgres.WholeSchema)
 	if err != nil || len(found.Differences) == 0 {
 		return "", err
 	}
-	ddl, err := postgres.EqualizingDDL(ctx, active, follower, db, found)
+	ddl, err := postgres.EqualizingDDL(ctx, r.active, r.follower, db, found)
 	if err != nil {
 		return "", err
 	}
-	words := fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, active.Instance, found.Differences[0], follower.Instance)
+	words := fmt.Sprintf("the schema of database %q changed on %s: %s; apply the same change on %s", db, r.active.Instance, found.Differences[0], r.follower.Instance)
 	if len(ddl.Statements) > 0 {
 		words += ": " + ddl.Text()
 	}

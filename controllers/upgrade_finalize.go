@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -74,6 +75,9 @@ func (r *UpgradeReconciler) clear(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	server, err := serverOf(ctx, r.Uncached, upgrade, instance)
 	var left []string
 	if err == nil {
+		if stay, err := steps.IdentitiesThatStay(ctx, server, upgrade.Status.Databases, names); err == nil && stay != "" {
+			r.Recorder.Event(upgrade, corev1.EventTypeWarning, v1alpha1.ReasonReplicaIdentity, stay)
+		}
 		left, err = remove(ctx, server, names)
 	}
 	for _, l := range left {

@@ -129,7 +129,11 @@ func watchWayBack(ctx context.Context, run *Run) error {
 		return err
 	}
 	showLag(run, bytes, run.lagLimit())
-	return nil
+	if !GivesIdentities(run.Upgrade) {
+		return nil
+	}
+	_, err = showIdentities(ctx, run, green)
+	return err
 }
 
 // awaitDecisionDone never is: Next leaves this step when Git says how.

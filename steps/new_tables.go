@@ -21,6 +21,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		if err != nil {
 			return nil, err
 		}
+		left, later := withoutLater(run, left)
 		var stuck []postgres.Unfollowed
 		missing := false
 		for _, u := range left {
@@ -37,6 +38,8 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 				return drift, err
 			}
 			v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s", db, words) // it came this moment
+		case len(left) == 0 && later:
+			continue
 		case len(left) == 0:
 			if drift, err := drifted(ctx, run, blue, green, db, "", run.schemaPart()); drift != nil || err != nil {
 				return drift, err
@@ -56,6 +59,8 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 				return nil, err
 			}
 			v.Message = fmt.Sprintf("database %q: %s%s", db, postgres.FewUnfollowed(left, green.Instance), v.Message)
+		case identitiesToGive(run, stuck) != "" && !run.switching():
+			v = act("database %q: %s", db, identitiesToGive(run, stuck))
 		case !postgres.CanFollow(stuck) || run.switching():
 			v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
 		default:
@@ -69,6 +74,19 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		return &v, nil
 	}
 	return nil, nil
+}
+
+// withoutLater leaves out tables that get a replica identity once green has all indexes, and says whether there are any.
+func withoutLater(run *Run, left []postgres.Unfollowed) (now []postgres.Unfollowed, later bool) {
+	if run.Status.Step != CopyData {
+		return left, false
+	}
+	for _, u := range left {
+		if identitiesToGive(run, []postgres.Unfollowed{u}) == "" {
+			now = append(now, u)
+		}
+	}
+	return now, len(now) < len(left)
 }
 
 // copiedAnew leads back to CopyData when a table of a database can't be finished any more; nobody else copies
@@ -121,6 +139,11 @@ func followRun(ctx context.Context, run *Run) error {
 		return err
 	}
 	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
+		if run.Status.Step != CopyData {
+			if err := giveIdentitiesToBoth(ctx, run, blue, green, db); err != nil {
+				return err
+			}
+		}
 		_, err := postgres.FollowTables(ctx, blue, green, db, run.Names(), run.schemaPart())
 		return err
 	})

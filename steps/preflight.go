@@ -61,6 +61,8 @@ func preflightRequest(run *Run) postgres.PreflightRequest {
 		Acknowledged: run.Upgrade.Spec.Acknowledge,
 		Names:        run.Names(),
 		WayBack:      true,
+
+		GiveIdentities: GivesIdentities(run.Upgrade),
 	}
 }
 

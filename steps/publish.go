@@ -31,7 +31,8 @@ func publishDone(ctx context.Context, run *Run) (Verdict, error) {
 	return done("%d databases published", len(run.Status.Databases)), nil
 }
 
-// publishRun makes the slot last, so that a slot means everything before it is there.
+// publishRun makes the slot last, so that a slot means everything before it is there. Green has the replica identities that
+// tables of blue were given by its schema, and remembers from here on what to return to.
 func publishRun(ctx context.Context, run *Run) error {
 	blue, green, err := run.both(ctx)
 	if err != nil {
@@ -42,6 +43,9 @@ func publishRun(ctx context.Context, run *Run) error {
 			if err := postgres.EnsureMarker(ctx, s, db); err != nil {
 				return err
 			}
+		}
+		if err := postgres.SameIdentities(ctx, blue, green, db, run.Names()); err != nil {
+			return err
 		}
 		if err := postgres.CreatePublication(ctx, blue, db, run.Names()); err != nil {
 			return err

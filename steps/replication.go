@@ -139,7 +139,11 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 		if v, err := leftBehind(ctx, run, blue); v != nil || err != nil {
 			return deref(v), err
 		}
-		return done("lag %s", humanBytes(bytes)), nil
+		verdict := done("lag %s", humanBytes(bytes))
+		if !GivesIdentities(run.Upgrade) {
+			return verdict, nil
+		}
+		return alsoSaid(verdict)(showIdentities(ctx, run, blue))
 	}
 	return waiting(CatchUp, "lag %s, limit %s for %s", humanBytes(bytes), humanBytes(run.lagLimit()), run.lagFor()), nil
 }
@@ -149,7 +153,7 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 func leftBehind(ctx context.Context, run *Run, blue postgres.Server) (*Verdict, error) {
 	spec := run.Upgrade.Spec
 	left, err := postgres.LeftBehind(ctx, blue, run.Status.Databases, postgres.Scope{
-		Include: spec.Databases.Include, Exclude: spec.Databases.Exclude, Acknowledged: spec.Acknowledge,
+		Include: spec.Databases.Include, Exclude: spec.Databases.Exclude, Acknowledged: spec.Acknowledge, GiveIdentities: GivesIdentities(run.Upgrade),
 	})
 	if err != nil || len(left) == 0 {
 		return nil, err
@@ -174,9 +178,15 @@ func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
 			return Verdict{}, err
 		}
 		if len(left) > 0 {
-			return act("to remove on %s: %s", instance, some(left)), nil
+			v := act("to remove on %s: %s", instance, some(left))
+			stay, err := IdentitiesThatStay(ctx, s, run.Status.Databases, run.Names())
+			if err == nil && stay != "" { // an event, before nobody can tell any more
+				v.Reason, v.Message = v1alpha1.ReasonReplicaIdentity, stay+"; "+v.Message
+			}
+			return v, err
 		}
 	}
+	run.Status.ReplicaIdentities = nil
 	return done("no slot, publication or subscription of ours is left"), nil
 }
 

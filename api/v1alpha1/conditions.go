@@ -114,6 +114,9 @@ const (
 	ReasonDiskFull = "DiskFull"
 	// ReasonSchemaDrift: the two sides' schemas differ.
 	ReasonSchemaDrift = "SchemaDrift"
+	// ReasonReplicaIdentity: an event only. Gitover gives tables a replica identity, or their former one back, or leaves one as
+	// somebody else made it.
+	ReasonReplicaIdentity = "ReplicaIdentity"
 	// ReasonReplicationBroken: a subscription stopped with an error, or lags without end.
 	ReasonReplicationBroken = "ReplicationBroken"
 	// ReasonSlotLost: the publisher threw away WAL that the other side still needed.

@@ -72,6 +72,10 @@ type PgUpgradeStatus struct {
 	// +optional
 	Findings []Finding `json:"findings,omitempty"`
 
+	// ReplicaIdentities that Gitover gave tables for the time of the upgrade.
+	// +optional
+	ReplicaIdentities *ReplicaIdentitiesStatus `json:"replicaIdentities,omitempty"`
+
 	// Verification before the cutover.
 	// +optional
 	Verification *VerificationStatus `json:"verification,omitempty"`
@@ -175,6 +179,27 @@ type Finding struct {
 	// Count of findings that this entry stands for; none: one.
 	// +optional
 	Count int32 `json:"count,omitempty"`
+}
+
+// ReplicaIdentitiesStatus says which tables have a replica identity that Gitover gave them.
+type ReplicaIdentitiesStatus struct {
+	// Tables is how many have one.
+	Tables int32 `json:"tables"`
+	// First of them.
+	// +kubebuilder:validation:MaxItems=20
+	// +optional
+	First []TableReplicaIdentity `json:"first,omitempty"`
+}
+
+// TableReplicaIdentity is a replica identity that Gitover gave a table; both are as ALTER TABLE takes them.
+type TableReplicaIdentity struct {
+	Database string `json:"database"`
+	// Table, quoted, with its schema.
+	Table string `json:"table"`
+	// Identity that it has until the upgrade ends.
+	Identity string `json:"identity"`
+	// Former one, which it gets back.
+	Former string `json:"former"`
 }
 
 // ComparingStatus is a comparison that goes on.

@@ -54,6 +54,14 @@ type PgUpgradeSpec struct {
 	// +optional
 	Soak SoakSpec `json:"soak,omitempty"`
 
+	// ReplicaIdentity says who gives a table a replica identity that has none which could be published: Manual, the
+	// preflight blocks with the statement; or Auto, Gitover does it by itself for the time of the upgrade, with a
+	// unique index or the whole row (ALTER TABLE … REPLICA IDENTITY USING INDEX, or FULL), and gives the former one back at its end.
+	// +kubebuilder:default=Manual
+	// +kubebuilder:validation:Enum=Manual;Auto
+	// +optional
+	ReplicaIdentity string `json:"replicaIdentity,omitempty"`
+
 	// Acknowledge lists preflight findings, by name or "name/database/object", that the
 	// team accepts. A blocking finding that is listed no longer blocks.
 	// +kubebuilder:validation:MaxItems=64

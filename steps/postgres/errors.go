@@ -25,6 +25,9 @@ const (
 	stateCannotConnectNow     = "57P03"
 	stateAdminShutdown        = "57P01"
 	stateQueryCanceled        = "57014"
+	stateLockNotAvailable     = "55P03"
+	stateWrongObjectType      = "42809"
+	stateNotSupported         = "0A000"
 	stateConnectionFailure    = "08006"
 )
 
@@ -103,6 +106,12 @@ func DiskFull(err error) bool { return hasState(err, stateDiskFull) }
 // PeerUnreachable: the server could not reach the other one that it was told to subscribe to;
 // worth a retry.
 func PeerUnreachable(err error) bool { return hasState(err, stateConnectionFailure) }
+
+// LockTimeout: somebody held a lock for longer than we may wait; worth a retry.
+func LockTimeout(err error) bool { return hasState(err, stateLockNotAvailable) }
+
+// Unsuitable: the index can't be a replica identity.
+func Unsuitable(err error) bool { return hasState(err, stateWrongObjectType, stateNotSupported) }
 
 // Canceled: the statement was cancelled, by us or by a timeout.
 func Canceled(err error) bool { return hasState(err, stateQueryCanceled) }

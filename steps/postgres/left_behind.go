@@ -6,9 +6,12 @@ import (
 	"slices"
 )
 
-// Scope is what an upgrade's spec says of databases: which are its own (ApplicationDatabases), and
-// what a human takes upon himself (PreflightRequest).
-type Scope struct{ Include, Exclude, Acknowledged []string }
+// Scope is what an upgrade's spec says of databases: which are its own (ApplicationDatabases), what a human takes
+// upon himself, and whether Gitover gives tables a replica identity (PreflightRequest).
+type Scope struct {
+	Include, Exclude, Acknowledged []string
+	GiveIdentities                 bool
+}
 
 // LeftBehind says, in sentences, what s has that a switch of databases would leave behind, though it
 // came after the preflight: databases, and large objects that nobody has acknowledged. Reads only.

@@ -39,6 +39,13 @@ func Leftovers(ctx context.Context, s Server, n Names) (left []string, err error
 		if published {
 			left = append(left, fmt.Sprintf("publication %s in database %q", n.Publication(), database))
 		}
+		given, err := GivenIdentities(ctx, s, database, n)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range given {
+			left = append(left, fmt.Sprintf("replica identity %s of table %s in database %q", g.Given, g.Table, database))
+		}
 	}
 	return left, nil
 }

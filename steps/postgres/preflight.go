@@ -58,6 +58,8 @@ type PreflightRequest struct {
 	Names        Names
 	// WayBack: blue must be able to follow green after the cutover.
 	WayBack bool
+	// GiveIdentities: Gitover gives tables a replica identity that have none.
+	GiveIdentities bool
 }
 
 // Preflight looks at blue for everything that would break the upgrade and names every finding
@@ -169,11 +171,12 @@ func (p *pass) run(ctx context.Context, s Server, database string, at place) err
 		if err := p.tell(ctx, conn); err != nil {
 			return err
 		}
+		var tables []publishable
 		for _, r := range rules {
 			if r.At != at || p.only != "" && p.only != r.Name || r.When != nil && !r.When(p.source, p.request.Target) || r.WayBack && !p.request.WayBack {
 				continue
 			}
-			found, err := collect[evidence](ctx, conn, query("preflight/"+r.query()))
+			found, err := p.ask(ctx, conn, r, &tables)
 			if err != nil {
 				return fmt.Errorf("rule %s: %w", r.Name, err)
 			}
@@ -183,6 +186,22 @@ func (p *pass) run(ctx context.Context, s Server, database string, at place) err
 		}
 		return nil
 	})
+}
+
+// ask a rule. Those of replica identities share a look at the tables.
+func (p *pass) ask(ctx context.Context, conn *pgx.Conn, r rule, tables *[]publishable) (found []evidence, err error) {
+	if r.Tables == nil {
+		return collect[evidence](ctx, conn, query("preflight/"+r.query()))
+	}
+	if *tables == nil {
+		if *tables, err = publishableTables(ctx, conn, p.request.Names); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range *tables {
+		found = append(found, r.Tables(t, max(p.source, p.request.Target), p.request)...)
+	}
+	return found, nil
 }
 
 // tell gives the rules' queries their facts, as settings that psql can set as well.

@@ -27,6 +27,8 @@ type rule struct {
 	At             place
 	// File of the query, where it isn't the rule's name.
 	File string
+	// Tables takes the place of a query: it judges each table that would be published.
+	Tables identityEvidence
 	// Why it matters, Fix what mends it: {object}, {detail}, {fix}, {target} are replaced.
 	Why, Fix string
 	// Firm rules can't be acknowledged: the upgrade could not work.
@@ -134,13 +136,15 @@ var rules = []rule{
 	{Name: "other_publications", Severity: Warn, At: inDatabase,
 		Why: "{object} belongs to somebody else and isn't made on the new instance.",
 		Fix: "Make it on the new instance and move its consumers after the cutover."},
-	{Name: "replica_identity", Severity: Block, At: inDatabase, Firm: true,
+	{Name: "replica_identity", Severity: Block, At: inDatabase, Firm: true, Tables: lacksIdentity,
 		Why: "Once {object} is published, UPDATE and DELETE on it fail for your applications: {detail}.",
 		Fix: "{fix}"},
-	{Name: "generated_identity", Severity: Block, At: inDatabase, Firm: true, WayBack: true, When: to18,
+	{Name: "generated_identity", Severity: Block, At: inDatabase, Firm: true, WayBack: true, When: to18, Tables: outgrowsIdentity,
 		Why: "On version {target}, UPDATE and DELETE on {object} fail for your applications while the old side follows: its replica identity is the whole row, and has a generated column.",
 		Fix: "{fix}"},
-	{Name: "identity_full_types", Severity: Block, At: inDatabase,
+	{Name: "automatic_identity", Severity: Handle, At: inDatabase, Tables: givenIdentity,
+		Why: "{object}: {detail}. Until the upgrade has ended Gitover gives it REPLICA IDENTITY {fix}.", Fix: "Nothing to do."},
+	{Name: "identity_full_types", Severity: Block, At: inDatabase, Tables: incomparable,
 		Why: "{object} must be found by its whole row, but {detail} has no equality: an UPDATE or DELETE on it stops the replication.",
 		Fix: "{fix}"},
 	{Name: "large_objects", Severity: Block, At: inDatabase,

@@ -8,26 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// publishable is a table that replication carries.
-type publishable struct {
-	// Table is quoted, with its schema.
-	Table string
-	// Published: the publication has it already.
-	Published bool
-	// Identified: an UPDATE or DELETE of it goes on working once it is published.
-	Identified bool
-}
-
-func publishableTables(ctx context.Context, conn *pgx.Conn, n Names) ([]publishable, error) {
-	return collect[publishable](ctx, conn, query("publishable_tables"), n.Publication(), Schema)
-}
-
 // missing are the tables that a publication should have and hasn't. One without a replica identity is left out: its
 // applications' UPDATE and DELETE would fail.
 func missing(tables []publishable) []string {
 	var names []string
 	for _, t := range tables {
-		if !t.Published && t.Identified {
+		if !t.Published && t.identified() {
 			names = append(names, t.Table)
 		}
 	}

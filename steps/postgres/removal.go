@@ -45,8 +45,8 @@ func subscribers(ctx context.Context, conn *pgx.Conn, n Names) ([]string, error)
 }
 
 // RemoveAll takes everything of an upgrade off a server: subscriptions, publications, slots,
-// the slots that table synchronisation left, and Gitover's schema where no other upgrade
-// uses it. Databases are visited even when fenced. What can't be removed is named in left,
+// the slots that table synchronisation left, replica identities that tables were given, and Gitover's schema where no
+// other upgrade uses it. Databases are visited even when fenced. What can't be removed is named in left,
 // each with the reason and the SQL that removes it; err is for a server that can't be asked at all. A second run
 // removes what the first one left.
 func RemoveAll(ctx context.Context, s Server, n Names) (left []string, err error) {
@@ -116,6 +116,14 @@ func removeFrom(ctx context.Context, s Server, database string, n Names) (subscr
 		return subscribed, left
 	}
 	remains(DropPublication(ctx, s, database, n), "DROP PUBLICATION IF EXISTS "+ident(n.Publication()))
+	if len(left) > 0 {
+		return subscribed, left
+	}
+	// nothing is published from here or applied any more
+	if err := restoreIdentities(ctx, s, database, n); err != nil {
+		remains(err, identitiesByHand(ctx, s, database, n))
+		return subscribed, left
+	}
 	if database != MaintenanceDatabase {
 		// the decision register outlives upgrades
 		remains(dropSchema(ctx, s, database), "DROP SCHEMA IF EXISTS "+ident(Schema)+" CASCADE")

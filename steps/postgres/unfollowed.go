@@ -26,6 +26,9 @@ type Unfollowed struct {
 	Filled bool
 	// Keyless: not published, since its UPDATE and DELETE would fail then.
 	Keyless bool
+	// Remedy of a keyless one: the replica identity that it could have, as ALTER TABLE takes it; empty if there is none, or somebody
+	// took away the one that Gitover gave it.
+	Remedy string
 	// Anew: the subscription knows a table of this name, but the publisher's was made since, and isn't published.
 	Anew bool
 	// unpublished: the publisher sends nothing of it yet.
@@ -52,7 +55,11 @@ func (u Unfollowed) Why(subscriber string) string {
 	case u.Missing:
 		return fmt.Sprintf("table %s isn't on %s: make it there, too", u.Table, subscriber)
 	case u.Keyless:
-		return fmt.Sprintf("table %s has no replica identity that could be published, so it isn't replicated: on both sides, run ALTER TABLE %s REPLICA IDENTITY FULL, or give it a primary key (without generated columns, if it has any)", u.Table, u.Table)
+		fix := "give it a primary key of columns that aren't generated"
+		if u.Remedy != "" {
+			fix = fmt.Sprintf("run %s, or %s", alterIdentity(u.Table, u.Remedy), fix)
+		}
+		return fmt.Sprintf("table %s has no replica identity that could be published, so it isn't replicated: on both sides, %s", u.Table, fix)
 	case u.Anew:
 		return fmt.Sprintf("table %s was dropped and made anew, and isn't followed since: drop it and make it anew on %s, too", u.Table, subscriber)
 	case u.State != "":
@@ -116,7 +123,22 @@ func UnfollowedTables(ctx context.Context, publisher, subscriber Server, databas
 	if err != nil {
 		return nil, fmt.Errorf("tables that database %q of %s follows: %w", database, subscriber.Instance, err)
 	}
-	return withUnpublished(found, tables), nil
+	found = withUnpublished(found, tables)
+	return found, withRemedies(ctx, publisher, subscriber, database, n, found)
+}
+
+// withRemedies says of tables without a replica identity which one they could have.
+func withRemedies(ctx context.Context, publisher, subscriber Server, database string, n Names, found []Unfollowed) error {
+	if !slices.ContainsFunc(found, func(u Unfollowed) bool { return u.Keyless }) {
+		return nil
+	}
+	wanted, err := lackingOn(ctx, publisher, database, n, subscriber)
+	for _, w := range wanted {
+		if i := slices.IndexFunc(found, func(u Unfollowed) bool { return u.Keyless && u.Table == w.table }); i >= 0 {
+			found[i].Remedy = w.identity
+		}
+	}
+	return err
 }
 
 // withUnpublished adds to what a subscription doesn't follow what isn't sent to it.
@@ -131,7 +153,7 @@ func withUnpublished(found []Unfollowed, tables []publishable) []Unfollowed {
 			i = len(found) - 1
 		}
 		found[i].unpublished = true
-		found[i].Keyless = !t.Identified && !found[i].Missing
+		found[i].Keyless = !t.identified() && !found[i].Missing
 	}
 	return found
 }

@@ -64,6 +64,15 @@ func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error)
 // since nobody else may come by until then: traffic hasn't been held yet, and while they are copied the guard
 // is closed.
 func guardTables(ctx context.Context, in Input, db string) ([]Obstacle, error) {
+	if in.Scope.GiveIdentities {
+		err := postgres.GiveIdentitiesToBoth(ctx, in.From, in.To, db, in.Names)
+		if postgres.TableInUse(err) {
+			return []Obstacle{obstacle(NotReplicating, "%v", err)}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	left, err := postgres.FollowTables(ctx, in.From, in.To, db, in.Names, postgres.WholeSchema)
 	if err != nil || len(left) == 0 {
 		return nil, err

@@ -1,0 +1,157 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// publishable is a table that replication carries, and what its rows are found by.
+type publishable struct {
+	// Table is quoted, with its schema.
+	Table string
+	// Published: the publication has it already.
+	Published bool
+	// Identity in force, as ALTER TABLE … REPLICA IDENTITY takes it.
+	Identity string
+	// Why an UPDATE or DELETE of it stops working once it is published; empty if it goes on working.
+	Why string
+	// Generated: it has generated columns.
+	Generated bool
+	// Index is the best one that is adequate, quoted; empty if there is none. Primary: it is the primary key.
+	Index   string
+	Primary bool
+	// Unequal are columns without equality, where rows are found by the whole row, or would be.
+	Unequal []string
+	// Bytes of the table, where its rows would be found by the whole row.
+	Bytes int64
+}
+
+func publishableTables(ctx context.Context, conn *pgx.Conn, n Names) ([]publishable, error) {
+	return collect[publishable](ctx, conn, query("publishable_tables"), n.Publication(), Schema)
+}
+
+// wholeRow is the replica identity by which rows are found by all their columns.
+const wholeRow = "FULL"
+
+// identified: an UPDATE or DELETE of it goes on working once it is published.
+func (t publishable) identified() bool { return t.Why == "" }
+
+// remedy is the best replica identity that the table could have, on servers of versions up to newest that publish it; empty
+// if there is none. From 18 on the whole row is none where a column is generated.
+func (t publishable) remedy(newest int) string {
+	switch {
+	case t.Primary:
+		return "DEFAULT"
+	case t.Index != "":
+		return "USING INDEX " + t.Index
+	case t.Generated && newest >= 18, len(t.Unequal) > 0:
+		return ""
+	}
+	return wholeRow
+}
+
+// fix is the statement that gives the table a replica identity, or what it needs first.
+func (t publishable) fix(newest int) string {
+	if remedy := t.remedy(newest); remedy != "" {
+		return alterIdentity(t.Table, remedy) + ";"
+	}
+	return fmt.Sprintf("Give %s a primary key, or a unique index of columns that are NOT NULL and not generated, as its replica identity. "+
+		"Without such columns, which rewrites the table: ALTER TABLE %s ADD COLUMN row_number bigint GENERATED ALWAYS AS IDENTITY UNIQUE;", t.Table, t.Table)
+}
+
+// because is Why, and why the whole row won't do either where there is no other identity.
+func (t publishable) because(newest int) string {
+	switch {
+	case t.remedy(newest) != "":
+		return t.Why
+	case len(t.Unequal) > 0:
+		return t.Why + ", and the whole row can't be compared: " + strings.Join(t.Unequal, ", ") + ", has no equality"
+	}
+	return t.Why + ", and the whole row has a generated column"
+}
+
+// outgrown: the identity works here, but on a version that publishes the table later, from 18 on, an UPDATE would fail.
+func (t publishable) outgrown(newest int) bool {
+	return t.identified() && t.Identity == wholeRow && t.Generated && newest >= 18
+}
+
+// lacking says why the table needs another replica identity, to be published by versions up to newest and
+// followed; empty if it needs none.
+func (t publishable) lacking(newest int) string {
+	switch {
+	case t.outgrown(newest):
+		return "its replica identity is the whole row, and has a generated column, which later versions refuse"
+	case t.identified() && len(t.Unequal) > 0:
+		return "its replica identity is the whole row, and has no equality in " + strings.Join(t.Unequal, ", ")
+	}
+	return t.Why
+}
+
+// alterIdentity is the statement, without its end; table and identity are quoted.
+func alterIdentity(table, identity string) string {
+	return "ALTER TABLE " + table + " REPLICA IDENTITY " + identity
+}
+
+// identityEvidence are the rows of a rule about a table's replica identity.
+type identityEvidence func(t publishable, newest int, p PreflightRequest) []evidence
+
+// lacksIdentity: no identity would do, and Gitover may not, or can't, give it one.
+func lacksIdentity(t publishable, newest int, req PreflightRequest) []evidence {
+	if t.identified() || req.given(t, newest) {
+		return nil
+	}
+	return []evidence{{Object: "table " + t.Table, Detail: t.because(newest), Fix: t.fix(newest)}}
+}
+
+// outgrowsIdentity: it works here and fails on the other version, once that publishes.
+func outgrowsIdentity(t publishable, newest int, req PreflightRequest) []evidence {
+	if !t.outgrown(newest) || req.given(t, newest) {
+		return nil
+	}
+	return []evidence{{Object: "table " + t.Table, Fix: t.fix(newest)}}
+}
+
+// givenIdentity: Gitover gives it one.
+func givenIdentity(t publishable, newest int, req PreflightRequest) []evidence {
+	why, remedy := t.lacking(newest), t.remedy(newest)
+	if why == "" || !req.given(t, newest) {
+		return nil
+	}
+	price := ""
+	if remedy == wholeRow {
+		price = fmt.Sprintf("; the side that follows may read the whole table (%s now) for each row of an UPDATE or DELETE", bytesText(t.Bytes))
+	}
+	return []evidence{{Object: "table " + t.Table, Detail: why, Fix: remedy + price}}
+}
+
+// incomparable: its identity is the whole row, and a column has no equality.
+func incomparable(t publishable, newest int, req PreflightRequest) []evidence {
+	if t.Identity != wholeRow || req.given(t, newest) {
+		return nil
+	}
+	var found []evidence
+	for _, column := range t.Unequal {
+		found = append(found, evidence{Object: "table " + t.Table, Detail: column,
+			Fix: fmt.Sprintf("give %s a primary key, or REPLICA IDENTITY USING INDEX of a unique index", t.Table)})
+	}
+	return found
+}
+
+// given says whether Gitover may and can give a table another replica identity.
+func (r PreflightRequest) given(t publishable, newest int) bool {
+	return r.GiveIdentities && t.remedy(newest) != ""
+}
+
+// bytesText is a number of bytes as people read it.
+func bytesText(n int64) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%d GiB", n>>30)
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}

@@ -1,0 +1,108 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// shownIdentities of those that tables were given fit into the status.
+const shownIdentities = 20
+
+// GivesIdentities says whether Gitover may give tables a replica identity.
+func GivesIdentities(u *v1alpha1.PgUpgrade) bool { return u.Spec.ReplicaIdentity == "Auto" }
+
+// giveIdentities on blue, before its schema is copied: green then has the same, with the index that replication needs. Where
+// the schema was copied before, green gets what came since.
+func giveIdentities(ctx context.Context, run *Run, blue, green postgres.Server, db string) error {
+	if !GivesIdentities(run.Upgrade) {
+		return nil
+	}
+	newest := max(run.version(run.Status.From), run.version(run.Status.To))
+	if err := postgres.GiveIdentities(ctx, blue, db, run.Names(), newest); err != nil {
+		return err
+	}
+	return postgres.SameIdentities(ctx, blue, green, db, run.Names())
+}
+
+// giveIdentitiesToBoth sides, to tables that came since.
+func giveIdentitiesToBoth(ctx context.Context, run *Run, serving, following postgres.Server, db string) error {
+	if !GivesIdentities(run.Upgrade) {
+		return nil
+	}
+	return postgres.GiveIdentitiesToBoth(ctx, serving, following, db, run.Names())
+}
+
+// showIdentities fills status.replicaIdentities with what tables of a server were given, and says it; empty if nothing was.
+func showIdentities(ctx context.Context, run *Run, s postgres.Server) (string, error) {
+	var all []v1alpha1.TableReplicaIdentity
+	var words []string
+	for _, db := range run.Status.Databases {
+		given, err := postgres.GivenIdentities(ctx, s, db, run.Names())
+		if err != nil {
+			return "", err
+		}
+		for _, g := range given {
+			if g.Table != "" {
+				all = append(all, v1alpha1.TableReplicaIdentity{Database: db, Table: g.Table, Identity: g.Given, Former: g.Former})
+				words = append(words, fmt.Sprintf("%s (database %q)", g, db))
+			}
+		}
+	}
+	if len(all) == 0 {
+		run.Status.ReplicaIdentities = nil
+		return "", nil
+	}
+	run.Status.ReplicaIdentities = &v1alpha1.ReplicaIdentitiesStatus{Tables: int32(len(all)), First: all[:min(len(all), shownIdentities)]}
+	return "for the time of the upgrade, Gitover gave " + some(words), nil
+}
+
+// identitiesToGive says which tables of list get a replica identity, in words; empty: none.
+func identitiesToGive(run *Run, list []postgres.Unfollowed) string {
+	if !GivesIdentities(run.Upgrade) {
+		return ""
+	}
+	var words []string
+	for _, u := range list {
+		if u.Keyless && u.Remedy != "" {
+			words = append(words, fmt.Sprintf("table %s REPLICA IDENTITY %s", u.Table, u.Remedy))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "Gitover gives, on both sides, " + some(words)
+}
+
+// alsoSaid adds words to a verdict's.
+func alsoSaid(v Verdict) func(string, error) (Verdict, error) {
+	return func(words string, err error) (Verdict, error) {
+		if words != "" {
+			v.Message += "; " + words
+		}
+		return v, err
+	}
+}
+
+// IdentitiesThatStay says, before anything is taken off a server, which tables don't get their former identity back, and
+// why. Reads only.
+func IdentitiesThatStay(ctx context.Context, s postgres.Server, databases []string, names postgres.Names) (string, error) {
+	var words []string
+	for _, db := range databases {
+		given, err := postgres.GivenIdentities(ctx, s, db, names)
+		if err != nil {
+			return "", err
+		}
+		for _, g := range given {
+			if why := g.Stays(); why != "" {
+				words = append(words, fmt.Sprintf("table %s of database %q keeps REPLICA IDENTITY %s, not %s as before the upgrade: %s", g.Table, db, g.Now, g.Former, why))
+			}
+		}
+	}
+	if len(words) == 0 {
+		return "", nil
+	}
+	return "on " + s.Instance + ", " + some(words), nil
+}
