@@ -90,7 +90,7 @@ func subscriptions(ctx context.Context, conn *pgx.Conn, version int, n Names, su
 	for _, s := range found {
 		byName[s.Name] = s
 	}
-	if version < 15 {
+	if version < withSubscriptionErrors {
 		return byName, nil
 	}
 	failures, err := collect[struct {
