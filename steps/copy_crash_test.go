@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -66,7 +67,7 @@ func (p *pair) ends() {
 // A worker drops its slot on blue when it is done with its table. Were the commit that says so not on the
 // disk soon, most crashes of a copy would leave a table that no worker can finish.
 func TestACopyGoesOnAfterACrashOfTheNewSide(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {17, 18}, {18, 13}} {
+	for _, versions := range [][2]int{{15, 17}, {17, 18}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p, goOn := copyHalf(t, versions[0], versions[1])
 			p.green.Exec("d", "CREATE TABLE flush (); DROP TABLE flush") // what came before
@@ -118,7 +119,7 @@ func TestADatabaseIsCopiedAnewWhenAWorkerCannotGoOn(t *testing.T) {
 
 // PostgreSQL refuses to drop a table on green that it has still to copy.
 func TestATableThatIsDroppedBeforeItWasCopiedIsForgotten(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {18, 13}} {
+	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p, goOn := copyHalf(t, versions[0], versions[1])
 			p.blue.Exec("d", "CREATE TABLE last (id int); DROP TABLE last") // nothing of it was ever followed

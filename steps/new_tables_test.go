@@ -122,7 +122,7 @@ func (p *pair) arrives(query, want string) {
 
 // Every story ends with its rows on green: before the tables are known, PostgreSQL skips their changes.
 func TestATableThatIsMadeWhileAnUpgradeRunsIsCopiedOnceItIsOnBothSides(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {18, 13}} {
+	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPair(t, versions[0], versions[1])
 			p.done(CopyData)

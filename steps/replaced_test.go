@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // losesRows has a standby take green's place that lacks a hundred rows which green has confirmed.
@@ -30,7 +32,7 @@ func (p *pair) losesRows() {
 // TestRowsAreComparedAgainWhenAPrimaryWasReplaced: what the one before had confirmed is not sent again, and every
 // look but the comparison finds all well.
 func TestRowsAreComparedAgainWhenAPrimaryWasReplaced(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {18, 13}} {
+	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPair(t, versions[0], versions[1])
 			for _, step := range []string{CopyData, CatchUp, Verify, Approve} {

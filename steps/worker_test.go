@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/test/pg"
 )
 
 // Staging tables, CREATE TABLE … AS, a repacking tool's: they never were green's matter.
 func TestATableThatComesAndGoesOnBlueAloneStopsNothing(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {18, 13}} {
+	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPair(t, versions[0], versions[1])
 			p.done(CopyData)
@@ -29,7 +30,7 @@ func TestATableThatComesAndGoesOnBlueAloneStopsNothing(t *testing.T) {
 
 // An application's UPDATE of a published table without a key fails, so such a table isn't published, and is named.
 func TestATableWithoutAKeyThatIsMadeLaterWorksAndIsNamed(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {18, 13}} {
+	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPair(t, versions[0], versions[1])
 			p.done(CopyData)

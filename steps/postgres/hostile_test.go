@@ -70,9 +70,9 @@ func hostileObjects() string {
 	return b.String()
 }
 
-// TestHostileNamesAreOnlyNames takes them through the whole upgrade and its way back.
+// TestHostileNamesAreOnlyNames takes them through the whole upgrade and its way back. To 18, since 19 takes no line breaks.
 func TestHostileNamesAreOnlyNames(t *testing.T) {
-	somePairs(t, pairs[2:3], func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, [][2]int{{13, 18}}, func(t *testing.T, blue, green *pg.Server) {
 		ctx := t.Context()
 		for _, s := range []*pg.Server{blue, green} {
 			s.Exec("", "ALTER SYSTEM SET max_logical_replication_workers = 16")

@@ -23,7 +23,7 @@ CREATE EVENT TRIGGER strict ON ddl_command_start EXECUTE FUNCTION watch(); ALTER
 CREATE EVENT TRIGGER replica ON sql_drop EXECUTE FUNCTION watch(); ALTER EVENT TRIGGER replica ENABLE REPLICA`
 
 func TestAComparisonRunsNothingOfWhatItCompares(t *testing.T) {
-	somePairs(t, [][2]int{{15, 17}, {18, 13}}, func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}}, func(t *testing.T, blue, green *pg.Server) {
 		for s, condition := range map[*pg.Server]string{blue: "s IN ('a', 'b')", green: "s::text = ANY (ARRAY['a'::varchar::text, 'b'::varchar::text])"} {
 			s.Exec("", "CREATE DATABASE d")
 			s.Exec("d", "REVOKE CREATE ON SCHEMA public FROM PUBLIC;"+strings.ReplaceAll(loud, "CONDITION", condition))

@@ -17,7 +17,7 @@ import (
 // switch leaves: shut to everybody, then open to replication again, then serving once more.
 // What is applied there must not depend on what superusers are kept from.
 func TestASideThatWasLeftIsShutToSuperusersUntilItFollows(t *testing.T) {
-	for _, pair := range [][2]int{{13, 18}, {18, 13}, {15, 17}, {17, 15}} {
+	for _, pair := range [][2]int{{postgres.Oldest, postgres.Latest}, {postgres.Latest, postgres.Oldest}, {15, 17}, {17, 15}} {
 		t.Run(fmt.Sprintf("%d follows %d", pair[0], pair[1]), func(t *testing.T) {
 			t.Parallel()
 			left, serving := leftBySwitch(t, pair[0]), leftBySwitch(t, pair[1])

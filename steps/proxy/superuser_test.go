@@ -21,7 +21,7 @@ import (
 // applications. What they were told is committed is on whatever side is active, and from
 // the fence on the old side takes nothing from them.
 func TestWhoGoesPastThePoolersLosesNoRow(t *testing.T) {
-	for _, pair := range [][2]int{{13, 18}, {18, 13}} {
+	for _, pair := range [][2]int{{postgres.Oldest, postgres.Latest}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d-%d", pair[0], pair[1]), func(t *testing.T) {
 			s := newStage(t, pair[0], pair[1])
 			l := s.startLedger()

@@ -11,7 +11,7 @@ import (
 )
 
 func TestTrafficGoesForthAndBackAndForthWithoutLosingARow(t *testing.T) {
-	for _, pair := range []struct{ from, to, switches int }{{15, 17, 3}, {13, 18, 2}} {
+	for _, pair := range []struct{ from, to, switches int }{{15, 17, 3}, {postgres.Oldest, postgres.Latest, 2}} {
 		t.Run(fmt.Sprintf("%d-%d", pair.from, pair.to), func(t *testing.T) {
 			forthAndBack(t, newStage(t, pair.from, pair.to), pair.switches)
 		})

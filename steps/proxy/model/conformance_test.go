@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/gitover/gitover/test/pg"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 // crash. The model says which answers are possible; after each batch at least one
 // order of its calls must explain all of them, and how the servers' fences stand.
 func TestTheRegisterAnswersAsTheModelDoes(t *testing.T) {
-	r := newRegisters(t, 13, 18)
+	r := newRegisters(t, pg.Ends()[0], pg.Ends()[1])
 	seed := uint64(5) // found a begin and a ready that passed each other
 	dice := rand.New(rand.NewPCG(seed, seed))
 	for n := range sequences {
