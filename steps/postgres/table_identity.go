@@ -18,7 +18,7 @@ type publishable struct {
 	Identity string
 	// Why an UPDATE or DELETE of it stops working once it is published; empty if it goes on working.
 	Why string
-	// Generated: it has generated columns.
+	// Generated: it has generated columns, which is looked at where it may need another identity.
 	Generated bool
 	// Index is the best one that is adequate, quoted; empty if there is none. Primary: it is the primary key.
 	Index   string
@@ -30,6 +30,10 @@ type publishable struct {
 }
 
 func publishableTables(ctx context.Context, conn *pgx.Conn, n Names) ([]publishable, error) {
+	// compiling the statement would take longer than running it
+	if _, err := conn.Exec(ctx, "SET jit = off"); err != nil {
+		return nil, err
+	}
 	return collect[publishable](ctx, conn, query("publishable_tables"), n.Publication(), Schema)
 }
 

@@ -1,39 +1,38 @@
 -- Tables that replication carries, quoted, sorted: whether the publication has each; by what the rows of an UPDATE or DELETE
 -- are found (DEFAULT, FULL, NOTHING, USING INDEX …), and why that won't do once it is published ('' if it does): a
--- column that is generated isn't sent; in the whole row such columns matter from 18 on. Whether it has such columns. Where
--- another identity may be needed: the adequate index that is best ('' if there's none), whether that is the primary key, and, where
+-- column that is generated isn't sent; in the whole row such columns matter from 18 on. Where
+-- another identity may be needed: whether it has such columns, the adequate index that is best ('' if there's none), whether that is the primary key, and, where
 -- rows are or would be found by the whole row, the columns without equality, and the table's bytes. Of a partitioned
 -- table its partitions are published. $1: the publication, $2: Gitover's own schema, of which only the markers
 -- are replicated. Reads only.
 WITH RECURSIVE tables AS MATERIALIZED (
   SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, c.relreplident,
-         EXISTS (SELECT FROM pg_publication p WHERE p.pubname = $1
-                 AND (p.puballtables OR EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = c.oid))) AS published,
-         c.oid IN (SELECT a.attrelid FROM pg_attribute a WHERE a.attgenerated <> '' AND NOT a.attisdropped) AS generated,
-         k.identity, k.usable
+         EXISTS (SELECT FROM pg_publication p WHERE p.pubname = $1 AND p.puballtables)
+           OR c.oid IN (SELECT r.prrelid FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1) AS published,
+         i.indexrelid, i.indkey
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  LEFT JOIN LATERAL (
-    SELECT 'USING INDEX ' || quote_ident(x.relname) AS identity,
-           NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey) AND a.attgenerated <> '') AS usable
-    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-    WHERE i.indrelid = c.oid AND i.indisvalid
-      AND CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident ELSE false END) k ON true
+  LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid
+    AND CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident ELSE false END
   WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
     AND (n.nspname <> $2 OR c.relname = 'marker')
 ), judged AS MATERIALIZED (
-  SELECT t.oid, t.name, t.published, t.generated,
-         CASE t.relreplident WHEN 'd' THEN 'DEFAULT' WHEN 'f' THEN 'FULL' WHEN 'i' THEN coalesce(t.identity, 'NOTHING') ELSE 'NOTHING' END AS identity,
+  SELECT t.oid, t.name, t.published,
+         CASE t.relreplident WHEN 'd' THEN 'DEFAULT' WHEN 'f' THEN 'FULL'
+           WHEN 'i' THEN coalesce((SELECT 'USING INDEX ' || quote_ident(x.relname) FROM pg_class x WHERE x.oid = t.indexrelid), 'NOTHING') ELSE 'NOTHING' END AS identity,
          CASE t.relreplident
            WHEN 'n' THEN 'its replica identity is NOTHING'
-           WHEN 'f' THEN CASE WHEN t.generated AND current_setting('server_version_num')::int >= 180000
+           WHEN 'f' THEN CASE WHEN current_setting('server_version_num')::int >= 180000
+               AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attgenerated <> '' AND NOT a.attisdropped)
              THEN 'its replica identity is the whole row, and has a generated column' ELSE '' END
-           WHEN 'i' THEN CASE WHEN t.identity IS NULL THEN 'the index that was its replica identity is gone'
-             WHEN NOT t.usable THEN 'its replica identity has a generated column' ELSE '' END
-           ELSE CASE WHEN t.identity IS NULL THEN 'it has no primary key that isn''t deferrable'
-             WHEN NOT t.usable THEN 'its primary key has a generated column' ELSE '' END END AS why
-  FROM tables t
+           WHEN 'i' THEN CASE WHEN t.indexrelid IS NULL THEN 'the index that was its replica identity is gone'
+             WHEN k.generated THEN 'its replica identity has a generated column' ELSE '' END
+           ELSE CASE WHEN t.indexrelid IS NULL THEN 'it has no primary key that isn''t deferrable'
+             WHEN k.generated THEN 'its primary key has a generated column' ELSE '' END END AS why
+  FROM tables t, LATERAL (
+    SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum = ANY (t.indkey) AND a.attgenerated <> '') AS generated) k
 ), asked AS MATERIALIZED (
-  SELECT j.oid, j.identity, k.name AS index, k.indisprimary
+  SELECT j.oid, j.identity, k.name AS index, k.indisprimary,
+         EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = j.oid AND a.attgenerated <> '' AND NOT a.attisdropped) AS generated
   FROM judged j LEFT JOIN LATERAL (
     SELECT quote_ident(x.relname) AS name, i.indisprimary FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
     WHERE i.indrelid = j.oid AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
@@ -59,7 +58,7 @@ WITH RECURSIVE tables AS MATERIALIZED (
         AND (o.opcintype = b.typid OR EXISTS (SELECT FROM pg_cast k WHERE k.castsource = b.typid AND k.casttarget = o.opcintype AND k.castmethod = 'b' AND k.castcontext = 'i')))
   GROUP BY b.relid
 )
-SELECT j.name, j.published, j.identity, j.why, j.generated, coalesce(s.index, ''), coalesce(s.indisprimary, false),
+SELECT j.name, j.published, j.identity, j.why, coalesce(s.generated, false), coalesce(s.index, ''), coalesce(s.indisprimary, false),
        coalesce(u.columns, '{}'), CASE WHEN s.oid IS NULL OR s.index IS NOT NULL THEN 0 ELSE pg_relation_size(j.oid) END
 FROM judged j LEFT JOIN asked s ON s.oid = j.oid LEFT JOIN unequal u ON u.relid = j.oid
 ORDER BY 1
