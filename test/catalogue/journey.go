@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
 	"github.com/gitover/gitover/test/agent"
