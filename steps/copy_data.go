@@ -21,6 +21,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	var sum postgres.Progress
 	var failures int64
+	var failed []string
 	subscribed, running := true, true
 	for _, db := range run.Status.Databases {
 		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
@@ -38,6 +39,11 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		if len(stranded) > 0 {
 			return Verdict{Act: true, Reason: v1alpha1.ReasonReplicationBroken, Message: strandedText(run, db, stranded)}, nil
 		}
+		tables, err := postgres.FailedCopies(ctx, green, db, run.Names())
+		if err != nil {
+			return Verdict{}, err
+		}
+		failed = append(failed, tables...)
 		p, err := postgres.CopyProgress(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return Verdict{}, err
@@ -61,11 +67,11 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
 			return deref(v), err
 		}
-		if failures > 0 && (!running || failedLately(run)) {
+		if len(failed) > 0 || failures > 0 && (!running || failedLately(run)) {
 			if err := roomOn(ctx, run, green); err != nil {
 				return Verdict{}, err
 			}
-			return waiting(v1alpha1.ReasonReplicationBroken, "%s; %s", progressText(run.Status.Copy), failuresText(run)), nil
+			return waiting(v1alpha1.ReasonReplicationBroken, "%s; %s", progressText(run.Status.Copy), failuresText(run, failed)), nil
 		}
 		if v, err := stoppedWorker(ctx, run, blue, green); v != nil || err != nil {
 			return deref(v), err
@@ -125,10 +131,17 @@ func showFailures(run *Run, failures int64) {
 	c.Failures = failures // a crash of the server sets it to zero
 }
 
-// failuresText only after showFailures.
-func failuresText(run *Run) string {
-	return fmt.Sprintf("replication failed %d times and is tried again: PostgreSQL's log on %s says why; can it reach %s?",
-		run.Status.Copy.Failures, run.Status.To, run.Status.From)
+// failuresText only after showFailures. Failed are tables whose copy did; below 15 nothing else tells of it.
+func failuresText(run *Run, failed []string) string {
+	c := run.Status.Copy
+	text := fmt.Sprintf("replication failed %d times and is tried again", c.Failures)
+	switch {
+	case len(failed) > 0 && c.Failures == 0:
+		return fmt.Sprintf("copying %s failed and is tried again: PostgreSQL's log on %s says why", some(failed), run.Status.To)
+	case len(failed) > 0:
+		text += ", at " + some(failed)
+	}
+	return fmt.Sprintf("%s: PostgreSQL's log on %s says why; can it reach %s?", text, run.Status.To, run.Status.From)
 }
 
 func failedLately(run *Run) bool {

@@ -107,18 +107,24 @@ func copiedAnew(ctx context.Context, run *Run, blue, green postgres.Server, db s
 // words when that fails again and again.
 func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, error) {
 	var failures int64
+	var failed []string
 	for _, db := range run.Status.Databases {
 		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
 		if err != nil {
 			return Verdict{}, err
 		}
 		failures += state.Failures()
+		tables, err := postgres.FailedCopies(ctx, green, db, run.Names())
+		if err != nil {
+			return Verdict{}, err
+		}
+		failed = append(failed, tables...)
 	}
 	showFailures(run, failures)
-	if failures == 0 || !failedLately(run) {
+	if len(failed) == 0 && (failures == 0 || !failedLately(run)) {
 		return waiting(run.Status.Step, ""), nil
 	}
-	return waiting(v1alpha1.ReasonReplicationBroken, "; %s", failuresText(run)), nil
+	return waiting(v1alpha1.ReasonReplicationBroken, "; %s", failuresText(run, failed)), nil
 }
 
 // switching: PgProxy moves traffic, and nobody else touches replication.

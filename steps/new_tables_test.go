@@ -28,6 +28,12 @@ func newPair(t *testing.T, from, to int) *pair {
 
 func newPairWith(t *testing.T, from, to int, onGreen pg.Settings) *pair {
 	t.Helper()
+	return newPairFilled(t, from, to, onGreen, func(*pair) {})
+}
+
+// newPairFilled has fill make what is there before the copy begins.
+func newPairFilled(t *testing.T, from, to int, onGreen pg.Settings, fill func(*pair)) *pair {
+	t.Helper()
 	p := &pair{t: t, blue: pg.Start(t, from, pg.Logical), green: pg.Start(t, to, onGreen)}
 	for _, s := range []*pg.Server{p.blue, p.green} {
 		s.Exec("", "CREATE DATABASE d")
@@ -36,6 +42,7 @@ func newPairWith(t *testing.T, from, to int, onGreen pg.Settings) *pair {
 			t.Fatal(err)
 		}
 	}
+	fill(p)
 	if err := postgres.FenceStandby(t.Context(), p.green.Server, []string{"d"}); err != nil {
 		t.Fatal(err)
 	}

@@ -99,6 +99,11 @@ var schemas = []schema{
 		read: replaced(files("usr/share/mediawiki/maintenance/postgres/tables-generated.sql", "usr/share/mediawiki/maintenance/postgres/tables.sql"), "/*_*/", ""),
 	},
 	{
+		name: "davical", source: debian("davical", "libawl-php"), licence: "GPL-2.0-or-later",
+		read: files("usr/share/awl/dba/awl-tables.sql", "usr/share/awl/dba/schema-management.sql", "usr/share/davical/dba/davical.sql",
+			"usr/share/davical/dba/caldav_functions.sql", "usr/share/davical/dba/rrule_functions.sql"),
+	},
+	{
 		name: "openqa", source: debian("openqa"), licence: "GPL-2.0-or-later",
 		read: files("usr/share/openqa/dbicdh/PostgreSQL/deploy/98/001-auto.sql"),
 	},

@@ -18,13 +18,15 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-// source is a package that has a schema in it: Debian's, in the version that this machine's apt has, or npm's, in the
-// version that is named.
+// source is a package that has a schema in it: Debian's, in the version that this machine's apt has, with packages that it
+// depends on, or npm's, in the version that is named.
 type source struct {
 	registry, name, version string
 }
 
-func debian(name string) source       { return source{registry: "debian", name: name} }
+func debian(names ...string) source {
+	return source{registry: "debian", name: strings.Join(names, " ")}
+}
 func npm(name, version string) source { return source{"npm", name, version} }
 
 func (s source) String() string {
@@ -57,8 +59,9 @@ func (s source) download(ctx context.Context, dir string) error {
 	defer cancel()
 	script := `mkdir files && npm pack --silent "$1@$2" >/dev/null && tar xzf ./*.tgz -C files --strip-components=1 && rm ./*.tgz && echo "$2" >version`
 	if s.registry == "debian" {
-		script = `apt-get download "$1" >log 2>&1 || { apt-get update && apt-get download "$1"; } >>log 2>&1 || { cat log; exit 1; }
-dpkg-deb -f ./*.deb Version >version && dpkg-deb -x ./*.deb files && rm ./*.deb log`
+		script = `apt-get download $1 >log 2>&1 || { apt-get update && apt-get download $1; } >>log 2>&1 || { cat log; exit 1; }
+dpkg-deb -f "${1%% *}"_*.deb Version >version
+for package in *.deb; do dpkg-deb -x "$package" files; done; rm ./*.deb log`
 	}
 	cmd := exec.CommandContext(ctx, "sh", "-ec", script, "sh", s.name, s.version)
 	cmd.Dir = dir

@@ -10,7 +10,7 @@ import (
 func TestTheReadmeListsEverySchema(t *testing.T) {
 	content, err := os.ReadFile("README.md")
 	must(t, err)
-	rows := regexp.MustCompile(`(?m)^\| ([a-z0-9-]+) \| (debian|npm) (\S+) \| (\S+) \| (\S+) \| .+ \|$`).FindAllStringSubmatch(string(content), -1)
+	rows := regexp.MustCompile(`(?m)^\| ([a-z0-9-]+) \| (debian|npm) ([^|]+) \| (\S+) \| (\S+) \| .+ \|$`).FindAllStringSubmatch(string(content), -1)
 	listed := map[string]bool{}
 	for _, row := range rows {
 		version := row[4]
