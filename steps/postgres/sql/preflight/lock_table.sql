@@ -1,7 +1,7 @@
 -- Room in the shared lock table for pg_dump of all databases, whose Jobs run side by side: half of what
 -- max_locks_per_transaction promises, so that the applications keep the other half, or what is free now if that
--- is less. Locks on the fast path need no room. A server of 13 to 18 has the capacity that the manual gives;
--- 19 counts anew. Facts: gitover.dump_locks. Reads only.
+-- is less. Locks on the fast path need no room. Every server has at least the capacity that the manual gives:
+-- 19 exactly that for its background processes, too, older ones about twice as much. Facts: gitover.dump_locks. Reads only.
 WITH n AS (
   SELECT current_setting('gitover.dump_locks')::bigint AS need, current_setting('max_locks_per_transaction')::bigint AS setting,
          current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint AS slots,
