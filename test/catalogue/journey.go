@@ -99,7 +99,7 @@ func (j *journey) writing(do func(*fill.Writer) error) {
 	conn := j.connect()
 	defer conn.Close(context.WithoutCancel(j.t.Context()))
 	j.writers++
-	w, err := fill.New(j.t.Context(), conn, 1000*j.writers, j.schema.known)
+	w, err := fill.New(j.t.Context(), conn, 100_000*j.writers, j.schema.known)
 	must(j.t, err)
 	if j.seeds != nil {
 		w.Spare(j.seeds)

@@ -27,10 +27,10 @@ var schemas = []schema{
 		// triggers write what changed into the revision that the session names, 0 where it names none
 		read: and(files("usr/share/kea/scripts/pgsql/dhcpdb_create.pgsql"),
 			"INSERT INTO dhcp4_audit_revision VALUES (0, now(), 'first', NULL); INSERT INTO dhcp6_audit_revision VALUES (0, now(), 'first', NULL);"),
-		// a text that triggers take for JSON
 		known: fill.Known{Values: map[string][]string{
-			// the next is one more than the greatest
+			// triggers make the next one greater than the greatest
 			"public.dhcp4_client_class_order.order_index": {"1", "7", "20"}, "public.dhcp6_client_class_order.order_index": {"1", "7", "20"},
+			// triggers take the text for JSON
 			"public.lease4.user_context": {"{}", `{"a": "ä"}`}, "public.lease6.user_context": {"{}", `{"a": "ä"}`},
 		}},
 	},

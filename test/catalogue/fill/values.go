@@ -190,8 +190,12 @@ func (c *catalog) made(oid uint32, modifier int32, n int) (string, bool) {
 		return c.made(t.Base, modifier, n)
 	}
 	switch t.Name {
-	case "int2", "int4", "int8", "numeric", "float4", "float8", "oid":
+	case "int2":
 		return strconv.Itoa(100 + n%30000), true
+	case "int4", "int8", "oid":
+		return strconv.Itoa(100 + n), true
+	case "numeric", "float4", "float8":
+		return strconv.Itoa(100 + n%30000), true // few digits may fit
 	case "text", "citext", "varchar", "bpchar", "name":
 		s := strconv.FormatInt(int64(n+1), 36)
 		if limit := int(modifier) - 4; modifier > 4 && len(s) > limit {
