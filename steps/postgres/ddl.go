@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,7 +52,8 @@ func EqualizingDDL(ctx context.Context, serving, following Server, database stri
 	return e.all(), nil
 }
 
-// ApplyDDL runs statements in one transaction. A second call fails, or does nothing, for what the first one did: compare first.
+// ApplyDDL runs statements in one transaction, on a side that follows: a database that isn't fenced when they have their
+// locks is left as it was. A second call fails, or does nothing, for what the first one did: compare first.
 func ApplyDDL(ctx context.Context, s Server, database string, ddl DDL) error {
 	err := withSession(ctx, s, database, func(conn *pgx.Conn) error {
 		if err := withoutTimeout(ctx, conn); err != nil { // an index of a large table
@@ -64,7 +66,11 @@ func ApplyDDL(ctx context.Context, s Server, database string, ddl DDL) error {
 					return fmt.Errorf("%s: %w", statement, err)
 				}
 			}
-			return nil
+			fenced, err := fencedHere(ctx, tx)
+			if err == nil && !fenced {
+				err = errors.New("it isn't fenced: it may serve by now")
+			}
+			return err
 		})
 	})
 	if err != nil {

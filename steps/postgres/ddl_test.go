@@ -32,6 +32,16 @@ func TestDDLOfOneSideIsWordedForTheOther(t *testing.T) {
 				s.Exec("", "CREATE DATABASE d")
 				s.Exec("d", ddlSchema)
 			}
+			serving.Exec("d", "CREATE TABLE shop.refused (id int PRIMARY KEY)")
+			refused, err := postgres.SchemaDrift(t.Context(), serving.Server, following.Server, "d", postgres.WholeSchema)
+			must(t, err)
+			ddl, err := postgres.EqualizingDDL(t.Context(), serving.Server, following.Server, "d", refused)
+			must(t, err)
+			if err := postgres.ApplyDDL(t.Context(), following.Server, "d", ddl); err == nil || following.Query("d", "SELECT to_regclass('shop.refused')") != "" {
+				t.Errorf("run on a server that is open: %v", err)
+			}
+			following.Exec("", "ALTER DATABASE d CONNECTION LIMIT 0")
+			serving.Exec("d", "DROP TABLE shop.refused")
 			drift := func() postgres.Drift {
 				t.Helper()
 				d, err := postgres.SchemaDrift(t.Context(), serving.Server, following.Server, "d", postgres.WholeSchema)
