@@ -213,7 +213,7 @@ func (e *equalizer) changed(name string) {
 
 func (e *equalizer) extra(name string) {
 	things := e.have.things[name]
-	if partOf(name, e.drift.Extra) {
+	if partOf(name, e.drift.Extra) || goesWith(name, e.drift.Extra) {
 		return
 	}
 	for _, t := range things {
@@ -299,6 +299,12 @@ func (e *equalizer) grant(name string) {
 		}
 		say("GRANT %s ON %s TO %s%s", r.Privilege, r.Target, r.Grantee, option)
 	}
+}
+
+// goesWith says that a name is of something on a table that is dropped.
+func goesWith(name string, all []string) bool {
+	on := strings.LastIndex(name, " on ")
+	return on > 0 && !strings.HasPrefix(name, "rights ") && slices.Contains(all, "table "+name[on+len(" on "):])
 }
 
 // partOf says that a name belongs to an object that is among all, whose statement makes, or drops, this too.
