@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func all(kills ...func(*database) harm.Heal) func(*database) harm.Heal {
 		}
 		return func(ctx context.Context) error {
 			var errs []error
-			for _, heal := range heals {
+			for _, heal := range slices.Backward(heals) { // a kubelet first, for what the others start
 				errs = append(errs, heal(ctx))
 			}
 			return errors.Join(errs...)
