@@ -16,6 +16,9 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil || !caughtUp.Done {
 		return caughtUp, err
 	}
+	if run.Status.Verification == nil {
+		return Verdict{Back: Verify, Message: "DDL was run on the new server, so rows are compared again"}, nil
+	}
 	blue, green, err := run.both(ctx)
 	if err != nil {
 		return Verdict{}, err

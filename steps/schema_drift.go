@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -24,14 +25,28 @@ func drifted(ctx context.Context, run *Run, blue, green postgres.Server, db, tab
 		tables += ". "
 	}
 	differs := fmt.Sprintf("database %q: %sthe schema changed since it was copied: %s", db, tables, some(drift.Differences))
-	if run.Upgrade.Spec.ApplyDDL == "BeforeCutover" && len(ddl.Statements) > 0 && !run.switching() {
+	allowed := run.Upgrade.Spec.ApplyDDL == "BeforeCutover"
+	if allowed && dropsRows(drift) {
+		differs += ". Gitover doesn't drop tables and columns by itself, since one that was renamed looks the same"
+	} else if allowed && len(ddl.Statements) > 0 && !run.switching() {
 		v := act("%s. Running on %s: %s", differs, green.Instance, ddl.Text())
 		v.Reason = v1alpha1.ReasonSchemaDrift // an event
-		v.Effect = func(ctx context.Context, run *Run) error { return postgres.ApplyDDL(ctx, green, db, ddl) }
+		v.Effect = func(ctx context.Context, run *Run) error {
+			// rows that are there may get other values than on blue, of a default that isn't constant
+			run.Status.Verification, run.Status.Comparing = nil, nil
+			return postgres.ApplyDDL(ctx, green, db, ddl)
+		}
 		return &v, nil
 	}
 	v := waiting(v1alpha1.ReasonSchemaDrift, "%s. %s, or take the version back and ask for it again", differs, ddlAdvice(ddl, green.Instance))
 	return &v, nil
+}
+
+// dropsRows: green has tables or columns that blue hasn't, any more or under that name.
+func dropsRows(drift postgres.Drift) bool {
+	return slices.ContainsFunc(drift.Extra, func(name string) bool {
+		return strings.HasPrefix(name, "table ") || strings.HasPrefix(name, "column ")
+	})
 }
 
 // ddlAdvice says what people run on an instance.

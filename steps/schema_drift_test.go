@@ -22,10 +22,22 @@ func TestDDLBeforeTheCutover(t *testing.T) {
 			strings.Contains(v.Message, "CREATE TABLE public.second")
 	})
 	p.run.Upgrade.Spec.ApplyDDL = "BeforeCutover"
+	p.run.Status.Verification = &v1alpha1.VerificationStatus{}
 	p.done(CatchUp)
 	p.arrives("SELECT note FROM first", "new")
 	p.arrives("SELECT id FROM second", "7")
 	if got := p.green.Query("d", "SELECT count(*) FROM pg_indexes WHERE indexname = 'noted'"); got != "1" {
 		t.Errorf("%s indexes", got)
 	}
+	if p.run.Status.Verification != nil {
+		t.Error("rows aren't compared again")
+	}
+	p.until(Approve, "back to Verify", func(v Verdict) bool { return v.Back == Verify })
+
+	// a column that was renamed must not be dropped with what is in it
+	p.blue.Exec("d", "ALTER TABLE first RENAME COLUMN note TO remark")
+	p.says(CatchUp, v1alpha1.ReasonSchemaDrift, "Gitover doesn't drop tables and columns by itself", "ALTER TABLE public.first DROP COLUMN note")
+	p.green.Exec("d", "SET default_transaction_read_only = off; ALTER TABLE first RENAME COLUMN note TO remark")
+	p.done(CatchUp)
+	p.arrives("SELECT remark FROM first", "new")
 }
