@@ -17,7 +17,7 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		return caughtUp, err
 	}
 	if run.Status.Verification == nil {
-		return Verdict{Back: Verify, Message: "DDL was run on the new server, so rows are compared again"}, nil
+		return Verdict{Back: Verify, Message: "DDL was run on " + run.Status.To + ", so rows are compared again"}, nil
 	}
 	blue, green, err := run.both(ctx)
 	if err != nil {

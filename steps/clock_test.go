@@ -82,6 +82,7 @@ func TestAClockThatWasSetOpensNoGate(t *testing.T) {
 	for _, w := range windows {
 		run := world(w.set)
 		run.Proxy.Status.Active = "orders-15"
+		run.Status.Verification = &v1alpha1.VerificationStatus{}
 		run.Upgrade.Spec.Cutover.Windows = w.windows
 		if got := judge(approveDone(t.Context(), run)); !strings.HasPrefix(got, w.want) {
 			t.Errorf("%s: %s", w.story, got)

@@ -21,6 +21,7 @@ func TestReplicationGoesOnAfterTheSuperusersPasswordWasChanged(t *testing.T) {
 	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPairWith(t, versions[0], versions[1], pg.Settings{"wal_level": "logical", "log_statement": "all"})
+			p.run.Status.Verification = nil
 			p.done(CopyData)
 			for i, step := range []string{CopyData, CatchUp, Verify, Approve} {
 				rotate(p.blue, fmt.Sprintf("rotated-%d", i))

@@ -51,7 +51,8 @@ func newPairFilled(t *testing.T, from, to int, onGreen pg.Settings, fill func(*p
 	upgrade.Spec.Limits.LagFor = &metav1.Duration{Duration: time.Millisecond}
 	p.run = &Run{
 		Upgrade: upgrade, Now: time.Now, Workers: &postgres.Workers{}, Proxy: &v1alpha1.PgProxy{},
-		Status: &v1alpha1.PgUpgradeStatus{From: p.blue.Instance, To: p.green.Instance, Databases: []string{"d"}},
+		Status: &v1alpha1.PgUpgradeStatus{From: p.blue.Instance, To: p.green.Instance, Databases: []string{"d"},
+			Verification: &v1alpha1.VerificationStatus{}}, // stories that compare rows take it away
 		Server: func(_ context.Context, instance string) (postgres.Server, error) {
 			if instance == p.blue.Instance {
 				return p.blue.Server, nil

@@ -35,6 +35,7 @@ func TestRowsAreComparedAgainWhenAPrimaryWasReplaced(t *testing.T) {
 	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPair(t, versions[0], versions[1])
+			p.run.Status.Verification = nil
 			for _, step := range []string{CopyData, CatchUp, Verify, Approve} {
 				p.done(step)
 			}
