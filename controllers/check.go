@@ -37,10 +37,9 @@ func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.
 	if err != nil {
 		return nil, err
 	}
-	request := postgres.PreflightRequest{Target: version, Acknowledged: upgrade.Spec.Acknowledge, Names: postgres.Names{UID: string(upgrade.UID)}, WayBack: true,
-		GiveIdentities: steps.GivesIdentities(upgrade)}
+	var databases []string
 	for _, d := range postgres.Moved(all) {
-		request.Databases = append(request.Databases, d.Name)
+		databases = append(databases, d.Name)
 	}
-	return postgres.Preflight(ctx, server, request)
+	return postgres.Preflight(ctx, server, steps.RequestOf(upgrade, version, databases))
 }

@@ -158,7 +158,7 @@ func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to strin
 		return proxy.Input{}, err
 	}
 	return proxy.Input{
-		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: scopeOf(x.upgrade),
+		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: steps.ScopeOf(x.upgrade),
 		Known:   steps.KnownServers(x.upgrade.Status, x.proxy),
 		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x), Who: r.Identity,
 		Report: func(phase proxy.Phase) error { return r.phase(ctx, x, phase) },

@@ -76,7 +76,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			"rows on %s differ, as a comparison at %s found: %s", other, v.At.UTC().Format("2006-01-02 15:04:05 UTC"), v.Mismatches[0])
 		return nil
 	}
-	left, err := postgres.LeftBehind(ctx, active, s.Databases, scopeOf(x.upgrade))
+	left, err := postgres.LeftBehind(ctx, active, s.Databases, steps.ScopeOf(x.upgrade))
 	if err != nil {
 		unknown(err)
 		return err
@@ -87,12 +87,6 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 	}
 	conditions.MarkTrue(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicating, "%s follows; a revert returns traffic to it and loses nothing", other)
 	return nil
-}
-
-// scopeOf is what the spec says of databases.
-func scopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
-	return postgres.Scope{Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge,
-		GiveIdentities: steps.GivesIdentities(u)}
 }
 
 // reverseReplication is what a soak, or the wait after a rollback, looks after.

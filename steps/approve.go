@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // approveDone: the gate is open, by rule or by a commit, and the clock is inside a
@@ -29,6 +30,15 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		v := waiting(v1alpha1.ReasonReplicationBroken, "%s; rows are compared again, since it may lack some", why)
 		v.Back = Verify
 		return v, nil
+	}
+	if movesSubscriptions(run.Upgrade) { // people learn of it before they approve
+		obstacles, err := postgres.TryMove(ctx, blue, green, run.Status.Databases)
+		if err != nil {
+			return Verdict{}, err
+		}
+		if len(obstacles) > 0 {
+			return gateClosed(Approve, "%s", some(obstacles)), nil
+		}
 	}
 	spec := run.Upgrade.Spec.Cutover
 	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)

@@ -29,7 +29,7 @@ func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
 	if len(databases) == 0 {
 		return waiting(v1alpha1.ReasonPreflightBlocked, "%s has no application database; check spec.databases", run.Status.From), nil
 	}
-	findings, err := postgres.Preflight(ctx, blue, preflightRequest(run))
+	findings, err := postgres.Preflight(ctx, blue, RequestOf(run.Upgrade, run.version(run.Status.To), run.Status.Databases))
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -42,7 +42,7 @@ func preflightGreenDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	request := preflightRequest(run)
+	request := RequestOf(run.Upgrade, run.version(run.Status.To), run.Status.Databases)
 	findings, err := postgres.Preflight(ctx, blue, request)
 	if err != nil {
 		return Verdict{}, err
@@ -52,18 +52,6 @@ func preflightGreenDone(ctx context.Context, run *Run) (Verdict, error) {
 		return Verdict{}, err
 	}
 	return judge(run, append(findings, pair...)), nil
-}
-
-func preflightRequest(run *Run) postgres.PreflightRequest {
-	return postgres.PreflightRequest{
-		Target:       run.version(run.Status.To),
-		Databases:    run.Status.Databases,
-		Acknowledged: run.Upgrade.Spec.Acknowledge,
-		Names:        run.Names(),
-		WayBack:      true,
-
-		GiveIdentities: GivesIdentities(run.Upgrade),
-	}
 }
 
 func applicationDatabases(ctx context.Context, run *Run, s postgres.Server) ([]postgres.Database, error) {

@@ -148,13 +148,29 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 	return waiting(CatchUp, "lag %s, limit %s for %s", humanBytes(bytes), humanBytes(run.lagLimit()), run.lagFor()), nil
 }
 
+// ScopeOf an upgrade is what its spec says of databases.
+func ScopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
+	return postgres.Scope{
+		Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge,
+		GiveIdentities: GivesIdentities(u), MoveSubscriptions: movesSubscriptions(u),
+	}
+}
+
+// movesSubscriptions says whether each switch moves the enabled subscriptions of others.
+func movesSubscriptions(u *v1alpha1.PgUpgrade) bool { return u.Spec.OtherSubscriptions == "Move" }
+
+// RequestOf an upgrade to a major version is what a preflight of databases is asked.
+func RequestOf(u *v1alpha1.PgUpgrade, target int, databases []string) postgres.PreflightRequest {
+	return postgres.PreflightRequest{
+		Target: target, Databases: databases, Acknowledged: u.Spec.Acknowledge, Names: postgres.Names{UID: string(u.UID)}, WayBack: true,
+		GiveIdentities: GivesIdentities(u), MoveSubscriptions: movesSubscriptions(u),
+	}
+}
+
 // leftBehind names what came after the preflight and the guard would not let a switch leave
 // behind: better before the cutover commit than after it.
 func leftBehind(ctx context.Context, run *Run, blue postgres.Server) (*Verdict, error) {
-	spec := run.Upgrade.Spec
-	left, err := postgres.LeftBehind(ctx, blue, run.Status.Databases, postgres.Scope{
-		Include: spec.Databases.Include, Exclude: spec.Databases.Exclude, Acknowledged: spec.Acknowledge, GiveIdentities: GivesIdentities(run.Upgrade),
-	})
+	left, err := postgres.LeftBehind(ctx, blue, run.Status.Databases, ScopeOf(run.Upgrade))
 	if err != nil || len(left) == 0 {
 		return nil, err
 	}

@@ -69,6 +69,14 @@ type PgUpgradeSpec struct {
 	// +optional
 	Acknowledge []string `json:"acknowledge,omitempty"`
 
+	// OtherSubscriptions says what happens to enabled subscriptions of others on the serving server, whose workers write behind
+	// a fence. Block: nothing is switched while there is one. Move: each switch makes them on the server that is to serve, with
+	// their slot and from the position where they ended.
+	// +kubebuilder:default=Block
+	// +kubebuilder:validation:Enum=Block;Move
+	// +optional
+	OtherSubscriptions string `json:"otherSubscriptions,omitempty"`
+
 	// ApplyDDL says what happens to DDL that is run on the serving server after its schema was copied. Never: the upgrade
 	// waits, and says which statements make the new server's schema equal. BeforeCutover: Gitover runs these there.
 	// +kubebuilder:default=Never

@@ -5,17 +5,23 @@ import (
 	"fmt"
 )
 
-// EnabledSubscriptions says, in sentences, which subscriptions on s aren't this upgrade's, write there behind
-// a fence, and nobody has acknowledged: somebody may enable one after the preflight. Reads only.
-func EnabledSubscriptions(ctx context.Context, s Server, names Names, acknowledged []string) ([]string, error) {
-	p := pass{request: PreflightRequest{Names: names, Acknowledged: acknowledged}, only: "enabled_subscriptions"}
-	if err := p.run(ctx, s, "", onBlue); err != nil {
-		return nil, fmt.Errorf("subscriptions of others on %s: %w", s.Instance, err)
+// EnabledSubscriptions says, in sentences, which subscriptions on from aren't this upgrade's, write there behind
+// a fence, and nobody has acknowledged: somebody may enable one after the preflight. Those that a switch of databases to a server
+// moves don't count, if it does. Reads only.
+func EnabledSubscriptions(ctx context.Context, from, to Server, names Names, databases []string, scope Scope) ([]string, error) {
+	target, err := Version(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	p := pass{only: "enabled_subscriptions", request: PreflightRequest{Target: target, Databases: databases, Names: names,
+		Acknowledged: scope.Acknowledged, MoveSubscriptions: scope.MoveSubscriptions}}
+	if err := p.run(ctx, from, "", onBlue); err != nil {
+		return nil, fmt.Errorf("subscriptions of others on %s: %w", from.Instance, err)
 	}
 	var found []string
 	for _, f := range p.findings {
 		if f.Blocks() {
-			found = append(found, fmt.Sprintf("on %s %s %s", s.Instance, f.Why, f.Fix))
+			found = append(found, fmt.Sprintf("on %s %s %s", from.Instance, f.Why, f.Fix))
 		}
 	}
 	return found, nil

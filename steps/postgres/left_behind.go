@@ -11,6 +11,8 @@ import (
 type Scope struct {
 	Include, Exclude, Acknowledged []string
 	GiveIdentities                 bool
+	// MoveSubscriptions: each switch moves the enabled subscriptions of others.
+	MoveSubscriptions bool
 }
 
 // LeftBehind says, in sentences, what s has that a switch of databases would leave behind, though it

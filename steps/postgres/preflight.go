@@ -60,6 +60,8 @@ type PreflightRequest struct {
 	WayBack bool
 	// GiveIdentities: Gitover gives tables a replica identity that have none.
 	GiveIdentities bool
+	// MoveSubscriptions: each switch moves the enabled subscriptions of others.
+	MoveSubscriptions bool
 }
 
 // Preflight looks at blue for everything that would break the upgrade and names every finding
@@ -209,6 +211,7 @@ func (p *pass) tell(ctx context.Context, conn *pgx.Conn) error {
 	facts := map[string]string{
 		"gitover.target": strconv.Itoa(p.request.Target), "gitover.databases": strconv.Itoa(len(p.request.Databases)),
 		"gitover.prefix": p.request.Names.Prefix(), "gitover.oldest": strconv.Itoa(Oldest), "gitover.latest": strconv.Itoa(Latest),
+		"gitover.move_subscriptions": strconv.FormatBool(p.request.MoveSubscriptions),
 	}
 	names, err := json.Marshal(p.request.Databases)
 	if err != nil {

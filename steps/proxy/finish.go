@@ -18,6 +18,9 @@ func Finish(ctx context.Context, in Input, position string) error {
 	if err := stillServes(ctx, in); err != nil {
 		return err
 	}
+	if err := postgres.LandSubscriptions(ctx, in.To, in.Databases, in.ID); err != nil {
+		return err
+	}
 	// before the old side admits anybody: nobody may read the slot again, on behalf of a standby that is promoted and older
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
 		if err := postgres.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
@@ -29,6 +32,9 @@ func Finish(ctx context.Context, in Input, position string) error {
 		return err
 	}
 	if err := admit(ctx, in); err != nil {
+		return err
+	}
+	if err := postgres.LeaveSubscriptions(ctx, in.From, in.Databases, in.ID); err != nil {
 		return err
 	}
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
@@ -56,6 +62,9 @@ func Abandon(ctx context.Context, in Input) error {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
 	if err := stillServes(ctx, in); err != nil {
+		return err
+	}
+	if err := postgres.LandSubscriptions(ctx, in.To, in.Databases, in.ID); err != nil {
 		return err
 	}
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {

@@ -106,6 +106,10 @@ func settle(ctx context.Context, in Input) (State, string, error) {
 	}
 	if verdict.Decision != postgres.Commit {
 		err := eachOfAll(in.Poolers, func(p Pooler) error { return p.Abort(ctx, in.ID) })
+		// whatever the spec says by now; nobody but a controller does this, so it comes back until it is done
+		if failed := postgres.ReturnSubscriptions(ctx, in.From, in.Databases, in.ID); failed != nil {
+			return StateUnknown, "", joined(failed, err)
+		}
 		return StateAborted, "", err
 	}
 	if entrance.Left {

@@ -43,6 +43,9 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 	if err := r.lateDDL(ctx); err != nil {
 		return r.result, r.undo(err)
 	}
+	if err := r.moveSubscriptions(ctx); err != nil {
+		return r.result, r.undo(err)
+	}
 	if err := in.report(PhaseHoldBegins); err != nil {
 		return r.result, r.undo(err)
 	}

@@ -18,7 +18,7 @@ var running *cluster.Stage
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "4") // stories wait more than they work
+	_ = flag.Set("test.parallel", "2") // four are more than two cores can carry in time
 	if onstage.Asked() && !cluster.Existing() {
 		os.Exit(onstage.Run(m, prepare))
 	}
