@@ -200,7 +200,7 @@ func schemaJob(ctx context.Context, run *Run, phase copy.Phase, db string) (*bat
 		Labels:     map[string]string{v1alpha1.UpgradeLabel: run.Upgrade.Name, "app.kubernetes.io/managed-by": "gitover"},
 		UpgradeUID: string(run.Upgrade.UID), Run: run.Status.Run,
 		Phase: phase, Database: db, Attempt: int(run.Status.Attempt),
-		Blue: run.side(blue), Green: run.side(green), Image: image,
+		Blue: run.side(blue), Green: run.side(green), Image: image, Tablespaces: run.Upgrade.Spec.Tablespaces,
 	}), nil
 }
 

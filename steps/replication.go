@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
@@ -152,7 +153,15 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 func ScopeOf(u *v1alpha1.PgUpgrade) postgres.Scope {
 	return postgres.Scope{
 		Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge,
-		GiveIdentities: GivesIdentities(u), MoveSubscriptions: movesSubscriptions(u),
+		GiveIdentities: GivesIdentities(u), MoveSubscriptions: movesSubscriptions(u), Carry: carryOf(u),
+	}
+}
+
+// carryOf an upgrade is what each of its switches copies that isn't replicated.
+func carryOf(u *v1alpha1.PgUpgrade) postgres.Carry {
+	return postgres.Carry{
+		LargeObjects:   slices.Contains(u.Spec.CopyInSwitch, "LargeObjects"),
+		UnloggedTables: slices.Contains(u.Spec.CopyInSwitch, "UnloggedTables"),
 	}
 }
 
@@ -163,7 +172,8 @@ func movesSubscriptions(u *v1alpha1.PgUpgrade) bool { return u.Spec.OtherSubscri
 func RequestOf(u *v1alpha1.PgUpgrade, target int, databases []string) postgres.PreflightRequest {
 	return postgres.PreflightRequest{
 		Target: target, Databases: databases, Acknowledged: u.Spec.Acknowledge, Names: postgres.Names{UID: string(u.UID)}, WayBack: true,
-		GiveIdentities: GivesIdentities(u), MoveSubscriptions: movesSubscriptions(u),
+		GiveIdentities: GivesIdentities(u), MoveSubscriptions: movesSubscriptions(u), Carry: carryOf(u),
+		Tablespaces: u.Spec.Tablespaces,
 	}
 }
 

@@ -55,6 +55,9 @@ func ddlAdvice(ddl postgres.DDL, instance string) string {
 	if len(ddl.Statements) > 0 {
 		parts = append(parts, fmt.Sprintf("Run on %s: %s;", instance, ddl.Text()))
 	}
+	if len(ddl.Renames) > 0 {
+		parts = append(parts, fmt.Sprintf("If something was renamed, run this instead of what drops and makes it: %s;", some(ddl.Renames)))
+	}
 	if len(ddl.Unknown) > 0 {
 		parts = append(parts, fmt.Sprintf("Apply the same change on %s for %s", instance, some(ddl.Unknown)))
 	}

@@ -36,7 +36,8 @@ func TestDDLBeforeTheCutover(t *testing.T) {
 
 	// a column that was renamed must not be dropped with what is in it
 	p.blue.Exec("d", "ALTER TABLE first RENAME COLUMN note TO remark")
-	p.says(CatchUp, v1alpha1.ReasonSchemaDrift, "Gitover doesn't drop tables and columns by itself", "ALTER TABLE public.first DROP COLUMN note")
+	p.says(CatchUp, v1alpha1.ReasonSchemaDrift, "Gitover doesn't drop tables and columns by itself", "ALTER TABLE public.first DROP COLUMN note",
+		"If something was renamed", "ALTER TABLE public.first RENAME COLUMN note TO remark")
 	p.green.Exec("d", "SET default_transaction_read_only = off; ALTER TABLE first RENAME COLUMN note TO remark")
 	p.done(CatchUp)
 	p.arrives("SELECT remark FROM first", "new")

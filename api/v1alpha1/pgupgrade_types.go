@@ -77,6 +77,21 @@ type PgUpgradeSpec struct {
 	// +optional
 	OtherSubscriptions string `json:"otherSubscriptions,omitempty"`
 
+	// CopyInSwitch lists what isn't replicated and each switch copies. LargeObjects: before traffic is held, and behind the fence
+	// what changed since; they block otherwise. UnloggedTables: while traffic is held; they start empty otherwise. A switch
+	// measures beforehand how long the hold will take by it, and waits if that is more than a quarter of the hold's limit.
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:Enum=LargeObjects;UnloggedTables
+	// +listType=set
+	// +optional
+	CopyInSwitch []string `json:"copyInSwitch,omitempty"`
+
+	// Tablespaces by name, and those of the new instance that take their place; these must be there. What is in one that isn't
+	// listed goes to the default tablespace.
+	// +kubebuilder:validation:MaxProperties=64
+	// +optional
+	Tablespaces map[string]string `json:"tablespaces,omitempty"`
+
 	// ApplyDDL says what happens to DDL that is run on the serving server after its schema was copied. Never: the upgrade
 	// waits, and says which statements make the new server's schema equal. BeforeCutover: Gitover runs these there.
 	// +kubebuilder:default=Never

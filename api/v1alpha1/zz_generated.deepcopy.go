@@ -604,6 +604,18 @@ func (in *PgUpgradeSpec) DeepCopyInto(out *PgUpgradeSpec) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.CopyInSwitch != nil {
+		in, out := &in.CopyInSwitch, &out.CopyInSwitch
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.Tablespaces != nil {
+		in, out := &in.Tablespaces, &out.Tablespaces
+		*out = make(map[string]string, len(*in))
+		for key, val := range *in {
+			(*out)[key] = val
+		}
+	}
 	if in.Interval != nil {
 		in, out := &in.Interval, &out.Interval
 		*out = new(v1.Duration)

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,6 +65,8 @@ type Request struct {
 	// Attempt counts from 0; another attempt is another Job.
 	Attempt     int
 	Blue, Green Side
+	// Tablespaces of blue, and what takes their place on green; all others become the default one.
+	Tablespaces map[string]string
 	// Image of the newer of the two versions (ToolsFromGreen).
 	Image            string
 	ImagePullSecrets []corev1.LocalObjectReference
@@ -154,9 +158,24 @@ func environment(r Request) []corev1.EnvVar {
 		{Name: "GITOVER_UPGRADE", Value: mark(r)},
 		{Name: "GITOVER_IDENTITY_SQL", Value: verbatim(IdentitySQL)},
 		{Name: "GITOVER_EXTENSIONS_SQL", Value: verbatim(ExtensionsSQL)},
+		{Name: "GITOVER_TABLESPACES", Value: verbatim(tablespaceLines(r.Tablespaces))},
 	}
 	env = append(env, r.Blue.environment("BLUE_", r.Database)...)
 	return append(env, r.Green.environment("GREEN_", r.Database)...)
+}
+
+// tablespaceLines are what a restored schema may say of each of blue's tablespaces and what it shall say instead, with a
+// tab between: pg_restore quotes a name that needs it, or any.
+func tablespaceLines(spaces map[string]string) string {
+	say := func(name string) string { return "SET default_tablespace = " + name + ";" }
+	quoted := func(name string) string { return say(`"` + strings.ReplaceAll(name, `"`, `""`) + `"`) }
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(spaces)) {
+		for _, said := range []string{say(name), quoted(name)} {
+			lines.WriteString(said + "\t" + quoted(spaces[name]) + "\n")
+		}
+	}
+	return lines.String()
 }
 
 // mark tells the work of this upgrade and run from that of others.

@@ -30,7 +30,7 @@ if [ -n "$found" ] && [ "$(on GREEN sql -c "SELECT upgrade FROM gitover.$mark")"
   echo "$GITOVER_PHASE is there already"; exit 0
 fi
 
-on BLUE pg_dump -Fc --schema-only --no-publications --no-subscriptions --no-tablespaces \
+on BLUE pg_dump -Fc --schema-only --no-publications --no-subscriptions \
   --exclude-schema=gitover --lock-wait-timeout=60s --quote-all-identifiers -f schema.dump
 # Files instead of pipes: sh tells a failure only of a pipe's last command.
 printf '%s' "$GITOVER_IDENTITY_SQL" >identity.sql
@@ -55,7 +55,11 @@ fi
 # versions keep a note of their own, pg_attver, among a column's options, which only their
 # own pg_dump leaves out. The rest of the script is left as it is. Neither the server's log nor
 # ours repeats statements: passwords of user mappings are among them.
-pg_restore --use-list=list -f restore.sql schema.dump
+pg_restore --use-list=list -f restored.sql schema.dump
+# Tablespaces that have none in their place become the default one.
+printf '%s' "$GITOVER_TABLESPACES" >tablespaces
+awk -F '\t' -v none="SET default_tablespace = '';" 'FILENAME == "tablespaces" { place[$1] = $2; next }
+  /^SET default_tablespace = .*;$/ && $0 != none { print ($0 in place) ? place[$0] : none; next } { print }' tablespaces restored.sql >restore.sql
 {
   echo 'SET client_min_messages = warning; SET lock_timeout = 0; SET statement_timeout = 0;'
   sed -e '1,60{/^SET transaction_timeout = 0;$/d;}' \

@@ -17,6 +17,8 @@ type DDL struct {
 	Statements []string
 	// Unknown differences: no statement is known for these.
 	Unknown []string
+	// Renames would take the place of statements that drop and make something, if that is what happened: nobody can tell.
+	Renames []string
 }
 
 // Text of the first few statements, to be run by hand.
@@ -97,6 +99,13 @@ type ddlColumn struct {
 	Name, Table, Column, Type string
 	NotNull                   bool
 	Default, Made             string
+	// Place among the columns of its table, from 1.
+	Place int64
+	// Inherited from a parent, whose statement changes it.
+	Inherited bool
+	// Storage by its name, and the target of its statistics; -1 for the default.
+	Storage    string
+	Statistics int32
 }
 
 type ddlRight struct {
@@ -166,6 +175,7 @@ func (e *equalizer) all() DDL {
 		}
 	}
 	ddl.Unknown = e.unknown
+	ddl.Renames = e.renames()
 	return ddl
 }
 
@@ -240,15 +250,19 @@ func (e *equalizer) drop(t ddlThing) {
 
 // column changes what differs in one that both sides have.
 func (e *equalizer) column(name string, want, have ddlColumn) {
+	rank := 55
+	if want.Inherited { // after the parent's, which may do it
+		rank = 56
+	}
 	alter := func(what string) {
-		e.makes = append(e.makes, rankedDDL{55, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s %s", want.Table, want.Column, what)})
+		e.makes = append(e.makes, rankedDDL{rank, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s %s", want.Table, want.Column, what)})
 	}
 	before := len(e.makes)
 	if want.Made != have.Made { // identities and generated columns: not while rows are there
 		e.unknown = append(e.unknown, name)
 		return
 	}
-	if want.Type != have.Type {
+	if want.Type != have.Type && !want.Inherited {
 		alter("TYPE " + want.Type)
 	}
 	switch {
@@ -264,8 +278,14 @@ func (e *equalizer) column(name string, want, have ddlColumn) {
 	case !want.NotNull && have.NotNull:
 		alter("DROP NOT NULL")
 	}
+	if want.Storage != have.Storage {
+		alter("SET STORAGE " + want.Storage)
+	}
+	if want.Statistics != have.Statistics {
+		alter(fmt.Sprintf("SET STATISTICS %d", want.Statistics))
+	}
 	moved := func(other string) bool { return strings.HasPrefix(other, "column "+want.Table+".") }
-	if len(e.makes) == before && !slices.ContainsFunc(slices.Concat(e.drift.Missing, e.drift.Extra), moved) { // its number alone may differ
+	if len(e.makes) == before && !want.Inherited && !slices.ContainsFunc(slices.Concat(e.drift.Missing, e.drift.Extra), moved) { // its number alone may differ
 		e.unknown = append(e.unknown, name)
 	}
 }

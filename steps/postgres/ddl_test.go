@@ -56,6 +56,13 @@ func TestDDLOfOneSideIsWordedForTheOther(t *testing.T) {
 					"CREATE INDEX ON shop.late (t DESC) INCLUDE (id); ALTER TABLE shop.late OWNER TO app; GRANT SELECT, INSERT ON shop.late TO reader", "CREATE TABLE shop.late ("},
 				{"CREATE TABLE shop.serials (id serial, n int) WITH (fillfactor = 70); ALTER TABLE shop.serials REPLICA IDENTITY FULL", "CREATE SEQUENCE shop.serials_id_seq"},
 				{"CREATE TABLE shop.parts_2 PARTITION OF shop.parts FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')", "CREATE TABLE shop.parts_2 PARTITION OF shop.parts FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')"},
+				{"ALTER TABLE shop.items ALTER COLUMN name SET STORAGE EXTERNAL, ALTER COLUMN n SET STATISTICS 500", "ALTER TABLE shop.items ALTER COLUMN n SET STATISTICS 500"},
+				{"ALTER TABLE shop.items ALTER COLUMN name SET STORAGE EXTENDED, ALTER COLUMN n SET STATISTICS -1", "ALTER TABLE shop.items ALTER COLUMN name SET STORAGE EXTENDED"},
+				{"ALTER TABLE shop.parts ADD COLUMN more int DEFAULT 5; ALTER TABLE shop.parts ALTER COLUMN id TYPE bigint", "ALTER TABLE shop.parts ADD COLUMN more integer DEFAULT 5"},
+				{"ALTER TABLE shop.parts ALTER COLUMN more SET NOT NULL", "ALTER TABLE shop.parts ALTER COLUMN more SET NOT NULL"},
+				{"ALTER TABLE shop.parts ALTER COLUMN more DROP NOT NULL", "ALTER TABLE shop.parts ALTER COLUMN more DROP NOT NULL"},
+				{"ALTER TABLE shop.parts DROP COLUMN more", "ALTER TABLE shop.parts DROP COLUMN more"},
+				{"CREATE INDEX by_id ON shop.parts (id)", "CREATE INDEX by_id ON shop.parts USING btree (id)"},
 				{"ALTER TABLE shop.items ADD COLUMN extra timestamptz NOT NULL DEFAULT now()", "ALTER TABLE shop.items ADD COLUMN extra timestamp with time zone DEFAULT"},
 				{"ALTER TABLE shop.items DROP COLUMN gone", "ALTER TABLE shop.items DROP COLUMN gone"},
 				{"ALTER TABLE shop.items ALTER COLUMN wide TYPE bigint, ALTER COLUMN wide SET NOT NULL, ALTER COLUMN n SET DEFAULT 7", "ALTER COLUMN wide TYPE bigint"},
@@ -100,5 +107,34 @@ func TestDDLOfOneSideIsWordedForTheOther(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestARenameIsToldBesideWhatDropsAndMakes: nobody can tell the one from the other, and the one keeps what is in it.
+func TestARenameIsToldBesideWhatDropsAndMakes(t *testing.T) {
+	serving, following := pg.Start(t, 15, nil), pg.Start(t, 17, nil)
+	for _, s := range []*pg.Server{serving, following} {
+		s.Exec("", "CREATE DATABASE d")
+		s.Exec("d", `DROP SCHEMA public; CREATE SCHEMA shop; CREATE SCHEMA "old.shop"; CREATE TABLE shop.items (gone int, id int PRIMARY KEY, name text, n int); CREATE TABLE shop."or.ders" (id int PRIMARY KEY, day date);
+			CREATE TABLE "old.shop".kept (a int, b text)`)
+	}
+	serving.Exec("d", "ALTER TABLE shop.items DROP COLUMN gone")
+	following.Exec("d", "ALTER TABLE shop.items DROP COLUMN gone")
+	for _, c := range []struct{ ddl, undo, says string }{
+		{"ALTER TABLE shop.items RENAME name TO title", "ALTER TABLE shop.items RENAME title TO name", "ALTER TABLE shop.items RENAME COLUMN name TO title"},
+		{"ALTER TABLE shop.items DROP name, ADD title text", "ALTER TABLE shop.items DROP title, DROP n, ADD name text, ADD n int", ""},
+		{`ALTER TABLE shop."or.ders" RENAME TO orders`, `ALTER TABLE shop.orders RENAME TO "or.ders"`, `ALTER TABLE shop."or.ders" RENAME TO orders`},
+		{`ALTER TABLE "old.shop".kept SET SCHEMA shop`, `ALTER TABLE shop.kept SET SCHEMA "old.shop"`, `ALTER TABLE "old.shop".kept SET SCHEMA shop`},
+		{`DROP TABLE shop."or.ders"; CREATE TABLE shop.orders (id int PRIMARY KEY, day timestamptz)`, `DROP TABLE shop.orders; CREATE TABLE shop."or.ders" (id int PRIMARY KEY, day date)`, ""},
+	} {
+		serving.Exec("d", c.ddl)
+		drift, err := postgres.SchemaDrift(t.Context(), serving.Server, following.Server, "d", postgres.WholeSchema)
+		must(t, err)
+		ddl, err := postgres.EqualizingDDL(t.Context(), serving.Server, following.Server, "d", drift)
+		must(t, err)
+		if got := strings.Join(ddl.Renames, "; "); got != c.says || len(drift.Differences) == 0 {
+			t.Errorf("%s: %q, want %q", c.ddl, got, c.says)
+		}
+		serving.Exec("d", c.undo)
 	}
 }

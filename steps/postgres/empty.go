@@ -29,6 +29,11 @@ func emptyTables(ctx context.Context, tx pgx.Tx) error {
 	if err != nil || len(tables) == 0 {
 		return err
 	}
+	return emptyOnly(ctx, tx, tables)
+}
+
+// emptyOnly empties tables, without their partitions or heirs.
+func emptyOnly(ctx context.Context, tx pgx.Tx, tables []string) error {
 	only := "ONLY " + strings.Join(tables, ", ONLY ")
 	if _, err := tx.Exec(ctx, "LOCK TABLE "+only+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 		return err

@@ -13,6 +13,8 @@ type Scope struct {
 	GiveIdentities                 bool
 	// MoveSubscriptions: each switch moves the enabled subscriptions of others.
 	MoveSubscriptions bool
+	// Carry says what each switch copies that isn't replicated.
+	Carry Carry
 }
 
 // LeftBehind says, in sentences, what s has that a switch of databases would leave behind, though it
@@ -29,7 +31,7 @@ func LeftBehind(ctx context.Context, s Server, databases []string, scope Scope) 
 				"drop it, leave it out by spec.databases.exclude, or, before the cutover, take the version back and ask for it again", d.Name, s.Instance))
 		}
 	}
-	if slices.Contains(scope.Acknowledged, "large_objects") {
+	if scope.Carry.LargeObjects || slices.Contains(scope.Acknowledged, "large_objects") {
 		return left, nil // they may be millions
 	}
 	found, err := preflightRule(ctx, s, "large_objects", PreflightRequest{Databases: databases, Acknowledged: scope.Acknowledged})

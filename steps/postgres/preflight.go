@@ -62,6 +62,10 @@ type PreflightRequest struct {
 	GiveIdentities bool
 	// MoveSubscriptions: each switch moves the enabled subscriptions of others.
 	MoveSubscriptions bool
+	// Carry says what each switch copies that isn't replicated.
+	Carry Carry
+	// Tablespaces, and what takes their place on green.
+	Tablespaces map[string]string
 }
 
 // Preflight looks at blue for everything that would break the upgrade and names every finding
@@ -211,13 +215,19 @@ func (p *pass) tell(ctx context.Context, conn *pgx.Conn) error {
 	facts := map[string]string{
 		"gitover.target": strconv.Itoa(p.request.Target), "gitover.databases": strconv.Itoa(len(p.request.Databases)),
 		"gitover.prefix": p.request.Names.Prefix(), "gitover.oldest": strconv.Itoa(Oldest), "gitover.latest": strconv.Itoa(Latest),
-		"gitover.move_subscriptions": strconv.FormatBool(p.request.MoveSubscriptions),
+		"gitover.move_subscriptions":  strconv.FormatBool(p.request.MoveSubscriptions),
+		"gitover.carry_large_objects": strconv.FormatBool(p.request.Carry.LargeObjects), "gitover.carry_unlogged": strconv.FormatBool(p.request.Carry.UnloggedTables),
 	}
 	names, err := json.Marshal(p.request.Databases)
 	if err != nil {
 		return err
 	}
 	facts["gitover.database_names"] = string(names)
+	spaces, err := json.Marshal(p.request.Tablespaces)
+	if err != nil {
+		return err
+	}
+	facts["gitover.tablespaces"] = string(spaces)
 	for name, value := range p.facts {
 		facts[name] = value
 	}

@@ -30,11 +30,14 @@ func query(name string) string {
 const sessionSettings = `
 SET search_path = ''; SET standard_conforming_strings = on; SET default_transaction_read_only = off; SET synchronous_commit = on;
 SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper;
-SET row_security = off; SET client_min_messages = warning;
-SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 1;
-SET bytea_output = hex; SET xmloption = content; SET xmlbinary = base64; SET lc_monetary = 'C'; SET default_text_search_config = 'pg_catalog.simple';
+SET client_min_messages = warning;` + textSettings + `;
 SELECT pg_catalog.set_config('transaction_timeout', '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
 SET statement_timeout = '5min'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5min'`
+
+// textSettings make values read the same on every version and in every locale, and rows be seen whatever policies say.
+const textSettings = `
+SET row_security = off; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 1;
+SET bytea_output = hex; SET xmloption = content; SET xmlbinary = base64; SET lc_monetary = 'C'; SET default_text_search_config = 'pg_catalog.simple'`
 
 // withSession runs do in a session of its own in database (the maintenance database if empty), or in one of those that
 // ShareSessions keeps, which is as good as new.

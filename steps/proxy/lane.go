@@ -20,6 +20,8 @@ type lane struct {
 	write         *postgres.SequenceWriter
 	ahead         map[postgres.SequenceName]postgres.SequenceValue
 	conns         []*pgx.Conn
+	// carry are a session a side for what isn't replicated; none if a switch copies nothing.
+	carry [2]*pgx.Conn
 	// shared: markers and sequences take turns on one session a side.
 	shared bool
 }
@@ -41,6 +43,16 @@ func (l *lane) open(ctx context.Context, in Input, nonce string) error {
 		}
 		conns[i] = conn
 		l.conns = append(l.conns, conn)
+	}
+	if in.Scope.Carry.Any() {
+		for i, s := range []postgres.Server{in.From, in.To} {
+			conn, err := postgres.SwitchSession(ctx, s, l.database, nonce)
+			if err != nil {
+				return err
+			}
+			l.carry[i] = conn
+			l.conns = append(l.conns, conn)
+		}
 	}
 	var err error
 	if l.commit, err = postgres.NewMarker(ctx, conns[0]); err != nil {

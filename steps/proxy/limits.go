@@ -187,14 +187,14 @@ type Result struct {
 // Parts are the durations of a switch's parts. Hold and Fence overlap, and Drain,
 // Sequences and Flip do.
 type Parts struct {
-	Prepare, Hold, Fence, Drain, Sequences, Flip, Decide, Open, Resume, Finish time.Duration
+	Prepare, Hold, Fence, Drain, Sequences, Copy, Flip, Decide, Open, Resume, Finish time.Duration
 }
 
 // Map gives the parts by name, in microseconds.
 func (p Parts) Map() map[string]int64 {
 	return map[string]int64{
 		"prepare": p.Prepare.Microseconds(), "hold": p.Hold.Microseconds(), "fence": p.Fence.Microseconds(),
-		"drain": p.Drain.Microseconds(), "sequences": p.Sequences.Microseconds(), "flip": p.Flip.Microseconds(),
+		"drain": p.Drain.Microseconds(), "sequences": p.Sequences.Microseconds(), "copy": p.Copy.Microseconds(), "flip": p.Flip.Microseconds(),
 		"decide": p.Decide.Microseconds(), "open": p.Open.Microseconds(), "resume": p.Resume.Microseconds(),
 		"finish": p.Finish.Microseconds(),
 	}

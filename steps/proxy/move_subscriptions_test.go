@@ -87,24 +87,11 @@ func TestASubscriptionOfOthersMovesWithTheTraffic(t *testing.T) {
 		before := rows(s.servers[s.active])
 		eventually(t, what+": rows come", func() bool { return rows(s.servers[s.active]) != before })
 	}
-	input := func() proxy.Input {
-		in := s.input()
-		in.Scope.MoveSubscriptions = true
-		return in
-	}
-	may := func() {
-		t.Helper()
-		eventually(t, "nothing is in the way", func() bool {
-			in := input()
-			s.switches--
-			obstacles, err := proxy.Guard(t.Context(), in)
-			return err == nil && len(obstacles) == 0
-		})
-	}
 	s.named(s.obstacles(), proxy.OtherSubscription, `subscription "the feed"`, "spec.otherSubscriptions: Move")
-	may()
+	s.scope.MoveSubscriptions = true
+	s.awaitGuard()
 
-	refused := input()
+	refused := s.input()
 	report := refused.Report
 	refused.Report = func(phase proxy.Phase) error {
 		if phase == proxy.PhaseHoldBegins {
@@ -128,8 +115,8 @@ func TestASubscriptionOfOthersMovesWithTheTraffic(t *testing.T) {
 		points, moves = proxy.Points, 3
 	}
 	for _, point := range points {
-		may()
-		in := input()
+		s.awaitGuard()
+		in := s.input()
 		wake, ended := s.sleepAt(in, point)
 		s.awaitLetGo()
 		stands, _, err := proxy.Recover(t.Context(), in)
@@ -141,8 +128,8 @@ func TestASubscriptionOfOthersMovesWithTheTraffic(t *testing.T) {
 	}
 
 	for range moves {
-		may()
-		in := input()
+		s.awaitGuard()
+		in := s.input()
 		if _, err := proxy.Switch(t.Context(), in); err != nil {
 			t.Fatal(err)
 		}
@@ -179,11 +166,10 @@ func TestASubscriptionThatCanNotBeMovedIsNamed(t *testing.T) {
 	s.awaitGuard()
 	active := s.servers[s.active]
 	active.Exec("stock", "CREATE SUBSCRIPTION feed CONNECTION '"+feed.conninfo+"' PUBLICATION goods WITH (origin = none)")
+	s.scope.MoveSubscriptions = true
 	move := func() []proxy.Obstacle {
 		t.Helper()
-		in := s.input()
-		in.Scope.MoveSubscriptions = true
-		_, err := proxy.Switch(t.Context(), in)
+		_, err := proxy.Switch(t.Context(), s.input())
 		s.say(nil)
 		var waiting *proxy.Waiting
 		if !errors.As(err, &waiting) {

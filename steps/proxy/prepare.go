@@ -28,6 +28,8 @@ type run struct {
 	watcher *pgx.Conn
 	lanes   []*lane
 	result  Result
+	// carried of each database, of what isn't replicated; empty if a switch copies nothing.
+	carried map[string]*postgres.Carried
 	// workersPass: the fence may stand before the last query has ended.
 	workersPass bool
 	// decideSent: the register may have been told 'commit'.

@@ -53,6 +53,8 @@ type stage struct {
 	// over are the switches that were recovered, by id
 	over   sync.Map
 	limits proxy.Limits
+	// scope is what the spec says.
+	scope postgres.Scope
 	// poolerSettings are PgBouncer's beside those of the examples.
 	poolerSettings pg.Settings
 }
@@ -186,7 +188,7 @@ func (s *stage) input() proxy.Input {
 	s.switches++
 	in := proxy.Input{
 		ID: fmt.Sprintf("switch-%d", s.switches), From: s.servers[s.active].Server, To: s.other().Server,
-		Databases: databases, Names: s.names, Limits: s.limits, Who: "test",
+		Databases: databases, Names: s.names, Scope: s.scope, Limits: s.limits, Who: "test",
 	}
 	for _, p := range s.poolers {
 		in.Poolers = append(in.Poolers, p.agent)

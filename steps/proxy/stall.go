@@ -201,6 +201,15 @@ func (r *run) moveAll(ctx context.Context) error {
 			return err
 		})
 	}
+	for _, l := range r.lanes {
+		if c := r.carried[l.database]; c != nil {
+			group.Go(func() error {
+				defer longest(&r.result.Parts.Copy)
+				_, _, err := c.Finish(ctx, l.carry[0], l.carry[1])
+				return err
+			})
+		}
+	}
 	group.Go(func() error {
 		defer longest(&r.result.Parts.Flip)
 		return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Flip(ctx, r.in.ID) })

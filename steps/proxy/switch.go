@@ -35,10 +35,15 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 	if err := refreshViews(ctx, in); err != nil {
 		return Result{ID: in.ID}, err
 	}
+	carried, err := carryAhead(ctx, in)
+	if err != nil {
+		return Result{ID: in.ID}, err
+	}
 	r, err := prepare(ctx, in)
 	if err != nil {
 		return Result{ID: in.ID}, err
 	}
+	r.carried = carried
 	defer r.close()
 	if err := r.lateDDL(ctx); err != nil {
 		return r.result, r.undo(err)

@@ -18,7 +18,13 @@ const UpgradeUID = "5f9c1a3e-0000-4000-8000-00000000abcd"
 // of the Job, and fails the test when it fails.
 func CopySchema(t testing.TB, phase copy.Phase, blue, green *Server, database string) string {
 	t.Helper()
-	out, err := SchemaJob(t, phase, blue, green, database).CombinedOutput()
+	return CopySchemaInto(t, phase, blue, green, database, nil)
+}
+
+// CopySchemaInto is CopySchema with tablespaces in the place of blue's.
+func CopySchemaInto(t testing.TB, phase copy.Phase, blue, green *Server, database string, tablespaces map[string]string) string {
+	t.Helper()
+	out, err := schemaJob(t, phase, blue, green, database, tablespaces).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s of %q: %v\n%s", phase, database, err, out)
 	}
@@ -28,12 +34,16 @@ func CopySchema(t testing.TB, phase copy.Phase, blue, green *Server, database st
 // SchemaJob prepares the container of the schema Job as a process.
 func SchemaJob(t testing.TB, phase copy.Phase, blue, green *Server, database string) *exec.Cmd {
 	t.Helper()
+	return schemaJob(t, phase, blue, green, database, nil)
+}
+
+func schemaJob(t testing.TB, phase copy.Phase, blue, green *Server, database string, tablespaces map[string]string) *exec.Cmd {
 	tools := blue.Major
 	if copy.ToolsFromGreen(blue.Major, green.Major) {
 		tools = green.Major
 	}
 	job := copy.Job(copy.Request{
-		UpgradeUID: UpgradeUID, Phase: phase, Database: database, Blue: blue.side("blue"), Green: green.side("green"),
+		UpgradeUID: UpgradeUID, Phase: phase, Database: database, Blue: blue.side("blue"), Green: green.side("green"), Tablespaces: tablespaces,
 	})
 	container := job.Spec.Template.Spec.Containers[0]
 	env := []string{}

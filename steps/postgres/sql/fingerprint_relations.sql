@@ -2,7 +2,8 @@
 -- it after the data; kind, scope and texts of its expressions (see judge.go). $1: Gitover's own schema. Reads only.
 -- The types of a view's columns follow from its query; a version may have others (EXTRACT before 14).
 -- pg_get_expr prints names with their schema, since search_path is empty. Column options that begin
--- with pg_ are a server's own notes (pg_attver in late minor releases of 15 and 17).
+-- with pg_ are a server's own notes (pg_attver in late minor releases of 15 and 17). A partition's identity is its
+-- parent's, from 17 on; before it has none.
 WITH relations AS (
   SELECT c.*, format('%I.%I', n.nspname, c.relname) AS name,
          CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'f' THEN 'foreign table' WHEN 'v' THEN 'view'
@@ -36,10 +37,12 @@ UNION ALL
 SELECT 'column ' || r.name || '.' || quote_ident(a.attname),
        concat_ws(', ', CASE WHEN r.relkind IN ('r', 'f', 'p', 'c') THEN 'number ' || row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum) END,
          CASE WHEN r.relkind NOT IN ('v', 'm') THEN format_type(a.atttypid, a.atttypmod) END, CASE WHEN a.attnotnull THEN 'not null' END,
-         CASE WHEN a.attidentity <> '' THEN 'identity ' || a.attidentity::text END,
+         CASE WHEN a.attidentity <> '' AND NOT r.relispartition THEN 'identity ' || a.attidentity::text END,
          CASE WHEN a.attgenerated <> '' THEN 'generated ' || a.attgenerated::text END,
          'default ' || d.expression,
          CASE WHEN r.relkind NOT IN ('v', 'm') AND a.attcollation <> t.typcollation THEN 'collation ' || a.attcollation::regcollation::text END,
+         CASE WHEN r.relkind NOT IN ('v', 'c') AND a.attstorage <> t.typstorage THEN 'storage ' || a.attstorage::text END,
+         CASE WHEN a.attstattarget >= 0 THEN 'statistics ' || a.attstattarget END,
          CASE WHEN a.attoptions IS NOT NULL THEN 'options ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_') END,
          CASE WHEN a.attfdwoptions IS NOT NULL THEN 'foreign ' || (SELECT md5(string_agg(o, ',' ORDER BY o)) FROM unnest(a.attfdwoptions) o) END),
        r.relkind = 'm',

@@ -1,0 +1,70 @@
+package postgres_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/gitover/gitover/steps/copy"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// TestTablespacesAreKeptOrMapped: what the spec names is in the place it says, what it doesn't in the default one.
+func TestTablespacesAreKeptOrMapped(t *testing.T) {
+	for _, pair := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
+		t.Run(fmt.Sprintf("%d-%d", pair[0], pair[1]), func(t *testing.T) {
+			blue, green := pg.Start(t, pair[0], pg.Logical), pg.Start(t, pair[1], pg.Logical)
+			space := func(s *pg.Server, name string) {
+				directory := "/mnt/space-" + strings.Trim(name, `"`)
+				s.Shell(t.Context(), "mkdir -m 700 '"+directory+"'")
+				s.Exec("", "CREATE TABLESPACE "+name+" LOCATION '"+directory+"'")
+			}
+			for _, name := range []string{"fast", `"Old $1"`, "other"} {
+				space(blue, name)
+			}
+			space(green, "fast")
+			blue.Exec("", "CREATE DATABASE d")
+			green.Exec("", "CREATE DATABASE d")
+			blue.Exec("d", `DROP SCHEMA public; CREATE SCHEMA shop; CREATE TABLE shop.a (id int PRIMARY KEY USING INDEX TABLESPACE "Old $1", n int) TABLESPACE fast;
+				CREATE TABLE shop.b (id int) TABLESPACE other; CREATE INDEX b_id ON shop.b (id); CREATE TABLE shop.c (id int) TABLESPACE "Old $1"; CREATE INDEX c_id ON shop.c (id) TABLESPACE fast;
+				CREATE TABLE shop.parts (id int) PARTITION BY RANGE (id) TABLESPACE fast; CREATE TABLE shop.part PARTITION OF shop.parts DEFAULT`)
+			green.Exec("d", "DROP SCHEMA public")
+			spaces := map[string]string{"fast": "fast", "Old $1": "slow"}
+			r := request(pair[1], "d")
+			r.Tablespaces = spaces
+			findings, err := postgres.Preflight(t.Context(), blue.Server, r)
+			must(t, err)
+			for _, f := range findings {
+				if f.Name == "tablespaces" && f.Object != "tablespace other" {
+					t.Errorf("%+v", f)
+				}
+			}
+			found(t, findings, "tablespaces", "other")
+			pairFindings := func() []postgres.Finding {
+				findings, err := postgres.PreflightPair(t.Context(), blue.Server, green.Server, r)
+				must(t, err)
+				return findings
+			}
+			found(t, pairFindings(), "green_tablespaces", "slow")
+			space(green, "slow")
+			for _, f := range pairFindings() {
+				if f.Name == "green_tablespaces" {
+					t.Errorf("%+v", f)
+				}
+			}
+			pg.CopySchemaInto(t, copy.PreData, blue, green, "d", spaces)
+			pg.CopySchemaInto(t, copy.PostData, blue, green, "d", spaces)
+			const where = `SELECT string_agg(relname || ': ' || coalesce(spcname, 'default'), ', ' ORDER BY relname COLLATE "C") FROM pg_class c LEFT JOIN pg_tablespace t ON t.oid = reltablespace WHERE relnamespace = 'shop'::regnamespace`
+			const want = "a: fast, a_pkey: slow, b: default, b_id: default, c: slow, c_id: fast, part: fast, parts: fast"
+			if got := green.Query("d", where); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+			drift, err := postgres.SchemaDrift(t.Context(), blue.Server, green.Server, "d", postgres.WholeSchema)
+			must(t, err)
+			if len(drift.Differences) > 0 {
+				t.Errorf("%q", drift.Differences)
+			}
+		})
+	}
+}
