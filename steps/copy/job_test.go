@@ -18,7 +18,8 @@ var update = flag.Bool("update", false, "write golden files")
 func request() copy.Request {
 	controller := true
 	return copy.Request{
-		Namespace: "shop",
+		Tablespaces: map[string]string{"fast": "quick"},
+		Namespace:   "shop",
 		Owner: metav1.OwnerReference{APIVersion: "gitover.dev/v1alpha1", Kind: "PgUpgrade", Name: "orders",
 			UID: "5f9c1a3e-0000-4000-8000-00000000abcd", Controller: &controller},
 		Labels:     map[string]string{"gitover.dev/upgrade": "orders"},
