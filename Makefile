@@ -2,6 +2,7 @@
 
 GO      ?= go
 CACHE   := .cache
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STAGE   := CGO_ENABLED=0 $(GO) run ./test/cluster/cmd/stage
 IMAGES  ?= postgres-13 postgres-18
 # Those of the tests against real PostgreSQL servers; the stage has others of its own.
@@ -26,7 +27,7 @@ help: ## this list
 
 .PHONY: build
 build: ## compile gitover to bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/gitover ./cmd/gitover-agent
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/gitover/gitover/internal/version.version=$(VERSION)" -o bin/ ./cmd/gitover ./cmd/gitover-agent
 
 .PHONY: unit
 unit: ## unit tests, without servers
@@ -95,8 +96,10 @@ e2e: ## end-to-end tests on the running stage
 
 .PHONY: harm
 harm: ## every fault, and a crash at every step and part, on the running stage
-	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run TestWhatever ./steps/proxy
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'TestWhatever|TestASubscriptionOfOthersMoves' ./steps/proxy
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run '(Awkward|Roles|NewDatabase|MovesToAnother|Expressions|Healthy)/' ./steps/postgres
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'ACopyGoesOnAfterACrash|DDLOfOneSide|WhatIsNotReplicated|MadeOnBothSides' ./steps ./steps/postgres ./steps/proxy
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 GITOVER_SEEDS=10 $(GO) test -count=1 -timeout 60m -run TestRandomSchemas -v ./steps/postgres
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(HARM)
 
 .PHONY: demo

@@ -68,7 +68,7 @@ func (p *pair) ends() {
 // A worker drops its slot on blue when it is done with its table. Were the commit that says so not on the
 // disk soon, most crashes of a copy would leave a table that no worker can finish.
 func TestACopyGoesOnAfterACrashOfTheNewSide(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {17, 18}, {postgres.Latest, postgres.Oldest}} {
+	for _, versions := range pg.Pairs([2]int{15, 17}, [2]int{17, 18}, [2]int{postgres.Latest, postgres.Oldest}) {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p, goOn := copyHalf(t, versions[0], versions[1])
 			p.green.Exec("d", "CREATE TABLE flush (); DROP TABLE flush") // what came before

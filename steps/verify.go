@@ -126,9 +126,9 @@ func verifyRun(ctx context.Context, run *Run) error {
 	} else if v != nil { // rows that are still to be copied are no differences
 		return followRun(ctx, run)
 	}
-	if carry := carryOf(run.Upgrade); carry.Any() { // so that the first switch has less to do
+	if carryOf(run.Upgrade).LargeObjects { // so that the first switch has less to do
 		for _, db := range run.Status.Databases {
-			if _, err := postgres.CarryAhead(ctx, blue, green, db, carry); err != nil {
+			if _, err := postgres.CarryAhead(ctx, blue, green, db, postgres.Carry{LargeObjects: true}); err != nil {
 				return err
 			}
 		}

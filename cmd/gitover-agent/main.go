@@ -16,11 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 
+	"github.com/gitover/gitover/internal/version"
 	"github.com/gitover/gitover/steps/proxy"
 )
-
-// version is set by the linker.
-var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -43,7 +41,7 @@ func agentCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:           "gitover-agent",
 		Short:         "Run beside a pooler: write its target, hold and release its traffic",
-		Version:       version,
+		Version:       version.String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Long: `gitover-agent is a container of the pooler's pod. It writes the file that the

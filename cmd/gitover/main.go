@@ -11,10 +11,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-)
 
-// version is set by the linker.
-var version = "dev"
+	"github.com/gitover/gitover/internal/version"
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -35,7 +34,7 @@ func root() *cobra.Command {
 	command := &cobra.Command{
 		Use:           "gitover",
 		Short:         "PostgreSQL major-version upgrades whose cutover is a Git commit",
-		Version:       version,
+		Version:       version.String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

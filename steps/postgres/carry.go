@@ -14,6 +14,9 @@ type Carry struct{ LargeObjects, UnloggedTables bool }
 // Any says whether there is anything to copy.
 func (c Carry) Any() bool { return c.LargeObjects || c.UnloggedTables }
 
+// noVacuum has a vacuum of the server's own step aside soon, while traffic is held: whoever waits for its lock ends it after this time.
+const noVacuum = "SET LOCAL deadlock_timeout = '10ms'"
+
 // Carried is what CarryAhead copied of one database, and how long the rest will take while traffic is held if
 // nothing changes any more.
 type Carried struct {

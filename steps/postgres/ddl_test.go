@@ -24,7 +24,7 @@ CREATE SEQUENCE shop.tickets`
 // TestDDLOfOneSideIsWordedForTheOther: what people run on the server that serves while the other one follows, in what statements the other
 // one needs. They are run there, and nothing differs any more.
 func TestDDLOfOneSideIsWordedForTheOther(t *testing.T) {
-	for _, pair := range [][2]int{{15, 17}, {18, 13}} {
+	for _, pair := range pg.Pairs([2]int{15, 17}, [2]int{18, 13}) {
 		t.Run(fmt.Sprintf("%d-%d", pair[0], pair[1]), func(t *testing.T) {
 			serving, following := pg.Start(t, pair[0], nil), pg.Start(t, pair[1], nil)
 			for _, s := range []*pg.Server{serving, following} {

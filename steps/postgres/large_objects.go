@@ -175,7 +175,7 @@ func (r *largeObjectReader) next() {
 func copyLargeObjects(ctx context.Context, from, to *pgx.Conn, oids []uint32) error {
 	for batch := range slices.Chunk(oids, loBatch) {
 		err := pgx.BeginFunc(ctx, to, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, frozenAfter+"; LOCK TABLE pg_catalog.pg_largeobject IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+			if _, err := tx.Exec(ctx, frozenAfter+"; "+noVacuum+"; LOCK TABLE pg_catalog.pg_largeobject IN SHARE ROW EXCLUSIVE MODE"); err != nil {
 				return err
 			}
 			fenced, err := fencedHere(ctx, tx)

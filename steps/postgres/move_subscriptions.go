@@ -65,7 +65,7 @@ func (s movingSubscription) move() (m move, marked bool) {
 	return m, true
 }
 
-// create is the statement that makes it on a server of version, without touching the publisher. It
+// create is the statement that makes it on a server of version, which connects to the publisher and leaves its slot alone. It
 // holds the connection string.
 func (s movingSubscription) create(version int) string {
 	options := []string{"create_slot = false", "slot_name = NONE", "enabled = false", "copy_data = false",

@@ -28,7 +28,7 @@ func TestRandomSchemasAreEqualOnceTheyAreCopied(t *testing.T) {
 		seeds = n
 	}
 	pairs := [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}}
-	if full {
+	if pg.Full {
 		pairs = append(pairs, [2]int{postgres.Oldest, postgres.Latest}, [2]int{17, 15})
 	} else { // a pair a run
 		pairs = pairs[first%2 : first%2+1]
@@ -91,7 +91,7 @@ func randomSchema(t *testing.T, serving, following *pg.Server, seed uint64) {
 	}
 	changed, mended, unknown := 0, 0, map[string]bool{}
 	changes := 15
-	if full {
+	if pg.Full {
 		changes = 40
 	}
 	last := dumpOf(t, serving, db)

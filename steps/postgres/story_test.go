@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,16 +13,13 @@ import (
 )
 
 // pairs are the upgrades, and downgrades, that stories are told of in make test.
-var pairs = [][2]int{{15, 17}, {17, 15}, {postgres.Oldest, postgres.Latest}, {postgres.Latest, postgres.Oldest}, {17, 18}}
-
-// full says that every pair is wanted (make harm).
-var full = os.Getenv("GITOVER_FULL") == "1"
+var pairs = [][2]int{{15, 17}, {postgres.Oldest, postgres.Latest}, {postgres.Latest, postgres.Oldest}}
 
 var names = postgres.Names{UID: pg.UpgradeUID}
 
 // eachPair runs a story on fresh servers of each pair; under GITOVER_FULL=1 of every one that there is.
 func eachPair(t *testing.T, story func(t *testing.T, blue, green *pg.Server)) {
-	if full {
+	if pg.Full {
 		somePairs(t, pg.EveryPair(), story)
 		return
 	}

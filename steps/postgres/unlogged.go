@@ -28,7 +28,7 @@ func CopyUnlogged(ctx context.Context, from, to *pgx.Conn) (int, error) {
 		names = append(names, t.Name)
 	}
 	return len(tables), pgx.BeginFunc(ctx, to, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, frozenAfter+"; SET LOCAL session_replication_role = replica; "+locally(textSettings)); err != nil {
+		if _, err := tx.Exec(ctx, frozenAfter+"; "+noVacuum+"; SET LOCAL session_replication_role = replica; "+locally(textSettings)); err != nil {
 			return err
 		}
 		if err := emptyOnly(ctx, tx, names); err != nil {

@@ -19,7 +19,7 @@ SELECT coalesce((SELECT string_agg(format('%s %s %s', id, what, twice), ', ' ORD
 
 // TestWhatIsNotReplicatedIsCopiedByEachSwitch: large objects and unlogged tables, with what changes until traffic is held.
 func TestWhatIsNotReplicatedIsCopiedByEachSwitch(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
+	for _, versions := range pg.Pairs([2]int{15, 17}, [2]int{postgres.Latest, postgres.Oldest}) {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			s := newStage(t, versions[0], versions[1])
 			for _, server := range s.servers {

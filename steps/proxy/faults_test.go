@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/test/pg"
 )
 
 // fault strikes in the middle of a switch, and heals when the switch is over.
@@ -79,7 +80,7 @@ var faults = []fault{
 
 // pointsOf fault i: all under GITOVER_FULL=1 (make harm), else every third, so that all faults together meet each point.
 func pointsOf(i int) []proxy.Point {
-	if os.Getenv("GITOVER_FULL") == "1" {
+	if pg.Full {
 		return proxy.Points
 	}
 	var points []proxy.Point

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -111,7 +110,7 @@ func TestASubscriptionOfOthersMovesWithTheTraffic(t *testing.T) {
 	flows("after a switch that was undone")
 
 	points, moves := []proxy.Point{proxy.PointDecide, proxy.PointFinish}, 1
-	if os.Getenv("GITOVER_FULL") == "1" {
+	if pg.Full {
 		points, moves = proxy.Points, 3
 	}
 	for _, point := range points {

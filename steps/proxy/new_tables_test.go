@@ -14,7 +14,7 @@ import (
 // operations.md says, and nothing else. PostgreSQL skips the changes of a table that a
 // subscription doesn't know, without a word, so every row that is there after the switch back was copied.
 func TestATableThatIsMadeOnBothSidesMovesWithItsRows(t *testing.T) {
-	for _, pair := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}, {13, 18}} {
+	for _, pair := range pg.Pairs([2]int{15, 17}, [2]int{postgres.Latest, postgres.Oldest}, [2]int{13, 18}) {
 		t.Run(fmt.Sprintf("%d-%d", pair[0], pair[1]), func(t *testing.T) {
 			s := newStage(t, pair[0], pair[1])
 			s.madeByHand("early") // before the cutover

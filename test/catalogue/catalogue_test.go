@@ -3,7 +3,6 @@ package catalogue
 import (
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -34,10 +33,10 @@ var stopsFlag = flag.String("stops", "", "major versions in the order of travel,
 // GITOVER_FULL a few, there and back between two.
 func TestSchemasThatNobodyHereWroteGoThrough(t *testing.T) {
 	pg.Rootfs(t, 15) // skips where there is none
-	full := os.Getenv("GITOVER_FULL") == "1"
+	full := pg.Full
 	report := &Report{Versions: versions()}
 	save := func(t *testing.T) {
-		if full {
+		if pg.Full {
 			path := filepath.Join(pg.Cache(t, "catalogue"), "report.json")
 			must(t, report.write(path))
 			t.Logf("%d schemas, %d moves, %d failures: %s", len(report.Schemas), len(report.Moves), len(report.Failures), path)

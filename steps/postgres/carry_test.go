@@ -1,0 +1,45 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// TestWhatASwitchCopiesOrMovesNoLongerBlocks: the preflight says what is done about it instead.
+func TestWhatASwitchCopiesOrMovesNoLongerBlocks(t *testing.T) {
+	s := pg.Start(t, 15, pg.Logical)
+	s.Exec("", "CREATE DATABASE d")
+	s.Exec("d", "CREATE UNLOGGED TABLE cart (id int PRIMARY KEY); SELECT lo_from_bytea(1, 'one')")
+	s.Exec("d", "CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false, slot_name = 'feed')")
+	s.Exec("d", "ALTER SUBSCRIPTION feed ENABLE")
+	ask := func(r postgres.PreflightRequest) map[string]postgres.Finding {
+		findings, err := postgres.Preflight(t.Context(), s.Server, r)
+		must(t, err)
+		byName := map[string]postgres.Finding{}
+		for _, f := range findings {
+			byName[f.Name] = f
+		}
+		return byName
+	}
+	plain := request(17, "d")
+	helped := plain
+	helped.Carry, helped.MoveSubscriptions = postgres.Carry{LargeObjects: true, UnloggedTables: true}, true
+	before, after := ask(plain), ask(helped)
+	for trouble, instead := range map[string]string{
+		"large_objects": "carried_large_objects", "unlogged_tables": "carried_unlogged", "enabled_subscriptions": "moved_subscriptions", "other_subscriptions": "moved_subscriptions",
+	} {
+		if before[trouble].Name == "" || before[instead].Name != "" {
+			t.Errorf("without help: %+v, %+v", before[trouble], before[instead])
+		}
+		if after[trouble].Name != "" || after[instead].Severity != postgres.Handle {
+			t.Errorf("with help: %+v, %+v", after[trouble], after[instead])
+		}
+	}
+	other := helped
+	other.Databases = nil
+	if f := ask(other)["enabled_subscriptions"]; !f.Blocks() {
+		t.Errorf("in a database that isn't part of the upgrade: %+v", f)
+	}
+}
