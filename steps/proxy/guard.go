@@ -20,6 +20,8 @@ const guardMarkerWait = 10 * time.Second
 // All obstacles are named in one pass. An error means that it could not look.
 func Guard(ctx context.Context, in Input) ([]Obstacle, error) {
 	in.Limits = in.Limits.withDefaults()
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end() // before anything is held
 	checks := []func(context.Context, Input) ([]Obstacle, error){
 		guardPoolers, guardTransactions, guardFences, guardReplication, guardSchema, guardRoles, guardLeft, guardSubscriptions, guardIdentity,
 	}

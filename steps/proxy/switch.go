@@ -66,6 +66,8 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 // lateDDL: preparing waits for transactions on the new side, for minutes perhaps, and DDL isn't
 // replicated.
 func (r *run) lateDDL(ctx context.Context) error {
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end() // before anything is held
 	var late []Obstacle
 	for _, look := range []func(context.Context, Input) ([]Obstacle, error){guardSchema, guardRoles, guardIdentity} {
 		found, err := look(ctx, r.in)
