@@ -49,35 +49,27 @@ func CarryAhead(ctx context.Context, from, to Server, database string, what Carr
 func carryAhead(ctx context.Context, from, to *pgx.Conn, what Carry) (_ *Carried, err error) {
 	c := &Carried{what: what}
 	if what.LargeObjects {
-		if c.largeObjects, _, err = SyncLargeObjects(ctx, from, to); err != nil {
+		if c.largeObjects, err = SyncLargeObjects(ctx, from, to); err != nil {
 			return nil, err
 		}
 	}
 	begun := time.Now()
-	if what.LargeObjects {
-		if _, err := c.largeObjects.FinishLargeObjects(ctx, from, to); err != nil {
-			return nil, err
-		}
-	}
-	if what.UnloggedTables {
-		if _, err := CopyUnlogged(ctx, from, to); err != nil {
-			return nil, err
-		}
+	if err := c.Finish(ctx, from, to); err != nil {
+		return nil, err
 	}
 	c.Takes = time.Since(begun)
 	return c, nil
 }
 
-// Finish copies what changed since, in sessions of a switch to both sides, once nobody writes any more. It returns how many large
-// objects and unlogged tables that were.
-func (c *Carried) Finish(ctx context.Context, from, to *pgx.Conn) (objects, tables int, err error) {
+// Finish copies what changed since, in sessions of a switch to both sides, once nobody writes any more.
+func (c *Carried) Finish(ctx context.Context, from, to *pgx.Conn) error {
 	if c.what.LargeObjects {
-		if objects, err = c.largeObjects.FinishLargeObjects(ctx, from, to); err != nil {
-			return 0, 0, err
+		if err := c.largeObjects.FinishLargeObjects(ctx, from, to); err != nil {
+			return err
 		}
 	}
 	if c.what.UnloggedTables {
-		tables, err = CopyUnlogged(ctx, from, to)
+		return CopyUnlogged(ctx, from, to)
 	}
-	return objects, tables, err
+	return nil
 }

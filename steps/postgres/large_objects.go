@@ -50,28 +50,28 @@ type LargeObjects struct {
 // serves, in a session to each: data, owners, rights and comments. It compares digests and copies what differs, a batch in a transaction. A database that is
 // open to applications is refused; while a batch is copied, nobody else can write large objects there. What it returns lets
 // FinishLargeObjects copy what changed since then. A second call goes on where the first ended.
-func SyncLargeObjects(ctx context.Context, from, to *pgx.Conn) (_ *LargeObjects, copied int, err error) {
+func SyncLargeObjects(ctx context.Context, from, to *pgx.Conn) (*LargeObjects, error) {
 	state := &LargeObjects{}
 	if err := from.QueryRow(ctx, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::xid8::xid::text").Scan(&state.since); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	differ, err := unlikeLargeObjects(ctx, from, to)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if err := copyLargeObjects(ctx, from, to, differ); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	state.extents, _, err = largeObjectsSince(ctx, to, "0") // nobody else writes there
-	return state, len(differ), err
+	return state, err
 }
 
 // FinishLargeObjects is SyncLargeObjects once nobody writes on the side that serves: it copies what differs from what the other side had then,
 // or was written since.
-func (l *LargeObjects) FinishLargeObjects(ctx context.Context, from, to *pgx.Conn) (copied int, err error) {
+func (l *LargeObjects) FinishLargeObjects(ctx context.Context, from, to *pgx.Conn) error {
 	now, written, err := largeObjectsSince(ctx, from, l.since)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	var differ []uint32
 	for oid, e := range now {
@@ -85,7 +85,7 @@ func (l *LargeObjects) FinishLargeObjects(ctx context.Context, from, to *pgx.Con
 		}
 	}
 	slices.Sort(differ)
-	return len(differ), copyLargeObjects(ctx, from, to, differ)
+	return copyLargeObjects(ctx, from, to, differ)
 }
 
 func largeObjectsSince(ctx context.Context, conn *pgx.Conn, since string) (extents map[uint32]extent, written map[uint32]bool, err error) {

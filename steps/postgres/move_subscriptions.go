@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // movingMark is what the comment of a subscription begins with while a switch moves it. What follows is a move: whoever
@@ -168,8 +167,7 @@ func (s movingSubscription) try(ctx context.Context, to *pgx.Conn) (obstacle str
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	obstacle, err = s.makeThere(ctx, tx, "")
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && !RightsMissing(err) { // the publisher can't be reached from there, for one
+	if refused := triedAndRefused(err); refused != nil { // the publisher can't be reached from there, for one
 		return fmt.Sprintf("subscription %s can't be moved: %s", ident(s.Name), refused.Message), nil
 	}
 	return obstacle, err

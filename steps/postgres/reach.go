@@ -27,8 +27,7 @@ func reach(ctx context.Context, subscriber, publisher Server, n Names) (refused,
 		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 		_, err = tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = '30s'; CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION none WITH (create_slot = false, slot_name = NONE, enabled = false, copy_data = false)",
 			ident(n.Prefix()+"reach"), literal(conninfo(publisher, publisher.MaintenanceDatabase, version))))
-		var said *pgconn.PgError
-		if errors.As(err, &said) && !RightsMissing(err) {
+		if said := triedAndRefused(err); said != nil {
 			refused, err = errors.New(said.Message), nil
 		}
 		return err
@@ -37,6 +36,15 @@ func reach(ctx context.Context, subscriber, publisher Server, n Names) (refused,
 		return nil, fmt.Errorf("have %s try to reach %s: %w", subscriber.Instance, publisher.Instance, err)
 	}
 	return refused, nil
+}
+
+// triedAndRefused is PostgreSQL's answer to something that Gitover tried with the rights to; nil if it was none.
+func triedAndRefused(err error) *pgconn.PgError {
+	var said *pgconn.PgError
+	if errors.As(err, &said) && !RightsMissing(err) {
+		return said
+	}
+	return nil
 }
 
 // eachReachesTheOther finds, days before it is needed, a side that can't replicate from the other.

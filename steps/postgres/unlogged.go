@@ -15,19 +15,19 @@ import (
 type unloggedTable struct{ Name, Columns string }
 
 // CopyUnlogged empties the unlogged tables of a database on the side that is to serve and fills them from the side that
-// serves, in a session to each. It returns how many tables there are. A database that is open to applications is refused. The tables' locks come
+// serves, in a session to each. A database that is open to applications is refused. The tables' locks come
 // before the look at the fence, and the rows after both: of two runs the later one has the newer rows, and no run can write into a database
 // that was opened meanwhile. A second call does it again.
-func CopyUnlogged(ctx context.Context, from, to *pgx.Conn) (int, error) {
+func CopyUnlogged(ctx context.Context, from, to *pgx.Conn) error {
 	tables, err := collect[unloggedTable](ctx, from, query("unlogged_tables"))
 	if err != nil || len(tables) == 0 {
-		return 0, err
+		return err
 	}
 	names := make([]string, 0, len(tables))
 	for _, t := range tables {
 		names = append(names, t.Name)
 	}
-	return len(tables), pgx.BeginFunc(ctx, to, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, to, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, frozenAfter+"; "+noVacuum+"; SET LOCAL session_replication_role = replica; "+locally(textSettings)); err != nil {
 			return err
 		}

@@ -205,8 +205,7 @@ func (r *run) moveAll(ctx context.Context) error {
 		if c := r.carried[l.database]; c != nil {
 			group.Go(func() error {
 				defer longest(&r.result.Parts.Copy)
-				_, _, err := c.Finish(ctx, l.carry[0], l.carry[1])
-				return err
+				return c.Finish(ctx, l.carry[0], l.carry[1])
 			})
 		}
 	}
