@@ -37,7 +37,7 @@ func analyzeRun(ctx context.Context, run *Run) error {
 		return err
 	}
 	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
-		if err := postgres.RefreshMaterializedViews(ctx, blue, green, db, postgres.EmptyViews); err != nil {
+		if err := postgres.RefreshMaterializedViews(ctx, blue, green, db, postgres.EmptyViews, 0); err != nil {
 			return err
 		}
 		return postgres.Analyze(ctx, green, db)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -82,6 +84,9 @@ func comparedText(v *v1alpha1.VerificationStatus) string {
 	if v.Sampled > 0 {
 		text += fmt.Sprintf(", a sample of %d of them,", v.Sampled)
 	}
+	if v.OnStandby > 0 {
+		text += fmt.Sprintf(" (%d rows on a standby)", v.OnStandby)
+	}
 	return text
 }
 
@@ -91,6 +96,26 @@ func (r *Run) samplePercent() int32 {
 		return cmp.Or(limits.VerifySample, 10)
 	}
 	return 0
+}
+
+// standbyOf an instance, where its rows are compared; nil if the spec names none.
+func (r *Run) standbyOf(s postgres.Server) *postgres.Server {
+	host := r.Upgrade.Spec.Limits.VerifyStandby
+	if host == "" {
+		return nil
+	}
+	version := VersionOf(r.Upgrade.Name, r.Upgrade.Spec.Adopt, s.Instance)
+	host = strings.NewReplacer("{instance}", s.Instance, "{version}", version).Replace(host)
+	if name, text, found := strings.Cut(host, ":"); found {
+		if port, err := strconv.Atoi(text); err == nil {
+			host, s.Port = name, port
+		}
+	}
+	if !strings.Contains(host, ".") {
+		host += "." + r.Upgrade.Namespace + ".svc"
+	}
+	s.Host = host
+	return &s
 }
 
 // paceOf a comparison; nil for no limit.
@@ -197,7 +222,7 @@ func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server,
 		}
 	}
 	report, err := postgres.Verify(ctx, blue, green, c.Database, postgres.VerifyOptions{
-		CountsOnly: c.Method == "Counts", SamplePercent: run.samplePercent(), Pace: pace,
+		CountsOnly: c.Method == "Counts", SamplePercent: run.samplePercent(), Pace: pace, Standby: run.standbyOf(blue),
 		From: postgres.VerifyPlace{Schema: before.Schema, Table: before.Table, Bound: before.Bound},
 		Progress: func(found postgres.VerifyReport, next postgres.VerifyPlace) {
 			now := before.DeepCopy()
@@ -220,6 +245,7 @@ func addFound(sum *v1alpha1.VerificationStatus, found postgres.VerifyReport) {
 	sum.Tables += int32(found.Tables)
 	sum.Rows += found.Rows
 	sum.Sampled += int32(found.Sampled)
+	sum.OnStandby += found.OnStandby
 	sum.InFlight += int64(found.InFlight)
 	sum.Mismatches = append(sum.Mismatches, found.Mismatches...)
 	sum.Mismatches = sum.Mismatches[:min(len(sum.Mismatches), mostMismatches)]

@@ -235,6 +235,9 @@ type VerificationStatus struct {
 	// Sampled tables: a part of their rows was compared.
 	// +optional
 	Sampled int32 `json:"sampled,omitempty"`
+	// OnStandby are the rows among them that were read on a standby instead of the primary.
+	// +optional
+	OnStandby int64 `json:"onStandby,omitempty"`
 	// InFlight rows kept changing while they were compared.
 	// +optional
 	InFlight int64 `json:"inFlight,omitempty"`

@@ -355,6 +355,14 @@ type LimitsSpec struct {
 	// +optional
 	VerifySample int32 `json:"verifySample,omitempty"`
 
+	// VerifyStandby is where a standby of the side that serves answers: a Service of the namespace, or a host, and a port unless
+	// it is connection.port; "{version}" and "{instance}" are replaced. Rows of that side are read there, and on its
+	// primary only those that seem to differ.
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9{]([-a-z0-9.{}]*[a-z0-9}])?(:[0-9]{1,5})?$`
+	// +optional
+	VerifyStandby string `json:"verifyStandby,omitempty"`
+
 	// VerifyRowsPerSecond is how many rows a comparison of hashes reads of each side in a second; as many as it can if 0.
 	// +kubebuilder:validation:Minimum=0
 	// +optional

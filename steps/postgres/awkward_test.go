@@ -82,7 +82,7 @@ func TestAwkwardObjectsArriveWhole(t *testing.T) {
 		pg.CopySchema(t, copy.PostData, blue, green, "odd")
 		must(t, postgres.SetSubscriptionEnabled(t.Context(), green.Server, "odd", name, true))
 		sameSchema(t, blue, green, "odd", postgres.WholeSchema)
-		must(t, postgres.RefreshMaterializedViews(t.Context(), blue.Server, green.Server, "odd", postgres.EmptyViews))
+		must(t, postgres.RefreshMaterializedViews(t.Context(), blue.Server, green.Server, "odd", postgres.EmptyViews, 0))
 		must(t, postgres.Analyze(t.Context(), green.Server, "odd"))
 		blue.Exec("odd", `UPDATE kinds SET n = n + 1 WHERE c = 'c7'; UPDATE child SET note = 'changed'; DELETE FROM regions WHERE id < 10`)
 		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "odd", postgres.VerifyOptions{})

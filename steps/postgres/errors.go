@@ -25,6 +25,7 @@ const (
 	stateCannotConnectNow     = "57P03"
 	stateAdminShutdown        = "57P01"
 	stateQueryCanceled        = "57014"
+	stateSerializationFailure = "40001"
 	stateLockNotAvailable     = "55P03"
 	stateWrongObjectType      = "42809"
 	stateNotSupported         = "0A000"
@@ -115,6 +116,9 @@ func Unsuitable(err error) bool { return hasState(err, stateWrongObjectType, sta
 
 // Canceled: the statement was cancelled, by us or by a timeout.
 func Canceled(err error) bool { return hasState(err, stateQueryCanceled) }
+
+// RecoveryConflict: a standby gave up a query that kept it from replaying.
+func RecoveryConflict(err error) bool { return hasState(err, stateSerializationFailure) }
 
 // Unreachable: no answer from the server, or it is starting or stopping; worth a retry.
 func Unreachable(err error) bool {

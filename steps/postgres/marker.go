@@ -20,21 +20,18 @@ const markerPoll = 500 * time.Microsecond
 // EnsureMarker makes the marker table in an application database. A publication FOR ALL
 // TABLES carries it; its rows are never copied.
 func EnsureMarker(ctx context.Context, s Server, db string) error {
-	conn, err := s.Connect(ctx, db)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", registerLock); err != nil {
+	err := withSession(ctx, s, db, func(conn *pgx.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", registerLock); err != nil {
+				return err
+			}
+			// An event trigger of the application's must not forbid it.
+			if _, err := tx.Exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, markerSQL)
 			return err
-		}
-		// An event trigger of the application's must not forbid it.
-		if _, err := tx.Exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, markerSQL)
-		return err
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("create the marker table in %q on %s: %w", db, s.Instance, err)
@@ -49,13 +46,16 @@ type Marker struct{ conn *pgx.Conn }
 // NewMarker prepares a session in an application database for markers: both statements
 // are planned, so that neither costs more than a round trip later.
 func NewMarker(ctx context.Context, conn *pgx.Conn) (*Marker, error) {
-	for name, query := range map[string]string{
-		"gitover_marker_commit": "INSERT INTO gitover.marker (instance, id) VALUES ($1, $2)",
-		"gitover_marker_await":  "SELECT EXISTS (SELECT FROM gitover.marker WHERE instance = $1 AND id = $2)",
-	} {
-		if _, err := conn.Prepare(ctx, name, query); err != nil {
-			return nil, fmt.Errorf("prepare marker: %w", err)
-		}
+	if _, err := conn.Prepare(ctx, "gitover_marker_commit", "INSERT INTO gitover.marker (instance, id) VALUES ($1, $2)"); err != nil {
+		return nil, fmt.Errorf("prepare marker: %w", err)
+	}
+	return newMarkerWait(ctx, conn)
+}
+
+// newMarkerWait prepares a session for waiting alone, as a standby can.
+func newMarkerWait(ctx context.Context, conn *pgx.Conn) (*Marker, error) {
+	if _, err := conn.Prepare(ctx, "gitover_marker_await", "SELECT EXISTS (SELECT FROM gitover.marker WHERE instance = $1 AND id = $2)"); err != nil {
+		return nil, fmt.Errorf("prepare marker: %w", err)
 	}
 	return &Marker{conn: conn}, nil
 }
@@ -124,15 +124,13 @@ func HasMarker(ctx context.Context, s Server, db, instance string, id int64) (fo
 }
 
 func withMarker(ctx context.Context, s Server, db string, use func(*Marker) error) error {
-	conn, err := s.Connect(ctx, db)
-	if err != nil {
-		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	m, err := NewMarker(ctx, conn)
-	if err == nil {
-		err = use(m)
-	}
+	err := withSession(ctx, s, db, func(conn *pgx.Conn) error {
+		m, err := NewMarker(ctx, conn)
+		if err != nil {
+			return err
+		}
+		return use(m)
+	})
 	if err != nil {
 		return fmt.Errorf("marker in %q on %s: %w", db, s.Instance, err)
 	}

@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -30,11 +32,12 @@ func materializedViews(ctx context.Context, conn *pgx.Conn) ([]materializedView,
 
 // RefreshMaterializedViews fills the materialized views of database on "to" from what replication has
 // brought there, those first that others read, and empties those that aren't populated on "from". A second run
-// does it again (AllViews) or goes on (EmptyViews). ctx bounds it, not a statement timeout.
-func RefreshMaterializedViews(ctx context.Context, from, to Server, database string, scope RefreshScope) error {
+// does it again (AllViews) or goes on (EmptyViews). limit bounds the refreshing of all of them (*RefreshTooLong), not
+// the login; 0 leaves it to ctx.
+func RefreshMaterializedViews(ctx context.Context, from, to Server, database string, scope RefreshScope, limit time.Duration) error {
 	wanted, err := populated(ctx, from, database)
 	if err == nil && len(wanted) > 0 {
-		err = withSession(ctx, to, database, func(conn *pgx.Conn) error { return refresh(ctx, conn, wanted, scope) })
+		err = withSession(ctx, to, database, func(conn *pgx.Conn) error { return refreshWithin(ctx, conn, wanted, scope, limit) })
 	}
 	if err != nil {
 		return fmt.Errorf("refresh materialized views of database %q on %s: %w", database, to.Instance, err)
@@ -73,7 +76,17 @@ func populated(ctx context.Context, s Server, database string) (found map[string
 	return found, nil
 }
 
-func refresh(ctx context.Context, conn *pgx.Conn, wanted map[string]bool, scope RefreshScope) error {
+// RefreshTooLong is the refusal to wait for a materialized view any longer.
+type RefreshTooLong struct {
+	View  string
+	Limit time.Duration
+}
+
+func (e *RefreshTooLong) Error() string {
+	return fmt.Sprintf("view %s: refreshing takes longer than %s", e.View, e.Limit)
+}
+
+func refreshWithin(ctx context.Context, conn *pgx.Conn, wanted map[string]bool, scope RefreshScope, limit time.Duration) error {
 	if err := withoutTimeout(ctx, conn); err != nil {
 		return err
 	}
@@ -81,6 +94,21 @@ func refresh(ctx context.Context, conn *pgx.Conn, wanted map[string]bool, scope 
 	if err != nil {
 		return err
 	}
+	limited := ctx
+	if limit > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	view, err := refresh(limited, conn, views, wanted, scope)
+	if err != nil && ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return &RefreshTooLong{View: view, Limit: limit}
+	}
+	return err
+}
+
+// refresh names the view that it failed at.
+func refresh(ctx context.Context, conn *pgx.Conn, views []materializedView, wanted map[string]bool, scope RefreshScope) (at string, err error) {
 	for _, view := range views {
 		filled, known := wanted[view.Name]
 		statement := "REFRESH MATERIALIZED VIEW " + view.Name
@@ -91,8 +119,8 @@ func refresh(ctx context.Context, conn *pgx.Conn, wanted map[string]bool, scope 
 			statement += " WITH NO DATA"
 		}
 		if _, err := conn.Exec(ctx, statement); err != nil {
-			return fmt.Errorf("view %s: %w", view.Name, err)
+			return view.Name, fmt.Errorf("view %s: %w", view.Name, err)
 		}
 	}
-	return nil
+	return "", nil
 }

@@ -123,6 +123,9 @@ func (s Server) config(database string) (*pgx.ConnConfig, error) {
 	for _, f := range config.Fallbacks {
 		f.Host, f.Port = s.Host, uint16(s.Port)
 	}
+	if mode == "prefer" {
+		preferTLS(config)
+	}
 	crash.SQL(config)
 	return config, nil
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// sessionsKept is how many idle sessions a look keeps: those of the database that it is at, on both sides.
-const sessionsKept = 8
+// sessionsKept is how many idle sessions a look keeps: those of the databases that it is at, on both sides.
+const sessionsKept = 16
 
 // ShareSessions makes one look at servers log in once to each database that it asks several things: what is called with
 // the context that it returns shares sessions. The caller calls end when the look is over, and
-// doesn't switch traffic before: a fence would end the sessions.
+// doesn't fence before: that would end the sessions.
 func ShareSessions(ctx context.Context) (_ context.Context, end func()) {
 	shared := &sharedSessions{}
 	return context.WithValue(ctx, sharedKey{}, shared), shared.end

@@ -4,6 +4,8 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 )
 
 //go:embed sql/advance_slot.sql
@@ -13,12 +15,11 @@ var advanceSlotSQL string
 // skipped, what was written after is sent. One that is there or beyond stays. InUse
 // recognizes the error of a slot that somebody reads.
 func AdvanceSlot(ctx context.Context, publisher Server, db, slot, position string) error {
-	conn, err := publisher.Connect(ctx, db)
-	if err != nil {
+	err := withSession(ctx, publisher, db, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, advanceSlotSQL, slot, position)
 		return err
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	if _, err := conn.Exec(ctx, advanceSlotSQL, slot, position); err != nil {
+	})
+	if err != nil {
 		return fmt.Errorf("advance slot %q on %s to %s: %w", slot, publisher.Instance, position, err)
 	}
 	return nil

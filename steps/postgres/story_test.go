@@ -194,7 +194,7 @@ func follow(t *testing.T, blue, green *pg.Server, database string) {
 	if got := green.Query(database, sum); got != "10 40 9001 new" {
 		t.Errorf("green has %q", got)
 	}
-	must(t, postgres.RefreshMaterializedViews(ctx, blue.Server, green.Server, database, postgres.EmptyViews))
+	must(t, postgres.RefreshMaterializedViews(ctx, blue.Server, green.Server, database, postgres.EmptyViews, 0))
 	must(t, postgres.Analyze(ctx, green.Server, database))
 	eventually(t, "every table analyzed", func() bool {
 		done, _, err := postgres.Analyzed(ctx, green.Server, database)

@@ -1,13 +1,19 @@
 package postgres
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // trust installs the server's own CA and the name to check. Like libpq it leaves the CA aside
@@ -29,6 +35,44 @@ func (s Server) trust(config *pgx.ConnConfig) error {
 	}
 	config.TLSConfig = verifying(s.SSLMode, s.Host, pool)
 	return nil
+}
+
+// preferTLS goes on over the same connection when the server has no TLS, as libpq does: the driver logs in anew, and
+// the server would start two processes for each session. Without TLS is also the driver's second attempt, after one that
+// began with it failed.
+func preferTLS(config *pgx.ConnConfig) {
+	offer := config.TLSConfig
+	config.TLSConfig = nil
+	config.AfterNetConnect = func(ctx context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
+		if offer == nil {
+			return conn, nil
+		}
+		settings := offer
+		offer = nil
+		return offerTLS(ctx, conn, settings)
+	}
+}
+
+// offerTLS asks a server whether it speaks TLS, and speaks it if so.
+func offerTLS(ctx context.Context, conn net.Conn, settings *tls.Config) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	request, err := (&pgproto3.SSLRequest{}).Encode(nil)
+	if err != nil {
+		return conn, err
+	}
+	if _, err := conn.Write(request); err != nil {
+		return conn, fmt.Errorf("ask for TLS: %w", err)
+	}
+	answer := make([]byte, 1)
+	if _, err := io.ReadFull(conn, answer); err != nil {
+		return conn, fmt.Errorf("ask for TLS: %w", err)
+	}
+	if answer[0] != 'S' {
+		return conn, nil
+	}
+	secure := tls.Client(conn, settings)
+	return secure, secure.HandshakeContext(ctx)
 }
 
 // verifies: the server's certificate is checked before the password is spoken of.

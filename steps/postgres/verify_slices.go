@@ -195,6 +195,7 @@ func (s *summary) add(slice int, found VerifyReport) {
 		s.all.Tables += r.Tables
 		s.all.Rows += r.Rows
 		s.all.Sampled += r.Sampled
+		s.all.OnStandby += r.OnStandby
 		s.all.InFlight += r.InFlight
 		s.all.Mismatches = append(s.all.Mismatches, r.Mismatches...)
 	}

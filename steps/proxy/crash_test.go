@@ -10,19 +10,20 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/test/pg"
 )
 
 // crashLimits end a hold sooner than the default does.
 var crashLimits = proxy.Limits{Hold: 5 * time.Second, Margin: 2 * time.Second}
 
 // TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent stops a controller at
-// every numbered part. The agents settle what it left; a second controller finishes; the
+// every part (every second in the short form). The agents settle what it left; a second controller finishes; the
 // first wakes up afterwards and must not do any harm.
 func TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent(t *testing.T) {
 	s := newStage(t, 15, 17)
 	s.limits = crashLimits
 	c := s.startClients(8)
-	for _, point := range proxy.Points {
+	for _, point := range pg.Every(2, 1, proxy.Points) {
 		s.awaitGuard()
 		c.takeWorst()
 		in := s.input()
@@ -114,7 +115,7 @@ func (s *stage) allServe() {
 func TestAnAgentThatRestartsInAHoldGoesOnWithIt(t *testing.T) {
 	s := newStage(t, 15, 17)
 	c := s.startClients(8)
-	for _, point := range []proxy.Point{proxy.PointClear, proxy.PointMove, proxy.PointReady, proxy.PointResume} {
+	for _, point := range pg.Every(2, 1, []proxy.Point{proxy.PointClear, proxy.PointMove, proxy.PointReady, proxy.PointResume}) {
 		s.awaitGuard()
 		in := s.input()
 		in.Trace = func(at proxy.Point) {

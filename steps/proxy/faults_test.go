@@ -78,20 +78,8 @@ var faults = []fault{
 	}, proxy.PointReady},
 }
 
-// pointsOf fault i: all under GITOVER_FULL=1 (make harm), else every third, so that all faults together meet each point.
-func pointsOf(i int) []proxy.Point {
-	if pg.Full {
-		return proxy.Points
-	}
-	var points []proxy.Point
-	for k := i % 3; k < len(proxy.Points); k += 3 {
-		points = append(points, proxy.Points[k])
-	}
-	return points
-}
-
 // TestWhateverFailsAtWhateverPointTrafficIsLetGoInTimeAndNothingIsLost goes through all
-// faults and points. The fault is still there when traffic must flow again.
+// faults and points: in the short form every third for each fault, so that all together meet each point. The fault is still there when traffic must flow again.
 func TestWhateverFailsAtWhateverPointTrafficIsLetGoInTimeAndNothingIsLost(t *testing.T) {
 	for i, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
@@ -100,7 +88,7 @@ func TestWhateverFailsAtWhateverPointTrafficIsLetGoInTimeAndNothingIsLost(t *tes
 			s.limits = crashLimits
 			traffic := s.startLedger()
 			holds := s.watchHolds()
-			for _, point := range pointsOf(i) {
+			for _, point := range pg.Every(3, i%3, proxy.Points) {
 				s.suffer(f, point, holds)
 			}
 			holds.stop()

@@ -15,6 +15,8 @@ const finishTimeout = 5 * time.Minute
 // made before the hold, begins at that position. A second call goes on where the first ended; one that comes after the new side was
 // left again is refused, for by then these objects serve the other direction.
 func Finish(ctx context.Context, in Input, position string) error {
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end()
 	if err := stillServes(ctx, in); err != nil {
 		return err
 	}
@@ -61,6 +63,8 @@ func Finish(ctx context.Context, in Input, position string) error {
 func Abandon(ctx context.Context, in Input) error {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end()
 	if err := stillServes(ctx, in); err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ import (
 // guardMarkerWait is how long the guard waits for a row to pass from one side to the other.
 const guardMarkerWait = 10 * time.Second
 
+// checksAtOnce of the guard: later ones use the sessions of those before, and a login costs a server more than a query.
+const checksAtOnce = 3
+
 // Guard looks for everything that stands in a switch's way, and changes nothing but a marker row and
 // the subscription: it has the new side take up tables that it doesn't follow (postgres.FollowTables).
 // All obstacles are named in one pass. An error means that it could not look.
@@ -23,10 +26,11 @@ func Guard(ctx context.Context, in Input) ([]Obstacle, error) {
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end() // before anything is held
 	checks := []func(context.Context, Input) ([]Obstacle, error){
-		guardPoolers, guardTransactions, guardFences, guardReplication, guardSchema, guardRoles, guardLeft, guardSubscriptions, guardIdentity,
+		guardReplication, guardPoolers, guardTransactions, guardFences, guardSchema, guardRoles, guardLeft, guardSubscriptions, guardIdentity,
 	}
 	found := make([][]Obstacle, len(checks))
 	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(checksAtOnce)
 	for i, check := range checks {
 		group.Go(func() (err error) {
 			found[i], err = check(ctx, in)

@@ -46,13 +46,15 @@ func TestDDLWhileASwitchIsPreparedUndoesIt(t *testing.T) {
 // PostgreSQL skips the rows of a table that the subscription doesn't know, and values of a
 // sequence that nobody read would be handed out twice.
 func TestTablesAndSequencesThatComeRightBeforeTheFenceUndoTheSwitch(t *testing.T) {
+	s := newStage(t, 15, 17)
 	for name, ddl := range map[string]string{
-		"table":    "CREATE TABLE late (id int PRIMARY KEY)",
-		"sequence": "CREATE SEQUENCE late",
+		"table":    "CREATE TABLE late_table (id int PRIMARY KEY)",
+		"sequence": "CREATE SEQUENCE late_sequence",
 		"column":   "ALTER TABLE ledger ADD COLUMN late int",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, 15, 17)
+			s.t = t
+			s.awaitGuard()
 			in := s.input()
 			in.Trace = func(point proxy.Point) {
 				if point == proxy.PointHold { // the last look was before

@@ -11,19 +11,14 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-// ledgerSchema makes the ledger's tables on a server; the one that follows gets their rows
-// by replication.
-func (s *stage) ledgerSchema(server *pg.Server, db string, follows bool) {
+// ledgerSchema makes the ledger's tables and their first rows, the same on each server.
+func (s *stage) ledgerSchema(server *pg.Server, db string) {
 	s.t.Helper()
 	conn, err := server.Connect(s.t.Context(), db)
 	must(s.t, err)
 	defer conn.Close(context.Background())
 	must(s.t, ledger.Install(s.t.Context(), conn))
-	statements := `GRANT USAGE ON SCHEMA ledger TO app; GRANT ALL ON ALL TABLES IN SCHEMA ledger TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA ledger TO app;`
-	if follows {
-		statements += "TRUNCATE ledger.counter"
-	}
-	_, err = conn.Exec(s.t.Context(), statements)
+	_, err = conn.Exec(s.t.Context(), `GRANT USAGE ON SCHEMA ledger TO app; GRANT ALL ON ALL TABLES IN SCHEMA ledger TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA ledger TO app;`)
 	must(s.t, err)
 }
 

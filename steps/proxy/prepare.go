@@ -96,6 +96,8 @@ func (r *run) stage(ctx context.Context) error {
 // prepareWayBack makes publication, slot, marker table and, disabled, the subscription for the reverse
 // direction, before the new side's first write. A slot or subscription of that name is of an attempt that failed.
 func prepareWayBack(ctx context.Context, in Input) error {
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end() // before anything is held
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
 		slot := in.Names.Slot(db, in.From.Instance)
 		for _, step := range []func() error{

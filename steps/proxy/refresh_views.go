@@ -13,24 +13,20 @@ const MaterializedViews ObstacleKind = "MaterializedViews"
 
 // refreshViews has the new side's materialized views show what replication has brought there: clients that saw the
 // old side's last refresh must not read older rows. Nothing is held meanwhile. An obstacle is a *Waiting.
-func refreshViews(parent context.Context, in Input) error {
+func refreshViews(ctx context.Context, in Input) error {
 	if slices.Contains(in.Scope.Acknowledged, "materialized_views") {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(parent, in.Limits.Refresh)
-	defer cancel()
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		return postgres.RefreshMaterializedViews(ctx, in.From, in.To, db, postgres.AllViews)
+		return postgres.RefreshMaterializedViews(ctx, in.From, in.To, db, postgres.AllViews, in.Limits.Refresh)
 	})
 	const agree = "or acknowledge materialized_views in the PgUpgrade: then clients find them as they were at their last refresh there, until you refresh them"
+	var tooLong *postgres.RefreshTooLong
 	switch {
-	case err == nil || parent.Err() != nil:
+	case err == nil || ctx.Err() != nil || postgres.Unreachable(err):
 		return err
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "the materialized views of %s take longer than %s to refresh (%v): make them faster or drop them, %s",
-			in.To.Instance, in.Limits.Refresh, err, agree)}}
-	case postgres.Unreachable(err):
-		return err
+	case errors.As(err, &tooLong):
+		return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v: make it faster or drop it, %s", err, agree)}}
 	}
 	return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v; mend it, %s", err, agree)}}
 }

@@ -120,7 +120,7 @@ func newStageOf(t *testing.T, authority *certs.Authority, starts ...start) *stag
 		must(t, postgres.CreatePublication(t.Context(), blue.Server, db, s.names))
 		must(t, postgres.CreateSlot(t.Context(), blue.Server, db, s.names, green.Instance))
 		must(t, postgres.CreateSubscription(t.Context(), green.Server, postgres.SubscribeOptions{
-			Publisher: blue.Server, Database: db, Names: s.names, CopyData: true,
+			Publisher: blue.Server, Database: db, Names: s.names, // rows are the same
 		}))
 	}
 	s.issueCertificates()
@@ -141,7 +141,7 @@ func (s *stage) prepareServer(server *pg.Server) {
 	for _, db := range databases {
 		server.Exec("", `CREATE DATABASE "`+db+`"`)
 		server.Exec(db, schema)
-		s.ledgerSchema(server, db, s.active != "")
+		s.ledgerSchema(server, db)
 		must(s.t, postgres.EnsureMarker(s.t.Context(), server.Server, db))
 	}
 	for range 2 {
@@ -242,7 +242,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 // within looks again and again until a condition holds, and says whether it did in time.
 func within(patience time.Duration, ok func() bool) bool {
-	tick, end := time.NewTicker(5*time.Millisecond), time.NewTimer(patience)
+	tick, end := time.NewTicker(20*time.Millisecond), time.NewTimer(patience)
 	defer tick.Stop()
 	defer end.Stop()
 	for !ok() {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/test/pg"
 )
 
 // TestWhoGoesPastThePoolersLosesNoRow has clients that connect straight to the first server, write
@@ -21,7 +22,7 @@ import (
 // applications. What they were told is committed is on whatever side is active, and from
 // the fence on the old side takes nothing from them.
 func TestWhoGoesPastThePoolersLosesNoRow(t *testing.T) {
-	for _, pair := range [][2]int{{postgres.Oldest, postgres.Latest}, {postgres.Latest, postgres.Oldest}} {
+	for _, pair := range pg.Pairs([2]int{postgres.Oldest, postgres.Latest}, [2]int{postgres.Latest, postgres.Oldest}) {
 		t.Run(fmt.Sprintf("%d-%d", pair[0], pair[1]), func(t *testing.T) {
 			s := newStage(t, pair[0], pair[1])
 			l := s.startLedger()

@@ -224,7 +224,7 @@ func (j *journey) replicate() {
 	pg.Replicate(j.t, j.active, j.other, j.names, func(string) { j.sameToGitover(postgres.PreDataSchema) })
 	pg.BuildRest(j.t, j.active, j.other, j.names, database)
 	j.sameToGitover(postgres.WholeSchema)
-	must(j.t, postgres.RefreshMaterializedViews(ctx, j.active.Server, j.other.Server, database, postgres.EmptyViews))
+	must(j.t, postgres.RefreshMaterializedViews(ctx, j.active.Server, j.other.Server, database, postgres.EmptyViews, 0))
 	must(j.t, postgres.Analyze(ctx, j.other.Server, database))
 	must(j.t, postgres.FenceStandby(ctx, j.other.Server, []string{database}))
 }

@@ -12,3 +12,15 @@ func Pairs(pairs ...[2]int) [][2]int {
 	}
 	return pairs[:1]
 }
+
+// Every nth of a story's cases from the first'th on, unless its long form is wanted.
+func Every[T any](nth, first int, cases []T) []T {
+	if Full {
+		return cases
+	}
+	var some []T
+	for i := first; i < len(cases); i += nth {
+		some = append(some, cases[i])
+	}
+	return some
+}

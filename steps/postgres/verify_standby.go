@@ -1,0 +1,88 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// standbyReader reads blue's rows where nobody waits for them.
+type standbyReader struct {
+	conn *pgx.Conn
+	// sees waits for a marker on the standby.
+	sees *Marker
+}
+
+// sameCluster is an error if a server isn't a standby of another, or the other itself. A nil standby is fine.
+func sameCluster(ctx context.Context, primary Server, standby *Server) error {
+	if standby == nil {
+		return nil
+	}
+	of, err := IdentityOf(ctx, primary)
+	if err != nil {
+		return err
+	}
+	id, err := IdentityOf(ctx, *standby)
+	if err != nil {
+		return fmt.Errorf("the standby to compare rows on: %w", err)
+	}
+	if id.System != of.System {
+		return fmt.Errorf("%s is no standby of %s: its system identifier is %s, not %s; correct limits.verifyStandby or leave it out",
+			standby.Address(), primary.Instance, id.System, of.System)
+	}
+	return nil
+}
+
+// withStandby runs do with a session on the standby, if there is one.
+func (v *verifier) withStandby(ctx context.Context, database string, do func() error) error {
+	if v.options.Standby == nil {
+		return do()
+	}
+	return withSession(ctx, *v.options.Standby, database, func(conn *pgx.Conn) error {
+		if err := withoutTimeout(ctx, conn); err != nil {
+			return err
+		}
+		sees, err := newMarkerWait(ctx, conn)
+		if err != nil {
+			return err
+		}
+		v.standby = &standbyReader{conn, sees}
+		return do()
+	})
+}
+
+// settledByStandby says whether green has what a standby of blue has, which has replayed all that blue had committed
+// when it was asked, and how many rows that are. What isn't settled has to be compared with blue itself: also where the
+// standby cancels the query, since it holds up its replay, or has no such table yet.
+func (v *verifier) settledByStandby(ctx context.Context, sql string) (rows int64, settled bool, err error) {
+	if v.standby == nil {
+		return 0, false, nil
+	}
+	if err := v.reaches(ctx, v.standby.sees); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			err = fmt.Errorf("the standby %s doesn't replay within %s what %s commits: %w", v.options.Standby.Address(), v.options.Patience, v.blueName, err)
+		}
+		return 0, false, err
+	}
+	there, err := readDigests(ctx, v.standby.conn, sql)
+	if RecoveryConflict(err) || NotFound(err) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	if err := v.barrier(ctx); err != nil {
+		return 0, false, err
+	}
+	green, err := readDigests(ctx, v.green, sql)
+	if NotFound(err) {
+		return 0, false, nil
+	}
+	if err != nil || !green.equals(there) {
+		return 0, false, err
+	}
+	v.report.OnStandby += there[0].Count
+	return there[0].Count, true, nil
+}

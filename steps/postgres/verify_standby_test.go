@@ -1,0 +1,69 @@
+package postgres_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// TestRowsAreReadOnAStandbyWhereThereIsOne while applications write; what differs is judged by the primary.
+func TestRowsAreReadOnAStandbyWhereThereIsOne(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	sell(blue)
+	replicate(t, blue, green)
+	standby := blue.Standby(t)
+	compare := func() postgres.VerifyReport {
+		t.Helper()
+		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{Standby: &standby.Server})
+		must(t, err)
+		return report
+	}
+	const scans = "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE schemaname <> 'gitover'"
+	before := blue.Query("shop", scans)
+	report := compare()
+	if report.Tables != 7 || report.Rows == 0 || report.OnStandby != report.Rows || len(report.Mismatches) > 0 {
+		t.Errorf("a quiet shop: %+v", report)
+	}
+	if after := blue.Query("shop", scans); after != before {
+		t.Errorf("the primary's tables were read: %s scans, then %s", before, after)
+	}
+
+	stop := busy(t, blue, "shop")
+	report = compare()
+	stop()
+	if report.Tables != 7 || len(report.Mismatches) > 0 {
+		t.Errorf("a busy shop: %+v", report)
+	}
+
+	green.Exec("shop", "SET session_replication_role = replica; DELETE FROM orders WHERE id = (SELECT max(id) FROM orders)")
+	report = compare()
+	if len(report.Mismatches) != 1 || !strings.Contains(report.Mismatches[0], "is missing on the new side") || report.OnStandby == 0 || report.OnStandby >= report.Rows {
+		t.Errorf("a row is missing: %+v", report)
+	}
+}
+
+// TestAStandbyThatIsOfNoUseIsNamed instead of compared with.
+func TestAStandbyThatIsOfNoUseIsNamed(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	sell(blue)
+	replicate(t, blue, green)
+	standby := blue.Standby(t)
+	refused := func(where postgres.Server, words ...string) {
+		t.Helper()
+		_, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{Standby: &where, Patience: time.Second})
+		for _, word := range words {
+			if err == nil || !strings.Contains(err.Error(), word) {
+				t.Errorf("%q isn't said: %v", word, err)
+			}
+		}
+	}
+	standby.Query("", "SELECT pg_wal_replay_pause()")
+	refused(standby.Server, standby.Address(), "doesn't replay within 1s what test-15 commits")
+	standby.Query("", "SELECT pg_wal_replay_resume()")
+	refused(green.Server, green.Address()+" is no standby of test-15", "limits.verifyStandby")
+	standby.Stop()
+	refused(standby.Server, "the standby to compare rows on", standby.Address())
+}
