@@ -36,8 +36,9 @@ type ProxyReconciler struct {
 	Now     func() time.Time
 	agents  agentCache
 
-	slow   slowLane
-	memory memory
+	slow    slowLane
+	retries retries
+	memory  memory
 }
 
 // pair is a proxy with what it refers to.
@@ -46,6 +47,8 @@ type pair struct {
 	upgrade  *v1alpha1.PgUpgrade
 	identity identity
 	patcher  *patch.SerialPatcher
+	// soon: what was seen changes in a moment.
+	soon bool
 }
 
 // Reconcile looks at one PgProxy.
@@ -53,6 +56,7 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	p := &v1alpha1.PgProxy{}
 	// what this controller wrote a moment ago must be seen: a switch in progress is in it
 	if err := r.Uncached.Get(ctx, request.NamespacedName, p); err != nil {
+		r.retries.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	leave, ok := r.slow.enter(request.NamespacedName, p.Status.Switch != nil || p.Status.Active != p.Spec.Target, r.Now)
@@ -87,7 +91,10 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if o.again == 0 {
 		o.again = slowLook
 	}
-	return ctrl.Result{RequeueAfter: o.again}, nil
+	if p.Status.Switch != nil || p.Status.Active != p.Spec.Target { // somebody waits
+		o.failing = false
+	}
+	return ctrl.Result{RequeueAfter: r.retries.after(request.NamespacedName, o)}, nil
 }
 
 // slowLook is the pace of a proxy that has nothing to do: it still watches its poolers

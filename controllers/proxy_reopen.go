@@ -33,7 +33,7 @@ func (r *ProxyReconciler) letsIn(ctx context.Context, x *pair, server postgres.S
 	}
 	if err := r.reopen(ctx, x, server); err != nil {
 		o := outcomeOf(err, v1alpha1.ReasonFenced)
-		o.reason, o.again = v1alpha1.ReasonFenced, retrySoon
+		o.reason, o.again, o.failing = v1alpha1.ReasonFenced, retrySoon, false // clients wait
 		o.message = fmt.Sprintf("%s serves, but refuses applications: %s", server.Instance, o.message)
 		return &o
 	}

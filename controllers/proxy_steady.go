@@ -53,7 +53,11 @@ func (r *ProxyReconciler) steady(ctx context.Context, x *pair) outcome {
 	if trouble != nil {
 		return *trouble
 	}
-	return outcome{ready: true, reason: v1alpha1.ReasonActive, message: fmt.Sprintf("%s serves through %d poolers", p.Status.Active, p.Status.Poolers.Total)}
+	o := outcome{ready: true, reason: v1alpha1.ReasonActive, message: fmt.Sprintf("%s serves through %d poolers", p.Status.Active, p.Status.Poolers.Total)}
+	if x.soon {
+		o.again = retryMoment
+	}
+	return o
 }
 
 // lookAtPoolers counts poolers in step and tells what is wrong with the others.

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -20,6 +21,19 @@ func TestTheWayBackGoesOnAfterTheSuperusersPasswordWasChanged(t *testing.T) {
 	b.until("")
 	if got := b.follower.Query("", "SELECT count(*) FROM pg_subscription WHERE subconninfo LIKE '%rotated%'"); got != "1" {
 		t.Errorf("%s subscriptions know the password", got)
+	}
+}
+
+// TestAWayBackThatBeginsIsNotBroken for as long as a subscriber may take to connect.
+func TestAWayBackThatBeginsIsNotBroken(t *testing.T) {
+	b := newWayBack(t, pg.Settings{"max_logical_replication_workers": "0"}) // nobody connects
+	replication := b.replication()
+	replication.starting = true
+	if trouble, activeErr, err := replication.follows(t.Context(), []string{"d"}); trouble != "" || activeErr != nil || !errors.Is(err, errStarting) {
+		t.Errorf("right after a switch: %q, %v, %v", trouble, activeErr, err)
+	}
+	if trouble := b.look(); !strings.Contains(trouble, "nobody reads the slot") {
+		t.Errorf("later: %q", trouble)
 	}
 }
 

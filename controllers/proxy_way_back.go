@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -59,11 +60,18 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 		return nil
 	}
 	reverse := reverseReplication{active: active, follower: follower, names: names, memory: &r.memory, giveIdentities: steps.GivesIdentities(x.upgrade)}
+	if last := lastSwitch(p); last != nil {
+		reverse.starting = r.Now().Sub(last.FinishedAt.Time) < startsWithin
+	}
 	trouble, activeErr, err := reverse.follows(looking, s.Databases)
 	switch {
 	case activeErr != nil:
 		unknown(activeErr)
 		return activeErr
+	case errors.Is(err, errStarting):
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonStarting, "%s begins to follow", other)
+		x.soon = true
+		return nil
 	case err != nil:
 		unknown(err)
 		return nil
@@ -96,9 +104,26 @@ type reverseReplication struct {
 	memory           *memory
 	// giveIdentities to tables that come without one.
 	giveIdentities bool
+	// starting: a switch has just made it.
+	starting bool
 }
 
-// follows says what is wrong with the replication of databases; nothing if empty. activeErr is the error of the side that serves.
+// startsWithin is how long a subscriber may take to connect after a switch, before that is trouble.
+const startsWithin = 15 * time.Second
+
+// errStarting: the subscriber is about to connect.
+var errStarting = errors.New("replication begins")
+
+// lastSwitch that moved traffic, if that was the last thing that happened.
+func lastSwitch(p *v1alpha1.PgProxy) *v1alpha1.SwitchRecord {
+	if len(p.Status.Switches) == 0 || p.Status.Switches[0].Outcome != "Switched" {
+		return nil
+	}
+	return &p.Status.Switches[0]
+}
+
+// follows says what is wrong with the replication of databases; nothing if empty. err is errStarting where it is about
+// to begin, activeErr is the error of the side that serves.
 func (r reverseReplication) follows(ctx context.Context, databases []string) (trouble string, activeErr, err error) {
 	links, activeErr, err := postgres.Links(ctx, r.active, r.follower, r.names, databases)
 	if activeErr != nil || err != nil {
@@ -135,7 +160,10 @@ func (r reverseReplication) followsIn(ctx context.Context, db string, link postg
 	if stopped := r.memory.workers.TroubleOf(ctx, link.Subscription, r.active, r.follower, db, r.names, time.Now()); stopped != "" {
 		return stopped, nil
 	}
-	if !link.SlotActive {
+	switch {
+	case !link.SlotActive && r.starting:
+		return "", errStarting
+	case !link.SlotActive:
 		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, r.follower.Instance), nil
 	}
 	return r.memory.tables.look(key, many, time.Now, func() (string, error) { return r.newTables(ctx, db) })

@@ -19,6 +19,8 @@ type outcome struct {
 	ready bool
 	// stalled: a human must act.
 	stalled bool
+	// failing: the look or its effect failed, as may pass.
+	failing bool
 	// again is when to look next; zero leaves it to the interval.
 	again time.Duration
 	// changed: the spec is another by now, so the look says nothing.
@@ -65,7 +67,7 @@ func reportSuspended(object conditioned, suspended bool) {
 // server, a branch's protection).
 func outcomeOf(err error, during string) outcome {
 	m := meaningOf(err, orDefault(during, v1alpha1.ReasonProgressing))
-	o := outcome{reason: m.reason, message: err.Error(), stalled: m.stalled, again: retrySoon}
+	o := outcome{reason: m.reason, message: err.Error(), stalled: m.stalled, failing: !m.stalled, again: retrySoon}
 	if m.stalled {
 		o.again = retryStalled
 	}
@@ -75,7 +77,7 @@ func outcomeOf(err error, during string) outcome {
 const (
 	// retryMoment: what is waited for is under way.
 	retryMoment = 250 * time.Millisecond
-	// retrySoon: a step in progress or a failure that passes.
+	// retrySoon: a step in progress, or a failure that passes while somebody waits for a switch.
 	retrySoon = 2 * time.Second
 	// retryStalled: waiting for a human; cheap looks, so that it goes on by itself soon
 	// after it is mended.

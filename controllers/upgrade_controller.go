@@ -56,6 +56,7 @@ type UpgradeReconciler struct {
 	// workers that apply changes, from look to look
 	workers postgres.Workers
 	slow    slowLane
+	retries retries
 	// background has what goes on beside looks
 	background background
 }
@@ -72,6 +73,7 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	// step that is stored
 	if err := r.Uncached.Get(ctx, request.NamespacedName, upgrade); apierrors.IsNotFound(err) {
 		upgrade.Namespace, upgrade.Name = request.Namespace, request.Name
+		r.retries.forget(request.NamespacedName)
 		return ctrl.Result{}, r.background.end(ctx, upgrade, "")
 	} else if err != nil {
 		return ctrl.Result{}, err
@@ -110,7 +112,7 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if o.again == 0 {
 		o.again = intervalOf(upgrade)
 	}
-	return ctrl.Result{RequeueAfter: o.again}, nil
+	return ctrl.Result{RequeueAfter: r.retries.after(request.NamespacedName, o)}, nil
 }
 
 func (r *UpgradeReconciler) reconcile(ctx context.Context, upgrade *v1alpha1.PgUpgrade, patcher *patch.SerialPatcher) outcome {

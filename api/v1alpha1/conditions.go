@@ -137,6 +137,8 @@ const (
 	ReasonOutsideWindow = "OutsideWindow"
 	// ReasonReplicating: rows flow and the lag is known.
 	ReasonReplicating = "Replicating"
+	// ReasonStarting: replication was set up, and begins in a moment.
+	ReasonStarting = "Starting"
 	// ReasonNotReplicating: nothing to follow, or not set up yet.
 	ReasonNotReplicating = "NotReplicating"
 	// ReasonPassed: no blocking finding.

@@ -13,17 +13,21 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	backoff "k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
 const (
-	// sourceRetry spaces attempts to reach the API server.
-	sourceRetry = time.Second
+	// sourceSteady is how long the API server keeps a watch that serves; one that ends sooner is begun again after a pause.
+	sourceSteady = 5 * time.Second
 	// watchSeconds after which the API server ends a watch, and it is begun anew.
 	watchSeconds = 240
 )
+
+// sourcePauses before the list that follows a watch that ended soon, or a failure.
+var sourcePauses = backoff.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 7, Cap: 5 * time.Second}
 
 // KubernetesSource reads one PgProxy from the API server. It lists and watches that one
 // object with plain requests: an informer's cache would cost an agent more memory than
@@ -56,11 +60,17 @@ func NewKubernetesSource(config *rest.Config, namespace, name string, log *slog.
 
 // Run implements ActiveSource.
 func (s *KubernetesSource) Run(ctx context.Context, seen func(Active)) error {
+	pauses := sourcePauses
 	for ctx.Err() == nil {
+		begun := time.Now()
 		err := s.listAndWatch(ctx, seen)
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn("PgProxy can't be read; the pooler stays as it is", "error", err)
-			_ = wait(ctx, sourceRetry)
+		}
+		if time.Since(begun) >= sourceSteady {
+			pauses = sourcePauses
+		} else {
+			_ = wait(ctx, pauses.Step())
 		}
 	}
 	return nil

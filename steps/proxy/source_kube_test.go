@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 
@@ -73,4 +75,25 @@ func TestTheSourceListsThenWatchesAndComesBackAfterAFault(t *testing.T) {
 		t.Errorf("after the watch ended and the server failed once: %+v", a)
 	}
 	close(watches)
+}
+
+// TestAWatchThatEndsAtOnceIsNotBegunAnewWithoutAPause, which would keep the API server busy: pauses grow.
+func TestAWatchThatEndsAtOnceIsNotBegunAnewWithoutAPause(t *testing.T) {
+	var lists atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("watch") == "" {
+			lists.Add(1)
+			_ = json.NewEncoder(w).Encode(v1alpha1.PgProxyList{})
+		}
+	}))
+	defer server.Close()
+	source, err := proxy.NewKubernetesSource(&rest.Config{Host: server.URL}, "shop", "orders", slog.Default())
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	must(t, source.Run(ctx, func(proxy.Active) {}))
+	// 0, 100, 300 and 700 ms at the earliest
+	if n := lists.Load(); n < 2 || n > 4 {
+		t.Errorf("listed %d times in a second", n)
+	}
 }

@@ -1,0 +1,40 @@
+package controllers
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/workqueue"
+)
+
+// firstRetry after a look that failed; each further one waits twice as long, up to retryStalled.
+const firstRetry = 500 * time.Millisecond
+
+// retryJitter is the part by which a wait is prolonged by chance, so that objects that failed together don't come
+// again together.
+const retryJitter = 0.2
+
+// retries counts the failures in a row of each object. The zero value is ready.
+type retries struct {
+	once     sync.Once
+	failures workqueue.TypedRateLimiter[types.NamespacedName]
+}
+
+// after is when to look again at an object.
+func (r *retries) after(object types.NamespacedName, o outcome) time.Duration {
+	r.once.Do(func() {
+		r.failures = workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, retryStalled)
+	})
+	if !o.failing {
+		r.failures.Forget(object)
+		return o.again
+	}
+	return wait.Jitter(r.failures.When(object), retryJitter)
+}
+
+// forget an object that is gone.
+func (r *retries) forget(object types.NamespacedName) {
+	r.after(object, outcome{})
+}
