@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -98,7 +99,7 @@ func (c *clusterPort) podTrouble(ctx context.Context, instance string) (string, 
 func (c *clusterPort) databaseImage(template corev1.PodTemplateSpec) string {
 	for _, container := range template.Spec.Containers {
 		for _, image := range c.images {
-			if strings.HasPrefix(container.Image, orDefault(image.NewName, image.Name)+":") {
+			if strings.HasPrefix(container.Image, cmp.Or(image.NewName, image.Name)+":") {
 				return container.Image
 			}
 		}

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,10 +80,10 @@ func (g *gitPort) instance() gitops.InstanceRequest {
 	spec := g.upgrade.Spec.Instance
 	version := steps.VersionOf(g.upgrade.Name, nil, g.upgrade.Status.To)
 	request := gitops.InstanceRequest{
-		Upgrade: g.upgrade.Name, Version: version, Base: orDefault(spec.Base, "base"), Owner: ownerOf(g.upgrade),
+		Upgrade: g.upgrade.Name, Version: version, Base: cmp.Or(spec.Base, "base"), Owner: ownerOf(g.upgrade),
 	}
 	for _, image := range spec.Images {
-		tag := strings.ReplaceAll(orDefault(image.NewTag, "{version}"), "{version}", version)
+		tag := strings.ReplaceAll(cmp.Or(image.NewTag, "{version}"), "{version}", version)
 		request.Images = append(request.Images, gitops.Image{Name: image.Name, NewName: image.NewName, Tag: tag})
 	}
 	for _, p := range spec.Patches {
@@ -207,7 +208,7 @@ func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Eviden
 	author := g.upgrade.Spec.Git.Author
 	result, err := g.repository.Commit(ctx, gitops.CommitRequest{
 		Directory: g.upgrade.Spec.Git.Path, Message: message, Trailers: trailers,
-		Author: gitops.Person{Name: orDefault(author.Name, "Gitover"), Email: orDefault(author.Email, "gitover@users.noreply.gitover.dev")},
+		Author: gitops.Person{Name: cmp.Or(author.Name, "Gitover"), Email: cmp.Or(author.Email, "gitover@users.noreply.gitover.dev")},
 		Edit:   edit, Unique: unique, Owner: ownerOf(g.upgrade),
 	})
 	if errors.Is(err, gitops.ErrNothingToChange) {

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path"
@@ -36,9 +37,9 @@ func granted(upgrade *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) error {
 	}
 	from := k.Spec.SourceRef
 	source := upgrade.Spec.Git.SourceRef
-	if from.Kind != sourcev1.GitRepositoryKind || from.Name != source.Name || orDefault(from.Namespace, k.Namespace) != orDefault(source.Namespace, upgrade.Namespace) {
+	if from.Kind != sourcev1.GitRepositoryKind || from.Name != source.Name || cmp.Or(from.Namespace, k.Namespace) != cmp.Or(source.Namespace, upgrade.Namespace) {
 		return denied("Kustomization %s applies %s %s/%s, not GitRepository %s/%s; make spec.git.sourceRef and spec.git.kustomizationRef belong together",
-			name, from.Kind, orDefault(from.Namespace, k.Namespace), from.Name, orDefault(source.Namespace, upgrade.Namespace), source.Name)
+			name, from.Kind, cmp.Or(from.Namespace, k.Namespace), from.Name, cmp.Or(source.Namespace, upgrade.Namespace), source.Name)
 	}
 	own, err := gitops.CleanDirectory(upgrade.Spec.Git.Path)
 	if err != nil {

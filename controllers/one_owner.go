@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,7 +89,7 @@ func sharedPlace(other, upgrade *v1alpha1.PgUpgrade) string {
 // partAround gives the part of an upgrade's directory that a directory is, or lies in, if that part is Gitover's: instances
 // come and go there, all are made of the base, and an adopted server's manifests go as a whole.
 func partAround(upgrade *v1alpha1.PgUpgrade, own, directory string) string {
-	parts := []string{gitops.InstancesDirectory, orDefault(upgrade.Spec.Instance.Base, "base")}
+	parts := []string{gitops.InstancesDirectory, cmp.Or(upgrade.Spec.Instance.Base, "base")}
 	if a := upgrade.Spec.Adopt; a != nil {
 		parts = append(parts, a.Path)
 	}
@@ -128,7 +129,7 @@ func (r *UpgradeReconciler) writes(ctx context.Context, other *v1alpha1.PgUpgrad
 
 func sourceKey(upgrade *v1alpha1.PgUpgrade) types.NamespacedName {
 	ref := upgrade.Spec.Git.SourceRef
-	return types.NamespacedName{Namespace: orDefault(ref.Namespace, upgrade.Namespace), Name: ref.Name}
+	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, upgrade.Namespace), Name: ref.Name}
 }
 
 // sameBranch of two GitRepositories, as far as their texts tell. What they don't tell, the files in Git do before a commit.

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -24,7 +25,7 @@ type Fleet interface {
 // delivered must not wait for a Git server or for the right to push.
 func (r *UpgradeReconciler) SaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
 	ref := upgrade.Spec.Git.KustomizationRef
-	if !appliedByFlux(proxy, orDefault(ref.Namespace, upgrade.Namespace), ref.Name) {
+	if !appliedByFlux(proxy, cmp.Or(ref.Namespace, upgrade.Namespace), ref.Name) {
 		return r.gitSaysTarget(ctx, upgrade, proxy)
 	}
 	asking, cancel := context.WithTimeout(ctx, gitPatience)

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -210,7 +211,7 @@ func (r *ProxyReconciler) cause(ctx context.Context, x *pair) *v1alpha1.Commit {
 	}
 	ref := x.upgrade.Spec.Git.KustomizationRef
 	kustomization := &kustomizev1.Kustomization{}
-	key := client.ObjectKey{Namespace: orDefault(ref.Namespace, x.upgrade.Namespace), Name: ref.Name}
+	key := client.ObjectKey{Namespace: cmp.Or(ref.Namespace, x.upgrade.Namespace), Name: ref.Name}
 	if err := r.Get(ctx, key, kustomization); err != nil {
 		return nil
 	}

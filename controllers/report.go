@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -36,7 +37,7 @@ type conditioned interface {
 // report alone sets Ready, Reconciling and Stalled, so that they never contradict each
 // other: stalled excludes reconciling, ready excludes both.
 func report(object conditioned, o outcome) {
-	message := orDefault(o.message, o.reason)
+	message := cmp.Or(o.message, o.reason)
 	switch {
 	case o.ready:
 		conditions.MarkTrue(object, v1alpha1.ReadyCondition, o.reason, "%s", message)
@@ -66,7 +67,7 @@ func reportSuspended(object conditioned, suspended bool) {
 // looked at again all the same, since what mends it may be out of sight (a Secret, a
 // server, a branch's protection).
 func outcomeOf(err error, during string) outcome {
-	m := meaningOf(err, orDefault(during, v1alpha1.ReasonProgressing))
+	m := meaningOf(err, cmp.Or(during, v1alpha1.ReasonProgressing))
 	o := outcome{reason: m.reason, message: err.Error(), stalled: m.stalled, failing: !m.stalled, again: retrySoon}
 	if m.stalled {
 		o.again = retryStalled
@@ -95,7 +96,7 @@ func announce(recorder record.EventRecorder, object conditioned, before string, 
 	if o.stalled {
 		kind = corev1.EventTypeWarning
 	}
-	recorder.Event(object, kind, o.reason, orDefault(o.message, o.reason))
+	recorder.Event(object, kind, o.reason, cmp.Or(o.message, o.reason))
 }
 
 // standing remembers what was last reported, for announce.

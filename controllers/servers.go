@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -54,15 +55,15 @@ func serverOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade,
 	if err != nil {
 		return postgres.Server{}, err
 	}
-	user, err := keyOf(secret, orDefault(spec.UsernameKey, "username"))
+	user, err := keyOf(secret, cmp.Or(spec.UsernameKey, "username"))
 	if err != nil {
 		return postgres.Server{}, err
 	}
-	password, err := keyOf(secret, orDefault(spec.PasswordKey, "password"))
+	password, err := keyOf(secret, cmp.Or(spec.PasswordKey, "password"))
 	if err != nil {
 		return postgres.Server{}, err
 	}
-	mode := orDefault(spec.SSLMode, "prefer")
+	mode := cmp.Or(spec.SSLMode, "prefer")
 	ca := secret.Data["ca.crt"]
 	if strings.HasPrefix(mode, "verify-") && len(ca) == 0 {
 		_, err := keyOf(secret, "ca.crt")
@@ -71,7 +72,7 @@ func serverOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade,
 	return postgres.Server{
 		Instance: instance, Host: endpoint.Host, Port: int(endpoint.Port),
 		User: user, Password: postgres.Password(password), Secret: secret.Namespace + "/" + secret.Name,
-		MaintenanceDatabase: orDefault(spec.Database, "postgres"), SSLMode: mode, CA: ca, RootCert: spec.SSLRootCert,
+		MaintenanceDatabase: cmp.Or(spec.Database, "postgres"), SSLMode: mode, CA: ca, RootCert: spec.SSLRootCert,
 	}, nil
 }
 
@@ -103,11 +104,4 @@ func keyOf(secret *corev1.Secret, key string) (string, error) {
 			text: fmt.Sprintf("Secret %s/%s has no key %q; add it", secret.Namespace, secret.Name, key)}
 	}
 	return value, nil
-}
-
-func orDefault(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
@@ -58,7 +59,7 @@ func (r *UpgradeReconciler) referring(ref func(v1alpha1.GitSpec) v1alpha1.Object
 		var requests []reconcile.Request
 		for i := range upgrades.Items {
 			u := &upgrades.Items[i]
-			if to := ref(u.Spec.Git); to.Name == object.GetName() && orDefault(to.Namespace, u.Namespace) == object.GetNamespace() {
+			if to := ref(u.Spec.Git); to.Name == object.GetName() && cmp.Or(to.Namespace, u.Namespace) == object.GetNamespace() {
 				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(u)})
 			}
 		}

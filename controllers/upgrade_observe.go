@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -79,7 +80,7 @@ func (r *UpgradeReconciler) fleetOf(ctx context.Context, upgrade *v1alpha1.PgUpg
 
 // referred reads a Flux object that the spec names.
 func (r *UpgradeReconciler) referred(ctx context.Context, upgrade *v1alpha1.PgUpgrade, ref v1alpha1.ObjectReference, kind string, into client.Object) error {
-	namespace := orDefault(ref.Namespace, upgrade.Namespace)
+	namespace := cmp.Or(ref.Namespace, upgrade.Namespace)
 	if namespace != upgrade.Namespace && r.NoCrossNamespaceRefs {
 		return denied("%s %s/%s is in another namespace, which this installation forbids; put one in %s", kind, namespace, ref.Name, upgrade.Namespace)
 	}

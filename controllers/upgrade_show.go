@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
@@ -38,7 +39,7 @@ func annotations(status *v1alpha1.PgUpgradeStatus) map[string]string {
 func showReplication(upgrade *v1alpha1.PgUpgrade, s *seen) {
 	status := &upgrade.Status
 	if status.Lag == nil {
-		conditions.MarkFalse(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonNotReplicating, "nothing follows %s", orDefault(s.facts.Active, "yet"))
+		conditions.MarkFalse(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonNotReplicating, "nothing follows %s", cmp.Or(s.facts.Active, "yet"))
 		return
 	}
 	conditions.MarkTrue(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonReplicating, "lag %s at %s", status.Lag.Human, status.Lag.At.UTC().Format("15:04:05 UTC"))

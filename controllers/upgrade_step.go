@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -79,7 +80,7 @@ func (r *UpgradeReconciler) live(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 	}
 	have, want := stored.Status, upgrade.Status
 	if have.Run != want.Run || have.Workflow != want.Workflow || have.Step != want.Step {
-		return nil, &known{reason: v1alpha1.ReasonProgressing, text: fmt.Sprintf("step %s is not stored; another controller went on to %s", want.Step, orDefault(have.Step, "the end"))}
+		return nil, &known{reason: v1alpha1.ReasonProgressing, text: fmt.Sprintf("step %s is not stored; another controller went on to %s", want.Step, cmp.Or(have.Step, "the end"))}
 	}
 	return r.proxyOf(ctx, upgrade)
 }

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 			return r.wait(upgrade, step, verdict, decision)
 		}
 	}
-	return outcome{reason: orDefault(status.Step, v1alpha1.ReasonProgressing), message: "going on", again: retryStep}
+	return outcome{reason: cmp.Or(status.Step, v1alpha1.ReasonProgressing), message: "going on", again: retryStep}
 }
 
 // effectKind is what a walk makes once: after it, it waits.
@@ -250,7 +251,7 @@ func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgr
 // wait reports what a step waits for.
 func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, v steps.Verdict, d steps.Decision) outcome {
 	status := &upgrade.Status
-	o := outcome{reason: orDefault(d.Reason, orDefault(v.Reason, step.Name)), message: orDefault(v.Message, step.Name), again: v.Again}
+	o := outcome{reason: cmp.Or(d.Reason, cmp.Or(v.Reason, step.Name)), message: cmp.Or(v.Message, step.Name), again: v.Again}
 	if d.Reason != "" && d.Message != "" {
 		o.message = d.Message
 	}

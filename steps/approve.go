@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
 )
@@ -50,7 +52,7 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	if len(spec.Windows) > 0 {
 		if skew, err := clockSkew(ctx, run); skew != nil || err != nil {
-			return deref(skew), err
+			return ptr.Deref(skew, Verdict{}), err
 		}
 	}
 	return done("approved %s", approval(run)), nil

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -34,7 +35,7 @@ func awaitGone(ctx context.Context, run *Run, commit, instance string) (Verdict,
 	}
 	if state.Commit != nil && !state.Delivered {
 		// also where the workload shows no label of ours: an adopted server
-		return waiting(or(state.Reason, v1alpha1.ReasonFluxPending), "%s", or(state.Message, "waiting for Flux to prune "+instance)), nil
+		return waiting(cmp.Or(state.Reason, v1alpha1.ReasonFluxPending), "%s", cmp.Or(state.Message, "waiting for Flux to prune "+instance)), nil
 	}
 	if workload.Found {
 		return waiting(v1alpha1.ReasonFluxPending, "waiting for Flux to prune %s; does its Kustomization have prune: true?", instance), nil

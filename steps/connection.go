@@ -3,6 +3,8 @@ package steps
 import (
 	"context"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -13,7 +15,7 @@ func connected(s Step) Step {
 	look, effect := s.Done, s.Run
 	s.Done = func(ctx context.Context, run *Run) (Verdict, error) {
 		if v, err := staleConnection(ctx, run); v != nil || err != nil {
-			return deref(v), err
+			return ptr.Deref(v, Verdict{}), err
 		}
 		return look(ctx, run)
 	}

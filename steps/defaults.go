@@ -4,9 +4,8 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-
-	"github.com/gitover/gitover/api/v1alpha1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
 
 const (
@@ -20,39 +19,12 @@ const (
 
 // lagFor is how long the lag must stay under its limit; the API server fills the default.
 func (r *Run) lagFor() time.Duration {
-	if d := r.Upgrade.Spec.Limits.LagFor; d != nil {
-		return d.Duration
-	}
-	return 5 * time.Second
+	return ptr.Deref(r.Upgrade.Spec.Limits.LagFor, metav1.Duration{Duration: 5 * time.Second}).Duration
 }
 
 func (r *Run) soak() time.Duration {
-	if d := r.Upgrade.Spec.Soak.Duration; d != nil {
-		return d.Duration
-	}
-	return 24 * time.Hour
-}
-
-func or(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
+	return ptr.Deref(r.Upgrade.Spec.Soak.Duration, metav1.Duration{Duration: 24 * time.Hour}).Duration
 }
 
 // oneLine makes any text fit for a commit trailer.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-func readyReason(p *v1alpha1.PgProxy) string {
-	if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ReadyCondition); c != nil {
-		return c.Reason
-	}
-	return ""
-}
-
-func readyMessage(p *v1alpha1.PgProxy) string {
-	if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ReadyCondition); c != nil {
-		return c.Message
-	}
-	return ""
-}

@@ -1,8 +1,12 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
@@ -46,7 +50,7 @@ func sparing(s Step) Step {
 	judge, effect := s.Done, s.Run
 	s.Done = func(ctx context.Context, run *Run) (Verdict, error) {
 		if refusal, err := inUse(ctx, run); refusal != nil || err != nil {
-			return deref(refusal), err
+			return ptr.Deref(refusal, Verdict{}), err
 		}
 		return judge(ctx, run)
 	}
@@ -80,7 +84,7 @@ func inUse(ctx context.Context, run *Run) (*Verdict, error) {
 	case proxy.Spec.Target == stays && proxy.Status.Active == stays:
 		return nil, nil
 	case proxy.Spec.Target == stays:
-		v = waiting(v1alpha1.ReasonSwitching, "%s is not removed before %s serves: %s", leaves, stays, or(readyMessage(proxy), "the switch is beginning"))
+		v = waiting(v1alpha1.ReasonSwitching, "%s is not removed before %s serves: %s", leaves, stays, cmp.Or(conditions.GetMessage(proxy, v1alpha1.ReadyCondition), "the switch is beginning"))
 	case run.Status.Step == StopReverse:
 		v, err = takenBackInTime(ctx, run, proxy)
 	default:

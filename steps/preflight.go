@@ -36,24 +36,6 @@ func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
 	return judge(run, findings), nil
 }
 
-// preflightGreenDone asks what only the pair can tell.
-func preflightGreenDone(ctx context.Context, run *Run) (Verdict, error) {
-	blue, green, err := run.both(ctx)
-	if err != nil {
-		return Verdict{}, err
-	}
-	request := RequestOf(run.Upgrade, run.version(run.Status.To), run.Status.Databases)
-	findings, err := postgres.Preflight(ctx, blue, request)
-	if err != nil {
-		return Verdict{}, err
-	}
-	pair, err := postgres.PreflightPair(ctx, blue, green, request)
-	if err != nil {
-		return Verdict{}, err
-	}
-	return judge(run, append(findings, pair...)), nil
-}
-
 func applicationDatabases(ctx context.Context, run *Run, s postgres.Server) ([]postgres.Database, error) {
 	all, err := postgres.ApplicationDatabases(ctx, s, run.Upgrade.Spec.Databases.Include, run.Upgrade.Spec.Databases.Exclude)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-
 	"github.com/gitover/gitover/steps/postgres"
 )
 

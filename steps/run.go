@@ -5,6 +5,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
@@ -133,3 +134,5 @@ func (r *Run) version(instance string) int {
 	}
 	return int(v[0]-'0')*10 + int(v[1]-'0')
 }
+
+func timestamp(t time.Time) metav1.Time { return metav1.NewTime(t.Truncate(time.Second)) }

@@ -1,0 +1,54 @@
+package steps
+
+import (
+	"context"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// catchUpDone: the lag has been under the limit for the stated time, nothing is broken, green
+// follows every table, and nothing came that would be left behind.
+func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
+		return ptr.Deref(v, Verdict{}), err
+	}
+	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
+		return ptr.Deref(v, Verdict{}), err
+	}
+	if v, err := stoppedWorker(ctx, run, blue, green); v != nil || err != nil {
+		return ptr.Deref(v, Verdict{}), err
+	}
+	bytes, err := lag(ctx, run, blue, run.Status.To)
+	if err != nil {
+		return Verdict{}, err
+	}
+	showLag(run, bytes, run.lagLimit())
+	if since := run.Status.Lag.UnderLimitSince; since != nil && run.Now().Sub(since.Time) >= run.lagFor() {
+		if v, err := leftBehind(ctx, run, blue); v != nil || err != nil {
+			return ptr.Deref(v, Verdict{}), err
+		}
+		verdict := done("lag %s", humanBytes(bytes))
+		if !GivesIdentities(run.Upgrade) {
+			return verdict, nil
+		}
+		return alsoSaid(verdict)(showIdentities(ctx, run, blue))
+	}
+	return waiting(CatchUp, "lag %s, limit %s for %s", humanBytes(bytes), humanBytes(run.lagLimit()), run.lagFor()), nil
+}
+
+// leftBehind names what came after the preflight and the guard would not let a switch leave
+// behind: better before the cutover commit than after it.
+func leftBehind(ctx context.Context, run *Run, blue postgres.Server) (*Verdict, error) {
+	left, err := postgres.LeftBehind(ctx, blue, run.Status.Databases, ScopeOf(run.Upgrade))
+	if err != nil || len(left) == 0 {
+		return nil, err
+	}
+	v := waiting(run.Status.Step, "%s", some(left))
+	return &v, nil
+}

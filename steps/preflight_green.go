@@ -1,0 +1,25 @@
+package steps
+
+import (
+	"context"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// preflightGreenDone asks what only the pair can tell.
+func preflightGreenDone(ctx context.Context, run *Run) (Verdict, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	request := RequestOf(run.Upgrade, run.version(run.Status.To), run.Status.Databases)
+	findings, err := postgres.Preflight(ctx, blue, request)
+	if err != nil {
+		return Verdict{}, err
+	}
+	pair, err := postgres.PreflightPair(ctx, blue, green, request)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return judge(run, append(findings, pair...)), nil
+}

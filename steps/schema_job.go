@@ -1,0 +1,127 @@
+package steps
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/copy"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// schemaDone compares schemas, and where they differ looks at the Jobs.
+func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part postgres.SchemaPart) (Verdict, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	objects := 0
+	verdict := Verdict{Done: true}
+	for _, db := range run.Status.Databases {
+		drift, err := postgres.SchemaDrift(ctx, blue, green, db, part)
+		switch {
+		case err != nil:
+			return Verdict{}, err
+		case drift.DatabaseMissing:
+			return act("to create database %q", db), nil
+		}
+		objects += drift.Objects
+		if len(drift.Differences) == 0 {
+			continue
+		}
+		if verdict, err = jobVerdict(ctx, run, phase, db, drift.Differences); err == nil && verdict.Done { // DDL since then
+			var changed *Verdict
+			changed, err = drifted(ctx, run, blue, green, db, "", part)
+			verdict = ptr.Deref(changed, Verdict{})
+		}
+		if err != nil || verdict.Act {
+			return verdict, err
+		}
+	}
+	if verdict.Done {
+		return done("%d objects are equal", objects), nil
+	}
+	return verdict, nil
+}
+
+// jobVerdict says how a database's Job fares that has not made the schemas equal yet; done if it succeeded.
+func jobVerdict(ctx context.Context, run *Run, phase copy.Phase, db string, diff []string) (Verdict, error) {
+	job, err := schemaJob(ctx, run, phase, db)
+	if err != nil {
+		return Verdict{}, err
+	}
+	fate, found, err := run.Cluster.Job(ctx, job.Name)
+	switch {
+	case err != nil:
+		return Verdict{}, err
+	case !found:
+		return act("%d objects to make in database %q", len(diff), db), nil
+	case fate.Failed:
+		return waiting(v1alpha1.ReasonJobFailed, "the schema Job of database %q failed: %s. Mend what it says and change spec.retry", db, fate.Message), nil
+	case fate.Succeeded:
+		return Verdict{Done: true}, nil
+	}
+	return waiting(run.Status.Step, "%s of database %q: %d objects to go", phase, db, len(diff)), nil
+}
+
+// schemaJob is the Job of one half of a database's schema.
+func schemaJob(ctx context.Context, run *Run, phase copy.Phase, db string) (*batchv1.Job, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return nil, err
+	}
+	image, err := toolsImage(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	controller := true
+	return copy.Job(copy.Request{
+		Namespace: run.Upgrade.Namespace,
+		Owner: metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PgUpgrade",
+			Name: run.Upgrade.Name, UID: run.Upgrade.UID, Controller: &controller},
+		Labels:     map[string]string{v1alpha1.UpgradeLabel: run.Upgrade.Name, "app.kubernetes.io/managed-by": "gitover"},
+		UpgradeUID: string(run.Upgrade.UID), Run: run.Status.Run,
+		Phase: phase, Database: db, Attempt: int(run.Status.Attempt),
+		Blue: run.side(blue), Green: run.side(green), Image: image, Tablespaces: run.Upgrade.Spec.Tablespaces,
+	}), nil
+}
+
+// toolsImage is the image whose pg_dump reads both versions: the newer one's.
+func toolsImage(ctx context.Context, run *Run) (string, error) {
+	instance := run.Status.To
+	if !copy.ToolsFromGreen(run.version(run.Status.From), run.version(run.Status.To)) {
+		instance = run.Status.From
+	}
+	workload, err := run.Cluster.Workload(ctx, instance)
+	if err != nil {
+		return "", err
+	}
+	if workload.Image != "" {
+		return workload.Image, nil
+	}
+	// an adopted server shows no workload of ours: the image that an instance of its
+	// version would have
+	for _, image := range run.Upgrade.Spec.Instance.Images {
+		version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, instance)
+		return cmp.Or(image.NewName, image.Name) + ":" + strings.ReplaceAll(cmp.Or(image.NewTag, "{version}"), "{version}", version), nil
+	}
+	return "", fmt.Errorf("spec.instance.images names no image that has the pg_dump of %s", instance)
+}
+
+func (r *Run) side(s postgres.Server) copy.Side {
+	key := r.Upgrade.Spec.Connection.PasswordKey
+	return copy.Side{
+		Host: s.Host, Port: s.Port, User: s.User, SSLMode: s.SSLMode, CA: s.CA,
+		Password: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: r.Secret(s.Instance)},
+			Key:                  cmp.Or(key, "password"),
+		},
+	}
+}

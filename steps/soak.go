@@ -1,0 +1,100 @@
+package steps
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+	"k8s.io/utils/ptr"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// soakDone: the soak is over, by time or by a commit. The transitions out of the soak
+// (a revert, another version) are Next's.
+func soakDone(ctx context.Context, run *Run) (Verdict, error) {
+	proxy := run.Proxy
+	switch {
+	case proxy == nil || proxy.Status.Active != run.Status.To || proxy.Status.Switch != nil:
+		return waiting(v1alpha1.ReasonSwitching, "waiting for the switch in progress"), nil
+	case proxy.Spec.Target != run.Status.To:
+		// a revert that isn't carried out yet
+		return waiting(v1alpha1.ReasonSwitching, "Git wants %s to serve; the soak of %s doesn't end before the switch is made or taken back: %s",
+			proxy.Spec.Target, run.Status.To, cmp.Or(conditions.GetMessage(proxy, v1alpha1.ReadyCondition), "the switch is beginning")), nil
+	}
+	spec := run.Upgrade.Spec.Soak
+	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
+	if spec.FinalizedVersion == version {
+		// whatever has become of the way back
+		return unlessReverted(ctx, run, done("finalization approved by spec.soak.finalizedVersion in Git"))
+	}
+	if err := watchWayBack(ctx, run); err != nil {
+		return Verdict{}, err
+	}
+	if proxy.Status.ActiveSince == nil {
+		return waiting(v1alpha1.ReasonSwitching, "waiting for the PgProxy to say since when %s serves", run.Status.To), nil
+	}
+	end := proxy.Status.ActiveSince.Add(run.soak())
+	left, manual := end.Sub(run.Now()), spec.Finalize == "Manual"
+	if manual || left > 0 {
+		v, err := retainedFor(ctx, run, run.Status.To, run.Status.From, fmt.Sprintf("commit spec.soak.finalizedVersion: %q to end the soak", version))
+		if v != nil || err != nil {
+			return ptr.Deref(v, Verdict{}), err
+		}
+		if v := stoppedWayBack(ctx, run, run.Status.To, run.Status.From); v != nil {
+			return *v, nil
+		}
+		if v := followerReplaced(ctx, run, run.Status.To, run.Status.From); v != nil {
+			return *v, nil
+		}
+	}
+	soaking := waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. Commit spec.soak.finalizedVersion: %q to end the soak",
+		run.Status.To, run.Status.From, version)
+	if !manual {
+		soaking = waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback until %s",
+			run.Status.To, run.Status.From, end.UTC().Format("2006-01-02 15:04:05 UTC"))
+		soaking.Again = min(max(left, 0), slowLook)
+	}
+	if manual || left > 0 {
+		if v := compareInTime(run, run.Status.From, soaking); v != nil {
+			return *v, nil
+		}
+		return soaking, nil
+	}
+	if skew, err := clockSkew(ctx, run); skew != nil || err != nil {
+		return ptr.Deref(skew, Verdict{}), err
+	}
+	return unlessReverted(ctx, run, done("soaked for %s", run.soak()))
+}
+
+// unlessReverted is the end of a soak, if no revert is in Git that Flux has yet to apply.
+func unlessReverted(ctx context.Context, run *Run, end Verdict) (Verdict, error) {
+	stands, err := run.Git.Targets(ctx, run.Status.To)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if !stands {
+		return waiting(v1alpha1.ReasonFluxPending, "the branch no longer leads PgProxy %s to %s; the soak doesn't end before Flux has applied that, or it is taken back",
+			run.Proxy.Name, run.Status.To), nil
+	}
+	return end, nil
+}
+
+// watchWayBack keeps the lag of the side that follows in the status.
+func watchWayBack(ctx context.Context, run *Run) error {
+	green, err := run.green(ctx)
+	if err != nil {
+		return err
+	}
+	bytes, err := lag(ctx, run, green, run.Status.From)
+	if err != nil {
+		return err
+	}
+	showLag(run, bytes, run.lagLimit())
+	if !GivesIdentities(run.Upgrade) {
+		return nil
+	}
+	_, err = showIdentities(ctx, run, green)
+	return err
+}

@@ -1,0 +1,73 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// stopReplicationDone: nothing of this upgrade is left on a server that still answers.
+func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
+	for _, instance := range []string{run.Status.From, run.Status.To} {
+		s, err := run.Server(ctx, instance)
+		if err != nil {
+			return Verdict{}, err
+		}
+		left, err := postgres.Leftovers(ctx, s, run.Names())
+		if postgres.Unreachable(err) && instance != run.active() {
+			// the side that goes away anyway need not answer; its slots die with it
+			continue
+		}
+		if err != nil {
+			return Verdict{}, err
+		}
+		if len(left) > 0 {
+			v := act("to remove on %s: %s", instance, some(left))
+			stay, err := IdentitiesThatStay(ctx, s, run.Status.Databases, run.Names())
+			if err == nil && stay != "" { // an event, before nobody can tell any more
+				v.Reason, v.Message = v1alpha1.ReasonReplicaIdentity, stay+"; "+v.Message
+			}
+			return v, err
+		}
+	}
+	run.Status.ReplicaIdentities = nil
+	return done("no slot, publication or subscription of ours is left"), nil
+}
+
+// stopReplicationRun removes subscriptions before the slots they hold. Where one side is
+// gone the other is cleaned all the same: WAL must not pile up for nobody. What stays is the
+// error, each with its reason.
+func stopReplicationRun(ctx context.Context, run *Run) error {
+	var trouble []error
+	// subscribers first; two rounds free the slots that the first round's subscriptions held
+	for range 2 {
+		trouble = nil
+		for _, instance := range []string{run.Status.To, run.Status.From} {
+			s, err := run.Server(ctx, instance)
+			if err != nil {
+				return err
+			}
+			left, err := postgres.RemoveAll(ctx, s, run.Names())
+			if err != nil && !postgres.Unreachable(err) {
+				return err
+			}
+			if err != nil {
+				trouble = append(trouble, fmt.Errorf("clean up %s: %w", instance, err))
+			}
+			if len(left) > 0 {
+				trouble = append(trouble, fmt.Errorf("not removed on %s: %s", instance, some(left)))
+			}
+		}
+	}
+	return errors.Join(trouble...)
+}
+
+func (r *Run) active() string {
+	if r.Proxy == nil {
+		return ""
+	}
+	return r.Proxy.Status.Active
+}
