@@ -56,6 +56,9 @@ lint: $(LINTERS) ## formatting, go vet, staticcheck
 $(CACHE)/bin/staticcheck: tools/lint/go.mod tools/lint/go.sum
 	$(GO) -C tools/lint build -o $(abspath $@) honnef.co/go/tools/cmd/staticcheck
 
+.PHONY: check
+check: lint unit verify ## what a pull request has to pass first, without root
+
 .PHONY: generate
 generate: ## make the generated files anew
 	tools/generate.sh generate
