@@ -29,7 +29,7 @@ func TestAWayBackThatBeginsIsNotBroken(t *testing.T) {
 	b := newWayBack(t, pg.Settings{"max_logical_replication_workers": "0"}) // nobody connects
 	replication := b.replication()
 	replication.starting = true
-	if trouble, activeErr, err := replication.follows(t.Context(), []string{"d"}); trouble != "" || activeErr != nil || !errors.Is(err, errStarting) {
+	if trouble, activeErr, err := replication.keepUp(t.Context(), []string{"d"}); trouble != "" || activeErr != nil || !errors.Is(err, errStarting) {
 		t.Errorf("right after a switch: %q, %v, %v", trouble, activeErr, err)
 	}
 	if trouble := b.look(); !strings.Contains(trouble, "nobody reads the slot") {
@@ -108,7 +108,7 @@ func (b *wayBack) replication() reverseReplication {
 
 func (b *wayBack) look() string {
 	b.t.Helper()
-	trouble, activeErr, err := b.replication().follows(b.t.Context(), []string{"d"})
+	trouble, activeErr, err := b.replication().keepUp(b.t.Context(), []string{"d"})
 	b.must(activeErr)
 	b.must(err)
 	return trouble

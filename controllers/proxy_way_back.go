@@ -63,7 +63,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 	if last := lastSwitch(p); last != nil {
 		reverse.starting = r.Now().Sub(last.FinishedAt.Time) < startsWithin
 	}
-	trouble, activeErr, err := reverse.follows(looking, s.Databases)
+	trouble, activeErr, err := reverse.keepUp(looking, s.Databases)
 	switch {
 	case activeErr != nil:
 		unknown(activeErr)
@@ -122,29 +122,64 @@ func lastSwitch(p *v1alpha1.PgProxy) *v1alpha1.SwitchRecord {
 	return &p.Status.Switches[0]
 }
 
-// follows says what is wrong with the replication of databases; nothing if empty. err is errStarting where it is about
-// to begin, activeErr is the error of the side that serves.
-func (r reverseReplication) follows(ctx context.Context, databases []string) (trouble string, activeErr, err error) {
+// keepUp tends the replication of databases, and says what is wrong with it all the same; nothing if empty. activeErr is the
+// error of the side that serves; err is errStarting where replication is about to begin.
+func (r reverseReplication) keepUp(ctx context.Context, databases []string) (trouble string, activeErr, err error) {
 	links, activeErr, err := postgres.Links(ctx, r.active, r.follower, r.names, databases)
 	if activeErr != nil || err != nil {
 		return "", activeErr, err
 	}
-	for _, db := range databases {
-		if trouble, err = r.followsIn(ctx, db, links[db], len(databases)); trouble != "" || err != nil {
-			return trouble, nil, err
-		}
+	if err := r.tend(ctx, links, databases); err != nil {
+		return "", nil, err
 	}
-	return "", nil, nil
+	trouble, err = r.trouble(ctx, links, databases)
+	return trouble, nil, err
 }
 
-// followsIn is follows for one database of many. The follower's connection is renewed if a Secret or the spec changed, and a
-// table that was made on both sides is taken up: no switch is in progress here.
-func (r reverseReplication) followsIn(ctx context.Context, db string, link postgres.Link, many int) (string, error) {
-	if link.Stale {
-		if _, err := postgres.RenewConnection(ctx, r.active, r.follower, db, r.names); err != nil {
-			return "", err
+// tend keeps the other side following: its connection is renewed if a Secret or the spec changed, tables that came without a
+// replica identity get one where the spec says so, and those that were made on both sides are taken up. No switch is in
+// progress here. A second call finds the first one's work.
+func (r reverseReplication) tend(ctx context.Context, links map[string]postgres.Link, databases []string) error {
+	for _, db := range databases {
+		link := links[db]
+		if link.Stale {
+			if _, err := postgres.RenewConnection(ctx, r.active, r.follower, db, r.names); err != nil {
+				return err
+			}
+		}
+		if !link.SlotExists || link.SlotLost || !link.Subscription.Exists || !link.Subscription.Enabled {
+			continue
+		}
+		_, err := r.memory.tended.look(r.key(db), len(databases), time.Now, func() (string, error) { return "", r.tendTables(ctx, db) })
+		if err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (r reverseReplication) tendTables(ctx context.Context, db string) error {
+	if r.giveIdentities {
+		if err := postgres.GiveIdentitiesToBoth(ctx, r.active, r.follower, db, r.names); err != nil {
+			return err
+		}
+	}
+	_, err := postgres.FollowTables(ctx, r.active, r.follower, db, r.names, postgres.WholeSchema)
+	return err
+}
+
+// trouble says what is wrong; nothing if empty. Reads only.
+func (r reverseReplication) trouble(ctx context.Context, links map[string]postgres.Link, databases []string) (string, error) {
+	for _, db := range databases {
+		if trouble, err := r.troubleIn(ctx, db, links[db], len(databases)); trouble != "" || err != nil {
+			return trouble, err
+		}
+	}
+	return "", nil
+}
+
+// troubleIn is trouble for one database of many.
+func (r reverseReplication) troubleIn(ctx context.Context, db string, link postgres.Link, many int) (string, error) {
 	switch {
 	case !link.SlotExists || link.SlotLost:
 		return fmt.Sprintf("the slot for database %q is lost", db), nil
@@ -152,8 +187,7 @@ func (r reverseReplication) followsIn(ctx context.Context, db string, link postg
 		return fmt.Sprintf("the subscription in database %q is missing or disabled", db), nil
 	}
 	// the schema comes first: one that changed says more than what stopped by it
-	key := r.names.UID + "/" + db
-	trouble, err := r.memory.schemas.look(key, many, time.Now, func() (string, error) { return r.drift(ctx, db) })
+	trouble, err := r.memory.schemas.look(r.key(db), many, time.Now, func() (string, error) { return r.drift(ctx, db) })
 	if trouble != "" || err != nil {
 		return trouble, err
 	}
@@ -166,12 +200,15 @@ func (r reverseReplication) followsIn(ctx context.Context, db string, link postg
 	case !link.SlotActive:
 		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, r.follower.Instance), nil
 	}
-	return r.memory.tables.look(key, many, time.Now, func() (string, error) { return r.newTables(ctx, db) })
+	return r.memory.tables.look(r.key(db), many, time.Now, func() (string, error) { return r.unfollowed(ctx, db) })
 }
 
-// newTables has the follower take up tables that were made on both sides, and says which it can't.
-func (r reverseReplication) newTables(ctx context.Context, db string) (string, error) {
-	left, err := postgres.FollowTables(ctx, r.active, r.follower, db, r.names, postgres.WholeSchema)
+// key of a database in the memory.
+func (r reverseReplication) key(db string) string { return r.names.UID + "/" + db }
+
+// unfollowed says which tables the other side doesn't follow yet.
+func (r reverseReplication) unfollowed(ctx context.Context, db string) (string, error) {
+	left, err := postgres.UnfollowedTables(ctx, r.active, r.follower, db, r.names)
 	if err != nil || len(left) == 0 {
 		return "", err
 	}
@@ -180,11 +217,6 @@ func (r reverseReplication) newTables(ctx context.Context, db string) (string, e
 
 // drift says how the schema of the side that serves has changed since a switch; nothing if it hasn't.
 func (r reverseReplication) drift(ctx context.Context, db string) (string, error) {
-	if r.giveIdentities { // before schemas are compared, since it makes them equal
-		if err := postgres.GiveIdentitiesToBoth(ctx, r.active, r.follower, db, r.names); err != nil {
-			return "", err
-		}
-	}
 	found, err := postgres.SchemaDrift(ctx, r.active, r.follower, db, postgres.WholeSchema)
 	if err != nil || len(found.Differences) == 0 {
 		return "", err
@@ -203,6 +235,6 @@ func (r reverseReplication) drift(ctx context.Context, db string) (string, error
 // memory of what was seen at earlier looks.
 type memory struct {
 	workers postgres.Workers
-	// schemas and tables of a database cost sessions in it
-	schemas, tables paces
+	// what is looked at, or done, in each database costs sessions in it
+	schemas, tables, tended paces
 }

@@ -57,7 +57,7 @@ func TestALookAtManyDatabasesCostsTwoLogins(t *testing.T) {
 		t.Helper()
 		before, begun := logins(), time.Now()
 		ctx, end := postgres.ShareSessions(t.Context())
-		trouble, activeErr, err := b.replication().follows(ctx, databases)
+		trouble, activeErr, err := b.replication().keepUp(ctx, databases)
 		end()
 		took := time.Since(begun)
 		b.must(activeErr)
