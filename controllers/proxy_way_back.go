@@ -61,7 +61,8 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 	}
 	reverse := reverseReplication{active: active, follower: follower, names: names, memory: &r.memory, giveIdentities: steps.GivesIdentities(x.upgrade)}
 	if last := lastSwitch(p); last != nil {
-		reverse.starting = r.Now().Sub(last.FinishedAt.Time) < startsWithin
+		since := r.Now().Sub(last.FinishedAt.Time) // less than nothing: a clock was set back
+		reverse.starting = since >= 0 && since < startsWithin
 	}
 	trouble, activeErr, err := reverse.keepUp(looking, s.Databases)
 	switch {
@@ -150,7 +151,7 @@ func (r reverseReplication) tend(ctx context.Context, links map[string]postgres.
 		if !link.SlotExists || link.SlotLost || !link.Subscription.Exists || !link.Subscription.Enabled {
 			continue
 		}
-		_, err := r.memory.tended.look(r.key(db), len(databases), time.Now, func() (string, error) { return "", r.tendTables(ctx, db) })
+		_, err := r.memory.tended.look(r.key(db), len(databases), time.Now, func() (string, error) { return r.tendTables(ctx, db) })
 		if err != nil {
 			return err
 		}
@@ -158,14 +159,18 @@ func (r reverseReplication) tend(ctx context.Context, links map[string]postgres.
 	return nil
 }
 
-func (r reverseReplication) tendTables(ctx context.Context, db string) error {
+// tendTables says what is left to do, so that it is done soon.
+func (r reverseReplication) tendTables(ctx context.Context, db string) (left string, err error) {
 	if r.giveIdentities {
 		if err := postgres.GiveIdentitiesToBoth(ctx, r.active, r.follower, db, r.names); err != nil {
-			return err
+			return "", err
 		}
 	}
-	_, err := postgres.FollowTables(ctx, r.active, r.follower, db, r.names, postgres.WholeSchema)
-	return err
+	tables, err := postgres.FollowTables(ctx, r.active, r.follower, db, r.names, postgres.WholeSchema)
+	if err != nil || len(tables) == 0 {
+		return "", err
+	}
+	return postgres.FewUnfollowed(tables, r.follower.Instance), nil
 }
 
 // trouble says what is wrong; nothing if empty. Reads only.

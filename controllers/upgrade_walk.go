@@ -238,7 +238,7 @@ func (r *UpgradeReconciler) reverted(upgrade *v1alpha1.PgUpgrade, verdict steps.
 	r.Recorder.Event(upgrade, corev1.EventTypeNormal, v1alpha1.ReasonRolledBack, verdict.Message)
 }
 
-// failed reports an error of a step; a stalled preflight shows in its own condition too.
+// failed reports an error of a step.
 func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgrade, err error) outcome {
 	o := outcomeOf(err, upgrade.Status.Step)
 	note(&upgrade.Status, o.message)
@@ -251,7 +251,7 @@ func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgr
 // wait reports what a step waits for.
 func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, v steps.Verdict, d steps.Decision) outcome {
 	status := &upgrade.Status
-	o := outcome{reason: cmp.Or(d.Reason, cmp.Or(v.Reason, step.Name)), message: cmp.Or(v.Message, step.Name), again: v.Again}
+	o := outcome{reason: cmp.Or(d.Reason, v.Reason, step.Name), message: cmp.Or(v.Message, step.Name), again: v.Again}
 	if d.Reason != "" && d.Message != "" {
 		o.message = d.Message
 	}

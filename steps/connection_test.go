@@ -18,7 +18,7 @@ func rotate(s *pg.Server, password string) {
 }
 
 func TestReplicationGoesOnAfterTheSuperusersPasswordWasChanged(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
+	for _, versions := range pg.Pairs([2]int{15, 17}, [2]int{postgres.Latest, postgres.Oldest}) {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPairWith(t, versions[0], versions[1], pg.Settings{"wal_level": "logical", "log_statement": "all"})
 			p.run.Status.Verification = nil

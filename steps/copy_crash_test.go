@@ -120,7 +120,7 @@ func TestADatabaseIsCopiedAnewWhenAWorkerCannotGoOn(t *testing.T) {
 
 // PostgreSQL refuses to drop a table on green that it has still to copy.
 func TestATableThatIsDroppedBeforeItWasCopiedIsForgotten(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
+	for _, versions := range pg.Pairs([2]int{15, 17}, [2]int{postgres.Latest, postgres.Oldest}) {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p, goOn := copyHalf(t, versions[0], versions[1])
 			p.blue.Exec("d", "CREATE TABLE last (id int); DROP TABLE last") // nothing of it was ever followed

@@ -72,9 +72,12 @@ func (p *pair) until(name, what string, stop func(Verdict) bool) Verdict {
 	p.run.Status.Step = name
 	step, _ := Find(Upgrade, name)
 	var v Verdict
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(30 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 		var err error
-		if v, err = step.Done(p.t.Context(), p.run); err != nil {
+		ctx, end := postgres.ShareSessions(p.t.Context()) // as a controller's look does
+		v, err = step.Done(ctx, p.run)
+		end()
+		if err != nil {
 			p.t.Fatal(err)
 		}
 		if stop(v) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/pg"
 )
 
 // losesRows has a standby take green's place that lacks a hundred rows which green has confirmed.
@@ -31,7 +32,7 @@ func (p *pair) losesRows() {
 // TestRowsAreComparedAgainWhenAPrimaryWasReplaced: what the one before had confirmed is not sent again, and every
 // look but the comparison finds all well.
 func TestRowsAreComparedAgainWhenAPrimaryWasReplaced(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
+	for _, versions := range pg.Pairs([2]int{15, 17}, [2]int{postgres.Latest, postgres.Oldest}) {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPair(t, versions[0], versions[1])
 			p.run.Status.Verification = nil

@@ -25,7 +25,7 @@ func (p *pair) has(when, want string) {
 
 // Tables without a key come while green is being copied, and while it follows, on both sides each. At the end, all is as it was.
 func TestATableThatComesWithoutAKeyGetsAReplicaIdentityForTheTimeOfTheUpgrade(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {18, 13}} {
+	for _, versions := range pg.Pairs([2]int{15, 17}, [2]int{18, 13}) {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPair(t, versions[0], versions[1])
 			p.both("CREATE TABLE early (id int, what text); CREATE TABLE early_key (id int NOT NULL UNIQUE, what text)")

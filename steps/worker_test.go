@@ -12,7 +12,7 @@ import (
 
 // Staging tables, CREATE TABLE … AS, a repacking tool's: they never were green's matter.
 func TestATableThatComesAndGoesOnBlueAloneStopsNothing(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
+	for _, versions := range pg.Pairs([2]int{15, 17}, [2]int{postgres.Latest, postgres.Oldest}) {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPair(t, versions[0], versions[1])
 			p.done(CopyData)
@@ -30,7 +30,7 @@ func TestATableThatComesAndGoesOnBlueAloneStopsNothing(t *testing.T) {
 
 // An application's UPDATE of a published table without a key fails, so such a table isn't published, and is named.
 func TestATableWithoutAKeyThatIsMadeLaterWorksAndIsNamed(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
+	for _, versions := range pg.Pairs([2]int{15, 17}, [2]int{postgres.Latest, postgres.Oldest}) {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			p := newPair(t, versions[0], versions[1])
 			p.done(CopyData)

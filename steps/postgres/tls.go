@@ -41,14 +41,14 @@ func (s Server) trust(config *pgx.ConnConfig) error {
 // the server would start two processes for each session. Without TLS is also the driver's second attempt, after one that
 // began with it failed.
 func preferTLS(config *pgx.ConnConfig) {
-	offer := config.TLSConfig
+	settings, offered := config.TLSConfig, map[string]bool{}
 	config.TLSConfig = nil
 	config.AfterNetConnect = func(ctx context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
-		if offer == nil {
+		address := conn.RemoteAddr().String() // of a host that has several each is asked
+		if offered[address] {
 			return conn, nil
 		}
-		settings := offer
-		offer = nil
+		offered[address] = true
 		return offerTLS(ctx, conn, settings)
 	}
 }

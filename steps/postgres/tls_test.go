@@ -104,6 +104,29 @@ func TestAServerWithoutTLSIsNoAnswerToAModeThatDemandsIt(t *testing.T) {
 	}
 }
 
+// TestALoginTakesOneConnectionWithTLSAndWithout where the mode prefers it: each costs the server a process.
+func TestALoginTakesOneConnectionWithTLSAndWithout(t *testing.T) {
+	s := pg.Start(t, 15, pg.Settings{"log_connections": "on", "log_min_messages": "log"})
+	login := func() (connections int, secure bool) {
+		t.Helper()
+		server := s.Server
+		server.SSLMode = "prefer"
+		before := strings.Count(s.Log(), "connection received")
+		conn, err := server.Connect(t.Context(), "")
+		must(t, err)
+		defer conn.Close(t.Context())
+		must(t, conn.QueryRow(t.Context(), "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").Scan(&secure))
+		return strings.Count(s.Log(), "connection received") - before, secure
+	}
+	if n, secure := login(); n != 1 || secure {
+		t.Errorf("without TLS: %d connections, secure %t", n, secure)
+	}
+	s.ServeTLS(certs.NewAuthority(t).Issue(t, tomorrow(), "localhost"))
+	if n, secure := login(); n != 1 || !secure {
+		t.Errorf("with TLS: %d connections, secure %t", n, secure)
+	}
+}
+
 // TestAnUpgradeRunsOverVerifiedTLS goes from the first connection to the way back with servers
 // that take nothing but TLS: with a CA bundle where the servers can read it, and without.
 func TestAnUpgradeRunsOverVerifiedTLS(t *testing.T) {

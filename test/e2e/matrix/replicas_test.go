@@ -21,7 +21,8 @@ type replicas struct {
 	namespace string
 }
 
-// Their lease is short, so that 150 takeovers fit into minutes. The default is 15 s.
+// Their lease is short, so that 170 takeovers fit into minutes (the default is 15 s), and long enough for a leader that lingers
+// at a point on a busy machine to keep it: another would pass the point by.
 const overlay = `apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: %[1]s
@@ -36,8 +37,8 @@ replicas:
 patches:
 - target: {kind: Deployment, name: gitover-controller}
   patch: |
-    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --leader-election-lease-duration=3s}
-    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --leader-election-renew-deadline=2s}
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --leader-election-lease-duration=6s}
+    - {op: add, path: /spec/template/spec/containers/0/args/-, value: --leader-election-renew-deadline=5s}
     - {op: add, path: /spec/template/spec/containers/0/args/-, value: --leader-election-retry-period=400ms}
     - {op: add, path: /spec/template/spec/containers/0/env/-, value: {name: GITOVER_CRASH_REFEREE, value: "%[2]s"}}
     # a process can't send SIGKILL to itself while it is the first of its namespace
