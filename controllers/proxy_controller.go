@@ -51,6 +51,11 @@ type pair struct {
 	soon bool
 }
 
+// switchWanted or under way.
+func switchWanted(p *v1alpha1.PgProxy) bool {
+	return p.Status.Switch != nil || p.Status.Active != p.Spec.Target
+}
+
 // Reconcile looks at one PgProxy.
 func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
 	p := &v1alpha1.PgProxy{}
@@ -59,7 +64,7 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 		r.retries.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	leave, ok := r.slow.enter(request.NamespacedName, p.Status.Switch != nil || p.Status.Active != p.Spec.Target, r.Now)
+	leave, ok := r.slow.enter(request.NamespacedName, switchWanted(p), r.Now)
 	if !ok {
 		return ctrl.Result{RequeueAfter: slowTurn}, nil
 	}
@@ -91,7 +96,7 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if o.again == 0 {
 		o.again = slowLook
 	}
-	if p.Status.Switch != nil || p.Status.Active != p.Spec.Target { // somebody waits
+	if switchWanted(p) { // somebody waits
 		o.failing = false
 	}
 	return ctrl.Result{RequeueAfter: r.retries.after(request.NamespacedName, o)}, nil

@@ -130,33 +130,35 @@ func (r reverseReplication) keepUp(ctx context.Context, databases []string) (tro
 	if activeErr != nil || err != nil {
 		return "", activeErr, err
 	}
-	if err := r.tend(ctx, links, databases); err != nil {
+	left, err := r.tend(ctx, links, databases)
+	if err != nil {
 		return "", nil, err
 	}
-	trouble, err = r.trouble(ctx, links, databases)
+	trouble, err = r.trouble(ctx, links, left, databases)
 	return trouble, nil, err
 }
 
 // tend keeps the other side following: its connection is renewed if a Secret or the spec changed, tables that came without a
 // replica identity get one where the spec says so, and those that were made on both sides are taken up. No switch is in
-// progress here. A second call finds the first one's work.
-func (r reverseReplication) tend(ctx context.Context, links map[string]postgres.Link, databases []string) error {
+// progress here. A second call finds the first one's work. left says by database what is still to be taken up.
+func (r reverseReplication) tend(ctx context.Context, links map[string]postgres.Link, databases []string) (left map[string]string, err error) {
+	left = make(map[string]string, len(databases))
 	for _, db := range databases {
 		link := links[db]
 		if link.Stale {
 			if _, err := postgres.RenewConnection(ctx, r.active, r.follower, db, r.names); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		if !link.SlotExists || link.SlotLost || !link.Subscription.Exists || !link.Subscription.Enabled {
+		if severed(db, link) != "" {
 			continue
 		}
-		_, err := r.memory.tended.look(r.key(db), len(databases), time.Now, func() (string, error) { return r.tendTables(ctx, db) })
+		left[db], err = r.memory.tables.look(r.key(db), len(databases), time.Now, func() (string, error) { return r.tendTables(ctx, db) })
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return left, nil
 }
 
 // tendTables says what is left to do, so that it is done soon.
@@ -170,13 +172,28 @@ func (r reverseReplication) tendTables(ctx context.Context, db string) (left str
 	if err != nil || len(tables) == 0 {
 		return "", err
 	}
-	return postgres.FewUnfollowed(tables, r.follower.Instance), nil
+	return fmt.Sprintf("database %q: %s", db, postgres.FewUnfollowed(tables, r.follower.Instance)), nil
+}
+
+// severed says what ended the replication of a database for good; nothing if empty.
+func severed(db string, link postgres.Link) string {
+	switch {
+	case !link.SlotExists || link.SlotLost:
+		return fmt.Sprintf("the slot for database %q is lost", db)
+	case !link.Subscription.Exists || !link.Subscription.Enabled:
+		return fmt.Sprintf("the subscription in database %q is missing or disabled", db)
+	}
+	return ""
 }
 
 // trouble says what is wrong; nothing if empty. Reads only.
-func (r reverseReplication) trouble(ctx context.Context, links map[string]postgres.Link, databases []string) (string, error) {
+func (r reverseReplication) trouble(ctx context.Context, links map[string]postgres.Link, left map[string]string, databases []string) (string, error) {
 	for _, db := range databases {
-		if trouble, err := r.troubleIn(ctx, db, links[db], len(databases)); trouble != "" || err != nil {
+		trouble, err := r.troubleIn(ctx, db, links[db], len(databases))
+		if trouble == "" && err == nil {
+			trouble = left[db]
+		}
+		if trouble != "" || err != nil {
 			return trouble, err
 		}
 	}
@@ -185,11 +202,8 @@ func (r reverseReplication) trouble(ctx context.Context, links map[string]postgr
 
 // troubleIn is trouble for one database of many.
 func (r reverseReplication) troubleIn(ctx context.Context, db string, link postgres.Link, many int) (string, error) {
-	switch {
-	case !link.SlotExists || link.SlotLost:
-		return fmt.Sprintf("the slot for database %q is lost", db), nil
-	case !link.Subscription.Exists || !link.Subscription.Enabled:
-		return fmt.Sprintf("the subscription in database %q is missing or disabled", db), nil
+	if trouble := severed(db, link); trouble != "" {
+		return trouble, nil
 	}
 	// the schema comes first: one that changed says more than what stopped by it
 	trouble, err := r.memory.schemas.look(r.key(db), many, time.Now, func() (string, error) { return r.drift(ctx, db) })
@@ -205,20 +219,11 @@ func (r reverseReplication) troubleIn(ctx context.Context, db string, link postg
 	case !link.SlotActive:
 		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, r.follower.Instance), nil
 	}
-	return r.memory.tables.look(r.key(db), many, time.Now, func() (string, error) { return r.unfollowed(ctx, db) })
+	return "", nil
 }
 
 // key of a database in the memory.
 func (r reverseReplication) key(db string) string { return r.names.UID + "/" + db }
-
-// unfollowed says which tables the other side doesn't follow yet.
-func (r reverseReplication) unfollowed(ctx context.Context, db string) (string, error) {
-	left, err := postgres.UnfollowedTables(ctx, r.active, r.follower, db, r.names)
-	if err != nil || len(left) == 0 {
-		return "", err
-	}
-	return fmt.Sprintf("database %q: %s", db, postgres.FewUnfollowed(left, r.follower.Instance)), nil
-}
 
 // drift says how the schema of the side that serves has changed since a switch; nothing if it hasn't.
 func (r reverseReplication) drift(ctx context.Context, db string) (string, error) {
@@ -240,6 +245,6 @@ func (r reverseReplication) drift(ctx context.Context, db string) (string, error
 // memory of what was seen at earlier looks.
 type memory struct {
 	workers postgres.Workers
-	// what is looked at, or done, in each database costs sessions in it
-	schemas, tables, tended paces
+	// schemas and tables of a database cost sessions in it
+	schemas, tables paces
 }

@@ -10,14 +10,8 @@ import (
 
 // awaitDecisionDone never is: Next leaves this step when Git says how.
 func awaitDecisionDone(ctx context.Context, run *Run) (Verdict, error) {
-	if v, err := retainedFor(ctx, run, run.Status.From, run.Status.To, "take the version back"); v != nil || err != nil {
+	if v, err := brokenWayBack(ctx, run, run.Status.From, run.Status.To, "take the version back"); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
-	}
-	if v := stoppedWayBack(ctx, run, run.Status.From, run.Status.To); v != nil {
-		return *v, nil
-	}
-	if v := followerReplaced(ctx, run, run.Status.From, run.Status.To); v != nil {
-		return *v, nil
 	}
 	back := waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", run.Status.To)
 	if v := compareInTime(run, run.Status.To, back); v != nil {

@@ -38,15 +38,9 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	end := proxy.Status.ActiveSince.Add(run.soak())
 	left, manual := end.Sub(run.Now()), spec.Finalize == "Manual"
 	if manual || left > 0 {
-		v, err := retainedFor(ctx, run, run.Status.To, run.Status.From, fmt.Sprintf("commit spec.soak.finalizedVersion: %q to end the soak", version))
+		v, err := brokenWayBack(ctx, run, run.Status.To, run.Status.From, fmt.Sprintf("commit spec.soak.finalizedVersion: %q to end the soak", version))
 		if v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
-		}
-		if v := stoppedWayBack(ctx, run, run.Status.To, run.Status.From); v != nil {
-			return *v, nil
-		}
-		if v := followerReplaced(ctx, run, run.Status.To, run.Status.From); v != nil {
-			return *v, nil
 		}
 	}
 	soaking := waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. Commit spec.soak.finalizedVersion: %q to end the soak",
@@ -66,6 +60,17 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 		return ptr.Deref(skew, Verdict{}), err
 	}
 	return unlessReverted(ctx, run, done("soaked for %s", run.soak()))
+}
+
+// brokenWayBack is why the side that follows can't be returned to, or what it costs; nil if all is well.
+func brokenWayBack(ctx context.Context, run *Run, serves, follows, wayOut string) (*Verdict, error) {
+	if v, err := retainedFor(ctx, run, serves, follows, wayOut); v != nil || err != nil {
+		return v, err
+	}
+	if v := stoppedWayBack(ctx, run, serves, follows); v != nil {
+		return v, nil
+	}
+	return followerReplaced(ctx, run, serves, follows), nil
 }
 
 // unlessReverted is the end of a soak, if no revert is in Git that Flux has yet to apply.

@@ -73,10 +73,10 @@ func Verify(ctx context.Context, blue, green Server, database string, o VerifyOp
 	if o.RowsAtOnce == 0 {
 		o.RowsAtOnce = 50_000
 	}
-	var work []verifiedTable
 	if err := sameCluster(ctx, blue, o.Standby); err != nil {
 		return VerifyReport{}, err
 	}
+	var work []verifiedTable
 	err := withSession(ctx, blue, database, func(conn *pgx.Conn) error {
 		tables, err := verifiedTables(ctx, conn)
 		if err != nil {
@@ -191,10 +191,9 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 		}
 		return v.counts(ctx, t)
 	}
-	if rows, settled, err := v.settledByStandby(ctx, t.digests("0::bigint", "")); err != nil {
+	if rows, settled, err := v.settledByStandby(ctx, t, t.digests("0::bigint", "")); err != nil {
 		return err
 	} else if settled {
-		v.count(t, rows)
 		return v.pace(ctx, rows)
 	}
 	whole, err := v.read(ctx, t.digests("0::bigint", ""))
@@ -368,11 +367,8 @@ func (v *verifier) name(ctx context.Context, t verifiedTable, rows []int64) erro
 // counts compares numbers of rows. Where applications insert and delete, green's number must
 // lie between blue's before and after; the spread counts as in flight.
 func (v *verifier) counts(ctx context.Context, t verifiedTable) error {
-	if rows, settled, err := v.settledByStandby(ctx, t.count()); err != nil {
+	if _, settled, err := v.settledByStandby(ctx, t, t.count()); settled || err != nil {
 		return err
-	} else if settled {
-		v.count(t, rows)
-		return nil
 	}
 	var c comparison
 	for round := 0; ; round++ {

@@ -54,9 +54,9 @@ func (v *verifier) withStandby(ctx context.Context, database string, do func() e
 }
 
 // settledByStandby says whether green has what a standby of blue has, which has replayed all that blue had committed
-// when it was asked, and how many rows that are. What isn't settled has to be compared with blue itself: also where the
+// when it was asked, and how many rows that are, which are counted then. What isn't settled has to be compared with blue itself: also where the
 // standby cancels the query, since it holds up its replay, or has no such table yet.
-func (v *verifier) settledByStandby(ctx context.Context, sql string) (rows int64, settled bool, err error) {
+func (v *verifier) settledByStandby(ctx context.Context, t verifiedTable, sql string) (rows int64, settled bool, err error) {
 	if v.standby == nil {
 		return 0, false, nil
 	}
@@ -83,6 +83,8 @@ func (v *verifier) settledByStandby(ctx context.Context, sql string) (rows int64
 	if err != nil || !green.equals(there) {
 		return 0, false, err
 	}
-	v.report.OnStandby += there[0].Count
-	return there[0].Count, true, nil
+	rows = there[0].Count
+	v.count(t, rows)
+	v.report.OnStandby += rows
+	return rows, true, nil
 }
