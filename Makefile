@@ -4,7 +4,7 @@ GO      ?= go
 CACHE   := .cache
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STAGE   := CGO_ENABLED=0 $(GO) run ./test/cluster/cmd/stage
-IMAGES  ?= postgres-13 postgres-18
+IMAGES  ?= postgres-19
 # Those of the tests against real PostgreSQL servers; the stage has others of its own.
 SERVERS := postgres-13 postgres-15 postgres-17 postgres-18 postgres-19
 FUZZTIME ?= 10m
@@ -92,6 +92,10 @@ integration: images ## tests against real PostgreSQL servers, without the stage
 .PHONY: catalogue
 catalogue: images ## real applications' schemas up through every version and down again
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 120m -v ./test/catalogue
+
+.PHONY: bench-servers
+bench-servers: images ## check, comparison, sequences, verification beside PostgreSQL's own programs: .cache/bench
+	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench/servers
 
 .PHONY: e2e
 e2e: ## end-to-end tests on the running stage

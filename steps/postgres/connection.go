@@ -70,3 +70,30 @@ func staleConnection(ctx context.Context, conn *pgx.Conn, publisher Server, data
 	sum := sha256.Sum256([]byte(want))
 	return err == nil && !bytes.Equal(have, sum[:]), want, err
 }
+
+// reach has subscriber connect to publisher as its subscriptions will, for replication and with their
+// connection string, and takes that back. refused is PostgreSQL's reason when it can't; err is for a subscriber that
+// can't be asked. Changes nothing.
+func reach(ctx context.Context, subscriber, publisher Server, n Names) (refused, err error) {
+	err = withQuietSession(ctx, subscriber, "", func(conn *pgx.Conn) error {
+		version, err := versionOf(ctx, conn)
+		if err != nil {
+			return err
+		}
+		tx, err := conn.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+		_, err = tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = '30s'; CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION none WITH (create_slot = false, slot_name = NONE, enabled = false, copy_data = false)",
+			ident(n.Prefix()+"reach"), literal(conninfo(publisher, publisher.MaintenanceDatabase, version))))
+		if said := triedAndRefused(err); said != nil {
+			refused, err = errors.New(said.Message), nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("have %s try to reach %s: %w", subscriber.Instance, publisher.Instance, err)
+	}
+	return refused, nil
+}

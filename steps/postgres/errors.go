@@ -143,6 +143,15 @@ func HostMissing(err error) bool {
 	return errors.As(err, &dns) && dns.IsNotFound
 }
 
+// triedAndRefused is PostgreSQL's answer to something that Gitover tried with the rights to; nil if it was none.
+func triedAndRefused(err error) *pgconn.PgError {
+	var said *pgconn.PgError
+	if errors.As(err, &said) && !RightsMissing(err) {
+		return said
+	}
+	return nil
+}
+
 // connectionFailure is a connect error reduced to what helps: pgconn's text repeats user,
 // database and every address tried, and must never grow to hold a connection string.
 type connectionFailure struct {

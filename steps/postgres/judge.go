@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 )
 
 // question: do two texts mean the same? What is of the side that serves comes first, then of the one that follows.
@@ -34,12 +35,17 @@ func (j judge) answer(ctx context.Context, questions []*question) error {
 		return err
 	}
 	var open []*question
-	var texts []scratch
 	for _, q := range questions {
 		if _, q.same = sameMeanings.get(j.key(q)); !q.same {
 			open = append(open, q)
-			texts = append(texts, scratch{q.kind, q.scopes[j.number], q.texts[0]}, scratch{q.kind, q.scopes[j.number], q.texts[1]})
 		}
+	}
+	if open, err = j.together(ctx, pad, open); err != nil {
+		return fmt.Errorf("compare expressions on %s: %w", j.Instance, err)
+	}
+	var texts []scratch
+	for _, q := range open {
+		texts = append(texts, j.scratch(q, 0), j.scratch(q, 1))
 	}
 	for range mostPrints {
 		found, err := pad.print(ctx, texts)
@@ -56,6 +62,42 @@ func (j judge) answer(ctx context.Context, questions []*question) error {
 		open = left
 	}
 	return nil
+}
+
+func (j judge) scratch(q *question, side int) scratch {
+	return scratch{q.kind, q.scopes[j.number], q.texts[side]}
+}
+
+// together settles many questions by two texts, one for each side, that hold them all: most differ in nothing but how
+// versions print them, and to make an object is what takes time. What is left has to be asked one by one.
+func (j judge) together(ctx context.Context, pad *scratchpad, questions []*question) (left []*question, err error) {
+	var joined []*question
+	for _, q := range questions {
+		if _, ok := j.scratch(q, 0).subquery(); ok {
+			joined = append(joined, q)
+		} else {
+			left = append(left, q)
+		}
+	}
+	for some := range slices.Chunk(joined, scratchAtATime) {
+		var sides [2][]scratch
+		for _, q := range some {
+			sides[0], sides[1] = append(sides[0], j.scratch(q, 0)), append(sides[1], j.scratch(q, 1))
+		}
+		found, err := pad.print(ctx, []scratch{joinedScratch(sides[0]), joinedScratch(sides[1])})
+		if err != nil {
+			return nil, err
+		}
+		if found[0].refused != nil || found[1].refused != nil || found[0].text != found[1].text {
+			left = append(left, some...)
+			continue
+		}
+		for _, q := range some {
+			q.same = true
+			sameMeanings.put(j.key(q), true)
+		}
+	}
+	return left, nil
 }
 
 // settled: to print them once more would say nothing new.

@@ -71,6 +71,8 @@ type PreflightRequest struct {
 // Preflight looks at blue for everything that would break the upgrade and names every finding
 // in one pass. Reads only. An error means that blue couldn't be asked.
 func Preflight(ctx context.Context, blue Server, req PreflightRequest) ([]Finding, error) {
+	ctx, end := ShareSessions(ctx)
+	defer end()
 	source, err := Version(ctx, blue)
 	if err != nil {
 		return nil, err
@@ -116,6 +118,8 @@ func (p *pass) runLeftOut(ctx context.Context, blue Server) error {
 // PreflightPair looks at what only the pair can tell: whether green has what blue needs, and each can reach the other.
 // Changes nothing.
 func PreflightPair(ctx context.Context, blue, green Server, req PreflightRequest) ([]Finding, error) {
+	ctx, end := ShareSessions(ctx)
+	defer end()
 	source, err := Version(ctx, blue)
 	if err != nil {
 		return nil, err
@@ -174,19 +178,13 @@ type evidence struct{ Object, Detail, Fix string }
 // run asks every rule of a place in one session of s.
 func (p *pass) run(ctx context.Context, s Server, database string, at place) error {
 	return withSession(ctx, s, database, func(conn *pgx.Conn) error {
-		if err := p.tell(ctx, conn); err != nil {
+		asked := p.rulesOf(at)
+		found, err := p.ask(ctx, conn, asked)
+		if err != nil {
 			return err
 		}
-		var tables []publishable
-		for _, r := range rules {
-			if r.At != at || p.only != "" && p.only != r.Name || r.When != nil && !r.When(p.source, p.request.Target) || r.WayBack && !p.request.WayBack {
-				continue
-			}
-			found, err := p.ask(ctx, conn, r, &tables)
-			if err != nil {
-				return fmt.Errorf("rule %s: %w", r.Name, err)
-			}
-			for _, e := range found {
+		for i, r := range asked {
+			for _, e := range found[i] {
 				p.findings = append(p.findings, r.finding(e, database, p.request))
 			}
 		}
@@ -194,18 +192,57 @@ func (p *pass) run(ctx context.Context, s Server, database string, at place) err
 	})
 }
 
-// ask a rule. Those of replica identities share a look at the tables.
-func (p *pass) ask(ctx context.Context, conn *pgx.Conn, r rule, tables *[]publishable) (found []evidence, err error) {
-	if r.Tables == nil {
-		return collect[evidence](ctx, conn, query("preflight/"+r.query()))
-	}
-	if *tables == nil {
-		if *tables, err = publishableTables(ctx, conn, p.request.Names); err != nil {
-			return nil, err
+// rulesOf a place that matter for this pair of versions.
+func (p *pass) rulesOf(at place) (asked []rule) {
+	for _, r := range rules {
+		if r.At != at || p.only != "" && p.only != r.Name || r.When != nil && !r.When(p.source, p.request.Target) || r.WayBack && !p.request.WayBack {
+			continue
 		}
+		asked = append(asked, r)
 	}
-	for _, t := range *tables {
-		found = append(found, r.Tables(t, max(p.source, p.request.Target), p.request)...)
+	return asked
+}
+
+// ask rules, which need one answer of the server for all. Those of replica identities share a look at the tables.
+func (p *pass) ask(ctx context.Context, conn *pgx.Conn, asked []rule) ([][]evidence, error) {
+	if err := p.tell(ctx, conn); err != nil {
+		return nil, err
+	}
+	found := make([][]evidence, len(asked))
+	var queries []string
+	var places []int
+	judgesTables := false
+	for i, r := range asked {
+		if r.Tables != nil {
+			judgesTables = true
+			continue
+		}
+		queries, places = append(queries, query("preflight/"+r.query())), append(places, i)
+	}
+	answers, err := collectEach[evidence](ctx, conn, queries)
+	if err != nil {
+		if len(answers) < len(places) {
+			err = fmt.Errorf("rule %s: %w", asked[places[len(answers)]].Name, err)
+		}
+		return nil, err
+	}
+	for i, rows := range answers {
+		found[places[i]] = rows
+	}
+	if !judgesTables {
+		return found, nil
+	}
+	tables, err := publishableTables(ctx, conn, p.request.Names)
+	if err != nil {
+		return nil, fmt.Errorf("replica identities: %w", err)
+	}
+	for i, r := range asked {
+		if r.Tables == nil {
+			continue
+		}
+		for _, t := range tables {
+			found[i] = append(found[i], r.Tables(t, max(p.source, p.request.Target), p.request)...)
+		}
 	}
 	return found, nil
 }
@@ -231,12 +268,12 @@ func (p *pass) tell(ctx context.Context, conn *pgx.Conn) error {
 	for name, value := range p.facts {
 		facts[name] = value
 	}
-	for name, value := range facts {
-		if _, err := conn.Exec(ctx, "SELECT set_config($1, $2, false)", name, value); err != nil {
-			return err
-		}
+	text, err := json.Marshal(facts)
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = conn.Exec(ctx, "SELECT count(set_config(key, value, false)) FROM json_each_text($1)", string(text))
+	return err
 }
 
 func greenFacts(ctx context.Context, green Server) (map[string]string, error) {

@@ -187,7 +187,8 @@ func TestSequencesAreCopiedExactly(t *testing.T) {
 		s.Exec("", `CREATE SEQUENCE up; CREATE SEQUENCE down INCREMENT -7 MINVALUE -1000 MAXVALUE 3; CREATE SEQUENCE cached CACHE 50;
 			CREATE SEQUENCE cycled MINVALUE 1 MAXVALUE 3 CYCLE; CREATE SEQUENCE uncalled START 9; CREATE SEQUENCE "we""ird; --";
 			CREATE SEQUENCE tiny AS smallint; CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, s serial);
-			CREATE SCHEMA "other one"; CREATE SEQUENCE "other one".up`)
+			CREATE SCHEMA "other one"; CREATE SEQUENCE "other one".up;
+			DO $$ BEGIN FOR i IN 1..1200 LOOP EXECUTE 'CREATE SEQUENCE many_' || i; END LOOP; END $$`)
 	}
 	read, err := from.Connect(ctx, "")
 	if err != nil {
@@ -207,18 +208,25 @@ func TestSequencesAreCopiedExactly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	beside, err := from.Connect(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer beside.Close(ctx)
+	reader.ReadOn(beside)
 	before, err := reader.Read(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	from.Exec("", `SELECT nextval('up'), nextval('down'), nextval('down'), nextval('cached'), setval('uncalled', 4, false), nextval('"we""ird; --"');
-		SELECT nextval('cycled') FROM generate_series(1, 4); SELECT setval('tiny', 32767); INSERT INTO t DEFAULT VALUES; SELECT setval('"other one".up', 5, false)`)
+		SELECT nextval('cycled') FROM generate_series(1, 4); SELECT setval('tiny', 32767); INSERT INTO t DEFAULT VALUES; SELECT setval('"other one".up', 5, false);
+		SELECT setval('many_7', 70), setval('many_1100', 11, false)`)
 	after, err := reader.Read(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	moved := postgres.MovedSequences(before, after)
-	if len(moved) != 10 {
+	if len(moved) != 12 {
 		t.Errorf("%d sequences moved: %v", len(moved), moved)
 	}
 	for range 2 {
@@ -229,6 +237,7 @@ func TestSequencesAreCopiedExactly(t *testing.T) {
 	for name, query := range map[string]string{
 		"up": "nextval('up')", "down": "nextval('down')", "cycled": "nextval('cycled')", "uncalled": "nextval('uncalled')",
 		"schema": `nextval('"other one".up')`, "identity": "nextval('t_id_seq')", "serial": "nextval('t_s_seq')",
+		"one of many": "nextval('many_7')", "another": "nextval('many_1100')", "one that nobody called": "nextval('many_500')",
 	} {
 		if a, b := from.Query("", "SELECT "+query), to.Query("", "SELECT "+query); a != b {
 			t.Errorf("next of %s: %s there, %s here", name, a, b)

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -52,7 +51,6 @@ type schemaSide struct {
 	version int
 	// stamp is another one when the schema isn't the same any more.
 	stamp string
-	items map[string]schemaItem
 }
 
 // SchemaDrift says how a part of the schema on the side that follows differs from the one that serves. Texts that
@@ -85,15 +83,14 @@ func schemaDrift(ctx context.Context, sides []*schemaSide, database string, part
 	if known, found := knownDrifts.get(key); found && known.stamps == stamps {
 		return known.drift.clone(), nil
 	}
-	err := eachSide(ctx, sides, func(s *schemaSide, ctx context.Context) (err error) {
-		s.items, err = readSchema(ctx, s.conn, s.version, part)
-		return err
+	pairs := newItemPairs()
+	err := eachSide(ctx, sides, func(s *schemaSide, ctx context.Context) error {
+		return readSchema(ctx, s.conn, s.version, part, func(item schemaItem) { pairs.add(s.number, item) })
 	})
 	if err != nil {
 		return Drift{}, err
 	}
-	drift := Drift{Objects: len(sides[0].items)}
-	differences, open := compareItems(sides[0].items, sides[1].items)
+	differences, open := pairs.compare()
 	if err := settle(ctx, sides, database, open); err != nil {
 		return Drift{}, err
 	}
@@ -102,14 +99,14 @@ func schemaDrift(ctx context.Context, sides []*schemaSide, database string, part
 			differences[q.item] = q.item + " differs: " + q.words
 		}
 	}
-	drift.Differences = slices.Sorted(maps.Values(differences))
+	drift := Drift{Objects: pairs.objects, Differences: slices.Sorted(maps.Values(differences))}
 	for _, name := range slices.Sorted(maps.Keys(differences)) {
-		_, wanted := sides[0].items[name]
-		_, there := sides[1].items[name]
+		_, wanted := pairs.alone[0][name]
+		_, extra := pairs.alone[1][name]
 		switch {
-		case !there:
+		case wanted:
 			drift.Missing = append(drift.Missing, name)
-		case !wanted:
+		case extra:
 			drift.Extra = append(drift.Extra, name)
 		default:
 			drift.Changed = append(drift.Changed, name)
@@ -168,32 +165,6 @@ func (s *schemaSide) look(ctx context.Context) error {
 	}
 	knownSums.put(key, knownSum{census.mark, s.stamp})
 	return nil
-}
-
-// compareItems by text: what differs for sure, by name, and what a parser is to say of the others.
-func compareItems(want, have map[string]schemaItem) (differences map[string]string, open []*question) {
-	differences = map[string]string{}
-	for name, w := range want {
-		h, there := have[name]
-		switch {
-		case !there:
-			differences[name] = name + " is missing"
-		case w.equal(h):
-		default:
-			questions := w.questions(h)
-			if len(questions) == 0 {
-				differences[name] = name + " differs: " + firstDifference(w.definition(), h.definition())
-			}
-			open = append(open, questions...)
-		}
-	}
-	for name := range have {
-		if _, there := want[name]; !there {
-			differences[name] = name + " is there in addition"
-		}
-	}
-	slices.SortFunc(open, func(a, b *question) int { return cmp.Compare(a.item, b.item) })
-	return differences, open
 }
 
 // settle asks the side that follows, where nobody minds a lock. If it tells two texts apart, an older version that serves

@@ -10,6 +10,18 @@ func item(definition, kind string, texts ...string) schemaItem {
 	return schemaItem{Name: "index i", Definition: &definition, Kind: &kind, Scope: []string{"FROM ONLY t"}, Texts: texts}
 }
 
+// compared in the order in which two servers may answer.
+func compared(want, have []schemaItem) (differences map[string]string, open []*question) {
+	pairs := newItemPairs()
+	for _, i := range have {
+		pairs.add(1, i)
+	}
+	for _, i := range want {
+		pairs.add(0, i)
+	}
+	return pairs.compare()
+}
+
 func TestAParserIsAskedOnlyWhereTextsDifferInExpressions(t *testing.T) {
 	for what, c := range map[string]struct {
 		want, have schemaItem
@@ -25,7 +37,7 @@ func TestAParserIsAskedOnlyWhereTextsDifferInExpressions(t *testing.T) {
 		"another kind":          {item("b", "expression", "b"), item("c", "rule", "c"), nil, `not "`},
 		"without any":           {item("a", "expression"), item("b", "expression"), nil, `not "`},
 	} {
-		differences, open := compareItems(map[string]schemaItem{"index i": c.want}, map[string]schemaItem{"index i": c.have})
+		differences, open := compared([]schemaItem{c.want}, []schemaItem{c.have})
 		var asked []string
 		for _, q := range open {
 			asked = append(asked, q.texts[:]...)
@@ -40,8 +52,7 @@ func TestAParserIsAskedOnlyWhereTextsDifferInExpressions(t *testing.T) {
 }
 
 func TestMissingAndAdditionalObjectsAreNamed(t *testing.T) {
-	one, other := map[string]schemaItem{"table a": {Name: "table a"}}, map[string]schemaItem{"table b": {Name: "table b"}}
-	differences, open := compareItems(one, other)
+	differences, open := compared([]schemaItem{{Name: "table a"}, {Name: "table c"}}, []schemaItem{{Name: "table b"}, {Name: "table c"}})
 	if len(open) > 0 || differences["table a"] != "table a is missing" || differences["table b"] != "table b is there in addition" {
 		t.Errorf("%q, %v", differences, open)
 	}

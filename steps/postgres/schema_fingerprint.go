@@ -48,48 +48,53 @@ const lockPatience = "SET lock_timeout = '2s'"
 
 // readSchema is the structure of a database: tables, columns, constraints, indexes, views, sequences' definitions,
 // functions, triggers, policies, types, owners and rights. Gitover's own schema and members of extensions
-// are left out. Reads only.
-func readSchema(ctx context.Context, conn *pgx.Conn, version int, part SchemaPart) (map[string]schemaItem, error) {
-	items := map[string]schemaItem{}
-	add := func(item schemaItem) {
+// are left out. add gets each as it is read. Reads only.
+func readSchema(ctx context.Context, conn *pgx.Conn, version int, part SchemaPart, add func(schemaItem)) error {
+	err := readByName(ctx, conn, func(item schemaItem) {
 		if part == WholeSchema || !item.Late {
-			items[item.Name] = item
+			add(item)
 		}
-	}
-	if err := readByName(ctx, conn, add); err != nil {
-		return nil, err
-	}
-	if part != WholeSchema { // the others all come late
-		return items, nil
+	})
+	if err != nil || part != WholeSchema { // the others all come late
+		return err
 	}
 	if _, err := conn.Exec(ctx, lockPatience); err != nil {
-		return nil, err
+		return err
 	}
 	for _, q := range lockingQueries {
 		if version < q.since {
 			continue
 		}
 		if err := readByOID(ctx, conn, q.name, add); err != nil {
-			return nil, fmt.Errorf("%s: %w", q.name, err)
+			return fmt.Errorf("%s: %w", q.name, err)
 		}
 	}
-	return items, nil
+	return nil
 }
+
+// oneSnapshot, and room for sorting thousands of columns without the disk.
+const oneSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL work_mem = '32MB'"
 
 // readByName reads in one snapshot, so that DDL in between isn't seen half.
 func readByName(ctx context.Context, conn *pgx.Conn, add func(schemaItem)) error {
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: oneSnapshot})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	for _, file := range schemaQueries {
-		found, err := collect[schemaItem](ctx, conn, query(file), Schema)
+		rows, err := tx.Query(ctx, query(file), Schema)
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		for _, item := range found {
+		var item schemaItem
+		_, err = pgx.ForEachRow(rows, []any{&item.Name, &item.Definition, &item.Late, &item.Kind, &item.Scope, &item.Texts}, func() error {
 			add(item)
+			item = schemaItem{}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
 	return nil

@@ -25,7 +25,8 @@ type scratch struct {
 var scratchKinds = map[string]func(name string, s scratch) (make []string, print string){
 	// scope: a FROM clause. Several expressions, parted by commas, are one text as well.
 	"expression": func(name string, s scratch) ([]string, string) {
-		return scratchView(name, "SELECT ROW("+s.text+"\n) IS NULL AS gitover_e "+s.scope[0])
+		query, _ := s.subquery()
+		return scratchView(name, query)
 	},
 	// A view's query.
 	"query": func(name string, s scratch) ([]string, string) { return scratchView(name, s.text) },
@@ -49,6 +50,27 @@ var scratchKinds = map[string]func(name string, s scratch) (make []string, print
 		return []string{"DROP " + s.scope[0] + " IF EXISTS pg_temp." + s.scope[1], "CREATE " + routine + s.scope[2] + " LANGUAGE sql " + s.text},
 			"SELECT pg_get_function_sqlbody(oid) FROM pg_proc WHERE pronamespace = pg_my_temp_schema() AND quote_ident(proname) = " + literal(s.scope[1])
 	},
+}
+
+// subquery is the text as one; false if it can't be.
+func (s scratch) subquery() (string, bool) {
+	switch s.kind {
+	case "expression":
+		return "SELECT ROW(" + s.text + "\n) IS NULL AS gitover_e " + s.scope[0], true
+	case "query":
+		return strings.TrimSuffix(strings.TrimSpace(s.text), ";"), true
+	}
+	return "", false
+}
+
+// joinedScratch holds texts that are subqueries. Nobody asks it, so it doesn't matter how many rows it would have.
+func joinedScratch(texts []scratch) scratch {
+	from := make([]string, len(texts))
+	for i, t := range texts {
+		query, _ := t.subquery()
+		from[i] = fmt.Sprintf("(%s\n) AS gitover_%d", query, i)
+	}
+	return scratch{kind: "query", text: "SELECT 1 AS gitover_e FROM " + strings.Join(from, ", ")}
 }
 
 func scratchView(name, query string) ([]string, string) {

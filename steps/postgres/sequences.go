@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 )
 
 var (
@@ -16,8 +17,8 @@ var (
 	setSequencesSQL string
 )
 
-// sequencesPerRead bounds the locks and the plan of one statement.
-const sequencesPerRead = 500
+// sequencesAtOnce bounds the locks and the plan of one statement.
+const sequencesAtOnce = 500
 
 // SequenceName is a sequence of one database.
 type SequenceName struct{ Schema, Name string }
@@ -30,12 +31,20 @@ type SequenceValue struct {
 	Called bool
 }
 
-// SequenceReader reads all sequences of a database again and again on one warm session.
+// SequenceReader reads all sequences of a database again and again on warm sessions.
 // The relations themselves are read: pg_sequence_last_value hides an uncalled sequence's
 // value. Not for concurrent use.
 type SequenceReader struct {
-	conn  *pgx.Conn
-	names []SequenceName
+	sessions []sequenceSession
+	names    []SequenceName
+	// statements read some of the names each, in order.
+	statements []string
+}
+
+// sequenceSession knows which statements are planned on it.
+type sequenceSession struct {
+	conn    *pgx.Conn
+	planned map[int]bool
 }
 
 // SequenceWriter sets sequences of a database on one warm session, by the same names.
@@ -44,23 +53,35 @@ type SequenceWriter struct {
 	oids map[SequenceName]uint32
 }
 
-// NewSequenceReader lists the sequences and plans their reading.
+// NewSequenceReader lists the sequences. The first Read plans.
 func NewSequenceReader(ctx context.Context, conn *pgx.Conn) (*SequenceReader, error) {
 	_, names, err := listSequences(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	r := &SequenceReader{conn: conn, names: names}
-	for i := 0; i < len(names); i += sequencesPerRead {
-		chunk := names[i:min(i+sequencesPerRead, len(names))]
-		if _, err := conn.Prepare(ctx, readStatement(i), sequenceQuery(chunk, i)); err != nil {
-			return nil, fmt.Errorf("plan the reading of sequences: %w", err)
-		}
+	r := &SequenceReader{names: names}
+	for i := 0; i < len(names); i += sequencesAtOnce {
+		r.statements = append(r.statements, sequenceQuery(names[i:min(i+sequencesAtOnce, len(names))], i))
 	}
+	r.ReadOn(conn)
 	return r, nil
 }
 
-func readStatement(first int) string { return fmt.Sprintf("gitover_sequences_%d", first) }
+const (
+	// sequencesPerSession take about a tenth of a second.
+	sequencesPerSession  = 2_500
+	mostSequenceSessions = 4
+)
+
+// Sessions that it takes to read so many sequences in time.
+func (r *SequenceReader) Sessions() int {
+	return min(mostSequenceSessions, 1+len(r.names)/sequencesPerSession)
+}
+
+// ReadOn one more session to the same database, side by side with the others.
+func (r *SequenceReader) ReadOn(conn *pgx.Conn) {
+	r.sessions = append(r.sessions, sequenceSession{conn, map[int]bool{}})
+}
 
 // sequenceQuery reads sequences by name, each with its number.
 func sequenceQuery(names []SequenceName, first int) string {
@@ -76,23 +97,47 @@ func sequenceQuery(names []SequenceName, first int) string {
 
 // Read returns every sequence's value as it is now.
 func (r *SequenceReader) Read(ctx context.Context) (map[SequenceName]SequenceValue, error) {
-	values := make(map[SequenceName]SequenceValue, len(r.names))
-	for i := 0; i < len(r.names); i += sequencesPerRead {
-		rows, err := r.conn.Query(ctx, readStatement(i))
-		if err != nil {
-			return nil, fmt.Errorf("read sequences: %w", err)
-		}
-		var number int
-		var v SequenceValue
-		_, err = pgx.ForEachRow(rows, []any{&number, &v.Last, &v.Called}, func() error {
-			values[r.names[number]] = v
+	found := make([]SequenceValue, len(r.names))
+	group, ctx := errgroup.WithContext(ctx)
+	for first, session := range r.sessions {
+		group.Go(func() error {
+			for i := first; i < len(r.statements); i += len(r.sessions) {
+				if err := session.read(ctx, i, r.statements[i], found); err != nil {
+					return fmt.Errorf("read sequences: %w", err)
+				}
+			}
 			return nil
 		})
-		if err != nil {
-			return nil, fmt.Errorf("read sequences: %w", err)
-		}
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	values := make(map[SequenceName]SequenceValue, len(found))
+	for i, v := range found {
+		values[r.names[i]] = v
 	}
 	return values, nil
+}
+
+func (s sequenceSession) read(ctx context.Context, number int, statement string, found []SequenceValue) error {
+	name := fmt.Sprintf("gitover_sequences_%d", number)
+	if !s.planned[number] {
+		if _, err := s.conn.Prepare(ctx, name, statement); err != nil {
+			return err
+		}
+		s.planned[number] = true
+	}
+	rows, err := s.conn.Query(ctx, name)
+	if err != nil {
+		return err
+	}
+	var i int
+	var v SequenceValue
+	_, err = pgx.ForEachRow(rows, []any{&i, &v.Last, &v.Called}, func() error {
+		found[i] = v
+		return nil
+	})
+	return err
 }
 
 // NewSequenceWriter looks the sequences up and plans their setting.
@@ -111,7 +156,7 @@ func NewSequenceWriter(ctx context.Context, conn *pgx.Conn) (*SequenceWriter, er
 	return w, w.Set(ctx, nil)
 }
 
-// Set makes the given sequences exactly so, in one statement. A sequence that this side
+// Set makes the given sequences exactly so, some at a time. A sequence that this side
 // does not have is an error before anything is set.
 func (w *SequenceWriter) Set(ctx context.Context, values map[SequenceName]SequenceValue) error {
 	oids := make([]uint32, 0, len(values))
@@ -124,8 +169,11 @@ func (w *SequenceWriter) Set(ctx context.Context, values map[SequenceName]Sequen
 		}
 		oids, last, called = append(oids, oid), append(last, v.Last), append(called, v.Called)
 	}
-	if _, err := w.conn.Exec(ctx, "gitover_set_sequences", oids, last, called); err != nil {
-		return fmt.Errorf("set sequences: %w", err)
+	for i := 0; i == 0 || i < len(oids); i += sequencesAtOnce {
+		end := min(i+sequencesAtOnce, len(oids))
+		if _, err := w.conn.Exec(ctx, "gitover_set_sequences", oids[i:end], last[i:end], called[i:end]); err != nil {
+			return fmt.Errorf("set sequences: %w", err)
+		}
 	}
 	return nil
 }

@@ -25,12 +25,12 @@ func query(name string) string {
 
 // sessionSettings make names and values read the same on every version and in every
 // locale, keep user triggers and event triggers away from what Gitover does itself, make what
-// is reported as done durable whatever the server's default is, and bound how long anything
-// may run or wait.
+// is reported as done durable whatever the server's default is, compile no query, which takes longer than to run it, and bound
+// how long anything may run or wait.
 const sessionSettings = `
 SET search_path = ''; SET standard_conforming_strings = on; SET default_transaction_read_only = off; SET synchronous_commit = on;
 SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper;
-SET client_min_messages = warning;` + textSettings + `;
+SET client_min_messages = warning; SET jit = off;` + textSettings + `;
 SELECT pg_catalog.set_config('transaction_timeout', '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
 SET statement_timeout = '5min'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5min'`
 
@@ -111,6 +111,40 @@ func collect[T any](ctx context.Context, conn *pgx.Conn, sql string, args ...any
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[T])
 }
 
+// collectEach is collect for several queries without parameters, each in a transaction of its own, for which the server is
+// asked once. After an error found has the rows of those before the one that failed.
+func collectEach[T any](ctx context.Context, conn *pgx.Conn, queries []string) (found [][]T, err error) {
+	pipeline := conn.PgConn().StartPipeline(ctx)
+	defer func() {
+		if closed := pipeline.Close(); err == nil {
+			err = closed
+		}
+	}()
+	for _, sql := range queries {
+		pipeline.SendQueryParams(sql, nil, nil, nil, nil)
+		pipeline.SendPipelineSync()
+	}
+	if err := pipeline.Flush(); err != nil {
+		return nil, err
+	}
+	for len(found) < len(queries) {
+		results, err := pipeline.GetResults()
+		if err != nil {
+			return found, err
+		}
+		reader, ok := results.(*pgconn.ResultReader)
+		if !ok {
+			continue // the end of the one before
+		}
+		rows, err := pgx.CollectRows(pgx.RowsFromResultReader(conn.TypeMap(), reader), pgx.RowToStructByPos[T])
+		if err != nil {
+			return found, err
+		}
+		found = append(found, rows)
+	}
+	return found, nil
+}
+
 // asker is a session or a transaction.
 type asker interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
@@ -153,3 +187,14 @@ func ident(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
 
 // literal quotes a string constant; sessions have standard_conforming_strings on.
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// versionOf is the major version of a session's server.
+func versionOf(ctx context.Context, conn *pgx.Conn) (int, error) {
+	var number int
+	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&number)
+	return number / 10000, err
+}
+
+// frozenAfter ends the transaction of a controller that sleeps in its middle, so that the one that took over
+// gets its locks.
+const frozenAfter = "SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL lock_timeout = '30s'"

@@ -13,8 +13,11 @@ const sessionsKept = 16
 
 // ShareSessions makes one look at servers log in once to each database that it asks several things: what is called with
 // the context that it returns shares sessions. The caller calls end when the look is over, and
-// doesn't fence before: that would end the sessions.
+// doesn't fence before: that would end the sessions. A look that is part of another shares its sessions.
 func ShareSessions(ctx context.Context) (_ context.Context, end func()) {
+	if shared, _ := ctx.Value(sharedKey{}).(*sharedSessions); shared != nil {
+		return ctx, func() {}
+	}
 	shared := &sharedSessions{}
 	return context.WithValue(ctx, sharedKey{}, shared), shared.end
 }

@@ -79,10 +79,6 @@ func CreateSubscription(ctx context.Context, subscriber Server, o SubscribeOptio
 	return nil
 }
 
-// frozenAfter ends the transaction of a controller that sleeps in its middle, so that the one that took over
-// gets its locks.
-const frozenAfter = "SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL lock_timeout = '30s'"
-
 // createOnce makes the subscription unless it is there.
 func createOnce(ctx context.Context, tx pgx.Tx, o SubscribeOptions, name string, version int) (made bool, err error) {
 	if _, err := tx.Exec(ctx, frozenAfter); err != nil {
@@ -201,10 +197,4 @@ func FiresOnApply(ctx context.Context, s Server, database string) (bool, error) 
 		return false, fmt.Errorf("triggers of database %q on %s: %w", database, s.Instance, err)
 	}
 	return fires, nil
-}
-
-func versionOf(ctx context.Context, conn *pgx.Conn) (int, error) {
-	var number int
-	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&number)
-	return number / 10000, err
 }

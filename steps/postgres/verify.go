@@ -191,12 +191,10 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 		}
 		return v.counts(ctx, t)
 	}
-	if rows, settled, err := v.settledByStandby(ctx, t, t.digests("0::bigint", "")); err != nil {
+	if settled, err := v.settledByStandby(ctx, t, t.digests("0::bigint", "")); settled || err != nil {
 		return err
-	} else if settled {
-		return v.pace(ctx, rows)
 	}
-	whole, err := v.read(ctx, t.digests("0::bigint", ""))
+	whole, err := v.read(ctx, 0, t.digests("0::bigint", ""))
 	if NotFound(err) {
 		v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %v", t.name(), err))
 		return nil
@@ -206,9 +204,6 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	}
 	rows := whole.before[0].Count
 	v.count(t, rows)
-	if err := v.pace(ctx, rows); err != nil {
-		return err
-	}
 	if equal, _, _ := whole.judge(); equal {
 		return nil
 	}
@@ -231,9 +226,10 @@ func (v *verifier) count(t verifiedTable, rows int64) {
 // be it however large; where groups don't settle, since so many rows differ, the rest is read in portions.
 func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) error {
 	var left selection
+	all := rows
 	for {
 		groups := min(mostGroups, max(64, rows))
-		parts, err := v.read(ctx, t.digests(left.group(t, groups), left.filter), left.args...)
+		parts, err := v.read(ctx, all, t.digests(left.group(t, groups), left.filter), left.args...)
 		if err != nil {
 			return err
 		}
@@ -250,7 +246,7 @@ func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) erro
 		at := max(1, int(v.options.RowsAtOnce*int64(len(chosen))/max(in, 1)))
 		differ := 0
 		for portion := range slices.Chunk(chosen, at) {
-			more, err := v.rowByRow(ctx, t, left.narrowed(t, groups, portion))
+			more, err := v.rowByRow(ctx, t, all, left.narrowed(t, groups, portion))
 			if err != nil {
 				return err
 			}
@@ -276,12 +272,12 @@ const mostNamed = 5
 // rowByRow reads single rows until each is known to be equal or to differ, or the rounds are
 // over, and says how many differ. A difference counts when the row is still the same on blue once every transaction
 // has ended that was active when it was found: green may show a commit a moment
-// before blue's other sessions do.
-func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, chosen selection) (differing int, err error) {
+// before blue's other sessions do. Each look reads all rows of the table.
+func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, all int64, chosen selection) (differing int, err error) {
 	found := map[int64]rowDigest{}
 	var differ, open []int64
 	for round := 0; round < v.options.Rounds && (round == 0 || len(open) > 0); round++ {
-		rows, err := v.read(ctx, t.digests(t.key(), chosen.filter), chosen.args...)
+		rows, err := v.read(ctx, all, t.digests(t.key(), chosen.filter), chosen.args...)
 		if err != nil {
 			return 0, err
 		}
@@ -367,13 +363,13 @@ func (v *verifier) name(ctx context.Context, t verifiedTable, rows []int64) erro
 // counts compares numbers of rows. Where applications insert and delete, green's number must
 // lie between blue's before and after; the spread counts as in flight.
 func (v *verifier) counts(ctx context.Context, t verifiedTable) error {
-	if _, settled, err := v.settledByStandby(ctx, t, t.count()); settled || err != nil {
+	if settled, err := v.settledByStandby(ctx, t, t.count()); settled || err != nil {
 		return err
 	}
 	var c comparison
 	for round := 0; ; round++ {
 		var err error
-		c, err = v.read(ctx, t.count())
+		c, err = v.read(ctx, 0, t.count())
 		if NotFound(err) {
 			v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %v", t.name(), err))
 			return nil

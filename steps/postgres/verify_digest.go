@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -128,11 +129,13 @@ type reading map[int64]rowDigest
 // comparison is green's reading between two of blue's.
 type comparison struct{ before, green, after reading }
 
-// read asks blue, waits until green has all of that, asks green, and asks blue again.
-func (v *verifier) read(ctx context.Context, sql string, args ...any) (c comparison, err error) {
+// read asks blue, waits until green has all of that, asks green, and asks blue again; then it waits as long as the pace
+// demands for so many rows, those that it finds if 0.
+func (v *verifier) read(ctx context.Context, rows int64, sql string, args ...any) (c comparison, err error) {
 	if c.before, err = readDigests(ctx, v.blue, sql, args...); err != nil {
 		return c, err
 	}
+	rows = cmp.Or(rows, c.before[0].Count)
 	if err = v.barrier(ctx); err != nil {
 		return c, err
 	}
@@ -142,10 +145,12 @@ func (v *verifier) read(ctx context.Context, sql string, args ...any) (c compari
 	if c.green.equals(c.before) {
 		// green has what blue had: nothing that blue did since can make that untrue
 		c.after = c.before
-		return c, nil
+		return c, v.pace(ctx, rows)
 	}
-	c.after, err = readDigests(ctx, v.blue, sql, args...)
-	return c, err
+	if c.after, err = readDigests(ctx, v.blue, sql, args...); err != nil {
+		return c, err
+	}
+	return c, v.pace(ctx, 2*rows)
 }
 
 func readDigests(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (reading, error) {

@@ -54,37 +54,40 @@ func (v *verifier) withStandby(ctx context.Context, database string, do func() e
 }
 
 // settledByStandby says whether green has what a standby of blue has, which has replayed all that blue had committed
-// when it was asked, and how many rows that are, which are counted then. What isn't settled has to be compared with blue itself: also where the
+// when it was asked; the rows are counted then. What isn't settled has to be compared with blue itself: also where the
 // standby cancels the query, since it holds up its replay, or has no such table yet.
-func (v *verifier) settledByStandby(ctx context.Context, t verifiedTable, sql string) (rows int64, settled bool, err error) {
+func (v *verifier) settledByStandby(ctx context.Context, t verifiedTable, sql string) (settled bool, err error) {
 	if v.standby == nil {
-		return 0, false, nil
+		return false, nil
 	}
 	if err := v.reaches(ctx, v.standby.sees); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			err = fmt.Errorf("the standby %s doesn't replay within %s what %s commits: %w", v.options.Standby.Address(), v.options.Patience, v.blueName, err)
 		}
-		return 0, false, err
+		return false, err
 	}
 	there, err := readDigests(ctx, v.standby.conn, sql)
 	if RecoveryConflict(err) || NotFound(err) {
-		return 0, false, nil
+		return false, nil
 	}
 	if err != nil {
-		return 0, false, err
+		return false, err
 	}
 	if err := v.barrier(ctx); err != nil {
-		return 0, false, err
+		return false, err
 	}
 	green, err := readDigests(ctx, v.green, sql)
 	if NotFound(err) {
-		return 0, false, nil
+		return false, nil
 	}
-	if err != nil || !green.equals(there) {
-		return 0, false, err
+	if err != nil {
+		return false, err
 	}
-	rows = there[0].Count
-	v.count(t, rows)
-	v.report.OnStandby += rows
-	return rows, true, nil
+	rows := there[0].Count
+	if green.equals(there) {
+		settled = true
+		v.count(t, rows)
+		v.report.OnStandby += rows
+	}
+	return settled, v.pace(ctx, rows)
 }

@@ -144,13 +144,13 @@ func TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers(t *testing.T) {
 			INSERT INTO timed SELECT (lpad(to_hex(1764000000000 + n), 12, '0') || '7000' || '8' || substr(md5(n::text), 1, 15))::uuid, n FROM generate_series(1, 150000) n;
 			ANALYZE`)
 		replicate(t, blue, green)
-		verify := func() postgres.VerifyReport {
+		compare := func() postgres.VerifyReport {
 			report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "d", postgres.VerifyOptions{})
 			must(t, err)
 			return report
 		}
 		green.Exec("", "SELECT pg_stat_reset()")
-		if report := verify(); report.Rows != 300000 || len(report.Mismatches) > 0 {
+		if report := compare(); report.Rows != 300000 || len(report.Mismatches) > 0 {
 			t.Errorf("equal sides: %+v", report)
 		}
 		for _, table := range []string{"random", "timed"} {
@@ -161,7 +161,7 @@ func TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers(t *testing.T) {
 		first := blue.Query("d", "SELECT min(id::text) FROM random")
 		last := blue.Query("d", "SELECT max(id::text) FROM timed")
 		green.Exec("d", "SET session_replication_role = replica; DELETE FROM random WHERE id = '"+first+"'; UPDATE timed SET what = -1 WHERE id = '"+last+"'")
-		all := strings.Join(verify().Mismatches, "\n")
+		all := strings.Join(compare().Mismatches, "\n")
 		if !strings.Contains(all, "row ("+first+") is missing") || !strings.Contains(all, "row ("+last+") differs") {
 			t.Errorf("%s", all)
 		}
@@ -185,18 +185,18 @@ func TestAnInterruptedComparisonGoesOnWhereItWas(t *testing.T) {
 		next  postgres.VerifyPlace
 	}
 	var stops []stop
-	verify := func(o postgres.VerifyOptions) postgres.VerifyReport {
+	compare := func(o postgres.VerifyOptions) postgres.VerifyReport {
 		t.Helper()
 		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "d", o)
 		must(t, err)
 		return report
 	}
-	all := verify(postgres.VerifyOptions{Progress: func(found postgres.VerifyReport, next postgres.VerifyPlace) { stops = append(stops, stop{found, next}) }})
+	all := compare(postgres.VerifyOptions{Progress: func(found postgres.VerifyReport, next postgres.VerifyPlace) { stops = append(stops, stop{found, next}) }})
 	if all.Rows != rows || all.Tables != 3 || len(stops) < 2 {
 		t.Fatalf("%+v, told %d times", all, len(stops))
 	}
 	for _, s := range stops {
-		rest := verify(postgres.VerifyOptions{From: s.next})
+		rest := compare(postgres.VerifyOptions{From: s.next})
 		if s.found.Rows+rest.Rows != rows || s.found.Tables+rest.Tables != 3 {
 			t.Errorf("%+v and, from %+v on, %+v", s.found, s.next, rest)
 		}
@@ -204,12 +204,12 @@ func TestAnInterruptedComparisonGoesOnWhereItWas(t *testing.T) {
 	// what was compared isn't again, and what wasn't is
 	middle := postgres.VerifyPlace{Schema: "public", Table: "b", Bound: `"id" >= 100000`}
 	green.Exec("d", "SET session_replication_role = replica; DELETE FROM b WHERE id IN (99999, 100000, 200000)")
-	if report := verify(postgres.VerifyOptions{From: middle}); len(report.Mismatches) != 2 || report.Rows != 100001+200000 || report.Tables != 1 {
+	if report := compare(postgres.VerifyOptions{From: middle}); len(report.Mismatches) != 2 || report.Rows != 100001+200000 || report.Tables != 1 {
 		t.Errorf("from the middle: %+v", report)
 	}
 	// a bound of another column says nothing of this one
 	middle.Bound = `"other" >= 100000`
-	if report := verify(postgres.VerifyOptions{From: middle}); len(report.Mismatches) != 3 || report.Tables != 2 {
+	if report := compare(postgres.VerifyOptions{From: middle}); len(report.Mismatches) != 3 || report.Tables != 2 {
 		t.Errorf("from a place that is none any more: %+v", report)
 	}
 	if expected, err := postgres.ExpectedRows(t.Context(), blue.Server, "d", 0); err != nil || expected != rows {
@@ -265,7 +265,7 @@ func TestASampleOfALargeTableIsCompared(t *testing.T) {
 	blue.Exec("d", `CREATE TABLE large (id int PRIMARY KEY); INSERT INTO large SELECT generate_series(1, 1100000);
 		CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small SELECT generate_series(1, 1000); ANALYZE`)
 	replicate(t, blue, green)
-	verify := func(o postgres.VerifyOptions) postgres.VerifyReport {
+	compare := func(o postgres.VerifyOptions) postgres.VerifyReport {
 		t.Helper()
 		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "d", o)
 		must(t, err)
@@ -273,7 +273,7 @@ func TestASampleOfALargeTableIsCompared(t *testing.T) {
 	}
 	const perSecond = 100_000
 	begun := time.Now()
-	report := verify(postgres.VerifyOptions{SamplePercent: 10, Pace: rate.NewLimiter(perSecond, perSecond)})
+	report := compare(postgres.VerifyOptions{SamplePercent: 10, Pace: rate.NewLimiter(perSecond, perSecond)})
 	if took, least := time.Since(begun), time.Duration(report.Rows-perSecond)*time.Second/perSecond; took < least {
 		t.Errorf("%d rows in %v, at least %v at the pace that was asked for", report.Rows, took, least)
 	}
@@ -286,7 +286,7 @@ func TestASampleOfALargeTableIsCompared(t *testing.T) {
 	}
 	// the first and the last rows, and all of the small table, are always part of it
 	green.Exec("d", "SET session_replication_role = replica; DELETE FROM large WHERE id IN (1, 1100000); DELETE FROM small WHERE id = 500")
-	if report := verify(postgres.VerifyOptions{SamplePercent: 1}); len(report.Mismatches) != 3 {
+	if report := compare(postgres.VerifyOptions{SamplePercent: 1}); len(report.Mismatches) != 3 {
 		t.Errorf("%+v", report)
 	}
 }

@@ -29,10 +29,10 @@ type holdRecord struct {
 }
 
 // hold is a switch at one pooler. The channels are closed once: entered when no statement
-// begins any more, held when none runs. ctx ends when clients were let go for good.
+// begins any more, held when none runs, deserted when the controller is gone. ctx ends when clients were let go for good.
 type hold struct {
 	holdRecord
-	entered, held chan struct{}
+	entered, held, deserted chan struct{}
 	// pauser is the warm connection for PAUSE, which keeps it busy.
 	pauser *pgbouncer.Console
 	ctx    context.Context
@@ -40,7 +40,7 @@ type hold struct {
 }
 
 func newHold(life context.Context, r holdRecord) *hold {
-	h := &hold{holdRecord: r, entered: make(chan struct{}), held: make(chan struct{})}
+	h := &hold{holdRecord: r, entered: make(chan struct{}), held: make(chan struct{}), deserted: make(chan struct{})}
 	h.ctx, h.end = context.WithCancel(life)
 	return h
 }

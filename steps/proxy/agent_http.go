@@ -83,7 +83,8 @@ func onlyController(next http.Handler) http.Handler {
 	})
 }
 
-// serveHold answers with one line when the hold is entered and one when it is complete.
+// serveHold answers with one line when the hold is entered and one when it is complete, and sees from an attended
+// request that the controller is gone: a process that dies leaves no connection open.
 func (a *agent) serveHold(w http.ResponseWriter, r *http.Request) {
 	var request HoldRequest
 	if !a.read(w, r, &request) {
@@ -110,8 +111,25 @@ func (a *agent) serveHold(w http.ResponseWriter, r *http.Request) {
 			say(HoldEvent{Event: "failed", Code: codeStale, Error: "the hold is over"})
 			return
 		case <-r.Context().Done():
+			a.desert(h, request)
 			return
 		}
+	}
+	if !request.Attended {
+		return
+	}
+	select {
+	case <-h.ctx.Done():
+	case <-r.Context().Done():
+		a.desert(h, request)
+	}
+}
+
+func (a *agent) desert(h *hold, request HoldRequest) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if request.Attended && a.life.Err() == nil {
+		finish(h.deserted)
 	}
 }
 

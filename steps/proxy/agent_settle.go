@@ -23,7 +23,7 @@ const (
 // busy with what went wrong.
 func (h *hold) left() time.Duration { return h.Since.until(h.Limit - max(leastReserve, h.Limit/10)) }
 
-// watch ends a hold whose controller is silent: from limit-margin on it goes to the
+// watch ends a hold whose controller is gone, or silent: at once, or from limit-margin on, it goes to the
 // register and does what stands there; at the limit it lets clients go wherever the pooler
 // leads, which the fences make harmless, and goes on asking. A hold that the agent joined
 // by itself asks from the beginning, without deciding.
@@ -33,7 +33,7 @@ func (a *agent) watch(h *hold) {
 	defer act.Stop()
 	look := time.NewTicker(joinedPoll)
 	defer look.Stop()
-	deciding := false
+	deciding, deserted := false, h.deserted
 	if !h.Joined {
 		look.Stop()
 	} else if a.look(h, deciding) {
@@ -43,6 +43,10 @@ func (a *agent) watch(h *hold) {
 		select {
 		case <-h.ctx.Done():
 			return
+		case <-deserted:
+			deciding, deserted = true, nil
+			a.o.Log.Warn("the controller is gone; asking the register what stands", "switch", h.SwitchID)
+			look.Reset(registerPause)
 		case <-act.C:
 			deciding = true
 			a.o.Log.Warn("the controller is silent; asking the register what stands", "switch", h.SwitchID)

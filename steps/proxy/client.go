@@ -95,18 +95,32 @@ func (c *AgentClient) Abort(ctx context.Context, switchID string) error {
 	return c.post(ctx, "/v1/abort", SwitchRequest{SwitchID: switchID})
 }
 
-// Hold holds clients.
+// Hold holds clients. An attended request outlives ctx once they are held: the agent ends it.
 func (c *AgentClient) Hold(ctx context.Context, request HoldRequest, entered func()) error {
+	open, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, end)
+	err := c.hold(open, request, entered)
+	if err == nil && request.Attended && stop() {
+		return nil
+	}
+	end()
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	return err
+}
+
+// hold returns once clients are held, and leaves the answer open.
+func (c *AgentClient) hold(ctx context.Context, request HoldRequest, entered func()) error {
 	response, err := c.send(ctx, http.MethodPost, "/v1/hold", request)
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
 	decoder := json.NewDecoder(response.Body)
 	for {
 		var event HoldEvent
 		if err := decoder.Decode(&event); err != nil {
-			return fmt.Errorf("agent of pooler %s while holding: %w", c.name, errors.Join(context.Cause(ctx), err))
+			return fmt.Errorf("agent of pooler %s while holding: %w", c.name, err)
 		}
 		switch event.Event {
 		case "entered":

@@ -55,6 +55,45 @@ func TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent(t *testing.T
 	c.end(s)
 }
 
+// TestClientsAreLetGoAtOnceWhenTheControllerDies ends the connections that a controller has to the agents, as the kernel does
+// when its process dies, long before the agents would take it for silent.
+func TestClientsAreLetGoAtOnceWhenTheControllerDies(t *testing.T) {
+	s := newStage(t, 15, 17)
+	s.limits = proxy.Limits{Hold: 50 * time.Second, Margin: 10 * time.Second}
+	c := s.startClients(8)
+	for _, point := range pg.Every(2, 1, []proxy.Point{proxy.PointDecide, proxy.PointFence, proxy.PointResume, proxy.PointOpen}) {
+		s.awaitGuard()
+		c.takeWorst()
+		in := s.input()
+		wake, ended := s.sleepAt(in, point)
+		for _, p := range s.poolers {
+			p.cable.leadTo(p.Address)
+		}
+		s.awaitLetGo()
+		want := proxy.StateAborted
+		if point == proxy.PointOpen || point == proxy.PointResume {
+			want = proxy.StateCommitted
+		}
+		state, _, err := proxy.Recover(t.Context(), in)
+		must(t, err)
+		if state != want {
+			t.Errorf("dead at %s: %s, want %s", point, state, want)
+		}
+		s.ended(in, state)
+		s.oneSideOpen()
+		close(wake)
+		woken := <-ended
+		s.oneSideOpen()
+		s.allServe()
+		worst := c.takeWorst()
+		if worst > s.limits.Hold-s.limits.Margin {
+			t.Errorf("dead at %s: a client waited %v, until the controller was taken for silent", point, worst)
+		}
+		t.Logf("dead at %-7s %s, worst client %v; who writes on finds: %v", point, state, worst.Round(time.Millisecond), woken)
+	}
+	c.end(s)
+}
+
 // sleepAt begins a switch whose controller falls asleep at point.
 func (s *stage) sleepAt(in proxy.Input, point proxy.Point) (wake chan struct{}, ended chan error) {
 	s.t.Helper()

@@ -64,6 +64,14 @@ func (l *lane) open(ctx context.Context, in Input, nonce string) error {
 	if l.read, err = postgres.NewSequenceReader(ctx, conns[1]); err != nil {
 		return err
 	}
+	for n := 1; n < l.read.Sessions() && !l.shared; n++ {
+		conn, err := postgres.SwitchSession(ctx, in.From, l.database, nonce)
+		if err != nil {
+			return err
+		}
+		l.conns = append(l.conns, conn)
+		l.read.ReadOn(conn)
+	}
 	if l.await, err = postgres.NewMarker(ctx, conns[2]); err != nil {
 		return err
 	}

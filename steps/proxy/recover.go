@@ -208,7 +208,7 @@ func bringForward(ctx context.Context, in Input, p Pooler) error {
 	}
 	request := HoldRequest{
 		SwitchID: in.ID, LimitMilliseconds: in.Limits.Hold.Milliseconds(),
-		MarginMilliseconds: in.Limits.Margin.Milliseconds(),
+		MarginMilliseconds: in.Limits.Margin.Milliseconds(), Attended: true,
 	}
 	for _, step := range []func() error{
 		func() error {

@@ -103,7 +103,7 @@ func (r *run) hold(parent context.Context, entered func()) error {
 	defer cancel()
 	request := HoldRequest{
 		SwitchID: r.in.ID, LimitMilliseconds: r.in.Limits.Hold.Milliseconds(),
-		MarginMilliseconds: r.in.Limits.Margin.Milliseconds(),
+		MarginMilliseconds: r.in.Limits.Margin.Milliseconds(), Attended: true,
 	}
 	held := make(chan error, 1)
 	go func() {

@@ -46,6 +46,9 @@ type HoldRequest struct {
 	LimitMilliseconds int64 `json:"limitMilliseconds"`
 	// MarginMilliseconds before the limit at which the agent goes to the register itself.
 	MarginMilliseconds int64 `json:"marginMilliseconds"`
+	// Attended: the controller leaves this request open, also once clients are held, until the agent ends it, when they
+	// go on. If it ends before, the controller is gone, and the agent goes to the register at once.
+	Attended bool `json:"attended,omitempty"`
 }
 
 func (h HoldRequest) limit() time.Duration  { return milliseconds(h.LimitMilliseconds) }

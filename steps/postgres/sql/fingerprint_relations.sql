@@ -12,15 +12,22 @@ WITH relations AS (
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c') AND c.relpersistence <> 't'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+), heirs AS (
+  SELECT i.inhrelid, string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) AS parents
+  FROM pg_inherits i JOIN relations r ON r.oid = i.inhrelid GROUP BY i.inhrelid
+), owned AS ( -- sequences, by columns
+  SELECT d.objid, d.refobjid::regclass::text || '.' || quote_ident(a.attname) AS by
+  FROM pg_depend d JOIN relations r ON r.oid = d.objid AND r.relkind = 'S' JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
 )
 SELECT r.kind || ' ' || r.name,
        concat_ws(', ', 'kind ' || r.relkind::text, 'persistence ' || r.relpersistence::text, 'owner ' || pg_get_userbyid(r.relowner),
          CASE WHEN r.relforcerowsecurity THEN 'forced' END,
          'identity ' || CASE WHEN r.relkind IN ('r', 'p') AND r.relreplident <> 'i' THEN r.relreplident::text END,
-         'inherits ' || (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = r.oid),
+         'inherits ' || h.parents,
          'of type ' || CASE WHEN r.reloftype <> 0 THEN format_type(r.reloftype, NULL) END),
        r.relkind = 'm', NULL, NULL::text[], NULL::text[]
-FROM relations r
+FROM relations r LEFT JOIN heirs h ON h.inhrelid = r.oid
 UNION ALL
 SELECT 'partition key of table ' || r.name, pg_get_partkeydef(r.oid), false, 'key', ARRAY[r.name], ARRAY[pg_get_partkeydef(r.oid)]
 FROM relations r WHERE r.relkind = 'p'
@@ -43,7 +50,7 @@ SELECT 'column ' || r.name || '.' || quote_ident(a.attname),
          CASE WHEN r.relkind NOT IN ('v', 'm') AND a.attcollation <> t.typcollation THEN 'collation ' || a.attcollation::regcollation::text END,
          CASE WHEN r.relkind NOT IN ('v', 'c') AND a.attstorage <> t.typstorage THEN 'storage ' || a.attstorage::text END,
          CASE WHEN a.attstattarget >= 0 THEN 'statistics ' || a.attstattarget END,
-         CASE WHEN a.attoptions IS NOT NULL THEN 'options ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_') END,
+         CASE WHEN a.attoptions[1] NOT LIKE 'pg\_%' OR a.attoptions[2] IS NOT NULL THEN 'options ' || (SELECT string_agg(o, ' ' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_') END,
          CASE WHEN a.attfdwoptions IS NOT NULL THEN 'foreign ' || (SELECT md5(string_agg(o, ',' ORDER BY o)) FROM unnest(a.attfdwoptions) o) END),
        r.relkind = 'm',
        CASE WHEN a.atthasdef THEN 'expression' END, CASE WHEN a.atthasdef THEN ARRAY[CASE WHEN a.attgenerated <> '' THEN 'FROM ONLY ' || r.name ELSE '' END] END,
@@ -57,9 +64,6 @@ UNION ALL
 SELECT 'definition of sequence ' || r.name,
        concat_ws(', ', format_type(s.seqtypid, NULL), 'start ' || s.seqstart, 'increment ' || s.seqincrement, 'min ' || s.seqmin,
          'max ' || s.seqmax, 'cache ' || s.seqcache, CASE WHEN s.seqcycle THEN 'cycle' END,
-         'owned by ' || (SELECT d.refobjid::regclass::text || '.' || quote_ident(a.attname)
-                         FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-                         WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-                           AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))),
+         'owned by ' || o.by),
        false, NULL, NULL, NULL
-FROM relations r JOIN pg_sequence s ON s.seqrelid = r.oid
+FROM relations r JOIN pg_sequence s ON s.seqrelid = r.oid LEFT JOIN owned o ON o.objid = r.oid
