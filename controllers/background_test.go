@@ -17,6 +17,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -42,12 +43,12 @@ func aHangingComparison(t *testing.T) *comparing {
 	for _, s := range []*pg.Server{w.blue, w.green} {
 		s.Exec("", "CREATE DATABASE d")
 		s.Exec("d", "CREATE TABLE t (id int PRIMARY KEY)")
-		w.must(postgres.EnsureMarker(t.Context(), s.Server, "d"))
+		w.must(replication.EnsureMarker(t.Context(), s.Server, "d"))
 	}
 	w.blue.Exec("d", "INSERT INTO t SELECT generate_series(1, 1000); ANALYZE t")
-	w.must(postgres.CreatePublication(t.Context(), blue, "d", names))
-	w.must(postgres.CreateSlot(t.Context(), blue, "d", names, green.Instance))
-	w.must(postgres.CreateSubscription(t.Context(), green, postgres.SubscribeOptions{Publisher: blue, Database: "d", Names: names, CopyData: true}))
+	w.must(replication.CreatePublication(t.Context(), blue, "d", names))
+	w.must(replication.CreateSlot(t.Context(), blue, "d", names, green.Instance))
+	w.must(replication.CreateSubscription(t.Context(), green, replication.SubscribeOptions{Publisher: blue, Database: "d", Names: names, CopyData: true}))
 	w.eventually("all is copied", func() bool {
 		return w.green.Query("d", "SELECT count(*) = 1000 AND (SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel) FROM t") == "t"
 	})

@@ -9,11 +9,12 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
 // Check runs the preflight of an upgrade that nobody has asked for yet, against the
 // instance that serves now. It reads only.
-func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, target string) ([]postgres.Finding, error) {
+func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, target string) ([]preflight.Finding, error) {
 	var proxy v1alpha1.PgProxy
 	key := client.ObjectKey{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}
 	if err := c.Get(ctx, key, &proxy); err != nil {
@@ -28,7 +29,7 @@ func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, ta
 
 // CheckServer runs the preflight of an upgrade from any server, with the databases and acknowledgements of a PgUpgrade that
 // may be nowhere but in a file. It reads only.
-func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.PgUpgrade, target string) ([]postgres.Finding, error) {
+func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.PgUpgrade, target string) ([]preflight.Finding, error) {
 	version, ok := postgres.ParseVersion(target)
 	if !ok {
 		return nil, fmt.Errorf("%q is no supported PostgreSQL major version; supported are %s", target, postgres.SupportedVersions())
@@ -41,5 +42,5 @@ func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.
 	for _, d := range postgres.Moved(all) {
 		databases = append(databases, d.Name)
 	}
-	return postgres.Preflight(ctx, server, steps.RequestOf(upgrade, version, databases))
+	return preflight.Check(ctx, server, steps.RequestOf(upgrade, version, databases))
 }

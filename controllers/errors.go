@@ -9,6 +9,7 @@ import (
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 // known is an error whose meaning is known where it arises: it carries its reason.
@@ -53,7 +54,7 @@ var meanings = []struct {
 	{is(gitops.ErrUnreachable), meaning{v1alpha1.ReasonGitUnreachable, false}},
 	{is(gitops.ErrConflict), meaning{v1alpha1.ReasonGitConflict, false}},
 	// PostgreSQL
-	{is(postgres.ErrNotFresh), meaning{v1alpha1.ReasonInstanceNotFresh, true}},
+	{is(fence.ErrNotFresh), meaning{v1alpha1.ReasonInstanceNotFresh, true}},
 	{postgres.Untrusted, meaning{v1alpha1.ReasonServerUntrusted, true}},
 	{postgres.AuthenticationFailed, meaning{v1alpha1.ReasonServerAuthFailed, true}},
 	{postgres.RightsMissing, meaning{v1alpha1.ReasonRightsMissing, true}},

@@ -13,7 +13,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 func TestAFailureIsCalledByItsName(t *testing.T) {
@@ -34,7 +34,7 @@ func TestAFailureIsCalledByItsName(t *testing.T) {
 		{"a server that starts", &pgconn.PgError{Code: "57P03"}, v1alpha1.ReasonServerUnreachable, false},
 		{"a server that can't reach the other", &pgconn.PgError{Code: "08006"}, v1alpha1.ReasonReplicationBroken, false},
 		{"a full disk", &pgconn.PgError{Code: "53100"}, v1alpha1.ReasonDiskFull, true},
-		{"a volume that isn't empty", fmt.Errorf("claim: %w", postgres.ErrNotFresh), v1alpha1.ReasonInstanceNotFresh, true},
+		{"a volume that isn't empty", fmt.Errorf("claim: %w", fence.ErrNotFresh), v1alpha1.ReasonInstanceNotFresh, true},
 		{"another version than the manifests say", &steps.WrongVersionError{Instance: "orders-17", Want: 17, Have: 15}, v1alpha1.ReasonWrongVersion, true},
 		{"a deadline", context.DeadlineExceeded, v1alpha1.ReasonServerUnreachable, false},
 		{"anything else is tried again, under the step's name", errors.New("oops"), steps.CopyRoles, false},

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -85,13 +87,13 @@ func newWayBack(t *testing.T, more ...pg.Settings) *wayBack {
 	b := &wayBack{t: t, active: pg.Start(t, 17, settings), follower: pg.Start(t, 15, settings), names: postgres.Names{UID: pg.UpgradeUID}}
 	for _, s := range []*pg.Server{b.active, b.follower} {
 		s.Exec("", "CREATE DATABASE d")
-		b.must(postgres.EnsureRegister(ctx, s.Server, agentRole, "secret"))
-		b.must(postgres.EnsureMarker(ctx, s.Server, "d"))
+		b.must(fence.EnsureRegister(ctx, s.Server, agentRole, "secret"))
+		b.must(replication.EnsureMarker(ctx, s.Server, "d"))
 	}
-	b.must(postgres.FenceStandby(ctx, b.follower.Server, []string{"d"}))
-	b.must(postgres.CreatePublication(ctx, b.active.Server, "d", b.names))
-	b.must(postgres.CreateSlot(ctx, b.active.Server, "d", b.names, b.follower.Instance))
-	b.must(postgres.CreateSubscription(ctx, b.follower.Server, postgres.SubscribeOptions{Publisher: b.active.Server, Database: "d", Names: b.names}))
+	b.must(fence.FenceStandby(ctx, b.follower.Server, []string{"d"}))
+	b.must(replication.CreatePublication(ctx, b.active.Server, "d", b.names))
+	b.must(replication.CreateSlot(ctx, b.active.Server, "d", b.names, b.follower.Instance))
+	b.must(replication.CreateSubscription(ctx, b.follower.Server, replication.SubscribeOptions{Publisher: b.active.Server, Database: "d", Names: b.names}))
 	return b
 }
 

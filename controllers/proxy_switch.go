@@ -18,6 +18,7 @@ import (
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/proxy"
 )
 
@@ -146,7 +147,7 @@ func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to strin
 		return proxy.Input{}, err
 	}
 	for _, s := range []postgres.Server{old, young} {
-		if err := postgres.EnsureRegister(ctx, s, agentRole, x.identity.password); err != nil && !postgres.Unreachable(err) {
+		if err := fence.EnsureRegister(ctx, s, agentRole, x.identity.password); err != nil && !postgres.Unreachable(err) {
 			return proxy.Input{}, err
 		}
 	}

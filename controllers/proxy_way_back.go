@@ -12,6 +12,9 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
 // followTimeout bounds a look at the way back, which is well below a second a database where servers
@@ -85,7 +88,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 			"rows on %s differ, as a comparison at %s found: %s", other, v.At.UTC().Format("2006-01-02 15:04:05 UTC"), v.Mismatches[0])
 		return nil
 	}
-	left, err := postgres.LeftBehind(ctx, active, s.Databases, steps.ScopeOf(x.upgrade))
+	left, err := preflight.LeftBehind(ctx, active, s.Databases, steps.ScopeOf(x.upgrade))
 	if err != nil {
 		unknown(err)
 		return err
@@ -126,7 +129,7 @@ func lastSwitch(p *v1alpha1.PgProxy) *v1alpha1.SwitchRecord {
 // keepUp tends the replication of databases, and says what is wrong with it all the same; nothing if empty. activeErr is the
 // error of the side that serves; err is errStarting where replication is about to begin.
 func (r reverseReplication) keepUp(ctx context.Context, databases []string) (trouble string, activeErr, err error) {
-	links, activeErr, err := postgres.Links(ctx, r.active, r.follower, r.names, databases)
+	links, activeErr, err := replication.Links(ctx, r.active, r.follower, r.names, databases)
 	if activeErr != nil || err != nil {
 		return "", activeErr, err
 	}
@@ -141,12 +144,12 @@ func (r reverseReplication) keepUp(ctx context.Context, databases []string) (tro
 // tend keeps the other side following: its connection is renewed if a Secret or the spec changed, tables that came without a
 // replica identity get one where the spec says so, and those that were made on both sides are taken up. No switch is in
 // progress here. A second call finds the first one's work. left says by database what is still to be taken up.
-func (r reverseReplication) tend(ctx context.Context, links map[string]postgres.Link, databases []string) (left map[string]string, err error) {
+func (r reverseReplication) tend(ctx context.Context, links map[string]replication.Link, databases []string) (left map[string]string, err error) {
 	left = make(map[string]string, len(databases))
 	for _, db := range databases {
 		link := links[db]
 		if link.Stale {
-			if _, err := postgres.RenewConnection(ctx, r.active, r.follower, db, r.names); err != nil {
+			if _, err := replication.RenewConnection(ctx, r.active, r.follower, db, r.names); err != nil {
 				return nil, err
 			}
 		}
@@ -164,19 +167,19 @@ func (r reverseReplication) tend(ctx context.Context, links map[string]postgres.
 // tendTables says what is left to do, so that it is done soon.
 func (r reverseReplication) tendTables(ctx context.Context, db string) (left string, err error) {
 	if r.giveIdentities {
-		if err := postgres.GiveIdentitiesToBoth(ctx, r.active, r.follower, db, r.names); err != nil {
+		if err := replication.GiveIdentitiesToBoth(ctx, r.active, r.follower, db, r.names); err != nil {
 			return "", err
 		}
 	}
-	tables, err := postgres.FollowTables(ctx, r.active, r.follower, db, r.names, postgres.WholeSchema)
+	tables, err := replication.FollowTables(ctx, r.active, r.follower, db, r.names, schema.Whole)
 	if err != nil || len(tables) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("database %q: %s", db, postgres.FewUnfollowed(tables, r.follower.Instance)), nil
+	return fmt.Sprintf("database %q: %s", db, replication.FewUnfollowed(tables, r.follower.Instance)), nil
 }
 
 // severed says what ended the replication of a database for good; nothing if empty.
-func severed(db string, link postgres.Link) string {
+func severed(db string, link replication.Link) string {
 	switch {
 	case !link.SlotExists || link.SlotLost:
 		return fmt.Sprintf("the slot for database %q is lost", db)
@@ -187,7 +190,7 @@ func severed(db string, link postgres.Link) string {
 }
 
 // trouble says what is wrong; nothing if empty. Reads only.
-func (r reverseReplication) trouble(ctx context.Context, links map[string]postgres.Link, left map[string]string, databases []string) (string, error) {
+func (r reverseReplication) trouble(ctx context.Context, links map[string]replication.Link, left map[string]string, databases []string) (string, error) {
 	for _, db := range databases {
 		trouble, err := r.troubleIn(ctx, db, links[db], len(databases))
 		if trouble == "" && err == nil {
@@ -201,7 +204,7 @@ func (r reverseReplication) trouble(ctx context.Context, links map[string]postgr
 }
 
 // troubleIn is trouble for one database of many.
-func (r reverseReplication) troubleIn(ctx context.Context, db string, link postgres.Link, many int) (string, error) {
+func (r reverseReplication) troubleIn(ctx context.Context, db string, link replication.Link, many int) (string, error) {
 	if trouble := severed(db, link); trouble != "" {
 		return trouble, nil
 	}
@@ -227,11 +230,11 @@ func (r reverseReplication) key(db string) string { return r.names.UID + "/" + d
 
 // drift says how the schema of the side that serves has changed since a switch; nothing if it hasn't.
 func (r reverseReplication) drift(ctx context.Context, db string) (string, error) {
-	found, err := postgres.SchemaDrift(ctx, r.active, r.follower, db, postgres.WholeSchema)
+	found, err := schema.Compare(ctx, r.active, r.follower, db, schema.Whole)
 	if err != nil || len(found.Differences) == 0 {
 		return "", err
 	}
-	ddl, err := postgres.EqualizingDDL(ctx, r.active, r.follower, db, found)
+	ddl, err := schema.EqualizingDDL(ctx, r.active, r.follower, db, found)
 	if err != nil {
 		return "", err
 	}
@@ -244,7 +247,7 @@ func (r reverseReplication) drift(ctx context.Context, db string) (string, error
 
 // memory of what was seen at earlier looks.
 type memory struct {
-	workers postgres.Workers
+	workers replication.Workers
 	// schemas and tables of a database cost sessions in it
 	schemas, tables paces
 }

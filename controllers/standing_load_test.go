@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -33,7 +35,7 @@ func TestALookAtManyDatabasesCostsTwoLogins(t *testing.T) {
 				EXECUTE format('CREATE TABLE t%%s (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int NOT NULL, b text, c int, d timestamptz, UNIQUE (a, c))', i); END LOOP; END $$`,
 				first, min(first+100, tables)-1))
 		}
-		b.must(postgres.EnsureMarker(t.Context(), s.Server, "shop"))
+		b.must(replication.EnsureMarker(t.Context(), s.Server, "shop"))
 	}
 	for i := range many {
 		db := fmt.Sprintf("shop%d", i)
@@ -41,10 +43,10 @@ func TestALookAtManyDatabasesCostsTwoLogins(t *testing.T) {
 		for _, s := range []*pg.Server{b.active, b.follower} {
 			s.Exec("", "CREATE DATABASE "+db+" TEMPLATE shop")
 		}
-		b.must(postgres.FenceStandby(t.Context(), b.follower.Server, []string{db}))
-		b.must(postgres.CreatePublication(t.Context(), b.active.Server, db, b.names))
-		b.must(postgres.CreateSlot(t.Context(), b.active.Server, db, b.names, b.follower.Instance))
-		b.must(postgres.CreateSubscription(t.Context(), b.follower.Server, postgres.SubscribeOptions{Publisher: b.active.Server, Database: db, Names: b.names}))
+		b.must(fence.FenceStandby(t.Context(), b.follower.Server, []string{db}))
+		b.must(replication.CreatePublication(t.Context(), b.active.Server, db, b.names))
+		b.must(replication.CreateSlot(t.Context(), b.active.Server, db, b.names, b.follower.Instance))
+		b.must(replication.CreateSubscription(t.Context(), b.follower.Server, replication.SubscribeOptions{Publisher: b.active.Server, Database: db, Names: b.names}))
 	}
 	logins := func() (n int) {
 		for _, s := range []*pg.Server{b.active, b.follower} {
@@ -78,7 +80,7 @@ var ours = regexp.MustCompile(`(?m)connection authorized: user=postgres .*applic
 func awaitLinks(b *wayBack, databases []string) {
 	b.t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		links, activeErr, err := postgres.Links(b.t.Context(), b.active.Server, b.follower.Server, b.names, databases)
+		links, activeErr, err := replication.Links(b.t.Context(), b.active.Server, b.follower.Server, b.names, databases)
 		b.must(activeErr)
 		b.must(err)
 		waiting := 0

@@ -19,6 +19,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // +kubebuilder:rbac:groups=gitover.dev,resources=pgupgrades;pgproxies,verbs=get;list;watch;patch
@@ -54,7 +55,7 @@ type UpgradeReconciler struct {
 	repositories repositoryCache
 
 	// workers that apply changes, from look to look
-	workers postgres.Workers
+	workers replication.Workers
 	slow    slowLane
 	retries retries
 	// background has what goes on beside looks

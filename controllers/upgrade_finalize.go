@@ -14,6 +14,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // deletePatience is how long a deleted PgUpgrade waits for servers that don't answer or don't
@@ -70,7 +71,7 @@ func (r *UpgradeReconciler) clear(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	names := postgres.Names{UID: string(upgrade.UID)}
 	remove := r.remove
 	if remove == nil {
-		remove = postgres.RemoveAll
+		remove = replication.RemoveAll
 	}
 	server, err := serverOf(ctx, r.Uncached, upgrade, instance)
 	var left []string
@@ -85,7 +86,7 @@ func (r *UpgradeReconciler) clear(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	}
 	unasked := func() {
 		rest.left = append(rest.left, fmt.Sprintf("on %s: slots called %s_* may be left and hold WAL: %v (by hand: %s)",
-			instance, names.Prefix(), err, postgres.RemovalByHand(names)))
+			instance, names.Prefix(), err, replication.RemovalByHand(names)))
 	}
 	switch {
 	case err == nil, postgres.HostMissing(err):

@@ -14,6 +14,7 @@ import (
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 // act makes a step's effect and observes the PgProxy anew: it may have moved meanwhile.
@@ -64,7 +65,7 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen) *steps.Run
 			if err != nil {
 				return err
 			}
-			return postgres.EnsureRegister(ctx, server, agentRole, password)
+			return fence.EnsureRegister(ctx, server, agentRole, password)
 		},
 		Secret: func(instance string) string { return secretNameOf(upgrade, instance) },
 		Now:    r.Now, Workers: &r.workers,

@@ -51,7 +51,7 @@ func TestEveryStepAndWorkflowIsInConcepts(t *testing.T) {
 
 func TestThePreflightPageHasEveryRuleAsItIs(t *testing.T) {
 	page := read(t, "docs/preflight.md")
-	rules := regexp.MustCompile(`\{Name: "([a-z0-9_]+)", Severity: (\w+), [^\n]*`).FindAllStringSubmatch(read(t, "steps/postgres/preflight_rules.go"), -1)
+	rules := regexp.MustCompile(`\{Name: "([a-z0-9_]+)", Severity: (\w+), [^\n]*`).FindAllStringSubmatch(read(t, "steps/postgres/preflight/rules.go"), -1)
 	if len(rules) < 20 {
 		t.Fatalf("only %d rules found", len(rules))
 	}

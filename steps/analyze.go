@@ -3,7 +3,7 @@ package steps
 import (
 	"context"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // analyzeDone: every table of green has statistics, and its materialized views are populated as blue's are.
@@ -14,11 +14,11 @@ func analyzeDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	missing, unlike := 0, 0
 	for _, db := range run.Status.Databases {
-		_, without, err := postgres.Analyzed(ctx, green, db)
+		_, without, err := transfer.Analyzed(ctx, green, db)
 		if err != nil {
 			return Verdict{}, err
 		}
-		views, err := postgres.UnlikeViews(ctx, blue, green, db)
+		views, err := transfer.UnlikeViews(ctx, blue, green, db)
 		if err != nil {
 			return Verdict{}, err
 		}
@@ -37,9 +37,9 @@ func analyzeRun(ctx context.Context, run *Run) error {
 		return err
 	}
 	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
-		if err := postgres.RefreshMaterializedViews(ctx, blue, green, db, postgres.EmptyViews, 0); err != nil {
+		if err := transfer.RefreshMaterializedViews(ctx, blue, green, db, transfer.EmptyViews, 0); err != nil {
 			return err
 		}
-		return postgres.Analyze(ctx, green, db)
+		return transfer.Analyze(ctx, green, db)
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // approveDone: the gate is open, by rule or by a commit, and the clock is inside a
@@ -34,7 +34,7 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		return v, nil
 	}
 	if movesSubscriptions(run.Upgrade) { // people learn of it before they approve
-		obstacles, err := postgres.TryMove(ctx, blue, green, run.Status.Databases)
+		obstacles, err := replication.TryMove(ctx, blue, green, run.Status.Databases)
 		if err != nil {
 			return Verdict{}, err
 		}

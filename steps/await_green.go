@@ -6,6 +6,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 // awaitGreenDone: Flux applied the commit, the workload is ready, SQL says the right
@@ -39,7 +40,7 @@ func awaitGreenDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 		return Verdict{}, err
 	}
-	claimed, err := postgres.Claimed(ctx, green, run.Status.Run)
+	claimed, err := fence.Claimed(ctx, green, run.Status.Run)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -56,7 +57,7 @@ func awaitGreenRun(ctx context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
-	if err := postgres.Claim(ctx, green, run.Status.Run); err != nil {
+	if err := fence.Claim(ctx, green, run.Status.Run); err != nil {
 		return err
 	}
 	return run.Register(ctx, green)

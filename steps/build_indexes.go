@@ -5,12 +5,14 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
 // buildIndexesDone: green's schema is blue's, to the last index and trigger, and
 // replication goes on.
 func buildIndexesDone(ctx context.Context, run *Run) (Verdict, error) {
-	verdict, err := schemaDone(ctx, run, copy.PostData, postgres.WholeSchema)
+	verdict, err := schemaDone(ctx, run, copy.PostData, schema.Whole)
 	if err != nil || verdict.Act {
 		return verdict, err
 	}
@@ -52,9 +54,9 @@ func buildIndexesRun(ctx context.Context, run *Run) error {
 			if held, over, err := heldBack(ctx, run, green, db); err != nil || !held || !over {
 				return err
 			}
-			return postgres.SetSubscriptionEnabled(ctx, green, db, run.Names().Subscription(db, run.Status.To), true)
+			return replication.SetSubscriptionEnabled(ctx, green, db, run.Names().Subscription(db, run.Status.To), true)
 		}
-		if err := postgres.SetSubscriptionEnabled(ctx, green, db, run.Names().Subscription(db, run.Status.To), false); err != nil {
+		if err := replication.SetSubscriptionEnabled(ctx, green, db, run.Names().Subscription(db, run.Status.To), false); err != nil {
 			return err
 		}
 		return run.Cluster.CreateJob(ctx, job)
@@ -64,7 +66,7 @@ func buildIndexesRun(ctx context.Context, run *Run) error {
 // heldBack says whether a database's replication is held back for a Job, and whether that
 // Job is over.
 func heldBack(ctx context.Context, run *Run, green postgres.Server, db string) (held, over bool, err error) {
-	state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
+	state, err := replication.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
 	if err != nil || !state.Exists || state.Enabled {
 		return false, false, err
 	}

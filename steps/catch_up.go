@@ -6,6 +6,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
 // catchUpDone: the lag has been under the limit for the stated time, nothing is broken, green
@@ -45,7 +46,7 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 // leftBehind names what came after the preflight and the guard would not let a switch leave
 // behind: better before the cutover commit than after it.
 func leftBehind(ctx context.Context, run *Run, blue postgres.Server) (*Verdict, error) {
-	left, err := postgres.LeftBehind(ctx, blue, run.Status.Databases, ScopeOf(run.Upgrade))
+	left, err := preflight.LeftBehind(ctx, blue, run.Status.Databases, ScopeOf(run.Upgrade))
 	if err != nil || len(left) == 0 {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/verify"
 )
 
 // compareRows puts into the status what differs between the side that serves and the one that follows. It goes on
@@ -53,7 +55,7 @@ func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1al
 	c := v1alpha1.ComparingStatus{Method: method}
 	c.Found.Servers, c.Found.At = servers, timestamp(r.Now())
 	for _, db := range r.Status.Databases {
-		rows, err := postgres.ExpectedRows(ctx, blue, db, r.samplePercent())
+		rows, err := verify.ExpectedRows(ctx, blue, db, r.samplePercent())
 		if err != nil {
 			return c, err
 		}
@@ -68,7 +70,7 @@ func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1al
 func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server, pace *rate.Limiter, c *v1alpha1.ComparingStatus) error {
 	before := *c.DeepCopy()
 	if before.Table == "" {
-		drift, err := postgres.SchemaDrift(ctx, blue, green, c.Database, postgres.WholeSchema)
+		drift, err := schema.Compare(ctx, blue, green, c.Database, schema.Whole)
 		if err != nil {
 			return err
 		}
@@ -76,10 +78,10 @@ func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server,
 			before.Found.Mismatches = append(before.Found.Mismatches, c.Database+": "+d)
 		}
 	}
-	report, err := postgres.Verify(ctx, blue, green, c.Database, postgres.VerifyOptions{
+	report, err := verify.Compare(ctx, blue, green, c.Database, verify.Options{
 		CountsOnly: c.Method == "Counts", SamplePercent: run.samplePercent(), Pace: pace, Standby: run.standbyOf(blue),
-		From: postgres.VerifyPlace{Schema: before.Schema, Table: before.Table, Bound: before.Bound},
-		Progress: func(found postgres.VerifyReport, next postgres.VerifyPlace) {
+		From: verify.Place{Schema: before.Schema, Table: before.Table, Bound: before.Bound},
+		Progress: func(found verify.Report, next verify.Place) {
 			now := before.DeepCopy()
 			addFound(&now.Found, found)
 			now.Schema, now.Table, now.Bound = next.Schema, next.Table, next.Bound
@@ -96,7 +98,7 @@ func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server,
 }
 
 // addFound to what was found before; of differences no more than the status may hold.
-func addFound(sum *v1alpha1.VerificationStatus, found postgres.VerifyReport) {
+func addFound(sum *v1alpha1.VerificationStatus, found verify.Report) {
 	sum.Tables += int32(found.Tables)
 	sum.Rows += found.Rows
 	sum.Sampled += int32(found.Sampled)

@@ -5,7 +5,7 @@ import (
 
 	"k8s.io/utils/ptr"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // connected has a step look first whether green still reaches blue as the Secret has it now. A replication
@@ -37,7 +37,7 @@ func staleConnection(ctx context.Context, run *Run) (*Verdict, error) {
 		return nil, err
 	}
 	for _, db := range run.Status.Databases {
-		stale, err := postgres.ConnectionStale(ctx, blue, green, db, run.Names())
+		stale, err := replication.ConnectionStale(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +60,7 @@ func renewConnections(ctx context.Context, run *Run) (any bool, err error) {
 		return false, err
 	}
 	for _, db := range run.Status.Databases {
-		renewed, err := postgres.RenewConnection(ctx, blue, green, db, run.Names())
+		renewed, err := replication.RenewConnection(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return any, err
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // copyDataDone: every table of every database is copied. PostgreSQL's own table
@@ -19,12 +21,12 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	var sum postgres.Progress
+	var sum replication.Progress
 	var failures int64
 	var failed []string
 	subscribed, running := true, true
 	for _, db := range run.Status.Databases {
-		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
+		state, err := replication.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
 		if err != nil {
 			return Verdict{}, err
 		}
@@ -32,19 +34,19 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 			subscribed = false
 			continue
 		}
-		stranded, err := postgres.Stranded(ctx, blue, green, db, run.Names())
+		stranded, err := replication.Stranded(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return Verdict{}, err
 		}
 		if len(stranded) > 0 {
 			return Verdict{Act: true, Reason: v1alpha1.ReasonReplicationBroken, Message: strandedText(run, db, stranded)}, nil
 		}
-		tables, err := postgres.FailedCopies(ctx, green, db, run.Names())
+		tables, err := replication.FailedCopies(ctx, green, db, run.Names())
 		if err != nil {
 			return Verdict{}, err
 		}
 		failed = append(failed, tables...)
-		p, err := postgres.CopyProgress(ctx, blue, green, db, run.Names())
+		p, err := replication.CopyProgress(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return Verdict{}, err
 		}
@@ -91,14 +93,14 @@ func copyDataRun(ctx context.Context, run *Run) error {
 		return err
 	}
 	err = eachDatabase(ctx, run, func(ctx context.Context, db string) error {
-		stranded, err := postgres.Stranded(ctx, blue, green, db, run.Names())
+		stranded, err := replication.Stranded(ctx, blue, green, db, run.Names())
 		if err == nil && len(stranded) > 0 {
-			err = postgres.DropCopy(ctx, blue, green, db, run.Names())
+			err = replication.DropCopy(ctx, blue, green, db, run.Names())
 		}
 		if err != nil {
 			return err
 		}
-		return postgres.CreateSubscription(ctx, green, postgres.SubscribeOptions{
+		return replication.CreateSubscription(ctx, green, replication.SubscribeOptions{
 			Publisher: blue, Database: db, Names: run.Names(), CopyData: true,
 		})
 	})
@@ -152,7 +154,7 @@ func failedLately(run *Run) bool {
 // roomOn names a full disk, which the count of failures doesn't.
 func roomOn(ctx context.Context, run *Run, green postgres.Server) error {
 	for _, db := range run.Status.Databases {
-		if err := postgres.CheckRoom(ctx, green, db); postgres.DiskFull(err) {
+		if err := preflight.CheckRoom(ctx, green, db); postgres.DiskFull(err) {
 			return err
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // PostgreSQL's count of failures never goes back, also when all is well again.
@@ -28,7 +28,7 @@ func TestAFailureOfTheCopyIsReportedWhileItIsNew(t *testing.T) {
 	}
 	for i, look := range looks {
 		clock = clock.Add(look.after)
-		showProgress(run, postgres.Progress{TablesTotal: 1})
+		showProgress(run, replication.Progress{TablesTotal: 1})
 		showFailures(run, look.failures)
 		if got := failedLately(run); got != look.want {
 			t.Errorf("look %d, %d failures: reported is %t", i, look.failures, got)

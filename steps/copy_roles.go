@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // copyRolesDone: green has every role of blue, with the same attributes and memberships.
@@ -13,11 +13,11 @@ func copyRolesDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	have, err := postgres.RolesFingerprint(ctx, green)
+	have, err := transfer.RolesFingerprint(ctx, green)
 	if err != nil {
 		return Verdict{}, err
 	}
-	want, err := postgres.RolesFingerprint(ctx, blue)
+	want, err := transfer.RolesFingerprint(ctx, blue)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -32,7 +32,7 @@ func copyRolesRun(ctx context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
-	return postgres.CopyRoles(ctx, blue, green)
+	return transfer.CopyRoles(ctx, blue, green)
 }
 
 // some of a long list, for a message.

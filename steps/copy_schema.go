@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"github.com/gitover/gitover/steps/copy"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // copySchemaDone: every database is on green with all that the data needs: tables,
 // types, functions, and the keys by which replication finds rows.
 func copySchemaDone(ctx context.Context, run *Run) (Verdict, error) {
-	verdict, err := schemaDone(ctx, run, copy.PreData, postgres.PreDataSchema)
+	verdict, err := schemaDone(ctx, run, copy.PreData, schema.PreData)
 	if err != nil || !verdict.Done || !GivesIdentities(run.Upgrade) {
 		return verdict, err
 	}
@@ -36,7 +37,7 @@ func copySchemaRun(ctx context.Context, run *Run) error {
 	if err := run.Register(ctx, green); err != nil {
 		return err
 	}
-	if err := postgres.CreateDatabases(ctx, blue, green, databases); err != nil {
+	if err := transfer.CreateDatabases(ctx, blue, green, databases); err != nil {
 		return err
 	}
 	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {

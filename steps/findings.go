@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
 const (
@@ -19,13 +19,13 @@ const (
 
 // judge writes the findings into the status and blocks on the first that blocks. A status is read by people, and has its
 // limits: of many findings the first are shown, those that block before others.
-func judge(run *Run, findings []postgres.Finding) Verdict {
+func judge(run *Run, findings []preflight.Finding) Verdict {
 	findings = slices.Clone(findings)
-	slices.SortStableFunc(findings, func(a, b postgres.Finding) int {
+	slices.SortStableFunc(findings, func(a, b preflight.Finding) int {
 		return cmp.Compare(urgency(a), urgency(b))
 	})
 	run.Status.Findings = shown(findings)
-	switch blocking := postgres.Blocking(findings); {
+	switch blocking := preflight.Blocking(findings); {
 	case blocking == 1:
 		return waiting(v1alpha1.ReasonPreflightBlocked, "1 finding blocks: %s", describe(findings[0]))
 	case blocking > 1:
@@ -35,24 +35,24 @@ func judge(run *Run, findings []postgres.Finding) Verdict {
 }
 
 // urgency orders findings: what blocks, what is warned of, what needs nobody.
-func urgency(f postgres.Finding) int {
+func urgency(f preflight.Finding) int {
 	switch {
 	case f.Blocks():
 		return 0
-	case f.Severity != postgres.Handle:
+	case f.Severity != preflight.Handle:
 		return 1
 	}
 	return 2
 }
 
 // shown are findings as a status holds them.
-func shown(findings []postgres.Finding) []v1alpha1.Finding {
+func shown(findings []preflight.Finding) []v1alpha1.Finding {
 	type group struct {
 		name, database string
 		urgency        int
 	}
 	total := map[group]int32{}
-	groupOf := func(f postgres.Finding) group { return group{f.Name, f.Database, urgency(f)} }
+	groupOf := func(f preflight.Finding) group { return group{f.Name, f.Database, urgency(f)} }
 	for _, f := range findings {
 		total[groupOf(f)]++
 	}
@@ -87,7 +87,7 @@ func severity(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-func describe(f postgres.Finding) string {
+func describe(f preflight.Finding) string {
 	where := f.Object
 	if f.Database != "" {
 		where = strings.TrimSpace(f.Database + " " + f.Object)

@@ -7,24 +7,24 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
-func blockedBy(name string, n int) (all []postgres.Finding) {
+func blockedBy(name string, n int) (all []preflight.Finding) {
 	for i := range n {
-		all = append(all, postgres.Finding{Name: name, Severity: postgres.Block, Database: "shop", Object: fmt.Sprintf("table t%d", i), Why: "It has no key.", Fix: "Give it one."})
+		all = append(all, preflight.Finding{Name: name, Severity: preflight.Block, Database: "shop", Object: fmt.Sprintf("table t%d", i), Why: "It has no key.", Fix: "Give it one."})
 	}
 	return all
 }
 
 // TestManyFindingsAreReadable: two thousand tables without a key are no two thousand lines, and what blocks comes first.
 func TestManyFindingsAreReadable(t *testing.T) {
-	findings := []postgres.Finding{
-		{Name: "sequences", Severity: postgres.Handle, Database: "shop", Object: "7 sequences"},
-		{Name: "tablespaces", Severity: postgres.Warn, Object: "tablespace fast"},
+	findings := []preflight.Finding{
+		{Name: "sequences", Severity: preflight.Handle, Database: "shop", Object: "7 sequences"},
+		{Name: "tablespaces", Severity: preflight.Warn, Object: "tablespace fast"},
 	}
 	findings = append(findings, blockedBy("replica_identity", 2000)...)
-	findings = append(findings, postgres.Finding{Name: "large_objects", Severity: postgres.Block, Acknowledged: true, Database: "shop", Object: "3 large objects"})
+	findings = append(findings, preflight.Finding{Name: "large_objects", Severity: preflight.Block, Acknowledged: true, Database: "shop", Object: "3 large objects"})
 	run := &Run{Status: &v1alpha1.PgUpgradeStatus{}}
 	v := judge(run, findings)
 	if v.Reason != v1alpha1.ReasonPreflightBlocked || v.Message != "2000 findings block, see status.findings; first: replica_identity (shop table t0): It has no key. Fix: Give it one." {
@@ -52,9 +52,9 @@ func TestManyFindingsAreReadable(t *testing.T) {
 
 // TestAStatusHoldsSoManyFindings of however many rules and databases.
 func TestAStatusHoldsSoManyFindings(t *testing.T) {
-	var findings []postgres.Finding
+	var findings []preflight.Finding
 	for i := range 100_000 {
-		findings = append(findings, postgres.Finding{Name: "lost_features", Severity: postgres.Block, Database: fmt.Sprint("db", i), Object: "view v"})
+		findings = append(findings, preflight.Finding{Name: "lost_features", Severity: preflight.Block, Database: fmt.Sprint("db", i), Object: "view v"})
 	}
 	list := shown(findings)
 	last := list[len(list)-1]

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -35,14 +36,14 @@ func twoServers(t *testing.T, workflow, step string) (run *Run, blue, green *pg.
 func follow(t *testing.T, run *Run, publisher, subscriber *pg.Server) {
 	t.Helper()
 	for _, step := range []func() error{
-		func() error { return postgres.EnsureMarker(t.Context(), publisher.Server, "d") },
-		func() error { return postgres.EnsureMarker(t.Context(), subscriber.Server, "d") },
-		func() error { return postgres.CreatePublication(t.Context(), publisher.Server, "d", run.Names()) },
+		func() error { return replication.EnsureMarker(t.Context(), publisher.Server, "d") },
+		func() error { return replication.EnsureMarker(t.Context(), subscriber.Server, "d") },
+		func() error { return replication.CreatePublication(t.Context(), publisher.Server, "d", run.Names()) },
 		func() error {
-			return postgres.CreateSlot(t.Context(), publisher.Server, "d", run.Names(), subscriber.Instance)
+			return replication.CreateSlot(t.Context(), publisher.Server, "d", run.Names(), subscriber.Instance)
 		},
 		func() error {
-			return postgres.CreateSubscription(t.Context(), subscriber.Server, postgres.SubscribeOptions{Publisher: publisher.Server, Database: "d", Names: run.Names()})
+			return replication.CreateSubscription(t.Context(), subscriber.Server, replication.SubscribeOptions{Publisher: publisher.Server, Database: "d", Names: run.Names()})
 		},
 	} {
 		if err := step(); err != nil {
@@ -74,7 +75,7 @@ func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
 		t.Fatalf("the revert came in time, but %+v", v)
 	}
 	// half of the effect, as a crash leaves it
-	_, err = postgres.RemoveAll(ctx, green.Server, run.Names())
+	_, err = replication.RemoveAll(ctx, green.Server, run.Names())
 	must(err)
 	v, err = step.Done(ctx, run)
 	must(err)

@@ -9,7 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // removing are the steps that take from an instance what it needs to serve again: its
@@ -116,11 +116,11 @@ func wayBackOpen(ctx context.Context, run *Run) (bool, error) {
 		return false, err
 	}
 	for _, db := range run.Status.Databases {
-		slot, err := postgres.SlotState(ctx, green, run.Names().Slot(db, run.Status.From))
+		slot, err := replication.SlotState(ctx, green, run.Names().Slot(db, run.Status.From))
 		if err != nil || !slot.Exists || slot.Lost {
 			return false, err
 		}
-		follower, err := postgres.SubscriptionState(ctx, blue, db, run.Names().Subscription(db, run.Status.From))
+		follower, err := replication.SubscriptionState(ctx, blue, db, run.Names().Subscription(db, run.Status.From))
 		if err != nil || !follower.Exists {
 			return false, err
 		}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
 // unfollowed looks for tables that were made since green subscribed, whose changes it skips or
@@ -17,12 +19,12 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		if back, err := copiedAnew(ctx, run, blue, green, db); back != nil || err != nil {
 			return back, err
 		}
-		left, err := postgres.UnfollowedTables(ctx, blue, green, db, run.Names())
+		left, err := replication.UnfollowedTables(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return nil, err
 		}
 		left, later := withoutLater(run, left)
-		var stuck []postgres.Unfollowed
+		var stuck []replication.Unfollowed
 		missing := false
 		for _, u := range left {
 			if u.State == "" || u.Gone || u.Anew {
@@ -31,7 +33,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 			}
 		}
 		var v Verdict
-		switch words := postgres.FewUnfollowed(stuck, green.Instance); {
+		switch words := replication.FewUnfollowed(stuck, green.Instance); {
 		case missing:
 			drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart())
 			if drift != nil || err != nil {
@@ -46,7 +48,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 					return drift, err
 				}
 			}
-			state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
+			state, err := replication.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
 			if err != nil {
 				return nil, err
 			}
@@ -60,13 +62,13 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 			if v, err = copying(ctx, run, green); err != nil {
 				return nil, err
 			}
-			v.Message = fmt.Sprintf("database %q: %s%s", db, postgres.FewUnfollowed(left, green.Instance), v.Message)
+			v.Message = fmt.Sprintf("database %q: %s%s", db, replication.FewUnfollowed(left, green.Instance), v.Message)
 		case identitiesToGive(run, stuck) != "" && !run.switching():
 			v = act("database %q: %s", db, identitiesToGive(run, stuck))
-		case !postgres.CanFollow(stuck) || run.switching():
+		case !replication.CanFollow(stuck) || run.switching():
 			v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
 		default:
-			if !postgres.AnyGone(stuck) {
+			if !replication.AnyGone(stuck) {
 				if drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart()); drift != nil || err != nil {
 					return drift, err
 				}
@@ -79,12 +81,12 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 }
 
 // withoutLater leaves out tables that get a replica identity once green has all indexes, and says whether there are any.
-func withoutLater(run *Run, left []postgres.Unfollowed) (now []postgres.Unfollowed, later bool) {
+func withoutLater(run *Run, left []replication.Unfollowed) (now []replication.Unfollowed, later bool) {
 	if run.Status.Step != CopyData {
 		return left, false
 	}
 	for _, u := range left {
-		if identitiesToGive(run, []postgres.Unfollowed{u}) == "" {
+		if identitiesToGive(run, []replication.Unfollowed{u}) == "" {
 			now = append(now, u)
 		}
 	}
@@ -97,7 +99,7 @@ func copiedAnew(ctx context.Context, run *Run, blue, green postgres.Server, db s
 	if run.Status.Step == CopyData || run.switching() {
 		return nil, nil
 	}
-	stranded, err := postgres.Stranded(ctx, blue, green, db, run.Names())
+	stranded, err := replication.Stranded(ctx, blue, green, db, run.Names())
 	if err != nil || len(stranded) == 0 {
 		return nil, err
 	}
@@ -111,12 +113,12 @@ func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, err
 	var failures int64
 	var failed []string
 	for _, db := range run.Status.Databases {
-		state, err := postgres.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
+		state, err := replication.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
 		if err != nil {
 			return Verdict{}, err
 		}
 		failures += state.Failures()
-		tables, err := postgres.FailedCopies(ctx, green, db, run.Names())
+		tables, err := replication.FailedCopies(ctx, green, db, run.Names())
 		if err != nil {
 			return Verdict{}, err
 		}
@@ -133,11 +135,11 @@ func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, err
 func (r *Run) switching() bool { return r.Proxy != nil && r.Proxy.Status.Switch != nil }
 
 // schemaPart that green must have by now: before its indexes are built, half of the schema.
-func (r *Run) schemaPart() postgres.SchemaPart {
+func (r *Run) schemaPart() schema.Part {
 	if r.Status.Step == CopyData {
-		return postgres.PreDataSchema
+		return schema.PreData
 	}
-	return postgres.WholeSchema
+	return schema.Whole
 }
 
 // followRun has green take up tables that were made on both sides since it subscribed.
@@ -152,7 +154,7 @@ func followRun(ctx context.Context, run *Run) error {
 				return err
 			}
 		}
-		_, err := postgres.FollowTables(ctx, blue, green, db, run.Names(), run.schemaPart())
+		_, err := replication.FollowTables(ctx, blue, green, db, run.Names(), run.schemaPart())
 		return err
 	})
 }

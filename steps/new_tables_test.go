@@ -11,6 +11,9 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -38,19 +41,19 @@ func newPairFilled(t *testing.T, from, to int, onGreen pg.Settings, fill func(*p
 	for _, s := range []*pg.Server{p.blue, p.green} {
 		s.Exec("", "CREATE DATABASE d")
 		s.Exec("d", "DROP SCHEMA public; CREATE SCHEMA public; CREATE TABLE first (id int PRIMARY KEY)") // its rights changed with 15
-		if err := postgres.EnsureRegister(t.Context(), s.Server, "gitover_agent", "secret"); err != nil {
+		if err := fence.EnsureRegister(t.Context(), s.Server, "gitover_agent", "secret"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	fill(p)
-	if err := postgres.FenceStandby(t.Context(), p.green.Server, []string{"d"}); err != nil {
+	if err := fence.FenceStandby(t.Context(), p.green.Server, []string{"d"}); err != nil {
 		t.Fatal(err)
 	}
 	upgrade := &v1alpha1.PgUpgrade{}
 	upgrade.UID = pg.UpgradeUID
 	upgrade.Spec.Limits.LagFor = &metav1.Duration{Duration: time.Millisecond}
 	p.run = &Run{
-		Upgrade: upgrade, Now: time.Now, Workers: &postgres.Workers{}, Proxy: &v1alpha1.PgProxy{},
+		Upgrade: upgrade, Now: time.Now, Workers: &replication.Workers{}, Proxy: &v1alpha1.PgProxy{},
 		Status: &v1alpha1.PgUpgradeStatus{From: p.blue.Instance, To: p.green.Instance, Databases: []string{"d"},
 			Verification: &v1alpha1.VerificationStatus{}}, // stories that compare rows take it away
 		Server: func(_ context.Context, instance string) (postgres.Server, error) {
@@ -165,7 +168,7 @@ func TestATableWithRowsOnGreenIsNamedAndNotEmptied(t *testing.T) {
 	p.done(CopyData)
 	p.both("CREATE TABLE kinds (id int PRIMARY KEY); INSERT INTO kinds VALUES (1), (2); ALTER TABLE first ADD COLUMN kind int REFERENCES kinds")
 	p.says(CatchUp, v1alpha1.ReasonReplicationBroken, "public.kinds isn't followed yet and has rows on "+p.green.Instance)
-	left, err := postgres.UnfollowedTables(t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names())
+	left, err := replication.UnfollowedTables(t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names())
 	if err != nil || len(left) != 1 || !left[0].Referenced {
 		t.Fatalf("%+v, %v", left, err)
 	}
@@ -208,7 +211,7 @@ func TestNoTableIsCopiedToAServerThatIsOpen(t *testing.T) {
 	p.done(CopyData)
 	p.green.Exec("", "ALTER DATABASE d CONNECTION LIMIT -1")
 	p.both("CREATE TABLE second (id int PRIMARY KEY)")
-	left, err := postgres.FollowTables(t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names(), postgres.WholeSchema)
+	left, err := replication.FollowTables(t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names(), schema.Whole)
 	if err == nil || !strings.Contains(err.Error(), "isn't fenced") {
 		t.Errorf("%+v, %v", left, err)
 	}

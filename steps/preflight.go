@@ -6,6 +6,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
 // preflightDone looks for everything that would break the upgrade, names every finding in
@@ -29,7 +30,7 @@ func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
 	if len(databases) == 0 {
 		return waiting(v1alpha1.ReasonPreflightBlocked, "%s has no application database; check spec.databases", run.Status.From), nil
 	}
-	findings, err := postgres.Preflight(ctx, blue, RequestOf(run.Upgrade, run.version(run.Status.To), run.Status.Databases))
+	findings, err := preflight.Check(ctx, blue, RequestOf(run.Upgrade, run.version(run.Status.To), run.Status.Databases))
 	if err != nil {
 		return Verdict{}, err
 	}

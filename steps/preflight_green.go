@@ -3,7 +3,7 @@ package steps
 import (
 	"context"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
 // preflightGreenDone asks what only the pair can tell.
@@ -13,11 +13,11 @@ func preflightGreenDone(ctx context.Context, run *Run) (Verdict, error) {
 		return Verdict{}, err
 	}
 	request := RequestOf(run.Upgrade, run.version(run.Status.To), run.Status.Databases)
-	findings, err := postgres.Preflight(ctx, blue, request)
+	findings, err := preflight.Check(ctx, blue, request)
 	if err != nil {
 		return Verdict{}, err
 	}
-	pair, err := postgres.PreflightPair(ctx, blue, green, request)
+	pair, err := preflight.CheckPair(ctx, blue, green, request)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // showProgress fills status.copy; the rate is over the whole copy, which is steadier
 // than the last second's.
-func showProgress(run *Run, p postgres.Progress) {
+func showProgress(run *Run, p replication.Progress) {
 	c := &v1alpha1.CopyStatus{
 		TablesTotal: int32(p.TablesTotal), TablesCopied: int32(p.TablesCopied),
 		BytesTotal: p.BytesTotal, BytesCopied: min(p.BytesCopied, p.BytesTotal),

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // publishDone: each database has its marker table on both sides, and on blue its
@@ -17,7 +18,7 @@ func publishDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	missing := 0
 	for _, db := range run.Status.Databases {
-		slot, err := postgres.SlotState(ctx, blue, run.Names().Slot(db, run.Status.To))
+		slot, err := replication.SlotState(ctx, blue, run.Names().Slot(db, run.Status.To))
 		if err != nil {
 			return Verdict{}, err
 		}
@@ -40,17 +41,17 @@ func publishRun(ctx context.Context, run *Run) error {
 	}
 	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
 		for _, s := range []postgres.Server{blue, green} {
-			if err := postgres.EnsureMarker(ctx, s, db); err != nil {
+			if err := replication.EnsureMarker(ctx, s, db); err != nil {
 				return err
 			}
 		}
-		if err := postgres.SameIdentities(ctx, blue, green, db, run.Names()); err != nil {
+		if err := replication.SameIdentities(ctx, blue, green, db, run.Names()); err != nil {
 			return err
 		}
-		if err := postgres.CreatePublication(ctx, blue, db, run.Names()); err != nil {
+		if err := replication.CreatePublication(ctx, blue, db, run.Names()); err != nil {
 			return err
 		}
-		return postgres.CreateSlot(ctx, blue, db, run.Names(), run.Status.To)
+		return replication.CreateSlot(ctx, blue, db, run.Names(), run.Status.To)
 	})
 }
 

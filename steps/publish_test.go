@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // TestASlotThatIsBeingMadeIsNotTakenForOne: it is listed while it waits for a transaction of the application's. Who goes on then
@@ -19,7 +19,7 @@ func TestASlotThatIsBeingMadeIsNotTakenForOne(t *testing.T) {
 		}
 	}
 	slot := p.run.Names().Slot("d", p.run.Status.To)
-	must(postgres.DropSlot(t.Context(), p.blue.Server, slot))
+	must(replication.DropSlot(t.Context(), p.blue.Server, slot))
 	long, err := p.blue.Connect(t.Context(), "d")
 	must(err)
 	defer long.Close(context.WithoutCancel(t.Context()))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // shownIdentities of those that tables were given fit into the status.
@@ -21,10 +22,10 @@ func giveIdentities(ctx context.Context, run *Run, blue, green postgres.Server, 
 		return nil
 	}
 	newest := max(run.version(run.Status.From), run.version(run.Status.To))
-	if err := postgres.GiveIdentities(ctx, blue, db, run.Names(), newest); err != nil {
+	if err := replication.GiveIdentities(ctx, blue, db, run.Names(), newest); err != nil {
 		return err
 	}
-	return postgres.SameIdentities(ctx, blue, green, db, run.Names())
+	return replication.SameIdentities(ctx, blue, green, db, run.Names())
 }
 
 // giveIdentitiesToBoth sides, to tables that came since.
@@ -32,7 +33,7 @@ func giveIdentitiesToBoth(ctx context.Context, run *Run, serving, following post
 	if !GivesIdentities(run.Upgrade) {
 		return nil
 	}
-	return postgres.GiveIdentitiesToBoth(ctx, serving, following, db, run.Names())
+	return replication.GiveIdentitiesToBoth(ctx, serving, following, db, run.Names())
 }
 
 // showIdentities fills status.replicaIdentities with what tables of a server were given, and says it; empty if nothing was.
@@ -40,7 +41,7 @@ func showIdentities(ctx context.Context, run *Run, s postgres.Server) (string, e
 	var all []v1alpha1.TableReplicaIdentity
 	var words []string
 	for _, db := range run.Status.Databases {
-		given, err := postgres.GivenIdentities(ctx, s, db, run.Names())
+		given, err := replication.GivenIdentities(ctx, s, db, run.Names())
 		if err != nil {
 			return "", err
 		}
@@ -60,7 +61,7 @@ func showIdentities(ctx context.Context, run *Run, s postgres.Server) (string, e
 }
 
 // identitiesToGive says which tables of list get a replica identity, in words; empty: none.
-func identitiesToGive(run *Run, list []postgres.Unfollowed) string {
+func identitiesToGive(run *Run, list []replication.Unfollowed) string {
 	if !GivesIdentities(run.Upgrade) {
 		return ""
 	}
@@ -91,7 +92,7 @@ func alsoSaid(v Verdict) func(string, error) (Verdict, error) {
 func IdentitiesThatStay(ctx context.Context, s postgres.Server, databases []string, names postgres.Names) (string, error) {
 	var words []string
 	for _, db := range databases {
-		given, err := postgres.GivenIdentities(ctx, s, db, names)
+		given, err := replication.GivenIdentities(ctx, s, db, names)
 		if err != nil {
 			return "", err
 		}

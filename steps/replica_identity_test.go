@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -43,7 +43,7 @@ func TestATableThatComesWithoutAKeyGetsAReplicaIdentityForTheTimeOfTheUpgrade(t 
 				t.Fatal(err)
 			}
 			p.run.Status.Step = CatchUp
-			if err := followRun(t.Context(), p.run); !postgres.TableInUse(err) {
+			if err := followRun(t.Context(), p.run); !replication.TableInUse(err) {
 				t.Fatalf("the table is in use, but %v", err)
 			}
 			if err := holder.Close(t.Context()); err != nil {

@@ -5,13 +5,14 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // brokenReplication says what is wrong with the way from publisher to subscriber: a slot
 // that lost WAL, or a worker that keeps failing. Nil when nothing is.
 func brokenReplication(ctx context.Context, run *Run, publisher, subscriber postgres.Server) (*Verdict, error) {
 	for _, db := range run.Status.Databases {
-		slot, err := postgres.SlotState(ctx, publisher, run.Names().Slot(db, subscriber.Instance))
+		slot, err := replication.SlotState(ctx, publisher, run.Names().Slot(db, subscriber.Instance))
 		if err != nil {
 			return nil, err
 		}
@@ -24,7 +25,7 @@ func brokenReplication(ctx context.Context, run *Run, publisher, subscriber post
 		if v := retained(run, publisher.Instance, subscriber.Instance, db, slot, "take the version back"); v != nil {
 			return v, nil
 		}
-		state, err := postgres.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, subscriber.Instance))
+		state, err := replication.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, subscriber.Instance))
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +39,7 @@ func brokenReplication(ctx context.Context, run *Run, publisher, subscriber post
 }
 
 // retained says that a slot keeps more WAL than it may; way out is what frees it for good.
-func retained(run *Run, publisher, subscriber, db string, slot postgres.Slot, wayOut string) *Verdict {
+func retained(run *Run, publisher, subscriber, db string, slot replication.Slot, wayOut string) *Verdict {
 	limit := run.retainedLimit()
 	if limit == 0 || slot.RetainedBytes <= limit {
 		return nil
@@ -59,7 +60,7 @@ func retainedFor(ctx context.Context, run *Run, publisher, subscriber, wayOut st
 		return nil, err
 	}
 	for _, db := range run.Status.Databases {
-		slot, err := postgres.SlotState(ctx, server, run.Names().Slot(db, subscriber))
+		slot, err := replication.SlotState(ctx, server, run.Names().Slot(db, subscriber))
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +75,7 @@ func retainedFor(ctx context.Context, run *Run, publisher, subscriber, wayOut st
 func lag(ctx context.Context, run *Run, publisher postgres.Server, subscriber string) (int64, error) {
 	var most int64
 	for _, db := range run.Status.Databases {
-		bytes, err := postgres.Lag(ctx, publisher, db, run.Names().Slot(db, subscriber))
+		bytes, err := replication.Lag(ctx, publisher, db, run.Names().Slot(db, subscriber))
 		if err != nil {
 			return 0, err
 		}

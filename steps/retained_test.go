@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -30,7 +31,7 @@ func TestWALThatIsKeptForASideThatIsDownIsReported(t *testing.T) {
 	}
 	soak, decision := world(Upgrade, Soak, "orders-17"), world(RolledBack, AwaitDecision, "orders-15")
 	for _, follower := range []string{"orders-15", "orders-17"} {
-		if err := postgres.CreateSlot(t.Context(), server.Server, "postgres", soak.Names(), follower); err != nil {
+		if err := replication.CreateSlot(t.Context(), server.Server, "postgres", soak.Names(), follower); err != nil {
 			t.Fatal(err)
 		}
 	}

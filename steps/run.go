@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // Run is one upgrade in progress: what a step may read and use. Status is the step's to
@@ -33,7 +34,7 @@ type Run struct {
 	// Tell, for an effect that goes on beside the looks: the status that it has is a copy.
 	Tell func(change func(*v1alpha1.PgUpgradeStatus))
 	// Workers remembers apply workers from look to look; nil: nobody watches them.
-	Workers *postgres.Workers
+	Workers *replication.Workers
 }
 
 // CommitState is what Git and Flux have to say of one of our commits.

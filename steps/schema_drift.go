@@ -8,16 +8,17 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
 // drifted says how DDL on blue made green's schema another one, with the statements that make it equal; it acts where
 // Git allows Gitover to run these. tables, if any, is what is known of tables that aren't followed. Nil if the schemas are equal.
-func drifted(ctx context.Context, run *Run, blue, green postgres.Server, db, tables string, part postgres.SchemaPart) (*Verdict, error) {
-	drift, err := postgres.SchemaDrift(ctx, blue, green, db, part)
+func drifted(ctx context.Context, run *Run, blue, green postgres.Server, db, tables string, part schema.Part) (*Verdict, error) {
+	drift, err := schema.Compare(ctx, blue, green, db, part)
 	if err != nil || len(drift.Differences) == 0 {
 		return nil, err
 	}
-	ddl, err := postgres.EqualizingDDL(ctx, blue, green, db, drift)
+	ddl, err := schema.EqualizingDDL(ctx, blue, green, db, drift)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func drifted(ctx context.Context, run *Run, blue, green postgres.Server, db, tab
 		v.Effect = func(ctx context.Context, run *Run) error {
 			// rows that are there may get other values than on blue, of a default that isn't constant
 			run.Status.Verification, run.Status.Comparing = nil, nil
-			return postgres.ApplyDDL(ctx, green, db, ddl)
+			return schema.ApplyDDL(ctx, green, db, ddl)
 		}
 		return &v, nil
 	}
@@ -43,14 +44,14 @@ func drifted(ctx context.Context, run *Run, blue, green postgres.Server, db, tab
 }
 
 // dropsRows: green has tables or columns that blue hasn't, any more or under that name.
-func dropsRows(drift postgres.Drift) bool {
+func dropsRows(drift schema.Drift) bool {
 	return slices.ContainsFunc(drift.Extra, func(name string) bool {
 		return strings.HasPrefix(name, "table ") || strings.HasPrefix(name, "column ")
 	})
 }
 
 // ddlAdvice says what people run on an instance.
-func ddlAdvice(ddl postgres.DDL, instance string) string {
+func ddlAdvice(ddl schema.DDL, instance string) string {
 	var parts []string
 	if len(ddl.Statements) > 0 {
 		parts = append(parts, fmt.Sprintf("Run on %s: %s;", instance, ddl.Text()))

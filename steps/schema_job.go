@@ -14,10 +14,11 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
 // schemaDone compares schemas, and where they differ looks at the Jobs.
-func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part postgres.SchemaPart) (Verdict, error) {
+func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part schema.Part) (Verdict, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {
 		return Verdict{}, err
@@ -25,7 +26,7 @@ func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part postgres.S
 	objects := 0
 	verdict := Verdict{Done: true}
 	for _, db := range run.Status.Databases {
-		drift, err := postgres.SchemaDrift(ctx, blue, green, db, part)
+		drift, err := schema.Compare(ctx, blue, green, db, part)
 		switch {
 		case err != nil:
 			return Verdict{}, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // stopReplicationDone: nothing of this upgrade is left on a server that still answers.
@@ -16,7 +17,7 @@ func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
 		if err != nil {
 			return Verdict{}, err
 		}
-		left, err := postgres.Leftovers(ctx, s, run.Names())
+		left, err := replication.Leftovers(ctx, s, run.Names())
 		if postgres.Unreachable(err) && instance != run.active() {
 			// the side that goes away anyway need not answer; its slots die with it
 			continue
@@ -50,7 +51,7 @@ func stopReplicationRun(ctx context.Context, run *Run) error {
 			if err != nil {
 				return err
 			}
-			left, err := postgres.RemoveAll(ctx, s, run.Names())
+			left, err := replication.RemoveAll(ctx, s, run.Names())
 			if err != nil && !postgres.Unreachable(err) {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // verifyDone: green follows every table, and a comparison of this attempt found schema and rows
@@ -96,7 +97,7 @@ func verifyRun(ctx context.Context, run *Run) error {
 	}
 	if carryOf(run.Upgrade).LargeObjects { // so that the first switch has less to do
 		for _, db := range run.Status.Databases {
-			if _, err := postgres.CarryAhead(ctx, blue, green, db, postgres.Carry{LargeObjects: true}); err != nil {
+			if _, err := transfer.CarryAhead(ctx, blue, green, db, transfer.Carry{LargeObjects: true}); err != nil {
 				return err
 			}
 		}

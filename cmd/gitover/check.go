@@ -15,6 +15,7 @@ import (
 	"github.com/gitover/gitover/controllers"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
 // What `gitover check` exits with.
@@ -62,7 +63,7 @@ It exits with 0 if nothing blocks, with 1 if something does, and with 2 if that 
 			if err := outputs[f.output](cmd.OutOrStdout(), target, findings); err != nil {
 				return &exit{exitUnchecked, err}
 			}
-			if n := postgres.Blocking(findings); n > 0 {
+			if n := preflight.Blocking(findings); n > 0 {
 				return &exit{exitBlocked, fmt.Errorf("%d of %d findings block the upgrade to %s", n, len(findings), target)}
 			}
 			return nil
@@ -78,7 +79,7 @@ It exits with 0 if nothing blocks, with 1 if something does, and with 2 if that 
 }
 
 // findings of the server that the flags and arguments name, and the version that was checked for.
-func (f checkFlags) findings(ctx context.Context, args []string) ([]postgres.Finding, string, error) {
+func (f checkFlags) findings(ctx context.Context, args []string) ([]preflight.Finding, string, error) {
 	switch {
 	case outputs[f.output] == nil:
 		return nil, "", fmt.Errorf("there is no output %q; choose table, json, markdown or junit", f.output)
@@ -107,7 +108,7 @@ func (f checkFlags) findings(ctx context.Context, args []string) ([]postgres.Fin
 }
 
 // ofUpgrade asks the instance of a PgUpgrade in the cluster.
-func (f checkFlags) ofUpgrade(ctx context.Context, name string) ([]postgres.Finding, error) {
+func (f checkFlags) ofUpgrade(ctx context.Context, name string) ([]preflight.Finding, error) {
 	c, namespace, err := cluster()
 	if err != nil {
 		return nil, err

@@ -7,16 +7,16 @@ import (
 	"io"
 	"strings"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
 // outputs of `gitover check` by name.
-var outputs = map[string]func(out io.Writer, target string, findings []postgres.Finding) error{
+var outputs = map[string]func(out io.Writer, target string, findings []preflight.Finding) error{
 	"table": writeTable, "json": writeJSON, "markdown": writeMarkdown, "junit": writeJUnit,
 }
 
 // alike are the findings of one rule in one database, in the order of the first ones.
-func alike(findings []postgres.Finding) (groups [][]postgres.Finding) {
+func alike(findings []preflight.Finding) (groups [][]preflight.Finding) {
 	type group struct{ name, database, severity string }
 	at := map[group]int{}
 	for _, f := range findings {
@@ -32,8 +32,8 @@ func alike(findings []postgres.Finding) (groups [][]postgres.Finding) {
 }
 
 // standing of a finding in one word.
-func standing(f postgres.Finding) string {
-	if f.Acknowledged && f.Severity == postgres.Block {
+func standing(f preflight.Finding) string {
+	if f.Acknowledged && f.Severity == preflight.Block {
 		return "acknowledged"
 	}
 	return f.Severity
@@ -42,7 +42,7 @@ func standing(f postgres.Finding) string {
 // eachShown are the findings that people see of a group; more are counted.
 const eachShown = 3
 
-func writeTable(out io.Writer, target string, findings []postgres.Finding) error {
+func writeTable(out io.Writer, target string, findings []preflight.Finding) error {
 	var b strings.Builder
 	for _, group := range alike(findings) {
 		for i, f := range group {
@@ -56,7 +56,7 @@ func writeTable(out io.Writer, target string, findings []postgres.Finding) error
 			}
 		}
 	}
-	if postgres.Blocking(findings) == 0 {
+	if preflight.Blocking(findings) == 0 {
 		fmt.Fprintf(&b, "%d findings, none blocks the upgrade to %s\n", len(findings), target)
 	}
 	_, err := io.WriteString(out, b.String())
@@ -74,12 +74,12 @@ type jsonFinding struct {
 	Acknowledged bool   `json:"acknowledged,omitempty"`
 }
 
-func writeJSON(out io.Writer, target string, findings []postgres.Finding) error {
+func writeJSON(out io.Writer, target string, findings []preflight.Finding) error {
 	report := struct {
 		Target   string        `json:"target"`
 		Blocking int           `json:"blocking"`
 		Findings []jsonFinding `json:"findings"`
-	}{target, postgres.Blocking(findings), make([]jsonFinding, 0, len(findings))}
+	}{target, preflight.Blocking(findings), make([]jsonFinding, 0, len(findings))}
 	for _, f := range findings {
 		report.Findings = append(report.Findings, jsonFinding{f.Name, f.Severity, f.Database, f.Object, f.Why, f.Fix, f.Acknowledged})
 	}
@@ -92,10 +92,10 @@ func writeJSON(out io.Writer, target string, findings []postgres.Finding) error 
 // cell keeps what a name may hold from ending a cell or a line of a table.
 var cell = strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "`", "'")
 
-func writeMarkdown(out io.Writer, target string, findings []postgres.Finding) error {
+func writeMarkdown(out io.Writer, target string, findings []preflight.Finding) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d findings, %d block the upgrade to PostgreSQL %s.\n\n| severity | finding | database | object | why | fix |\n|---|---|---|---|---|---|\n",
-		len(findings), postgres.Blocking(findings), target)
+		len(findings), preflight.Blocking(findings), target)
 	for _, group := range alike(findings) {
 		for i, f := range group {
 			if i == eachShown {
@@ -110,7 +110,7 @@ func writeMarkdown(out io.Writer, target string, findings []postgres.Finding) er
 }
 
 // writeJUnit has a test for each finding, which fails if that blocks.
-func writeJUnit(out io.Writer, target string, findings []postgres.Finding) error {
+func writeJUnit(out io.Writer, target string, findings []preflight.Finding) error {
 	type failure struct {
 		Message string `xml:"message,attr"`
 		Text    string `xml:",chardata"`
@@ -127,7 +127,7 @@ func writeJUnit(out io.Writer, target string, findings []postgres.Finding) error
 		Tests    int      `xml:"tests,attr"`
 		Failures int      `xml:"failures,attr"`
 		Cases    []test   `xml:"testcase"`
-	}{Name: "gitover check --to " + target, Tests: len(findings), Failures: postgres.Blocking(findings)}
+	}{Name: "gitover check --to " + target, Tests: len(findings), Failures: preflight.Blocking(findings)}
 	for _, f := range findings {
 		t := test{Class: f.Name, Name: strings.TrimSpace(f.Database + " " + f.Object)}
 		if f.Blocks() {

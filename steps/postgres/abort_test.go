@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/verify"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -16,16 +18,16 @@ func TestAnUpgradeAbortedDuringTheCopyLeavesNothing(t *testing.T) {
 		blue.Exec("d", "INSERT INTO big SELECT g, repeat('x', 200) FROM generate_series(1, 400000) g")
 		subscribe(t, blue, green, "d", true)
 		eventually(t, "the copy begins", func() bool {
-			p, err := postgres.CopyProgress(t.Context(), blue.Server, green.Server, "d", names)
+			p, err := replication.CopyProgress(t.Context(), blue.Server, green.Server, "d", names)
 			must(t, err)
 			return p.BytesCopied > 0 && p.TablesCopied == 0
 		})
 		left := []string{}
 		for _, s := range []*pg.Server{green, blue} {
-			more, err := postgres.RemoveAll(t.Context(), s.Server, names)
+			more, err := replication.RemoveAll(t.Context(), s.Server, names)
 			must(t, err)
 			left = append(left, more...)
-			more, err = postgres.Leftovers(t.Context(), s.Server, names)
+			more, err = replication.Leftovers(t.Context(), s.Server, names)
 			must(t, err)
 			left = append(left, more...)
 		}
@@ -46,7 +48,7 @@ func TestASecondAttemptCopiesOverWhatTheFirstOneLeft(t *testing.T) {
 	sell(blue)
 	replicate(t, blue, green)
 	for _, s := range []*pg.Server{green, blue} {
-		left, err := postgres.RemoveAll(t.Context(), s.Server, names)
+		left, err := replication.RemoveAll(t.Context(), s.Server, names)
 		must(t, err)
 		if len(left) > 0 {
 			t.Errorf("left: %q", left)
@@ -55,7 +57,7 @@ func TestASecondAttemptCopiesOverWhatTheFirstOneLeft(t *testing.T) {
 	blue.Exec("shop", "UPDATE loose SET b = 'second'; DELETE FROM orders WHERE id < 100")
 	subscribe(t, blue, green, "shop", true)
 	awaitReady(t, green, "shop")
-	report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+	report, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
 	must(t, err)
 	if len(report.Mismatches) > 0 {
 		t.Errorf("%+v", report)

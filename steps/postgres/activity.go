@@ -32,7 +32,7 @@ type Session struct {
 	Query string
 }
 
-func (s *Session) fields() []any {
+func (s *Session) Fields() []any {
 	return []any{&s.PID, &s.Database, &s.User, &s.Application, &s.Address, &s.State, &s.TransactionStart, &s.QueryStart, &s.Query}
 }
 
@@ -85,7 +85,7 @@ func sessions(ctx context.Context, conn *pgx.Conn, query string, args ...any) ([
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
 		var s Session
-		err := row.Scan(s.fields()...)
+		err := row.Scan(s.Fields()...)
 		return s, err
 	})
 	if err != nil {

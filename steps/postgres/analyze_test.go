@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -25,14 +25,14 @@ func TestStatisticsAreThoseOfWhatIsThereNow(t *testing.T) {
 			s.Exec("d", "DELETE FROM emptied; CREATE STATISTICS both_ (dependencies) ON a, b FROM correlated; CREATE INDEX lowered ON correlated (lower(note)); "+
 				"CREATE INDEX ON emptied (lower(note)); CREATE INDEX ON parts (lower(note))")
 			want := 3 // correlated, never, parts
-			if _, missing, err := postgres.Analyzed(t.Context(), s.Server, "d"); err != nil || missing != want {
+			if _, missing, err := transfer.Analyzed(t.Context(), s.Server, "d"); err != nil || missing != want {
 				t.Errorf("%d tables lack statistics, want %d; %v", missing, want, err)
 			}
 			for range 2 {
-				must(t, postgres.Analyze(t.Context(), s.Server, "d"))
+				must(t, transfer.Analyze(t.Context(), s.Server, "d"))
 			}
 			eventually(t, "no table lacks statistics", func() bool { // 13 tells of an ANALYZE a moment later
-				done, _, err := postgres.Analyzed(t.Context(), s.Server, "d")
+				done, _, err := transfer.Analyzed(t.Context(), s.Server, "d")
 				must(t, err)
 				return done
 			})

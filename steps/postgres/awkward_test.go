@@ -4,7 +4,11 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/copy"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
+	"github.com/gitover/gitover/steps/postgres/verify"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -69,29 +73,29 @@ func TestAwkwardObjectsArriveWhole(t *testing.T) {
 		blue.Exec("", `CREATE DATABASE odd OWNER owner`)
 		blue.Exec("odd", awkward)
 		blue.Exec("odd", `SET session_replication_role = replica; ALTER TABLE scratch REPLICA IDENTITY FULL`)
-		findings, err := postgres.Preflight(t.Context(), blue.Server, request(green.Major, "odd"))
+		findings, err := preflight.Check(t.Context(), blue.Server, request(green.Major, "odd"))
 		must(t, err)
-		pair, err := postgres.PreflightPair(t.Context(), blue.Server, green.Server, request(green.Major, "odd"))
+		pair, err := preflight.CheckPair(t.Context(), blue.Server, green.Server, request(green.Major, "odd"))
 		must(t, err)
 		if b := blocking(append(findings, pair...)); len(b) > 0 {
 			t.Fatalf("blocked by %s", list(b))
 		}
 		replicate(t, blue, green)
 		name := names.Subscription("odd", green.Instance)
-		must(t, postgres.SetSubscriptionEnabled(t.Context(), green.Server, "odd", name, false))
+		must(t, replication.SetSubscriptionEnabled(t.Context(), green.Server, "odd", name, false))
 		pg.CopySchema(t, copy.PostData, blue, green, "odd")
-		must(t, postgres.SetSubscriptionEnabled(t.Context(), green.Server, "odd", name, true))
-		sameSchema(t, blue, green, "odd", postgres.WholeSchema)
-		must(t, postgres.RefreshMaterializedViews(t.Context(), blue.Server, green.Server, "odd", postgres.EmptyViews, 0))
-		must(t, postgres.Analyze(t.Context(), green.Server, "odd"))
+		must(t, replication.SetSubscriptionEnabled(t.Context(), green.Server, "odd", name, true))
+		sameSchema(t, blue, green, "odd", schema.Whole)
+		must(t, transfer.RefreshMaterializedViews(t.Context(), blue.Server, green.Server, "odd", transfer.EmptyViews, 0))
+		must(t, transfer.Analyze(t.Context(), green.Server, "odd"))
 		blue.Exec("odd", `UPDATE kinds SET n = n + 1 WHERE c = 'c7'; UPDATE child SET note = 'changed'; DELETE FROM regions WHERE id < 10`)
-		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "odd", postgres.VerifyOptions{})
+		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "odd", verify.Options{})
 		must(t, err)
 		if len(report.Mismatches) > 0 || report.Rows == 0 {
 			t.Errorf("rows: %+v", report)
 		}
 		for _, s := range []*pg.Server{green, blue} {
-			left, err := postgres.RemoveAll(t.Context(), s.Server, names)
+			left, err := replication.RemoveAll(t.Context(), s.Server, names)
 			must(t, err)
 			if len(left) > 0 {
 				t.Errorf("left %q", left)

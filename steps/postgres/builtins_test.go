@@ -11,8 +11,12 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/test/pg"
 )
+
+// builtinsFile is embedded by the package that needs it.
+const builtinsFile = "preflight/builtins.tsv"
 
 var update = flag.Bool("update", false, "write builtins.tsv")
 
@@ -107,14 +111,14 @@ func TestBuiltinsAreWhatTheVersionsHave(t *testing.T) {
 	}
 	slices.Sort(all)
 	if *update {
-		if err := os.WriteFile("builtins.tsv", []byte(strings.Join(all, "\n")+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(builtinsFile, []byte(strings.Join(all, "\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	// the file knows versions without an image as well
 	have := map[string]bool{}
-	content, err := os.ReadFile("builtins.tsv")
+	content, err := os.ReadFile(builtinsFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +144,7 @@ func TestBuiltinsAreWhatTheVersionsHave(t *testing.T) {
 }
 
 func TestBuiltinsHaveAColumnForEverySupportedVersion(t *testing.T) {
-	content, err := os.ReadFile("builtins.tsv")
+	content, err := os.ReadFile(builtinsFile)
 	must(t, err)
 	known := map[string]bool{}
 	for line := range strings.Lines(string(content)) {
@@ -178,7 +182,7 @@ func TestWhatTheTargetLacksIsFoundWhereverItIsUsed(t *testing.T) {
 	older.Exec("d", "CREATE VIEW fac AS SELECT 5 ! AS f; CREATE VIEW at AS SELECT point(1, 2) <-> point(2, 3) AS far")
 	look := func(s *pg.Server, target int) map[string]string {
 		t.Helper()
-		findings, err := postgres.Preflight(t.Context(), s.Server, request(target, "d"))
+		findings, err := preflight.Check(t.Context(), s.Server, request(target, "d"))
 		must(t, err)
 		found := map[string]string{}
 		for _, f := range findings {

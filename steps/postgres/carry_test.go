@@ -3,7 +3,8 @@ package postgres_test
 import (
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -14,10 +15,10 @@ func TestWhatASwitchCopiesOrMovesNoLongerBlocks(t *testing.T) {
 	s.Exec("d", "CREATE UNLOGGED TABLE cart (id int PRIMARY KEY); SELECT lo_from_bytea(1, 'one')")
 	s.Exec("d", "CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false, slot_name = 'feed')")
 	s.Exec("d", "ALTER SUBSCRIPTION feed ENABLE")
-	ask := func(r postgres.PreflightRequest) map[string]postgres.Finding {
-		findings, err := postgres.Preflight(t.Context(), s.Server, r)
+	ask := func(r preflight.Request) map[string]preflight.Finding {
+		findings, err := preflight.Check(t.Context(), s.Server, r)
 		must(t, err)
-		byName := map[string]postgres.Finding{}
+		byName := map[string]preflight.Finding{}
 		for _, f := range findings {
 			byName[f.Name] = f
 		}
@@ -25,7 +26,7 @@ func TestWhatASwitchCopiesOrMovesNoLongerBlocks(t *testing.T) {
 	}
 	plain := request(17, "d")
 	helped := plain
-	helped.Carry, helped.MoveSubscriptions = postgres.Carry{LargeObjects: true, UnloggedTables: true}, true
+	helped.Carry, helped.MoveSubscriptions = transfer.Carry{LargeObjects: true, UnloggedTables: true}, true
 	before, after := ask(plain), ask(helped)
 	for trouble, instead := range map[string]string{
 		"large_objects": "carried_large_objects", "unlogged_tables": "carried_unlogged", "enabled_subscriptions": "moved_subscriptions", "other_subscriptions": "moved_subscriptions",
@@ -33,7 +34,7 @@ func TestWhatASwitchCopiesOrMovesNoLongerBlocks(t *testing.T) {
 		if before[trouble].Name == "" || before[instead].Name != "" {
 			t.Errorf("without help: %+v, %+v", before[trouble], before[instead])
 		}
-		if after[trouble].Name != "" || after[instead].Severity != postgres.Handle {
+		if after[trouble].Name != "" || after[instead].Severity != preflight.Handle {
 			t.Errorf("with help: %+v, %+v", after[trouble], after[instead])
 		}
 	}

@@ -3,7 +3,7 @@ package postgres_test
 import (
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/verify"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -17,7 +17,7 @@ func TestACheckThatReadsAnotherTableHoldsItsRowsBackUntilThatOneIsCopied(t *test
 			INSERT INTO a_members SELECT g, g FROM generate_series(1, 100) g`)
 		replicate(t, blue, green)
 		pg.BuildRest(t, blue, green, names, "d")
-		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "d", postgres.VerifyOptions{})
+		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", verify.Options{})
 		must(t, err)
 		if len(report.Mismatches) > 0 || report.Rows != 20_100 {
 			t.Errorf("%+v", report)

@@ -7,5 +7,5 @@ import (
 
 // Clock is the time of day on a server.
 func Clock(ctx context.Context, s Server) (time.Time, error) {
-	return scalar[time.Time](ctx, s, "", query("clock"))
+	return Scalar[time.Time](ctx, s, "", query("clock"))
 }

@@ -22,7 +22,7 @@ type Database struct {
 
 // Version is the server's major version.
 func Version(ctx context.Context, s Server) (int, error) {
-	number, err := scalar[int](ctx, s, "", "SELECT current_setting('server_version_num')::int")
+	number, err := Scalar[int](ctx, s, "", "SELECT current_setting('server_version_num')::int")
 	if err != nil {
 		return 0, fmt.Errorf("version of %s: %w", s.Instance, err)
 	}
@@ -35,8 +35,8 @@ func Version(ctx context.Context, s Server) (int, error) {
 // doesn't exist is listed with the reason, too. Reads only.
 func ApplicationDatabases(ctx context.Context, s Server, include, exclude []string) ([]Database, error) {
 	var all []Database
-	err := withSession(ctx, s, "", func(conn *pgx.Conn) (err error) {
-		all, err = collect[Database](ctx, conn, query("application_databases"), MaintenanceDatabase)
+	err := WithSession(ctx, s, "", func(conn *pgx.Conn) (err error) {
+		all, err = Collect[Database](ctx, conn, query("application_databases"), MaintenanceDatabase)
 		return err
 	})
 	if err != nil {

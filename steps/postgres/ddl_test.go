@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -33,18 +33,18 @@ func TestDDLOfOneSideIsWordedForTheOther(t *testing.T) {
 				s.Exec("d", ddlSchema)
 			}
 			serving.Exec("d", "CREATE TABLE shop.refused (id int PRIMARY KEY)")
-			refused, err := postgres.SchemaDrift(t.Context(), serving.Server, following.Server, "d", postgres.WholeSchema)
+			refused, err := schema.Compare(t.Context(), serving.Server, following.Server, "d", schema.Whole)
 			must(t, err)
-			ddl, err := postgres.EqualizingDDL(t.Context(), serving.Server, following.Server, "d", refused)
+			ddl, err := schema.EqualizingDDL(t.Context(), serving.Server, following.Server, "d", refused)
 			must(t, err)
-			if err := postgres.ApplyDDL(t.Context(), following.Server, "d", ddl); err == nil || following.Query("d", "SELECT to_regclass('shop.refused')") != "" {
+			if err := schema.ApplyDDL(t.Context(), following.Server, "d", ddl); err == nil || following.Query("d", "SELECT to_regclass('shop.refused')") != "" {
 				t.Errorf("run on a server that is open: %v", err)
 			}
 			following.Exec("", "ALTER DATABASE d CONNECTION LIMIT 0")
 			serving.Exec("d", "DROP TABLE shop.refused")
-			drift := func() postgres.Drift {
+			drift := func() schema.Drift {
 				t.Helper()
-				d, err := postgres.SchemaDrift(t.Context(), serving.Server, following.Server, "d", postgres.WholeSchema)
+				d, err := schema.Compare(t.Context(), serving.Server, following.Server, "d", schema.Whole)
 				must(t, err)
 				return d
 			}
@@ -93,13 +93,13 @@ func TestDDLOfOneSideIsWordedForTheOther(t *testing.T) {
 					t.Errorf("%s: nothing differs", c.ddl)
 					continue
 				}
-				ddl, err := postgres.EqualizingDDL(t.Context(), serving.Server, following.Server, "d", d)
+				ddl, err := schema.EqualizingDDL(t.Context(), serving.Server, following.Server, "d", d)
 				must(t, err)
 				all := strings.Join(ddl.Statements, "; ")
 				if !strings.Contains(strings.Join(strings.Fields(all), " "), c.says) || len(ddl.Unknown) > 0 {
 					t.Errorf("%s: %s; unknown %q", c.ddl, all, ddl.Unknown)
 				}
-				if err := postgres.ApplyDDL(t.Context(), following.Server, "d", ddl); err != nil {
+				if err := schema.ApplyDDL(t.Context(), following.Server, "d", ddl); err != nil {
 					t.Errorf("%s: %v", c.ddl, err)
 				}
 				if d := drift(); len(d.Differences) > 0 {
@@ -128,9 +128,9 @@ func TestARenameIsToldBesideWhatDropsAndMakes(t *testing.T) {
 		{`DROP TABLE shop."or.ders"; CREATE TABLE shop.orders (id int PRIMARY KEY, day timestamptz)`, `DROP TABLE shop.orders; CREATE TABLE shop."or.ders" (id int PRIMARY KEY, day date)`, ""},
 	} {
 		serving.Exec("d", c.ddl)
-		drift, err := postgres.SchemaDrift(t.Context(), serving.Server, following.Server, "d", postgres.WholeSchema)
+		drift, err := schema.Compare(t.Context(), serving.Server, following.Server, "d", schema.Whole)
 		must(t, err)
-		ddl, err := postgres.EqualizingDDL(t.Context(), serving.Server, following.Server, "d", drift)
+		ddl, err := schema.EqualizingDDL(t.Context(), serving.Server, following.Server, "d", drift)
 		must(t, err)
 		if got := strings.Join(ddl.Renames, "; "); got != c.says || len(drift.Differences) == 0 {
 			t.Errorf("%s: %q, want %q", c.ddl, got, c.says)

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -13,8 +13,8 @@ func TestAnEnabledSubscriptionOfOthersBlocksUntilItIsDisabled(t *testing.T) {
 	s.Exec("", "CREATE DATABASE d")
 	s.Exec("d", `CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false, slot_name = 'feed')`)
 	s.Exec("d", `CREATE SUBSCRIPTION `+names.Subscription("d", "blue")+` CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false)`)
-	blocked := func() []postgres.Finding {
-		findings, err := postgres.Preflight(t.Context(), s.Server, request(17, "d"))
+	blocked := func() []preflight.Finding {
+		findings, err := preflight.Check(t.Context(), s.Server, request(17, "d"))
 		must(t, err)
 		found(t, findings, "other_subscriptions", "feed")
 		return blocking(findings)

@@ -143,8 +143,8 @@ func HostMissing(err error) bool {
 	return errors.As(err, &dns) && dns.IsNotFound
 }
 
-// triedAndRefused is PostgreSQL's answer to something that Gitover tried with the rights to; nil if it was none.
-func triedAndRefused(err error) *pgconn.PgError {
+// TriedAndRefused is PostgreSQL's answer to something that Gitover tried with the rights to; nil if it was none.
+func TriedAndRefused(err error) *pgconn.PgError {
 	var said *pgconn.PgError
 	if errors.As(err, &said) && !RightsMissing(err) {
 		return said

@@ -5,6 +5,8 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -16,7 +18,7 @@ func TestTablesOfExtensionsHaveTheirReplicaIdentityOnBothSides(t *testing.T) {
 			ALTER EXTENSION plpgsql ADD TABLE jobs; ALTER EXTENSION plpgsql ADD TABLE keyed`
 		blue.Exec("", "CREATE DATABASE d")
 		blue.Exec("d", script)
-		findings, err := postgres.Preflight(t.Context(), blue.Server, request(green.Major, "d"))
+		findings, err := preflight.Check(t.Context(), blue.Server, request(green.Major, "d"))
 		must(t, err)
 		for table, fix := range map[string]string{"public.jobs": "FULL", "public.keyed": "USING INDEX keyed_n_key"} {
 			f := found(t, findings, "replica_identity", table)
@@ -28,7 +30,7 @@ func TestTablesOfExtensionsHaveTheirReplicaIdentityOnBothSides(t *testing.T) {
 		prepare(t, green)
 		all, err := postgres.ApplicationDatabases(t.Context(), blue.Server, nil, nil)
 		must(t, err)
-		must(t, postgres.CreateDatabases(t.Context(), blue.Server, green.Server, postgres.Moved(all)))
+		must(t, transfer.CreateDatabases(t.Context(), blue.Server, green.Server, postgres.Moved(all)))
 		green.Exec("d", script)
 		pg.CopySchema(t, copy.PreData, blue, green, "d")
 		const look = "SELECT string_agg(relname::text || relreplident::text, ' ' ORDER BY relname) FROM pg_class WHERE relname IN ('jobs', 'keyed')"

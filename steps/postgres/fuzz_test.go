@@ -2,48 +2,9 @@ package postgres
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
-
-	"github.com/jackc/pgx/v5"
 )
-
-// FuzzConninfo: no name, user or password ends up as another option of the connection.
-func FuzzConninfo(f *testing.F) {
-	f.Add("blue", "postgres", `p'w\ `, "orders", "require")
-	f.Add("h sslmode=disable", "u' host='evil", "", "a=b c=d", "")
-	f.Add("::1", "ü", "\n\t", "-c x", "verify-full")
-	f.Fuzz(func(t *testing.T, host, user, password, database, mode string) {
-		for _, s := range []string{host, user, database} {
-			if s == "" || strings.ContainsAny(s, "\x00") {
-				return
-			}
-		}
-		// Several hosts, a socket's directory and its abstract form are the driver's own syntax in a host.
-		if strings.ContainsAny(host, ",/@\x00") || strings.Contains(password, "\x00") {
-			return
-		}
-		s := Server{Host: host, Port: 5433, User: user, Password: Password(password), SSLMode: "disable"}
-		config, err := pgx.ParseConfig(conninfo(s, database, 18))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if config.Host != host || config.Port != 5433 || config.User != user || config.Database != database || password != "" && config.Password != password || config.TLSConfig != nil {
-			t.Fatalf("%q, %q, %q come back as %q:%d, %q, %q", host, user, database, config.Host, config.Port, config.User, config.Database)
-		}
-		s.SSLMode = mode
-		if text := conninfo(s, database, 15); valid(host, user, password, database, mode) && !utf8.ValidString(text) {
-			t.Fatalf("%q", text)
-		}
-	})
-}
-
-// valid says whether each text by itself is UTF-8.
-func valid(texts ...string) bool {
-	return !slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) })
-}
 
 var slotName = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)
 
@@ -76,7 +37,7 @@ func FuzzQuoting(f *testing.F) {
 		if strings.ContainsRune(s, 0) {
 			return
 		}
-		for mark, text := range map[string]string{`"`: ident(s), `'`: literal(s)} {
+		for mark, text := range map[string]string{`"`: Ident(s), `'`: Literal(s)} {
 			inner, closed := strings.CutSuffix(text, mark)
 			inner, opened := strings.CutPrefix(inner, mark)
 			if !opened || !closed || strings.ReplaceAll(inner, mark+mark, mark) != s || strings.Contains(strings.ReplaceAll(inner, mark+mark, ""), mark) {

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -51,10 +52,10 @@ func TestAReplicaIdentityWithAGeneratedColumnIsNone(t *testing.T) {
 				CREATE TABLE key (a int, b int GENERATED ALWAYS AS (a * 2) STORED PRIMARY KEY);
 				CREATE TABLE index (a int, b int GENERATED ALWAYS AS (a * 2) STORED NOT NULL UNIQUE); ALTER TABLE index REPLICA IDENTITY USING INDEX index_b_key;
 				CREATE TABLE other (a int NOT NULL UNIQUE, b int GENERATED ALWAYS AS (a * 2) STORED PRIMARY KEY)`)
-			findings, err := postgres.Preflight(t.Context(), s.Server, request(story.target, "d"))
+			findings, err := preflight.Check(t.Context(), s.Server, request(story.target, "d"))
 			must(t, err)
 			for table, want := range story.want {
-				i := slices.IndexFunc(findings, func(f postgres.Finding) bool { return f.Blocks() && f.Object == "table public."+table })
+				i := slices.IndexFunc(findings, func(f preflight.Finding) bool { return f.Blocks() && f.Object == "table public."+table })
 				switch {
 				case want[0] == "" && i >= 0:
 					t.Errorf("%s is blocked: %s", table, findings[i].Why)
@@ -64,8 +65,8 @@ func TestAReplicaIdentityWithAGeneratedColumnIsNone(t *testing.T) {
 					t.Errorf("%s is blocked by %s, fix %q", table, findings[i].Name, findings[i].Fix)
 				}
 			}
-			must(t, postgres.EnsureMarker(t.Context(), s.Server, "d"))
-			must(t, postgres.CreatePublication(t.Context(), s.Server, "d", names))
+			must(t, replication.EnsureMarker(t.Context(), s.Server, "d"))
+			must(t, replication.CreatePublication(t.Context(), s.Server, "d", names))
 			conn, err := s.Connect(t.Context(), "d")
 			must(t, err)
 			for table := range story.want {

@@ -9,7 +9,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gitover/gitover/steps/copy"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
+	"github.com/gitover/gitover/steps/postgres/verify"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -88,7 +92,7 @@ func TestHostileNamesAreOnlyNames(t *testing.T) {
 		}
 		full := hostileDatabases[2]
 		blue.Exec(full, hostileObjects())
-		findings, err := postgres.Preflight(ctx, blue.Server, request(green.Major, hostileDatabases...))
+		findings, err := preflight.Check(ctx, blue.Server, request(green.Major, hostileDatabases...))
 		must(t, err)
 		if b := blocking(findings); len(b) > 0 {
 			t.Fatalf("blocked by %s", list(b))
@@ -104,13 +108,13 @@ func TestHostileNamesAreOnlyNames(t *testing.T) {
 			t.Errorf("%s of %d schemas", got, len(hostileNames))
 		}
 		for _, db := range hostileDatabases {
-			must(t, postgres.DropSubscription(ctx, green.Server, db, names.Subscription(db, green.Instance)))
+			must(t, replication.DropSubscription(ctx, green.Server, db, names.Subscription(db, green.Instance)))
 			subscribe(t, green, blue, db, false)
 			green.Exec(db, "INSERT INTO kept VALUES (2, 'back')")
 			eventually(t, "the way back of "+db, func() bool { return blue.Query(db, "SELECT b FROM kept WHERE a = 2") == "back" })
 		}
 		for _, s := range []*pg.Server{blue, green} {
-			left, err := postgres.RemoveAll(ctx, s.Server, names)
+			left, err := replication.RemoveAll(ctx, s.Server, names)
 			must(t, err)
 			if len(left) > 0 {
 				t.Errorf("left %q", left)
@@ -135,12 +139,12 @@ func finishHostile(t *testing.T, blue, green *pg.Server, db string) {
 	t.Helper()
 	ctx := t.Context()
 	subscription := names.Subscription(db, green.Instance)
-	must(t, postgres.SetSubscriptionEnabled(ctx, green.Server, db, subscription, false))
+	must(t, replication.SetSubscriptionEnabled(ctx, green.Server, db, subscription, false))
 	pg.CopySchema(t, copy.PostData, blue, green, db)
-	must(t, postgres.SetSubscriptionEnabled(ctx, green.Server, db, subscription, true))
-	sameSchema(t, blue, green, db, postgres.WholeSchema)
-	must(t, postgres.Analyze(ctx, green.Server, db))
-	report, err := postgres.Verify(ctx, blue.Server, green.Server, db, postgres.VerifyOptions{})
+	must(t, replication.SetSubscriptionEnabled(ctx, green.Server, db, subscription, true))
+	sameSchema(t, blue, green, db, schema.Whole)
+	must(t, transfer.Analyze(ctx, green.Server, db))
+	report, err := verify.Compare(ctx, blue.Server, green.Server, db, verify.Options{})
 	must(t, err)
 	if len(report.Mismatches) > 0 || report.Rows == 0 {
 		t.Errorf("rows of %q: %+v", db, report)
@@ -153,18 +157,18 @@ func finishHostile(t *testing.T, blue, green *pg.Server, db string) {
 	from, to := sequences(blue), sequences(green)
 	defer from.Close(context.Background())
 	defer to.Close(context.Background())
-	reader, err := postgres.NewSequenceReader(ctx, from)
+	reader, err := transfer.NewSequenceReader(ctx, from)
 	must(t, err)
 	values, err := reader.Read(ctx)
 	must(t, err)
-	writer, err := postgres.NewSequenceWriter(ctx, to)
+	writer, err := transfer.NewSequenceWriter(ctx, to)
 	must(t, err)
 	must(t, writer.Set(ctx, values))
-	reader, err = postgres.NewSequenceReader(ctx, to)
+	reader, err = transfer.NewSequenceReader(ctx, to)
 	must(t, err)
 	copied, err := reader.Read(ctx)
 	must(t, err)
-	if moved := postgres.MovedSequences(values, copied); len(moved) > 0 || db == hostileDatabases[2] && len(values) != 2*len(hostileNames) {
+	if moved := transfer.MovedSequences(values, copied); len(moved) > 0 || db == hostileDatabases[2] && len(values) != 2*len(hostileNames) {
 		t.Errorf("sequences of %q: %d, of which differ %v", db, len(values), moved)
 	}
 }

@@ -18,7 +18,7 @@ type Identity struct {
 
 // IdentityOf a server. Reads only.
 func IdentityOf(ctx context.Context, s Server) (id Identity, err error) {
-	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
+	err = WithSession(ctx, s, "", func(conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, query("identity")).Scan(&id.System, &id.Timeline)
 	})
 	if err != nil {

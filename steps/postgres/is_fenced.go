@@ -11,11 +11,11 @@ import (
 // which never took part in an upgrade, does not. Reads only.
 func IsFenced(ctx context.Context, s Server) (fenced bool, err error) {
 	// the register is asked only where a database is closed: this is looked at all the time
-	err = withSession(ctx, s, "", func(conn *pgx.Conn) error {
+	err = WithSession(ctx, s, "", func(conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datconnlimit = 0)").Scan(&fenced)
 	})
 	if err == nil && fenced {
-		err = withSession(ctx, s, MaintenanceDatabase, func(conn *pgx.Conn) error {
+		err = WithSession(ctx, s, MaintenanceDatabase, func(conn *pgx.Conn) error {
 			return conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM gitover.connection_limits l JOIN pg_catalog.pg_database d USING (datname)
 				WHERE d.datconnlimit = 0 AND l.connlimit <> 0)`).Scan(&fenced)
 		})

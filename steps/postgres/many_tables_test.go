@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -39,7 +39,7 @@ func TestManyTablesAreCompared(t *testing.T) {
 	compare := func(what string, differences int) {
 		t.Helper()
 		begun := time.Now()
-		drift, err := postgres.SchemaDrift(t.Context(), blue.Server, green.Server, "orders", postgres.WholeSchema)
+		drift, err := schema.Compare(t.Context(), blue.Server, green.Server, "orders", schema.Whole)
 		must(t, err)
 		t.Logf("%d objects of %d tables, %s: %s", drift.Objects, tables, what, time.Since(begun).Round(time.Millisecond))
 		if len(drift.Differences) != differences {

@@ -33,7 +33,7 @@ func (n Names) Publication() string { return n.Prefix() }
 // Slot is the replication slot on the publishing server that feeds database on the
 // instance called subscriber.
 func (n Names) Slot(database, subscriber string) string {
-	return n.Prefix() + "_" + digest(database+"\x00"+subscriber)
+	return n.Prefix() + "_" + Digest(database+"\x00"+subscriber)
 }
 
 // Subscription is the subscription in database on the instance called subscriber. Slot
@@ -42,8 +42,8 @@ func (n Names) Subscription(database, subscriber string) string {
 	return n.Slot(database, subscriber)
 }
 
-// digest keeps names within 63 bytes for any database name.
-func digest(s string) string {
+// Digest keeps names within 63 bytes for any database name.
+func Digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:6])
 }

@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/copy"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -14,9 +15,9 @@ import (
 var nineteen = []string{"string_escapes", "line_breaks", "radius", "function_settings", "lock_room"}
 
 // ofNineteen are the findings of these rules, of both passes.
-func ofNineteen(t *testing.T, blue, green *pg.Server, databases ...string) []postgres.Finding {
+func ofNineteen(t *testing.T, blue, green *pg.Server, databases ...string) []preflight.Finding {
 	t.Helper()
-	return slices.DeleteFunc(lockFindings(t, blue, green, databases...), func(f postgres.Finding) bool { return !slices.Contains(nineteen, f.Name) })
+	return slices.DeleteFunc(lockFindings(t, blue, green, databases...), func(f preflight.Finding) bool { return !slices.Contains(nineteen, f.Name) })
 }
 
 // TestWhatNineteenRefusesIsFoundWhileTheOldServerServes, and the statement that each finding proposes mends it.
@@ -54,12 +55,12 @@ func TestWhatNineteenRefusesIsFoundWhileTheOldServerServes(t *testing.T) {
 	if f := found(t, findings, "lock_room", ""); !strings.Contains(f.Fix, "max_locks_per_transaction = 256") {
 		t.Errorf("%+v", f)
 	}
-	all, err := postgres.Preflight(t.Context(), blue.Server, request(19, "d"))
+	all, err := preflight.Check(t.Context(), blue.Server, request(19, "d"))
 	must(t, err)
 	if f := found(t, all, "md5_passwords", "old"); !strings.Contains(f.Why, "gets a warning") {
 		t.Errorf("%+v", f)
 	}
-	to17, err := postgres.Preflight(t.Context(), blue.Server, request(17, "d", two))
+	to17, err := preflight.Check(t.Context(), blue.Server, request(17, "d", two))
 	must(t, err)
 	if b := blocking(to17); len(b) > 0 {
 		t.Errorf("18 to 17 is blocked by what 19 refuses: %s", list(b))
@@ -76,7 +77,7 @@ func TestWhatNineteenRefusesIsFoundWhileTheOldServerServes(t *testing.T) {
 }
 
 // mendForNineteen does what findings propose.
-func mendForNineteen(t *testing.T, blue, green *pg.Server, findings []postgres.Finding) {
+func mendForNineteen(t *testing.T, blue, green *pg.Server, findings []preflight.Finding) {
 	t.Helper()
 	for _, f := range findings {
 		switch f.Name {
@@ -98,12 +99,12 @@ func TestADatabaseThatNobodyCanReadInUTF8IsNamed(t *testing.T) {
 	blue.Exec("", "CREATE DATABASE mule TEMPLATE template0 ENCODING 'MULE_INTERNAL' LC_COLLATE 'C' LC_CTYPE 'C'")
 	blue.Exec("", "CREATE DATABASE d")
 	for _, target := range []int{18, 19} {
-		findings, err := postgres.Preflight(t.Context(), blue.Server, request(target, "d", "mule"))
+		findings, err := preflight.Check(t.Context(), blue.Server, request(target, "d", "mule"))
 		must(t, err)
 		if f := found(t, findings, "encoding", "mule"); !f.Blocks() {
 			t.Errorf("%+v", f)
 		}
-		findings, err = postgres.Preflight(t.Context(), blue.Server, request(target, "d"))
+		findings, err = preflight.Check(t.Context(), blue.Server, request(target, "d"))
 		must(t, err)
 		if b := blocking(findings); len(b) > 0 {
 			t.Errorf("of a database that stays: %s", list(b))
@@ -120,7 +121,7 @@ func TestWhatNineteenAloneHasIsFoundBeforeADowngrade(t *testing.T) {
 		CREATE VIEW v AS SELECT lag(b) IGNORE NULLS OVER (ORDER BY a) AS before, lag(b) OVER (ORDER BY a) AS plain FROM t;
 		CREATE FUNCTION upsert() RETURNS int LANGUAGE sql BEGIN ATOMIC INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO SELECT RETURNING a; END;
 		CREATE INDEX nets ON t USING gist (net); CREATE FOREIGN DATA WRAPPER plain`)
-	findings, err := postgres.Preflight(t.Context(), blue.Server, request(18, "d"))
+	findings, err := preflight.Check(t.Context(), blue.Server, request(18, "d"))
 	must(t, err)
 	for _, want := range [][3]string{
 		{"missing_builtins", "default of column public.t.day", "random"}, {"missing_builtins", "column public.t.n", "oid8"}, {"missing_builtins", "view public.v", "IGNORE NULLS"},
@@ -149,7 +150,7 @@ func TestIndexesOnAddressesArriveWithNineteensOperatorClass(t *testing.T) {
 	}
 	replicate(t, blue, green)
 	name := names.Subscription("d", green.Instance)
-	must(t, postgres.SetSubscriptionEnabled(t.Context(), green.Server, "d", name, false))
+	must(t, replication.SetSubscriptionEnabled(t.Context(), green.Server, "d", name, false))
 	pg.CopySchema(t, copy.PostData, blue, green, "d")
 	sameBothWays(t, blue, green, "d", "restored")
 	if got := green.Query("d", "SELECT string_agg(DISTINCT opcname::text, ' ') FROM pg_index i JOIN pg_opclass o ON o.oid = ANY (i.indclass) WHERE indrelid = 't'::regclass AND opcintype IN ('inet'::regtype, 'cidr'::regtype)"); got != "inet_ops" {
@@ -159,10 +160,10 @@ func TestIndexesOnAddressesArriveWithNineteensOperatorClass(t *testing.T) {
 	if d := driftOf(t, blue, green, "d"); len(d) != 1 || !strings.Contains(d[0], "index public.other differs") {
 		t.Errorf("another index: %q", d)
 	}
-	must(t, postgres.DropSubscription(t.Context(), green.Server, "d", name))
+	must(t, replication.DropSubscription(t.Context(), green.Server, "d", name))
 	subscribe(t, green, blue, "d", false)
 	green.Exec("d", "UPDATE t SET ip = '10.9.9.9' WHERE a = 1")
-	id, err := postgres.CommitMarker(t.Context(), green.Server, "d")
+	id, err := replication.CommitMarker(t.Context(), green.Server, "d")
 	must(t, err)
 	must(t, awaitMarker(t.Context(), green, blue, "d", id))
 	if got := blue.Query("d", "SELECT ip FROM t WHERE a = 1"); got != "10.9.9.9" {

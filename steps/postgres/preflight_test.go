@@ -7,24 +7,25 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/test/pg"
 )
 
-func request(target int, databases ...string) postgres.PreflightRequest {
-	return postgres.PreflightRequest{Target: target, Databases: databases, Names: names, WayBack: true}
+func request(target int, databases ...string) preflight.Request {
+	return preflight.Request{Target: target, Databases: databases, Names: names, WayBack: true}
 }
 
 // found fails unless there is a finding of that name about that object, and returns it.
-func found(t *testing.T, findings []postgres.Finding, name, object string) postgres.Finding {
+func found(t *testing.T, findings []preflight.Finding, name, object string) preflight.Finding {
 	t.Helper()
-	i := slices.IndexFunc(findings, func(f postgres.Finding) bool { return f.Name == name && strings.Contains(f.Object, object) })
+	i := slices.IndexFunc(findings, func(f preflight.Finding) bool { return f.Name == name && strings.Contains(f.Object, object) })
 	if i < 0 {
 		t.Fatalf("no finding %s about %q in %s", name, object, list(findings))
 	}
 	return findings[i]
 }
 
-func list(findings []postgres.Finding) string {
+func list(findings []preflight.Finding) string {
 	var b strings.Builder
 	for _, f := range findings {
 		fmt.Fprintf(&b, "\n%s %s (%s %s): %s Fix: %s", f.Severity, f.Name, f.Database, f.Object, f.Why, f.Fix)
@@ -32,16 +33,16 @@ func list(findings []postgres.Finding) string {
 	return b.String()
 }
 
-func blocking(findings []postgres.Finding) []postgres.Finding {
-	return slices.DeleteFunc(slices.Clone(findings), func(f postgres.Finding) bool { return !f.Blocks() })
+func blocking(findings []preflight.Finding) []preflight.Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f preflight.Finding) bool { return !f.Blocks() })
 }
 
 func TestAHealthyShopPassesPreflightOnEveryPair(t *testing.T) {
 	eachPair(t, func(t *testing.T, blue, green *pg.Server) {
 		sell(blue)
-		findings, err := postgres.Preflight(t.Context(), blue.Server, request(green.Major, "shop", hostile))
+		findings, err := preflight.Check(t.Context(), blue.Server, request(green.Major, "shop", hostile))
 		must(t, err)
-		pair, err := postgres.PreflightPair(t.Context(), blue.Server, green.Server, request(green.Major, "shop", hostile))
+		pair, err := preflight.CheckPair(t.Context(), blue.Server, green.Server, request(green.Major, "shop", hostile))
 		must(t, err)
 		if b := blocking(append(findings, pair...)); len(b) > 0 {
 			t.Errorf("blocked by %s", list(b))
@@ -66,7 +67,7 @@ func TestPreflightNamesEveryHazardInOnePass(t *testing.T) {
 		ALTER DATABASE d SET statement_timeout = '30s'`)
 	blue.Exec("d", `BEGIN; INSERT INTO watched VALUES (1); PREPARE TRANSACTION 'stuck'`)
 	req := request(17, "d")
-	findings, err := postgres.Preflight(t.Context(), blue.Server, req)
+	findings, err := preflight.Check(t.Context(), blue.Server, req)
 	must(t, err)
 	for _, want := range [][3]string{
 		{"wal_level", "wal_level", "wal_level = 'logical'"},
@@ -99,7 +100,7 @@ func TestPreflightNamesEveryHazardInOnePass(t *testing.T) {
 	}
 
 	req.Acknowledged = []string{"firing_triggers", "wal_level"}
-	findings, err = postgres.Preflight(t.Context(), blue.Server, req)
+	findings, err = preflight.Check(t.Context(), blue.Server, req)
 	must(t, err)
 	if found(t, findings, "firing_triggers", "always").Blocks() {
 		t.Error("an acknowledged hazard still blocks")
@@ -114,17 +115,17 @@ func TestPreflightSaysWhenTheUserOrTheVersionIsWrong(t *testing.T) {
 	blue.Exec("", `CREATE ROLE modest LOGIN PASSWORD 'm'`)
 	modest := blue.Server
 	modest.User, modest.Password = "modest", "m"
-	findings, err := postgres.Preflight(t.Context(), modest, request(17))
+	findings, err := preflight.Check(t.Context(), modest, request(17))
 	if err == nil {
 		found(t, findings, "superuser", "modest")
 	} else {
 		t.Error(err)
 	}
-	findings, err = postgres.Preflight(t.Context(), blue.Server, request(15))
+	findings, err = preflight.Check(t.Context(), blue.Server, request(15))
 	must(t, err)
 	found(t, findings, "version", "PostgreSQL 15")
 	for _, none := range []int{postgres.Oldest - 1, postgres.Latest + 1} {
-		findings, err = postgres.Preflight(t.Context(), blue.Server, request(none))
+		findings, err = preflight.Check(t.Context(), blue.Server, request(none))
 		must(t, err)
 		if f := found(t, findings, "version", "PostgreSQL 15"); !strings.Contains(f.Why, "none of "+postgres.SupportedVersions()) {
 			t.Errorf("%+v", f)
@@ -145,14 +146,14 @@ func TestADowngradeIsBlockedByWhatTheOlderVersionCannotHold(t *testing.T) {
 		CREATE VIEW v WITH (security_invoker) AS SELECT * FROM t; GRANT MAINTAIN ON t TO keeper;
 		CREATE STATISTICS s ON (a + b) FROM t; ALTER TABLE t ADD CHECK (b > 0) NOT ENFORCED;
 		CREATE EXTENSION pg_trgm`)
-	findings, err := postgres.Preflight(t.Context(), blue.Server, request(13, "d"))
+	findings, err := preflight.Check(t.Context(), blue.Server, request(13, "d"))
 	must(t, err)
 	for _, object := range []string{"t.v", "_key", "r.t", "span", "modern()", "view public.v", "rights on public.t", "public.s", "t_b_check"} {
 		found(t, findings, "lost_features", object)
 	}
 	found(t, findings, "predefined_roles", "watcher")
 	found(t, findings, "membership_options", "worker")
-	pair, err := postgres.PreflightPair(t.Context(), blue.Server, green.Server, request(13, "d"))
+	pair, err := preflight.CheckPair(t.Context(), blue.Server, green.Server, request(13, "d"))
 	must(t, err)
 	found(t, pair, "green_wal_level", "wal_level")
 	found(t, pair, "unknown_settings", "worker")
@@ -167,11 +168,11 @@ func TestAnUpgradeIsBlockedByWhatTheNewerVersionDropped(t *testing.T) {
 		CREATE FUNCTION fac(bigint) RETURNS bigint IMMUTABLE LANGUAGE sql AS 'SELECT $1'; CREATE OPERATOR !!! (LEFTARG = bigint, PROCEDURE = fac);
 		CREATE AGGREGATE collect(anyelement) (SFUNC = array_append, STYPE = anyarray, INITCOND = '{}');
 		CREATE EXTENSION adminpack`)
-	findings, err := postgres.Preflight(t.Context(), blue.Server, request(18, "d"))
+	findings, err := preflight.Check(t.Context(), blue.Server, request(18, "d"))
 	must(t, err)
 	found(t, findings, "removed_features", "!!!")
 	found(t, findings, "removed_features", "collect")
-	pair, err := postgres.PreflightPair(t.Context(), blue.Server, green.Server, request(18, "d"))
+	pair, err := preflight.CheckPair(t.Context(), blue.Server, green.Server, request(18, "d"))
 	must(t, err)
 	found(t, pair, "extensions", "adminpack")
 	found(t, pair, "green_capacity", "max_logical_replication_workers")

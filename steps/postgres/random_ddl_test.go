@@ -13,6 +13,8 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/test/pg"
 	"github.com/gitover/gitover/test/randomddl"
 )
@@ -74,15 +76,15 @@ func randomSchema(t *testing.T, serving, following *pg.Server, seed uint64) {
 	if len(ran) < len(statements)/2 {
 		t.Errorf("only %d of %d statements were taken", len(ran), len(statements))
 	}
-	findings, err := postgres.Preflight(t.Context(), serving.Server, request(following.Major, db))
+	findings, err := preflight.Check(t.Context(), serving.Server, request(following.Major, db))
 	must(t, err)
 	if b := blocking(findings); len(b) > 0 {
 		t.Fatalf("seed %d: the preflight blocks: %s", seed, list(b))
 	}
 	pg.CopySchema(t, copy.PreData, serving, following, db)
 	pg.CopySchema(t, copy.PostData, serving, following, db)
-	drift := func() postgres.Drift {
-		d, err := postgres.SchemaDrift(t.Context(), serving.Server, following.Server, db, postgres.WholeSchema)
+	drift := func() schema.Drift {
+		d, err := schema.Compare(t.Context(), serving.Server, following.Server, db, schema.Whole)
 		must(t, err)
 		return d
 	}
@@ -111,9 +113,9 @@ func randomSchema(t *testing.T, serving, following *pg.Server, seed uint64) {
 			t.Errorf("seed %d: not seen: %s", seed, statement)
 			continue
 		}
-		ddl, err := postgres.EqualizingDDL(t.Context(), serving.Server, following.Server, db, d)
+		ddl, err := schema.EqualizingDDL(t.Context(), serving.Server, following.Server, db, d)
 		must(t, err)
-		if err := postgres.ApplyDDL(t.Context(), following.Server, db, ddl); err != nil {
+		if err := schema.ApplyDDL(t.Context(), following.Server, db, ddl); err != nil {
 			t.Errorf("seed %d: %s: %q: %v", seed, statement, ddl.Statements, err)
 		}
 		if left := drift(); len(left.Differences) == 0 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -12,7 +13,7 @@ import (
 func TestASideThatCannotReachTheOtherIsFoundBeforeTheCopy(t *testing.T) {
 	somePairs(t, pairs[2:4], func(t *testing.T, blue, green *pg.Server) {
 		connections := func(blue, green postgres.Server) (objects, why string) {
-			findings, err := postgres.PreflightPair(t.Context(), blue, green, request(18))
+			findings, err := preflight.CheckPair(t.Context(), blue, green, request(18))
 			must(t, err)
 			for _, f := range findings {
 				if f.Name == "connection" {

@@ -6,24 +6,26 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
 const agentSecret = postgres.Password("an agent's secret")
 
 // registerOf starts a server with a fenceable database and opens its register.
-func registerOf(t *testing.T, major int) (*pg.Server, *postgres.Register) {
+func registerOf(t *testing.T, major int) (*pg.Server, *fence.Register) {
 	t.Helper()
 	s := pg.Start(t, major, pg.Settings{"log_statement": "all"})
 	s.Exec("", `CREATE ROLE app LOGIN PASSWORD 'x'`)
 	s.Exec("", `CREATE DATABASE "od'd ""name" CONNECTION LIMIT 7`)
 	s.Exec("", `CREATE DATABASE plain`)
 	for range 2 {
-		if err := postgres.EnsureRegister(t.Context(), s.Server, "gitover_agent", agentSecret); err != nil {
+		if err := fence.EnsureRegister(t.Context(), s.Server, "gitover_agent", agentSecret); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r, err := postgres.OpenRegister(t.Context(), s.Server)
+	r, err := fence.OpenRegister(t.Context(), s.Server)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +35,8 @@ func registerOf(t *testing.T, major int) (*pg.Server, *postgres.Register) {
 
 var fenceable = []string{`od'd "name`, "plain"}
 
-func row(id string) postgres.SwitchRow {
-	return postgres.SwitchRow{ID: id, From: "here", To: "there", Databases: fenceable}
+func row(id string) fence.SwitchRow {
+	return fence.SwitchRow{ID: id, From: "here", To: "there", Databases: fenceable}
 }
 
 func limits(t *testing.T, s *pg.Server) string {
@@ -42,9 +44,9 @@ func limits(t *testing.T, s *pg.Server) string {
 	return s.Query("", "SELECT string_agg(datconnlimit::text, ' ' ORDER BY datname) FROM pg_database WHERE datname IN ('plain', 'od''d \"name')")
 }
 
-func decided(t *testing.T, want postgres.Decision) func(postgres.Decision, error) {
+func decided(t *testing.T, want fence.Decision) func(fence.Decision, error) {
 	t.Helper()
-	return func(got postgres.Decision, err error) {
+	return func(got fence.Decision, err error) {
 		t.Helper()
 		if err != nil || got != want {
 			t.Errorf("%q, %v; want %q", got, err, want)
@@ -53,11 +55,11 @@ func decided(t *testing.T, want postgres.Decision) func(postgres.Decision, error
 }
 
 // stands is decided for those who are also given the key, which comes with commit alone.
-func stands(t *testing.T, want postgres.Decision) func(postgres.Verdict, error) postgres.Password {
+func stands(t *testing.T, want fence.Decision) func(fence.Verdict, error) postgres.Password {
 	t.Helper()
-	return func(got postgres.Verdict, err error) postgres.Password {
+	return func(got fence.Verdict, err error) postgres.Password {
 		t.Helper()
-		if err != nil || got.Decision != want || (got.Key != "") != (want == postgres.Commit) {
+		if err != nil || got.Decision != want || (got.Key != "") != (want == fence.Commit) {
 			t.Errorf("%q, a key of %d characters, %v; want %q", got.Decision, len(got.Key), err, want)
 		}
 		return got.Key
@@ -75,8 +77,8 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 				t.Errorf("%d, %s: limits %q, want %q", major, when, got, want)
 			}
 		}
-		stands(t, postgres.NeverBegan)(r.State(ctx, "a"))
-		decided(t, postgres.Open)(r.Begin(ctx, row("a")))
+		stands(t, fence.NeverBegan)(r.State(ctx, "a"))
+		decided(t, fence.Open)(r.Begin(ctx, row("a")))
 		if _, err := r.Begin(ctx, row("b")); !postgres.InUse(err) {
 			t.Errorf("a second switch at once: %v", err)
 		}
@@ -84,22 +86,22 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 			t.Error("a switch commits without a fence")
 		}
 		for range 2 {
-			decided(t, postgres.Open)(r.Fence(ctx, "a"))
+			decided(t, fence.Open)(r.Fence(ctx, "a"))
 		}
 		expect("fenced", fenced)
 		for range 2 {
-			stands(t, postgres.Abort)(r.Abort(ctx, "a", "test"))
+			stands(t, fence.Abort)(r.Abort(ctx, "a", "test"))
 		}
 		expect("aborted", open)
-		decided(t, postgres.Abort)(r.Fence(ctx, "a"))
-		stands(t, postgres.Abort)(r.Commit(ctx, "a", "test", nil))
+		decided(t, fence.Abort)(r.Fence(ctx, "a"))
+		stands(t, fence.Abort)(r.Commit(ctx, "a", "test", nil))
 		expect("a late fence and commit", open)
-		stands(t, postgres.Abort)(r.Abort(ctx, "never", "test"))
-		decided(t, postgres.Abort)(r.Begin(ctx, row("never")))
+		stands(t, fence.Abort)(r.Abort(ctx, "never", "test"))
+		decided(t, fence.Abort)(r.Begin(ctx, row("never")))
 
-		decided(t, postgres.Open)(r.Begin(ctx, row("b")))
-		decided(t, postgres.Open)(r.Fence(ctx, "b"))
-		stands(t, postgres.Commit)(r.Commit(ctx, "b", "test", map[string]int64{"d": 1 << 62}))
+		decided(t, fence.Open)(r.Begin(ctx, row("b")))
+		decided(t, fence.Open)(r.Fence(ctx, "b"))
+		stands(t, fence.Commit)(r.Commit(ctx, "b", "test", map[string]int64{"d": 1 << 62}))
 		if markers, err := r.Markers(ctx, "b"); err != nil || len(markers) != 1 || markers["d"] != 1<<62 {
 			t.Errorf("markers %v, %v", markers, err)
 		}
@@ -107,13 +109,13 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 		if decision, err := r.Begin(ctx, row("late")); err == nil {
 			t.Errorf("a switch begins on a server that is closed: %s", decision)
 		}
-		if key, again := stands(t, postgres.Commit)(r.Abort(ctx, "b", "test")), stands(t, postgres.Commit)(r.State(ctx, "b")); key != again {
+		if key, again := stands(t, fence.Commit)(r.Abort(ctx, "b", "test")), stands(t, fence.Commit)(r.State(ctx, "b")); key != again {
 			t.Error("the key of a switch changes")
 		}
 		expect("committed", fenced)
 
 		// The other side's register draws the key; here the same server plays both.
-		key := stands(t, postgres.Commit)(r.State(ctx, "b"))
+		key := stands(t, fence.Commit)(r.State(ctx, "b"))
 		hash, err := r.KeyHash(ctx, "b")
 		if err != nil {
 			t.Fatal(err)
@@ -134,8 +136,8 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 			}
 		}
 		expect("opened", open)
-		decided(t, postgres.Open)(r.Begin(ctx, row("c")))
-		decided(t, postgres.Open)(r.Fence(ctx, "c"))
+		decided(t, fence.Open)(r.Begin(ctx, row("c")))
+		decided(t, fence.Open)(r.Fence(ctx, "c"))
 		if state, err := r.OpenEntrance(ctx, "back", "late agent", key); err != nil || state != "opened" {
 			t.Errorf("late open: %q, %v", state, err)
 		}
@@ -151,13 +153,13 @@ func TestTheAgentsRoleMayDoFourThings(t *testing.T) {
 	ctx := t.Context()
 	agent := s.Server
 	agent.User, agent.Password = "gitover_agent", agentSecret
-	r, err := postgres.OpenRegister(ctx, agent)
+	r, err := fence.OpenRegister(ctx, agent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close(ctx)
-	stands(t, postgres.NeverBegan)(r.State(ctx, "a"))
-	stands(t, postgres.Abort)(r.Abort(ctx, "a", "agent"))
+	stands(t, fence.NeverBegan)(r.State(ctx, "a"))
+	stands(t, fence.Abort)(r.Abort(ctx, "a", "agent"))
 	if state, err := r.OpenEntrance(ctx, "a", "agent", ""); err != nil || state != "" {
 		t.Errorf("open of an unknown switch: %q, %v", state, err)
 	}
@@ -200,11 +202,11 @@ func TestSequencesAreCopiedExactly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer write.Close(ctx)
-	reader, err := postgres.NewSequenceReader(ctx, read)
+	reader, err := transfer.NewSequenceReader(ctx, read)
 	if err != nil {
 		t.Fatal(err)
 	}
-	writer, err := postgres.NewSequenceWriter(ctx, write)
+	writer, err := transfer.NewSequenceWriter(ctx, write)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +227,7 @@ func TestSequencesAreCopiedExactly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	moved := postgres.MovedSequences(before, after)
+	moved := transfer.MovedSequences(before, after)
 	if len(moved) != 12 {
 		t.Errorf("%d sequences moved: %v", len(moved), moved)
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -16,15 +16,15 @@ func TestAReplicaIdentityThatSomebodyElseChangedStays(t *testing.T) {
 			s.Exec("", "CREATE DATABASE d")
 			s.Exec("d", `CREATE TABLE changed (a int NOT NULL UNIQUE); CREATE TABLE captured (a int); CREATE TABLE dropped (a int); CREATE TABLE mine (a int); CREATE TABLE unindexed (a int NOT NULL UNIQUE);
 				CREATE TABLE parts (a int) PARTITION BY RANGE (a); CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (10)`)
-			must(t, postgres.GiveIdentities(t.Context(), s.Server, "d", names, 18))
+			must(t, replication.GiveIdentities(t.Context(), s.Server, "d", names, 18))
 			s.Exec("d", `ALTER TABLE changed REPLICA IDENTITY NOTHING; ALTER TABLE changed RENAME TO renamed; DROP TABLE dropped; ALTER TABLE mine RENAME TO "My own"; ALTER TABLE unindexed DROP CONSTRAINT unindexed_a_key;
 				CREATE PUBLICATION cdc FOR TABLE captured, parts WITH (publish_via_partition_root)`)
-			must(t, postgres.GiveIdentities(t.Context(), s.Server, "d", names, 18))
+			must(t, replication.GiveIdentities(t.Context(), s.Server, "d", names, 18))
 			const want = "My own f, captured f, part f, renamed n, unindexed f"
 			if got := s.Query("d", identities); got != want {
 				t.Errorf("while it goes on: %s", got)
 			}
-			given, err := postgres.GivenIdentities(t.Context(), s.Server, "d", names)
+			given, err := replication.GivenIdentities(t.Context(), s.Server, "d", names)
 			must(t, err)
 			stays := map[string]string{}
 			for _, g := range given {
@@ -38,7 +38,7 @@ func TestAReplicaIdentityThatSomebodyElseChangedStays(t *testing.T) {
 					t.Errorf("table %q stays: %q, %v", table, got, there)
 				}
 			}
-			left, err := postgres.RemoveAll(t.Context(), s.Server, names)
+			left, err := replication.RemoveAll(t.Context(), s.Server, names)
 			if err != nil || len(left) > 0 {
 				t.Errorf("left: %q, %v", left, err)
 			}
@@ -55,24 +55,24 @@ func TestNoTableGetsAnIdentityThatIsNotRemembered(t *testing.T) {
 	s := pg.Start(t, 17, pg.Logical)
 	s.Exec("", "CREATE DATABASE d")
 	s.Exec("d", "CREATE TABLE first (a int)")
-	must(t, postgres.GiveIdentities(t.Context(), s.Server, "d", names, 17))
+	must(t, replication.GiveIdentities(t.Context(), s.Server, "d", names, 17))
 	s.Exec("d", `CREATE TABLE second (a int); CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN OLD; END';
 		CREATE TRIGGER die BEFORE INSERT OR DELETE ON gitover.replica_identities FOR EACH ROW EXECUTE FUNCTION die(); ALTER TABLE gitover.replica_identities ENABLE ALWAYS TRIGGER die`)
-	if err := postgres.GiveIdentities(t.Context(), s.Server, "d", names, 17); err == nil {
+	if err := replication.GiveIdentities(t.Context(), s.Server, "d", names, 17); err == nil {
 		t.Fatal("the session was to end")
 	}
 	if got := s.Query("d", identities); got != "first f, second d" {
 		t.Errorf("after the end of the session: %s", got)
 	}
-	if left, err := postgres.RemoveAll(t.Context(), s.Server, names); err != nil || len(left) != 1 {
+	if left, err := replication.RemoveAll(t.Context(), s.Server, names); err != nil || len(left) != 1 {
 		t.Errorf("left: %q, %v", left, err)
 	}
 	if got := s.Query("d", identities); got != "first f, second d" {
 		t.Errorf("after the end of another: %s", got)
 	}
 	s.Exec("d", "ALTER TABLE gitover.replica_identities DISABLE TRIGGER die")
-	must(t, postgres.GiveIdentities(t.Context(), s.Server, "d", names, 17))
-	if left, err := postgres.RemoveAll(t.Context(), s.Server, names); err != nil || len(left) > 0 {
+	must(t, replication.GiveIdentities(t.Context(), s.Server, "d", names, 17))
+	if left, err := replication.RemoveAll(t.Context(), s.Server, names); err != nil || len(left) > 0 {
 		t.Errorf("left: %q, %v", left, err)
 	}
 	if got := s.Query("d", identities); got != "first d, second d" {
@@ -89,7 +89,7 @@ func TestAVacuumOfTheServersOwnStepsAside(t *testing.T) {
 	eventually(t, "the server vacuums the table", func() bool {
 		return s.Query("d", "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'large'::regclass") == "1"
 	})
-	must(t, postgres.GiveIdentities(t.Context(), s.Server, "d", names, 17))
+	must(t, replication.GiveIdentities(t.Context(), s.Server, "d", names, 17))
 	if got := s.Query("d", identities); got != "large f" {
 		t.Error(got)
 	}

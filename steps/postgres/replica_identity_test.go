@@ -10,6 +10,10 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -32,7 +36,7 @@ const identities = `SELECT string_agg(c.relname || ' ' || c.relreplident::text |
 	FROM pg_class c LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident LEFT JOIN pg_class x ON x.oid = i.indexrelid
 	WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace`
 
-func automatic(target int, databases ...string) postgres.PreflightRequest {
+func automatic(target int, databases ...string) preflight.Request {
 	req := request(target, databases...)
 	req.GiveIdentities = true
 	return req
@@ -44,12 +48,12 @@ func TestTablesWithoutAReplicaIdentityGetOneForTheTimeOfTheUpgrade(t *testing.T)
 		blue.Exec("", "CREATE DATABASE d")
 		blue.Exec("d", keyless)
 		before := blue.Query("d", identities)
-		findings, err := postgres.Preflight(ctx, blue.Server, request(green.Major, "d"))
+		findings, err := preflight.Check(ctx, blue.Server, request(green.Major, "d"))
 		must(t, err)
 		if b := blocking(findings); len(b) != len(keylessTables) {
 			t.Errorf("by default a human decides of each: %s", list(b))
 		}
-		findings, err = postgres.Preflight(ctx, blue.Server, automatic(green.Major, "d"))
+		findings, err = preflight.Check(ctx, blue.Server, automatic(green.Major, "d"))
 		must(t, err)
 		if b := blocking(findings); len(b) > 0 {
 			t.Fatalf("blocked by %s", list(b))
@@ -58,24 +62,24 @@ func TestTablesWithoutAReplicaIdentityGetOneForTheTimeOfTheUpgrade(t *testing.T)
 			{"public.bare", "REPLICA IDENTITY FULL; the side that follows may read the whole table (0 KiB now)"}, {"public.keyed", `REPLICA IDENTITY USING INDEX "by A".`},
 			{"public.silenced", "REPLICA IDENTITY DEFAULT."}, {"public.pointed", "has no equality in column p, type point"}, {"public.parts_1", "REPLICA IDENTITY FULL"},
 		} {
-			if f := found(t, findings, "automatic_identity", want[0]); f.Severity != postgres.Handle || !strings.Contains(f.Why, want[1]) {
+			if f := found(t, findings, "automatic_identity", want[0]); f.Severity != preflight.Handle || !strings.Contains(f.Why, want[1]) {
 				t.Errorf("%s: %s", f.Severity, f.Why)
 			}
 		}
 
 		for range 2 { // a controller that died finds its work
-			must(t, postgres.GiveIdentities(ctx, blue.Server, "d", names, max(blue.Major, green.Major)))
+			must(t, replication.GiveIdentities(ctx, blue.Server, "d", names, max(blue.Major, green.Major)))
 		}
-		must(t, postgres.CreateDatabases(ctx, blue.Server, fresh(t, green), databases(t, blue)))
+		must(t, transfer.CreateDatabases(ctx, blue.Server, fresh(t, green), databases(t, blue)))
 		pg.CopySchema(t, copy.PreData, blue, green, "d")
-		sameSchema(t, blue, green, "d", postgres.PreDataSchema)
+		sameSchema(t, blue, green, "d", schema.PreData)
 		for range 2 {
-			must(t, postgres.SameIdentities(ctx, blue.Server, green.Server, "d", names))
+			must(t, replication.SameIdentities(ctx, blue.Server, green.Server, "d", names))
 		}
 		subscribe(t, blue, green, "d", true)
 		pg.CopySchema(t, copy.PostData, blue, green, "d")
 		awaitReady(t, green, "d")
-		sameSchema(t, blue, green, "d", postgres.WholeSchema)
+		sameSchema(t, blue, green, "d", schema.Whole)
 		for _, table := range append(slices.Clone(keylessTables), "fine") {
 			blue.Exec("d", fmt.Sprintf("INSERT INTO %s VALUES (1, 'a'), (2, 'b'), (3, 'c'); UPDATE %[1]s SET b = 'z' WHERE a = 2; DELETE FROM %[1]s WHERE a = 3", table))
 			eventually(t, table+" is the same on green", func() bool {
@@ -84,13 +88,13 @@ func TestTablesWithoutAReplicaIdentityGetOneForTheTimeOfTheUpgrade(t *testing.T)
 		}
 
 		for _, s := range []*pg.Server{blue, green} {
-			given, err := postgres.GivenIdentities(ctx, s.Server, "d", names)
+			given, err := replication.GivenIdentities(ctx, s.Server, "d", names)
 			if must(t, err); len(given) != len(keylessTables) {
 				t.Errorf("%s remembers %v", s.Instance, given)
 			}
 		}
 		for _, s := range []*pg.Server{green, blue, green, blue} {
-			_, err := postgres.RemoveAll(ctx, s.Server, names)
+			_, err := replication.RemoveAll(ctx, s.Server, names)
 			must(t, err)
 		}
 		// without its index an identity is NOTHING to PostgreSQL, and there is no statement for it
@@ -99,7 +103,7 @@ func TestTablesWithoutAReplicaIdentityGetOneForTheTimeOfTheUpgrade(t *testing.T)
 			if got := s.Query("d", identities); got != want {
 				t.Errorf("afterwards %s has\n%s\nnot\n%s", s.Instance, got, want)
 			}
-			if left, err := postgres.Leftovers(ctx, s.Server, names); err != nil || len(left) > 0 {
+			if left, err := replication.Leftovers(ctx, s.Server, names); err != nil || len(left) > 0 {
 				t.Errorf("left on %s: %v, %v", s.Instance, left, err)
 			}
 			if s.Query("d", "SELECT to_regnamespace('gitover')::text") != "" {
@@ -132,7 +136,7 @@ func TestWhatHasNoReplicaIdentityThatGitoverCouldGiveBlocks(t *testing.T) {
 	for _, auto := range []bool{false, true} {
 		req := request(18, "d")
 		req.GiveIdentities = auto
-		findings, err := postgres.Preflight(t.Context(), s.Server, req)
+		findings, err := preflight.Check(t.Context(), s.Server, req)
 		must(t, err)
 		for table, why := range map[string]string{
 			"shapeless": "column p, type point, has no equality", "nested": "column p, type json, has no equality", "papers": "column d, type xml, has no equality",
@@ -149,15 +153,15 @@ func TestWhatHasNoReplicaIdentityThatGitoverCouldGiveBlocks(t *testing.T) {
 			found(t, findings, "generated_identity", "public.counted")
 		}
 	}
-	must(t, postgres.GiveIdentities(t.Context(), s.Server, "d", names, 18))
+	must(t, replication.GiveIdentities(t.Context(), s.Server, "d", names, 18))
 	if got := s.Query("d", identities); got != "computed d, counted i counted_k_key, nested d, papers d, shapeless d" {
 		t.Error(got)
 	}
 	for _, table := range []string{"shapeless", "nested", "papers", "computed"} {
 		s.Exec("d", "ALTER TABLE "+table+" ADD COLUMN row_number bigint GENERATED ALWAYS AS IDENTITY UNIQUE")
 	}
-	must(t, postgres.GiveIdentities(t.Context(), s.Server, "d", names, 18))
-	findings, err := postgres.Preflight(t.Context(), s.Server, request(18, "d"))
+	must(t, replication.GiveIdentities(t.Context(), s.Server, "d", names, 18))
+	findings, err := preflight.Check(t.Context(), s.Server, request(18, "d"))
 	must(t, err)
 	if b := blocking(findings); len(b) > 0 {
 		t.Errorf("blocked by %s", list(b))
@@ -188,21 +192,21 @@ func TestGitoverNeverWaitsForATableInFrontOfApplications(t *testing.T) {
 		}
 		longest <- most
 	}()
-	err = postgres.GiveIdentities(t.Context(), s.Server, "d", names, 17)
+	err = replication.GiveIdentities(t.Context(), s.Server, "d", names, 17)
 	cancel()
 	if most := <-longest; most > time.Second {
 		t.Errorf("an application waited for %s", most)
 	} else {
 		t.Logf("an application waited for %s at most", most)
 	}
-	if !postgres.TableInUse(err) || !strings.Contains(err.Error(), fmt.Sprintf("table public.busy, used by session %d (user postgres, idle in transaction", holder.PgConn().PID())) {
+	if !replication.TableInUse(err) || !strings.Contains(err.Error(), fmt.Sprintf("table public.busy, used by session %d (user postgres, idle in transaction", holder.PgConn().PID())) {
 		t.Errorf("who is in the way isn't said: %v", err)
 	}
 	if got := s.Query("d", identities); got != "busy d, idle f, idler f" {
 		t.Errorf("the others don't wait: %s", got)
 	}
 	must(t, holder.Close(t.Context()))
-	must(t, postgres.GiveIdentities(t.Context(), s.Server, "d", names, 17))
+	must(t, replication.GiveIdentities(t.Context(), s.Server, "d", names, 17))
 	if got := s.Query("d", identities); got != "busy f, idle f, idler f" {
 		t.Error(got)
 	}
@@ -212,15 +216,15 @@ func TestGitoverNeverWaitsForATableInFrontOfApplications(t *testing.T) {
 	}
 	_, err = holder.Exec(t.Context(), "BEGIN; SELECT * FROM busy")
 	must(t, err)
-	left, err := postgres.RemoveAll(t.Context(), s.Server, names)
+	left, err := replication.RemoveAll(t.Context(), s.Server, names)
 	if must(t, err); len(left) != 1 || !strings.Contains(left[0], `(by hand in database "d": ALTER TABLE public.busy REPLICA IDENTITY DEFAULT;)`) {
 		t.Errorf("left: %q", left)
 	}
-	if more, err := postgres.Leftovers(t.Context(), s.Server, names); err != nil || len(more) != 1 || more[0] != `replica identity FULL of table public.busy in database "d"` {
+	if more, err := replication.Leftovers(t.Context(), s.Server, names); err != nil || len(more) != 1 || more[0] != `replica identity FULL of table public.busy in database "d"` {
 		t.Errorf("left: %q, %v", more, err)
 	}
 	must(t, holder.Close(t.Context()))
-	if left, err = postgres.RemoveAll(t.Context(), s.Server, names); err != nil || len(left) > 0 {
+	if left, err = replication.RemoveAll(t.Context(), s.Server, names); err != nil || len(left) > 0 {
 		t.Errorf("left: %q, %v", left, err)
 	}
 	if got := s.Query("d", identities); got != "busy d, idle d, idler d" {

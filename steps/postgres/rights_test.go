@@ -9,6 +9,10 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -104,25 +108,25 @@ func agentOf(s *pg.Server) postgres.Server {
 
 // TestEachRightOfTheAgentsIsNeeded takes one away at a time; the next EnsureRegister mends it.
 func TestEachRightOfTheAgentsIsNeeded(t *testing.T) {
-	settle := func(t *testing.T, s *pg.Server, call func(context.Context, *postgres.Register) error) error {
-		r, err := postgres.OpenRegister(t.Context(), agentOf(s))
+	settle := func(t *testing.T, s *pg.Server, call func(context.Context, *fence.Register) error) error {
+		r, err := fence.OpenRegister(t.Context(), agentOf(s))
 		if err != nil {
 			return err
 		}
 		defer r.Close(context.Background())
 		return call(t.Context(), r)
 	}
-	abort := func(ctx context.Context, r *postgres.Register) error { _, err := r.Abort(ctx, "s", "me"); return err }
-	open := func(ctx context.Context, r *postgres.Register) error {
+	abort := func(ctx context.Context, r *fence.Register) error { _, err := r.Abort(ctx, "s", "me"); return err }
+	open := func(ctx context.Context, r *fence.Register) error {
 		_, err := r.OpenEntrance(ctx, "s", "me", "k")
 		return err
 	}
-	state := func(ctx context.Context, r *postgres.Register) error { _, err := r.State(ctx, "s"); return err }
+	state := func(ctx context.Context, r *fence.Register) error { _, err := r.State(ctx, "s"); return err }
 	for _, major := range pg.Ends() {
 		s := pg.Start(t, major, nil)
 		for _, c := range []struct {
 			without, says string
-			call          func(context.Context, *postgres.Register) error
+			call          func(context.Context, *fence.Register) error
 		}{
 			{"REVOKE CONNECT ON DATABASE gitover FROM gitover_agent", "permission denied for database", state},
 			{"REVOKE USAGE ON SCHEMA gitover FROM gitover_agent", "permission denied for schema gitover", state},
@@ -193,8 +197,8 @@ func TestNoRoleBelowASuperuserCanDoTheUpgrade(t *testing.T) {
 			other.Exec("", "CREATE DATABASE library")
 			other.Exec("library", "CREATE FUNCTION c(int) RETURNS int LANGUAGE internal AS 'int4abs'")
 			s.Exec("", "CREATE DATABASE library OWNER strongest")
-			must(t, postgres.CreatePublication(t.Context(), other.Server, "shop", names))
-			must(t, postgres.CreateSlot(t.Context(), other.Server, "shop", names, s.Instance))
+			must(t, replication.CreatePublication(t.Context(), other.Server, "shop", names))
+			must(t, replication.CreateSlot(t.Context(), other.Server, "shop", names, s.Instance))
 			strong := s.Server
 			strong.User = "strongest"
 			ctx := t.Context()
@@ -202,11 +206,11 @@ func TestNoRoleBelowASuperuserCanDoTheUpgrade(t *testing.T) {
 				step string
 				do   func() error
 			}{
-				{"publish tables", func() error { return postgres.CreatePublication(ctx, strong, "shop", names) }},
+				{"publish tables", func() error { return replication.CreatePublication(ctx, strong, "shop", names) }},
 				{"subscribe", func() error {
-					return postgres.CreateSubscription(ctx, strong, postgres.SubscribeOptions{Publisher: other.Server, Database: "shop", Names: names})
+					return replication.CreateSubscription(ctx, strong, replication.SubscribeOptions{Publisher: other.Server, Database: "shop", Names: names})
 				}},
-				{"copy roles", func() error { return postgres.CopyRoles(ctx, other.Server, strong) }},
+				{"copy roles", func() error { return transfer.CopyRoles(ctx, other.Server, strong) }},
 				{"restore a schema", func() error {
 					target := *s
 					target.Server = strong
@@ -228,7 +232,7 @@ func TestNoRoleBelowASuperuserCanDoTheUpgrade(t *testing.T) {
 					_, err = ender.Exec(ctx, "SELECT pg_terminate_backend($1)", int32(conn.PgConn().PID()))
 					return err
 				}},
-				{"make the marker table", func() error { return postgres.EnsureMarker(ctx, strong, "postgres") }},
+				{"make the marker table", func() error { return replication.EnsureMarker(ctx, strong, "postgres") }},
 				{"make a database for its owner", func() error {
 					session, err := strong.Connect(ctx, "")
 					must(t, err)
@@ -236,8 +240,8 @@ func TestNoRoleBelowASuperuserCanDoTheUpgrade(t *testing.T) {
 					_, err = session.Exec(ctx, "CREATE DATABASE another OWNER owner")
 					return err
 				}},
-				{"make a replication slot", func() error { return postgres.CreateSlot(ctx, strong, "shop", names, "green") }},
-				{"fence", func() error { return postgres.FenceStandby(ctx, strong, []string{"shop"}) }},
+				{"make a replication slot", func() error { return replication.CreateSlot(ctx, strong, "shop", names, "green") }},
+				{"fence", func() error { return fence.FenceStandby(ctx, strong, []string{"shop"}) }},
 			} {
 				err := c.do()
 				t.Logf("%s: %v", c.step, err)
@@ -245,7 +249,7 @@ func TestNoRoleBelowASuperuserCanDoTheUpgrade(t *testing.T) {
 					t.Errorf("%s is not what the table says", c.step)
 				}
 			}
-			findings, err := postgres.Preflight(ctx, strong, request(17, "shop"))
+			findings, err := preflight.Check(ctx, strong, request(17, "shop"))
 			must(t, err)
 			found(t, findings, "superuser", "")
 		})

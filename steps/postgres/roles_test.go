@@ -8,6 +8,10 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -16,20 +20,20 @@ func TestRolesAreTheSameOnTheOtherSideAndStaySo(t *testing.T) {
 		sell(blue)
 		green.Exec("", "CREATE ROLE image_made LOGIN; CREATE ROLE reader CREATEDB; GRANT pg_monitor TO image_made")
 		for range 2 {
-			must(t, postgres.CopyRoles(t.Context(), blue.Server, green.Server))
+			must(t, transfer.CopyRoles(t.Context(), blue.Server, green.Server))
 			sameRoles(t, blue, green)
 		}
 		blue.Exec("", `REVOKE reader FROM app; ALTER ROLE app RESET search_path; ALTER ROLE app NOLOGIN; DROP ROLE IF EXISTS nobody`)
-		must(t, postgres.CopyRoles(t.Context(), blue.Server, green.Server))
+		must(t, transfer.CopyRoles(t.Context(), blue.Server, green.Server))
 		sameRoles(t, blue, green)
 	})
 }
 
 func sameRoles(t *testing.T, blue, green *pg.Server) {
 	t.Helper()
-	want, err := postgres.RolesFingerprint(t.Context(), blue.Server)
+	want, err := transfer.RolesFingerprint(t.Context(), blue.Server)
 	must(t, err)
-	have, err := postgres.RolesFingerprint(t.Context(), green.Server)
+	have, err := transfer.RolesFingerprint(t.Context(), green.Server)
 	must(t, err)
 	for _, d := range want.Diff(have) {
 		t.Error(d)
@@ -40,12 +44,12 @@ func TestANewDatabaseRefusesApplicationsFromBirth(t *testing.T) {
 	eachPair(t, func(t *testing.T, blue, green *pg.Server) {
 		sell(blue)
 		prepare(t, blue)
-		must(t, postgres.FenceStandby(t.Context(), blue.Server, []string{"shop"}))
+		must(t, fence.FenceStandby(t.Context(), blue.Server, []string{"shop"}))
 		blue.Exec("", "ALTER ROLE app IN DATABASE shop SET search_path TO public")
 		green.Exec("", "CREATE ROLE owner")
 		green.Exec("", "CREATE DATABASE shop CONNECTION LIMIT 3")
 		prepare(t, green)
-		must(t, postgres.CopyRoles(t.Context(), blue.Server, green.Server))
+		must(t, transfer.CopyRoles(t.Context(), blue.Server, green.Server))
 		all, err := postgres.ApplicationDatabases(t.Context(), blue.Server, []string{"shop", "typo"}, nil)
 		must(t, err)
 		dbs := postgres.Moved(all)
@@ -53,7 +57,7 @@ func TestANewDatabaseRefusesApplicationsFromBirth(t *testing.T) {
 			t.Errorf("databases %+v", all)
 		}
 		for range 2 {
-			must(t, postgres.CreateDatabases(t.Context(), blue.Server, green.Server, dbs))
+			must(t, transfer.CreateDatabases(t.Context(), blue.Server, green.Server, dbs))
 		}
 		app := green.Server
 		app.User, app.Password = "app", "a'pp"
@@ -84,9 +88,9 @@ func TestNoSecretReachesALogEvenWhenAllIsLogged(t *testing.T) {
 	replicate(t, blue, green)
 	wrong := blue.Server
 	wrong.Password = "not-the-password-7"
-	must(t, postgres.CreatePublication(t.Context(), blue.Server, "postgres", names))
+	must(t, replication.CreatePublication(t.Context(), blue.Server, "postgres", names))
 	green.Exec("", "ALTER DATABASE postgres CONNECTION LIMIT 0")
-	err := postgres.CreateSubscription(t.Context(), green.Server, postgres.SubscribeOptions{Publisher: wrong, Database: "postgres", Names: names})
+	err := replication.CreateSubscription(t.Context(), green.Server, replication.SubscribeOptions{Publisher: wrong, Database: "postgres", Names: names})
 	if err == nil {
 		t.Error("a wrong password is no error")
 	} else if strings.Contains(err.Error(), string(wrong.Password)) {
@@ -106,16 +110,16 @@ func TestDataOfAServingDatabaseIsNeverEmptied(t *testing.T) {
 	for _, s := range []*pg.Server{blue, green} {
 		s.Exec("", "CREATE DATABASE d")
 		s.Exec("d", "CREATE TABLE precious (a int PRIMARY KEY); INSERT INTO precious VALUES (1)")
-		must(t, postgres.EnsureMarker(t.Context(), s.Server, "d"))
+		must(t, replication.EnsureMarker(t.Context(), s.Server, "d"))
 	}
-	must(t, postgres.CreatePublication(t.Context(), blue.Server, "d", names))
-	must(t, postgres.CreateSlot(t.Context(), blue.Server, "d", names, green.Instance))
-	o := postgres.SubscribeOptions{Publisher: blue.Server, Database: "d", Names: names, CopyData: true}
-	if err := postgres.CreateSubscription(t.Context(), green.Server, o); err == nil || !strings.Contains(err.Error(), "isn't fenced") {
+	must(t, replication.CreatePublication(t.Context(), blue.Server, "d", names))
+	must(t, replication.CreateSlot(t.Context(), blue.Server, "d", names, green.Instance))
+	o := replication.SubscribeOptions{Publisher: blue.Server, Database: "d", Names: names, CopyData: true}
+	if err := replication.CreateSubscription(t.Context(), green.Server, o); err == nil || !strings.Contains(err.Error(), "isn't fenced") {
 		t.Errorf("error %v", err)
 	}
 	green.Exec("", "ALTER DATABASE d CONNECTION LIMIT 0")
-	must(t, postgres.CreateSubscription(t.Context(), green.Server, o))
+	must(t, replication.CreateSubscription(t.Context(), green.Server, o))
 	awaitReady(t, green, "d")
 	if got := green.Query("d", "SELECT count(*) FROM precious"); got != "1" {
 		t.Errorf("%s rows after the copy", got)
@@ -126,7 +130,7 @@ func TestAKilledSchemaJobLeavesNothingAndASecondOneFinishes(t *testing.T) {
 	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
 	sell(blue)
 	prepare(t, green)
-	must(t, postgres.CopyRoles(t.Context(), blue.Server, green.Server))
+	must(t, transfer.CopyRoles(t.Context(), blue.Server, green.Server))
 	green.Exec("", "CREATE DATABASE shop OWNER owner")
 	green.Exec("shop", `CREATE TABLE "Odd ""name""" (in_the_way int)`)
 	out, err := pg.SchemaJob(t, copy.PreData, blue, green, "shop").CombinedOutput()
@@ -138,7 +142,7 @@ func TestAKilledSchemaJobLeavesNothingAndASecondOneFinishes(t *testing.T) {
 	}
 	green.Exec("shop", `DROP TABLE "Odd ""name"""`)
 	pg.CopySchema(t, copy.PreData, blue, green, "shop")
-	sameSchema(t, blue, green, "shop", postgres.PreDataSchema)
+	sameSchema(t, blue, green, "shop", schema.PreData)
 }
 
 func TestWhatTableSynchronisationLeavesIsRemovedWithoutTheSubscriber(t *testing.T) {
@@ -151,7 +155,7 @@ func TestWhatTableSynchronisationLeavesIsRemovedWithoutTheSubscriber(t *testing.
 	blue.Exec("shop", "SELECT pg_create_logical_replication_slot('pg_16500_sync_16384_77', 'pgoutput'), pg_create_logical_replication_slot('theirs', 'pgoutput')")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	left, err := postgres.RemoveAll(ctx, blue.Server, names)
+	left, err := replication.RemoveAll(ctx, blue.Server, names)
 	must(t, err)
 	if len(left) > 0 {
 		t.Errorf("left %q", left)
@@ -174,10 +178,10 @@ func TestWhoeverGitoverConnectsAsIsLeftAlone(t *testing.T) {
 	chief := blue.Server
 	chief.User, chief.Password = "chief", "c"
 	for range 2 {
-		must(t, postgres.CopyRoles(t.Context(), chief, green.Server))
-		want, err := postgres.RolesFingerprint(t.Context(), chief)
+		must(t, transfer.CopyRoles(t.Context(), chief, green.Server))
+		want, err := transfer.RolesFingerprint(t.Context(), chief)
 		must(t, err)
-		have, err := postgres.RolesFingerprint(t.Context(), green.Server)
+		have, err := transfer.RolesFingerprint(t.Context(), green.Server)
 		must(t, err)
 		for _, d := range want.Diff(have) {
 			t.Error(d)

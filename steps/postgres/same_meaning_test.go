@@ -6,6 +6,7 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -86,7 +87,7 @@ func meant(blue, green *pg.Server) (these []meaning) {
 
 func driftOf(t *testing.T, serving, following *pg.Server, database string) []string {
 	t.Helper()
-	drift, err := postgres.SchemaDrift(t.Context(), serving.Server, following.Server, database, postgres.WholeSchema)
+	drift, err := schema.Compare(t.Context(), serving.Server, following.Server, database, schema.Whole)
 	must(t, err)
 	return drift.Differences
 }
@@ -124,7 +125,7 @@ func TestExpressionsAreComparedByWhatTheyMean(t *testing.T) {
 		}
 		sameBothWays(t, blue, green, "by_hand", "made on both by hand")
 		pg.CopySchema(t, copy.PreData, blue, green, "restored")
-		sameSchema(t, blue, green, "restored", postgres.PreDataSchema)
+		sameSchema(t, blue, green, "restored", schema.PreData)
 		pg.CopySchema(t, copy.PostData, blue, green, "restored")
 		sameBothWays(t, blue, green, "restored", "dumped and restored")
 		for _, m := range these {

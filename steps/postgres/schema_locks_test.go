@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/copy"
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -16,11 +16,11 @@ const manyTables = `DO $$ BEGIN FOR i IN 1..1500 LOOP
 // roomy: making so many tables at once needs room as well.
 var roomy = pg.Settings{"wal_level": "logical", "max_locks_per_transaction": "1000", "max_connections": "20"}
 
-func lockFindings(t *testing.T, blue, green *pg.Server, databases ...string) []postgres.Finding {
+func lockFindings(t *testing.T, blue, green *pg.Server, databases ...string) []preflight.Finding {
 	t.Helper()
-	findings, err := postgres.Preflight(t.Context(), blue.Server, request(green.Major, databases...))
+	findings, err := preflight.Check(t.Context(), blue.Server, request(green.Major, databases...))
 	must(t, err)
-	pair, err := postgres.PreflightPair(t.Context(), blue.Server, green.Server, request(green.Major, databases...))
+	pair, err := preflight.CheckPair(t.Context(), blue.Server, green.Server, request(green.Major, databases...))
 	must(t, err)
 	return append(findings, pair...)
 }

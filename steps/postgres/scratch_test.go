@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -56,7 +57,7 @@ func TestATextIsOneStatementOrNone(t *testing.T) {
 				for kind, scope := range map[string][]string{
 					"expression": {"FROM ONLY public.kept"}, "query": nil, "key": {"public.kept"}, "bound": {"public.kept", "LIST (id)"}, "rule": {"UPDATE", "public.kept"},
 				} {
-					print, why, err := postgres.Reread(t.Context(), s.Server, "d", kind, scope, text)
+					print, why, err := schema.Reread(t.Context(), s.Server, "d", kind, scope, text)
 					must(t, err)
 					if why == "" && !(kind == "expression" && text == "1 -- 2)" && print == "1") {
 						t.Errorf("%q as %s is read as %q", text, kind, print)
@@ -82,7 +83,7 @@ func TestAComparisonWaitsForNobodyForLong(t *testing.T) {
 		_, err = conn.Exec(t.Context(), "BEGIN; LOCK TABLE a")
 		must(t, err)
 		begun := time.Now()
-		drift, err := postgres.SchemaDrift(t.Context(), blue.Server, green.Server, "d", postgres.WholeSchema)
+		drift, err := schema.Compare(t.Context(), blue.Server, green.Server, "d", schema.Whole)
 		if err == nil || len(drift.Differences) > 0 {
 			t.Errorf("a migration locks a table of %s: %+v, %v", s.Instance, drift, err)
 		}

@@ -12,15 +12,19 @@ import (
 )
 
 //go:embed sql
-var queries embed.FS
+var files embed.FS
 
-// query is the text of sql/<name>.sql. A missing file is a mistake of the programmer.
-func query(name string) string {
-	text, err := queries.ReadFile("sql/" + name + ".sql")
-	if err != nil {
-		panic(err)
+var query = Queries(files)
+
+// Queries finds the text of sql/<name>.sql in a package's files. A missing file is a mistake of the programmer.
+func Queries(files embed.FS) func(name string) string {
+	return func(name string) string {
+		text, err := files.ReadFile("sql/" + name + ".sql")
+		if err != nil {
+			panic(err)
+		}
+		return string(text)
 	}
-	return string(text)
 }
 
 // sessionSettings make names and values read the same on every version and in every
@@ -30,18 +34,18 @@ func query(name string) string {
 const sessionSettings = `
 SET search_path = ''; SET standard_conforming_strings = on; SET default_transaction_read_only = off; SET synchronous_commit = on;
 SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper;
-SET client_min_messages = warning; SET jit = off;` + textSettings + `;
+SET client_min_messages = warning; SET jit = off;` + TextSettings + `;
 SELECT pg_catalog.set_config('transaction_timeout', '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
 SET statement_timeout = '5min'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5min'`
 
-// textSettings make values read the same on every version and in every locale, and rows be seen whatever policies say.
-const textSettings = `
+// TextSettings make values read the same on every version and in every locale, and rows be seen whatever policies say.
+const TextSettings = `
 SET row_security = off; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 1;
 SET bytea_output = hex; SET xmloption = content; SET xmlbinary = base64; SET lc_monetary = 'C'; SET default_text_search_config = 'pg_catalog.simple'`
 
-// withSession runs do in a session of its own in database (the maintenance database if empty), or in one of those that
+// WithSession runs do in a session of its own in database (the maintenance database if empty), or in one of those that
 // ShareSessions keeps, which is as good as new.
-func withSession(ctx context.Context, s Server, database string, do func(*pgx.Conn) error) error {
+func WithSession(ctx context.Context, s Server, database string, do func(*pgx.Conn) error) error {
 	conn, release, err := session(ctx, s, database)
 	if err != nil {
 		return err
@@ -69,41 +73,41 @@ func closeSession(conn *pgx.Conn) {
 	_ = conn.Close(ctx)
 }
 
-// withoutTimeout lifts the session's statement timeout, for work whose time grows with the
+// WithoutTimeout lifts the session's statement timeout, for work whose time grows with the
 // data; the caller's context bounds it instead.
-func withoutTimeout(ctx context.Context, conn *pgx.Conn) error {
+func WithoutTimeout(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, "SET statement_timeout = 0")
 	return err
 }
 
-// quiet keeps the statements of a session that carry secrets out of the server's log,
+// Quietly keeps the statements of a session that carry secrets out of the server's log,
 // pg_stat_statements and pg_stat_activity, also when they fail.
-const quiet = `
+const Quietly = `
 SET track_activities = off; SET log_statement = 'none'; SET log_min_error_statement = 'panic';
 SET log_min_duration_statement = -1; SET log_min_duration_sample = -1; SET log_transaction_sample_rate = 0;
 SET log_duration = off; SET pg_stat_statements.track_utility = off; SET pgaudit.log = 'none'`
 
-// withQuietSession is withSession for statements that carry secrets: no server log, no
+// WithQuietSession is withSession for statements that carry secrets: no server log, no
 // statistics view and no error of ours repeats their text.
-func withQuietSession(ctx context.Context, s Server, database string, do func(*pgx.Conn) error) error {
-	return withSession(ctx, s, database, func(conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, quiet); err != nil {
+func WithQuietSession(ctx context.Context, s Server, database string, do func(*pgx.Conn) error) error {
+	return WithSession(ctx, s, database, func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, Quietly); err != nil {
 			return fmt.Errorf("keep secrets out of the log of %s: %w", s.Instance, err)
 		}
 		return do(conn)
 	})
 }
 
-// scalar runs a query that yields one value.
-func scalar[T any](ctx context.Context, s Server, database, sql string, args ...any) (value T, err error) {
-	err = withSession(ctx, s, database, func(conn *pgx.Conn) error {
+// Scalar runs a query that yields one value.
+func Scalar[T any](ctx context.Context, s Server, database, sql string, args ...any) (value T, err error) {
+	err = WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, sql, args...).Scan(&value)
 	})
 	return value, err
 }
 
-// collect reads every row of a query into values of T by column position.
-func collect[T any](ctx context.Context, conn *pgx.Conn, sql string, args ...any) ([]T, error) {
+// Collect reads every row of a query into values of T by column position.
+func Collect[T any](ctx context.Context, conn *pgx.Conn, sql string, args ...any) ([]T, error) {
 	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
@@ -111,9 +115,9 @@ func collect[T any](ctx context.Context, conn *pgx.Conn, sql string, args ...any
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[T])
 }
 
-// collectEach is collect for several queries without parameters, each in a transaction of its own, for which the server is
+// CollectEach is collect for several queries without parameters, each in a transaction of its own, for which the server is
 // asked once. After an error found has the rows of those before the one that failed.
-func collectEach[T any](ctx context.Context, conn *pgx.Conn, queries []string) (found [][]T, err error) {
+func CollectEach[T any](ctx context.Context, conn *pgx.Conn, queries []string) (found [][]T, err error) {
 	pipeline := conn.PgConn().StartPipeline(ctx)
 	defer func() {
 		if closed := pipeline.Close(); err == nil {
@@ -145,20 +149,20 @@ func collectEach[T any](ctx context.Context, conn *pgx.Conn, queries []string) (
 	return found, nil
 }
 
-// asker is a session or a transaction.
-type asker interface {
+// Asker is a session or a transaction.
+type Asker interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// execer is a session or a transaction.
-type execer interface {
-	asker
+// Execer is a session or a transaction.
+type Execer interface {
+	Asker
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// column reads every row of a query that yields one value each.
-func column[T any](ctx context.Context, conn asker, sql string, args ...any) ([]T, error) {
+// Column reads every row of a query that yields one value each.
+func Column[T any](ctx context.Context, conn Asker, sql string, args ...any) ([]T, error) {
 	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
@@ -166,8 +170,8 @@ func column[T any](ctx context.Context, conn asker, sql string, args ...any) ([]
 	return pgx.CollectRows(rows, pgx.RowTo[T])
 }
 
-// waitUntil asks condition again and again until it holds, fails, or ctx ends.
-func waitUntil(ctx context.Context, every time.Duration, condition func() (bool, error)) error {
+// WaitUntil asks condition again and again until it holds, fails, or ctx ends.
+func WaitUntil(ctx context.Context, every time.Duration, condition func() (bool, error)) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -182,19 +186,19 @@ func waitUntil(ctx context.Context, every time.Duration, condition func() (bool,
 	}
 }
 
-// ident quotes a name, or a qualified one.
-func ident(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
+// Ident quotes a name, or a qualified one.
+func Ident(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
 
-// literal quotes a string constant; sessions have standard_conforming_strings on.
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+// Literal quotes a string constant; sessions have standard_conforming_strings on.
+func Literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// versionOf is the major version of a session's server.
-func versionOf(ctx context.Context, conn *pgx.Conn) (int, error) {
+// VersionOf is the major version of a session's server.
+func VersionOf(ctx context.Context, conn *pgx.Conn) (int, error) {
 	var number int
 	err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&number)
 	return number / 10000, err
 }
 
-// frozenAfter ends the transaction of a controller that sleeps in its middle, so that the one that took over
+// FrozenAfter ends the transaction of a controller that sleeps in its middle, so that the one that took over
 // gets its locks.
-const frozenAfter = "SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL lock_timeout = '30s'"
+const FrozenAfter = "SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL lock_timeout = '30s'"

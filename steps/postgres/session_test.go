@@ -2,8 +2,13 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -19,4 +24,20 @@ func TestGitoversCommitsAreDurableWhateverTheServersDefault(t *testing.T) {
 	if value != "on" {
 		t.Errorf("synchronous_commit is %s", value)
 	}
+}
+
+func TestOfSeveralQueriesAskedAtOnceTheOneThatFailsIsKnown(t *testing.T) {
+	s := pg.Start(t, 15, nil)
+	type row struct{ Word string }
+	must(t, postgres.WithSession(t.Context(), s.Server, "", func(conn *pgx.Conn) error {
+		found, err := postgres.CollectEach[row](t.Context(), conn, []string{"SELECT 'a' UNION ALL SELECT 'b'", "SELECT 'c' WHERE false", "SELECT (1/0)::text", "SELECT 'd'"})
+		if err == nil || !strings.Contains(err.Error(), "division by zero") || fmt.Sprint(found) != "[[{a} {b}] []]" {
+			t.Errorf("found %v, error %v", found, err)
+		}
+		found, err = postgres.CollectEach[row](t.Context(), conn, []string{"SELECT 'e'"})
+		if fmt.Sprint(found) != "[[{e}]]" {
+			t.Errorf("then %v", found)
+		}
+		return err
+	}))
 }

@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -73,16 +76,16 @@ func TestAControllerThatSleptEmptiesNoTable(t *testing.T) {
 		blue.Exec("d", "INSERT INTO t SELECT generate_series(1, 1000)")
 		green.Exec("d", "INSERT INTO t VALUES (-1)") // as an attempt before left it
 		ctx := t.Context()
-		must(t, postgres.EnsureMarker(ctx, blue.Server, "d"))
-		must(t, postgres.EnsureMarker(ctx, green.Server, "d"))
-		must(t, postgres.CreatePublication(ctx, blue.Server, "d", names))
-		must(t, postgres.CreateSlot(ctx, blue.Server, "d", names, green.Instance))
-		copyOf := postgres.SubscribeOptions{Publisher: blue.Server, Database: "d", Names: names, CopyData: true}
+		must(t, replication.EnsureMarker(ctx, blue.Server, "d"))
+		must(t, replication.EnsureMarker(ctx, green.Server, "d"))
+		must(t, replication.CreatePublication(ctx, blue.Server, "d", names))
+		must(t, replication.CreateSlot(ctx, blue.Server, "d", names, green.Instance))
+		copyOf := replication.SubscribeOptions{Publisher: blue.Server, Database: "d", Names: names, CopyData: true}
 		z := newSleeper(t, green, "TRUNCATE")
 		slept := make(chan error, 1)
-		go func() { slept <- postgres.CreateSubscription(ctx, z.Server, copyOf) }()
+		go func() { slept <- replication.CreateSubscription(ctx, z.Server, copyOf) }()
 		<-z.asleep
-		eventually(t, "another controller subscribes", func() bool { return postgres.CreateSubscription(ctx, green.Server, copyOf) == nil })
+		eventually(t, "another controller subscribes", func() bool { return replication.CreateSubscription(ctx, green.Server, copyOf) == nil })
 		awaitReady(t, green, "d")
 		z.wake()
 		t.Logf("the sleeper: %v", <-slept)
@@ -100,9 +103,9 @@ func TestAControllerThatSleptClosesNothingThatServes(t *testing.T) {
 	must(t, err)
 	for word, effect := range map[string]func(postgres.Server) error{
 		"close_new": func(s postgres.Server) error {
-			return postgres.CreateDatabases(t.Context(), blue.Server, s, postgres.Moved(all))
+			return transfer.CreateDatabases(t.Context(), blue.Server, s, postgres.Moved(all))
 		},
-		"CONNECTION LIMIT": func(s postgres.Server) error { return postgres.Claim(t.Context(), s, "run") },
+		"CONNECTION LIMIT": func(s postgres.Server) error { return fence.Claim(t.Context(), s, "run") },
 	} {
 		t.Run(word, func(t *testing.T) {
 			green := pg.Start(t, 17, pg.Logical)
@@ -115,9 +118,9 @@ func TestAControllerThatSleptClosesNothingThatServes(t *testing.T) {
 			go func() { slept <- effect(z.Server) }()
 			<-z.asleep
 			// another controller goes on, up to the switch
-			must(t, postgres.Claim(t.Context(), green.Server, "run"))
+			must(t, fence.Claim(t.Context(), green.Server, "run"))
 			prepare(t, green)
-			must(t, postgres.CreateDatabases(t.Context(), blue.Server, green.Server, postgres.Moved(all)))
+			must(t, transfer.CreateDatabases(t.Context(), blue.Server, green.Server, postgres.Moved(all)))
 			green.Exec(postgres.MaintenanceDatabase, `SELECT gitover.ready('s', 'blue', 'green', encode(sha256('key'), 'hex'));
 				DO $$ BEGIN IF gitover.open('s', 'somebody', 'key') <> 'opened' THEN RAISE 'not opened'; END IF; END $$`)
 			z.wake()
@@ -138,7 +141,7 @@ func TestAServerThatSomebodyUsesIsNotClaimedAndNotClosed(t *testing.T) {
 	s := pg.Start(t, 17, pg.Logical)
 	s.Exec("", "CREATE DATABASE d")
 	s.Exec("d", "CREATE TABLE t (a int)")
-	err := postgres.Claim(t.Context(), s.Server, "run")
+	err := fence.Claim(t.Context(), s.Server, "run")
 	if err == nil || !strings.Contains(err.Error(), "already holds 1 tables") {
 		t.Errorf("%v", err)
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -16,9 +16,9 @@ func TestStandbysThatNoCommitWaitsForAreNamed(t *testing.T) {
 		blue.Exec("d", "CREATE TABLE t (a int PRIMARY KEY)")
 		replicate(t, blue, green)
 		named := func() (names []string) {
-			findings, err := postgres.Preflight(t.Context(), blue.Server, request(green.Major, "d"))
+			findings, err := preflight.Check(t.Context(), blue.Server, request(green.Major, "d"))
 			must(t, err)
-			pair, err := postgres.PreflightPair(t.Context(), blue.Server, green.Server, request(green.Major, "d"))
+			pair, err := preflight.CheckPair(t.Context(), blue.Server, green.Server, request(green.Major, "d"))
 			must(t, err)
 			for _, f := range append(findings, pair...) {
 				if strings.HasSuffix(f.Name, "_standbys") || strings.HasSuffix(f.Name, "any_standby") {

@@ -9,6 +9,9 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -64,14 +67,14 @@ const hostile = `we"ird; DROP ' $(BLUE_PGPASSWORD) Ünï`
 func replicate(t *testing.T, blue, green *pg.Server) []postgres.Database {
 	t.Helper()
 	return pg.Replicate(t, blue, green, names, func(database string) {
-		sameSchema(t, blue, green, database, postgres.PreDataSchema)
+		sameSchema(t, blue, green, database, schema.PreData)
 	})
 }
 
 // sameSchema fails when blue and green differ.
-func sameSchema(t *testing.T, blue, green *pg.Server, database string, part postgres.SchemaPart) {
+func sameSchema(t *testing.T, blue, green *pg.Server, database string, part schema.Part) {
 	t.Helper()
-	drift, err := postgres.SchemaDrift(t.Context(), blue.Server, green.Server, database, part)
+	drift, err := schema.Compare(t.Context(), blue.Server, green.Server, database, part)
 	must(t, err)
 	if drift.Objects < 6 {
 		t.Errorf("a schema of %d objects", drift.Objects)
@@ -154,9 +157,9 @@ func TestAServerMovesToAnotherVersionAndFollows(t *testing.T) {
 			}
 		}
 		for range 2 {
-			left, err := postgres.RemoveAll(t.Context(), green.Server, names)
+			left, err := replication.RemoveAll(t.Context(), green.Server, names)
 			must(t, err)
-			more, err := postgres.RemoveAll(t.Context(), blue.Server, names)
+			more, err := replication.RemoveAll(t.Context(), blue.Server, names)
 			must(t, err)
 			if left = append(left, more...); len(left) > 0 {
 				t.Errorf("left over: %q", left)
@@ -173,38 +176,38 @@ func TestAServerMovesToAnotherVersionAndFollows(t *testing.T) {
 func follow(t *testing.T, blue, green *pg.Server, database string) {
 	t.Helper()
 	ctx := t.Context()
-	progress, err := postgres.CopyProgress(ctx, blue.Server, green.Server, database, names)
+	progress, err := replication.CopyProgress(ctx, blue.Server, green.Server, database, names)
 	must(t, err)
 	if progress.TablesCopied != progress.TablesTotal || progress.TablesTotal != 7 || progress.BytesCopied != progress.BytesTotal {
 		t.Errorf("progress %+v of a finished copy", progress)
 	}
 	subscription := names.Subscription(database, green.Instance)
-	must(t, postgres.SetSubscriptionEnabled(ctx, green.Server, database, subscription, false))
+	must(t, replication.SetSubscriptionEnabled(ctx, green.Server, database, subscription, false))
 	pg.CopySchema(t, copy.PostData, blue, green, database)
 	if again := pg.CopySchema(t, copy.PostData, blue, green, database); !strings.Contains(again, "there already") {
 		t.Errorf("a repeated Job says %q", again)
 	}
-	must(t, postgres.SetSubscriptionEnabled(ctx, green.Server, database, subscription, true))
-	sameSchema(t, blue, green, database, postgres.WholeSchema)
+	must(t, replication.SetSubscriptionEnabled(ctx, green.Server, database, subscription, true))
+	sameSchema(t, blue, green, database, schema.Whole)
 	blue.Exec(database, `UPDATE customers SET vip = true WHERE id <= 10; DELETE FROM loose WHERE a <= 10; UPDATE codes SET label = 'new' WHERE code = '7'; INSERT INTO events VALUES ('2026-12-24', '{}')`)
-	id, err := postgres.CommitMarker(ctx, blue.Server, database)
+	id, err := replication.CommitMarker(ctx, blue.Server, database)
 	must(t, err)
 	must(t, awaitMarker(ctx, blue, green, database, id))
 	const sum = `SELECT (SELECT count(*) FROM customers WHERE vip) || ' ' || (SELECT count(*) FROM loose) || ' ' || (SELECT count(*) FROM events) || ' ' || (SELECT label FROM codes WHERE code = '7')`
 	if got := green.Query(database, sum); got != "10 40 9001 new" {
 		t.Errorf("green has %q", got)
 	}
-	must(t, postgres.RefreshMaterializedViews(ctx, blue.Server, green.Server, database, postgres.EmptyViews, 0))
-	must(t, postgres.Analyze(ctx, green.Server, database))
+	must(t, transfer.RefreshMaterializedViews(ctx, blue.Server, green.Server, database, transfer.EmptyViews, 0))
+	must(t, transfer.Analyze(ctx, green.Server, database))
 	eventually(t, "every table analyzed", func() bool {
-		done, _, err := postgres.Analyzed(ctx, green.Server, database)
+		done, _, err := transfer.Analyzed(ctx, green.Server, database)
 		must(t, err)
 		return done
 	})
 	if got := green.Query(database, "SELECT sum FROM grand"); got != "4501500.00" {
 		t.Errorf("materialized view says %q", got)
 	}
-	lag, err := postgres.Lag(ctx, blue.Server, database, names.Slot(database, green.Instance))
+	lag, err := replication.Lag(ctx, blue.Server, database, names.Slot(database, green.Instance))
 	must(t, err)
 	if lag < 0 {
 		t.Errorf("lag %d", lag)
@@ -214,7 +217,7 @@ func follow(t *testing.T, blue, green *pg.Server, database string) {
 func awaitMarker(ctx context.Context, blue, green *pg.Server, database string, id int64) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return postgres.AwaitMarker(ctx, blue.Server, green.Server, database, id)
+	return replication.AwaitMarker(ctx, blue.Server, green.Server, database, id)
 }
 
 func TestTimeLimitsOfADatabaseDoNotCutTheCopyShort(t *testing.T) {

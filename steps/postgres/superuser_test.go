@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -22,7 +24,7 @@ func TestASideThatWasLeftIsShutToSuperusersUntilItFollows(t *testing.T) {
 			t.Parallel()
 			left, serving := leftBySwitch(t, pair[0]), leftBySwitch(t, pair[1])
 			left.Exec("", "ALTER DATABASE shop SET default_transaction_read_only = off")
-			r, err := postgres.SwitchRegister(t.Context(), left.Server, "this run")
+			r, err := fence.SwitchRegister(t.Context(), left.Server, "this run")
 			must(t, err)
 			defer r.Close(context.Background())
 			key := leave(t, left, r)
@@ -31,7 +33,7 @@ func TestASideThatWasLeftIsShutToSuperusersUntilItFollows(t *testing.T) {
 			}
 			superusersOnlyRead(t, left)
 			for _, db := range []string{"shop", "firing"} {
-				must(t, postgres.EnsureMarker(t.Context(), serving.Server, db))
+				must(t, replication.EnsureMarker(t.Context(), serving.Server, db))
 				subscribe(t, serving, left, db, false)
 				everythingArrives(t, serving, left, db)
 			}
@@ -68,15 +70,15 @@ func leftBySwitch(t *testing.T, major int) *pg.Server {
 }
 
 // leave takes the side through a switch that goes forward.
-func leave(t *testing.T, left *pg.Server, r *postgres.Register) postgres.Password {
+func leave(t *testing.T, left *pg.Server, r *fence.Register) postgres.Password {
 	t.Helper()
 	ctx := t.Context()
-	decided(t, postgres.Open)(r.Begin(ctx, postgres.SwitchRow{ID: "away", From: "here", To: "there", Databases: []string{"shop", "firing"}}))
+	decided(t, fence.Open)(r.Begin(ctx, fence.SwitchRow{ID: "away", From: "here", To: "there", Databases: []string{"shop", "firing"}}))
 	must(t, write(t, left, "shop"))
 	idle, err := as(left, "root").Connect(ctx, "shop")
 	must(t, err)
 	defer idle.Close(ctx)
-	decided(t, postgres.Open)(r.Fence(ctx, "away"))
+	decided(t, fence.Open)(r.Fence(ctx, "away"))
 	for _, user := range []string{"root", "app", "postgres"} {
 		if _, err := as(left, user).Connect(ctx, "shop"); !postgres.Shut(err) || !postgres.Unreachable(err) {
 			t.Errorf("%s connects to a side that is shut: %v", user, err)
@@ -106,7 +108,7 @@ func leave(t *testing.T, left *pg.Server, r *postgres.Register) postgres.Passwor
 		t.Errorf("%s, though somebody let superusers in", v.Decision)
 	}
 	left.Exec("", "ALTER DATABASE shop ALLOW_CONNECTIONS false")
-	return stands(t, postgres.Commit)(r.Commit(ctx, "away", "test", nil))
+	return stands(t, fence.Commit)(r.Commit(ctx, "away", "test", nil))
 }
 
 func superusersOnlyRead(t *testing.T, left *pg.Server) {
@@ -137,11 +139,11 @@ func everythingArrives(t *testing.T, serving, left *pg.Server, db string) {
 }
 
 // comeBack opens the side again. Here its own key serves as the other side's.
-func comeBack(t *testing.T, left *pg.Server, r *postgres.Register, key postgres.Password) {
+func comeBack(t *testing.T, left *pg.Server, r *fence.Register, key postgres.Password) {
 	t.Helper()
 	hash, err := r.KeyHash(t.Context(), "away")
 	must(t, err)
-	_, err = r.Ready(t.Context(), postgres.SwitchRow{ID: "back", From: "there", To: "here"}, hash)
+	_, err = r.Ready(t.Context(), fence.SwitchRow{ID: "back", From: "there", To: "here"}, hash)
 	must(t, err)
 	state, err := r.OpenEntrance(t.Context(), "back", "test", key)
 	if err != nil || state != "opened" {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -33,7 +35,7 @@ func TestTablespacesAreKeptOrMapped(t *testing.T) {
 			spaces := map[string]string{"fast": "fast", "Old $1": "slow"}
 			r := request(pair[1], "d")
 			r.Tablespaces = spaces
-			findings, err := postgres.Preflight(t.Context(), blue.Server, r)
+			findings, err := preflight.Check(t.Context(), blue.Server, r)
 			must(t, err)
 			for _, f := range findings {
 				if f.Name == "tablespaces" && f.Object != "tablespace other" {
@@ -41,8 +43,8 @@ func TestTablespacesAreKeptOrMapped(t *testing.T) {
 				}
 			}
 			found(t, findings, "tablespaces", "other")
-			pairFindings := func() []postgres.Finding {
-				findings, err := postgres.PreflightPair(t.Context(), blue.Server, green.Server, r)
+			pairFindings := func() []preflight.Finding {
+				findings, err := preflight.CheckPair(t.Context(), blue.Server, green.Server, r)
 				must(t, err)
 				return findings
 			}
@@ -60,7 +62,7 @@ func TestTablespacesAreKeptOrMapped(t *testing.T) {
 			if got := green.Query("d", where); got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
-			drift, err := postgres.SchemaDrift(t.Context(), blue.Server, green.Server, "d", postgres.WholeSchema)
+			drift, err := schema.Compare(t.Context(), blue.Server, green.Server, "d", schema.Whole)
 			must(t, err)
 			if len(drift.Differences) > 0 {
 				t.Errorf("%q", drift.Differences)

@@ -26,7 +26,7 @@ func (s Server) trust(config *pgx.ConnConfig) error {
 		return nil
 	}
 	config.TLSConfig.ServerName = s.Host
-	if len(s.CA) == 0 || s.SSLMode != "require" && !s.verifies() {
+	if len(s.CA) == 0 || s.SSLMode != "require" && !s.Verifies() {
 		return nil
 	}
 	pool, err := certPool(s.CA)
@@ -75,16 +75,16 @@ func offerTLS(ctx context.Context, conn net.Conn, settings *tls.Config) (net.Con
 	return secure, secure.HandshakeContext(ctx)
 }
 
-// verifies: the server's certificate is checked before the password is spoken of.
-func (s Server) verifies() bool { return s.SSLMode == "verify-ca" || s.SSLMode == "verify-full" }
+// Verifies: the server's certificate is checked before the password is spoken of.
+func (s Server) Verifies() bool { return s.SSLMode == "verify-ca" || s.SSLMode == "verify-full" }
 
-func (s Server) demandsTLS() bool { return s.SSLMode == "require" || s.verifies() }
+func (s Server) demandsTLS() bool { return s.SSLMode == "require" || s.Verifies() }
 
 // keepPassword gives a server that nobody verified nothing to learn: SCRAM is the one method
 // that shows it no password, and that it can answer only if it knows the password's
 // verifier. One that asks for nothing is refused, too, since statements carry secrets.
 func (s Server) keepPassword(config *pgx.ConnConfig) {
-	if s.Password != "" && !s.verifies() {
+	if s.Password != "" && !s.Verifies() {
 		config.RequireAuth = "scram-sha-256"
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/certs"
 	"github.com/gitover/gitover/test/pg"
 )
@@ -142,7 +143,7 @@ func TestAnUpgradeRunsOverVerifiedTLS(t *testing.T) {
 			blue.Exec("shop", shop)
 			replicate(t, blue, green)
 			follow(t, blue, green, "shop")
-			must(t, postgres.DropSubscription(t.Context(), green.Server, "shop", names.Subscription("shop", green.Instance)))
+			must(t, replication.DropSubscription(t.Context(), green.Server, "shop", names.Subscription("shop", green.Instance)))
 			subscribe(t, green, blue, "shop", false)
 			green.Exec("shop", "INSERT INTO loose VALUES (1000, 'back')")
 			eventually(t, "a row that was written after the cutover is on the way back", func() bool {
@@ -164,12 +165,12 @@ func TestAServerFollowsNoRogue(t *testing.T) {
 	somePairs(t, [][2]int{{17, 13}, {15, 18}}, func(t *testing.T, blue, green *pg.Server) {
 		overTLS(t, blue, authority, tomorrow(), "localhost")
 		green.Exec("", "ALTER DATABASE postgres CONNECTION LIMIT 0")
-		must(t, postgres.CreatePublication(t.Context(), blue.Server, "postgres", names))
-		must(t, postgres.CreateSlot(t.Context(), blue.Server, "postgres", names, green.Instance))
+		must(t, replication.CreatePublication(t.Context(), blue.Server, "postgres", names))
+		must(t, replication.CreateSlot(t.Context(), blue.Server, "postgres", names, green.Instance))
 		try := func(rootCert string) error {
 			publisher := blue.Server
 			publisher.RootCert = rootCert
-			return postgres.CreateSubscription(t.Context(), green.Server, postgres.SubscribeOptions{Publisher: publisher, Database: "postgres", Names: names})
+			return replication.CreateSubscription(t.Context(), green.Server, replication.SubscribeOptions{Publisher: publisher, Database: "postgres", Names: names})
 		}
 		refused := func(rootCert, says string) {
 			t.Helper()
@@ -187,7 +188,7 @@ func TestAServerFollowsNoRogue(t *testing.T) {
 		overTLS(t, blue, authority, tomorrow(), "localhost")
 		must(t, try(pg.RootCert))
 		streams := func() bool {
-			state, err := postgres.SlotState(t.Context(), blue.Server, names.Slot("postgres", green.Instance))
+			state, err := replication.SlotState(t.Context(), blue.Server, names.Slot("postgres", green.Instance))
 			must(t, err)
 			return state.Active
 		}

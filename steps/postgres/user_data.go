@@ -13,7 +13,7 @@ const nothingOfUsers = "has no tables, functions, foreign servers or rows of ext
 // withoutUserData says why database is left out; empty if it isn't.
 func withoutUserData(ctx context.Context, s Server, database string) (reason string, err error) {
 	var some bool
-	err = withSession(ctx, s, database, func(conn *pgx.Conn) error {
+	err = WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		some, err = hasUserData(ctx, conn)
 		return err
 	})
@@ -32,7 +32,7 @@ func hasUserData(ctx context.Context, conn *pgx.Conn) (some bool, err error) {
 		return some, err
 	}
 	type row struct{ Query string }
-	tables, err := collect[row](ctx, conn, query("extension_rows"))
+	tables, err := Collect[row](ctx, conn, query("extension_rows"))
 	for _, t := range tables {
 		if err := conn.QueryRow(ctx, t.Query).Scan(&some); err != nil || some {
 			return some, err

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -47,10 +48,10 @@ func moves(t *testing.T, s *pg.Server) bool {
 
 func TestPreflightNamesWhatTheDatabasePostgresLeavesBehind(t *testing.T) {
 	s := pg.Start(t, 15, pg.Logical)
-	leftOut := func(databases ...string) []postgres.Finding {
-		findings, err := postgres.Preflight(t.Context(), s.Server, request(17, databases...))
+	leftOut := func(databases ...string) []preflight.Finding {
+		findings, err := preflight.Check(t.Context(), s.Server, request(17, databases...))
 		must(t, err)
-		return slices.DeleteFunc(findings, func(f postgres.Finding) bool { return f.Name != "left_out" })
+		return slices.DeleteFunc(findings, func(f preflight.Finding) bool { return f.Name != "left_out" })
 	}
 	if f := leftOut(); len(f) > 0 {
 		t.Errorf("an empty database: %s", list(f))

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/verify"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -15,9 +16,9 @@ func TestRowsAreReadOnAStandbyWhereThereIsOne(t *testing.T) {
 	sell(blue)
 	replicate(t, blue, green)
 	standby := blue.Standby(t)
-	compare := func() postgres.VerifyReport {
+	compare := func() verify.Report {
 		t.Helper()
-		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{Standby: &standby.Server})
+		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{Standby: &standby.Server})
 		must(t, err)
 		return report
 	}
@@ -53,7 +54,7 @@ func TestAStandbyThatIsOfNoUseIsNamed(t *testing.T) {
 	standby := blue.Standby(t)
 	refused := func(where postgres.Server, words ...string) {
 		t.Helper()
-		_, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{Standby: &where, Patience: time.Second})
+		_, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{Standby: &where, Patience: time.Second})
 		for _, word := range words {
 			if err == nil || !strings.Contains(err.Error(), word) {
 				t.Errorf("%q isn't said: %v", word, err)

@@ -10,7 +10,8 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/verify"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -49,7 +50,7 @@ func TestVerifyIsExactWhileApplicationsWrite(t *testing.T) {
 	somePairs(t, pairs[:2], func(t *testing.T, blue, green *pg.Server) {
 		sell(blue)
 		replicate(t, blue, green)
-		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
 		must(t, err)
 		if report.Tables != 7 || report.Rows != 500+3000+9000+100+50+20 || report.InFlight != 0 || len(report.Mismatches) > 0 {
 			t.Errorf("a quiet shop: %+v", report)
@@ -58,7 +59,7 @@ func TestVerifyIsExactWhileApplicationsWrite(t *testing.T) {
 		stop := busy(t, blue, "shop")
 		defer stop()
 		for range 3 {
-			report, err = postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+			report, err = verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
 			must(t, err)
 			if len(report.Mismatches) > 0 {
 				t.Errorf("a busy shop: %+v", report)
@@ -66,7 +67,7 @@ func TestVerifyIsExactWhileApplicationsWrite(t *testing.T) {
 		}
 		green.Exec("shop", `SET session_replication_role = replica; DELETE FROM customers WHERE id = 400; INSERT INTO codes VALUES ('secret of mine', 'x');
 			UPDATE loose SET b = 'another of mine' WHERE a = 33; UPDATE "Odd ""name""" SET m = 'sad' WHERE "Sel ect" = 3`)
-		report, err = postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+		report, err = verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
 		must(t, err)
 		all := strings.Join(report.Mismatches, "\n")
 		hidden := green.Query("shop", `SELECT ctid::text FROM codes WHERE code = 'secret of mine'`)
@@ -84,7 +85,7 @@ func TestVerifyIsExactWhileApplicationsWrite(t *testing.T) {
 		if len(report.Mismatches) != 5 || strings.Contains(all, "of mine") {
 			t.Errorf("mismatches:\n%s", all)
 		}
-		counts, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{CountsOnly: true})
+		counts, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{CountsOnly: true})
 		must(t, err)
 		if all := strings.Join(counts.Mismatches, "\n"); len(counts.Mismatches) != 2 || !strings.Contains(all, "500 rows, 499 on the new side") {
 			t.Errorf("counts:\n%s", all)
@@ -96,8 +97,8 @@ func TestVerifySaysWhenGreenDoesNotFollow(t *testing.T) {
 	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
 	sell(blue)
 	replicate(t, blue, green)
-	must(t, postgres.SetSubscriptionEnabled(t.Context(), green.Server, "shop", names.Subscription("shop", green.Instance), false))
-	_, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{Patience: 300 * time.Millisecond})
+	must(t, replication.SetSubscriptionEnabled(t.Context(), green.Server, "shop", names.Subscription("shop", green.Instance), false))
+	_, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{Patience: 300 * time.Millisecond})
 	if err == nil || !strings.Contains(err.Error(), "await marker") {
 		t.Errorf("error %v", err)
 	}
@@ -110,7 +111,7 @@ func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
 		INSERT INTO large SELECT 3 * n, 'row ' || n FROM generate_series(1, 240000) n; ANALYZE large`)
 	replicate(t, blue, green)
 	blue.Exec("shop", `INSERT INTO large VALUES (-5, 'before all'), (9000000, 'after all')`)
-	report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+	report, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
 	must(t, err)
 	if report.Tables != 8 || report.Rows != 240002+500+3000+9000+100+50+20 || len(report.Mismatches) > 0 {
 		t.Errorf("equal sides: %+v", report)
@@ -122,7 +123,7 @@ func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
 	}
 	green.Exec("shop", `SET session_replication_role = replica; DELETE FROM large WHERE id = 600000;
 		UPDATE large SET what = 'other' WHERE id IN (3, 9000000); INSERT INTO large VALUES (300001, 'nobody wrote this')`)
-	report, err = postgres.Verify(t.Context(), blue.Server, green.Server, "shop", postgres.VerifyOptions{})
+	report, err = verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
 	must(t, err)
 	all := strings.Join(report.Mismatches, "\n")
 	for _, want := range []string{"row (600000) is missing", "row (3) differs", "row (9000000) differs", "row (300001) is only on the new side"} {
@@ -144,8 +145,8 @@ func TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers(t *testing.T) {
 			INSERT INTO timed SELECT (lpad(to_hex(1764000000000 + n), 12, '0') || '7000' || '8' || substr(md5(n::text), 1, 15))::uuid, n FROM generate_series(1, 150000) n;
 			ANALYZE`)
 		replicate(t, blue, green)
-		compare := func() postgres.VerifyReport {
-			report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "d", postgres.VerifyOptions{})
+		compare := func() verify.Report {
+			report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", verify.Options{})
 			must(t, err)
 			return report
 		}
@@ -181,38 +182,38 @@ func TestAnInterruptedComparisonGoesOnWhereItWas(t *testing.T) {
 	replicate(t, blue, green)
 	const rows = 10 + 200000 + 200000
 	type stop struct {
-		found postgres.VerifyReport
-		next  postgres.VerifyPlace
+		found verify.Report
+		next  verify.Place
 	}
 	var stops []stop
-	compare := func(o postgres.VerifyOptions) postgres.VerifyReport {
+	compare := func(o verify.Options) verify.Report {
 		t.Helper()
-		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "d", o)
+		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", o)
 		must(t, err)
 		return report
 	}
-	all := compare(postgres.VerifyOptions{Progress: func(found postgres.VerifyReport, next postgres.VerifyPlace) { stops = append(stops, stop{found, next}) }})
+	all := compare(verify.Options{Progress: func(found verify.Report, next verify.Place) { stops = append(stops, stop{found, next}) }})
 	if all.Rows != rows || all.Tables != 3 || len(stops) < 2 {
 		t.Fatalf("%+v, told %d times", all, len(stops))
 	}
 	for _, s := range stops {
-		rest := compare(postgres.VerifyOptions{From: s.next})
+		rest := compare(verify.Options{From: s.next})
 		if s.found.Rows+rest.Rows != rows || s.found.Tables+rest.Tables != 3 {
 			t.Errorf("%+v and, from %+v on, %+v", s.found, s.next, rest)
 		}
 	}
 	// what was compared isn't again, and what wasn't is
-	middle := postgres.VerifyPlace{Schema: "public", Table: "b", Bound: `"id" >= 100000`}
+	middle := verify.Place{Schema: "public", Table: "b", Bound: `"id" >= 100000`}
 	green.Exec("d", "SET session_replication_role = replica; DELETE FROM b WHERE id IN (99999, 100000, 200000)")
-	if report := compare(postgres.VerifyOptions{From: middle}); len(report.Mismatches) != 2 || report.Rows != 100001+200000 || report.Tables != 1 {
+	if report := compare(verify.Options{From: middle}); len(report.Mismatches) != 2 || report.Rows != 100001+200000 || report.Tables != 1 {
 		t.Errorf("from the middle: %+v", report)
 	}
 	// a bound of another column says nothing of this one
 	middle.Bound = `"other" >= 100000`
-	if report := compare(postgres.VerifyOptions{From: middle}); len(report.Mismatches) != 3 || report.Tables != 2 {
+	if report := compare(verify.Options{From: middle}); len(report.Mismatches) != 3 || report.Tables != 2 {
 		t.Errorf("from a place that is none any more: %+v", report)
 	}
-	if expected, err := postgres.ExpectedRows(t.Context(), blue.Server, "d", 0); err != nil || expected != rows {
+	if expected, err := verify.ExpectedRows(t.Context(), blue.Server, "d", 0); err != nil || expected != rows {
 		t.Errorf("%d rows expected, %v", expected, err)
 	}
 }
@@ -241,7 +242,7 @@ func TestATableWithoutANumberToCutItByIsReadAFewTimes(t *testing.T) {
 			}
 		}
 	})
-	report, err := postgres.Verify(ctx, blue.Server, green.Server, "d", postgres.VerifyOptions{RowsAtOnce: 1000})
+	report, err := verify.Compare(ctx, blue.Server, green.Server, "d", verify.Options{RowsAtOnce: 1000})
 	cancel()
 	wait.Wait()
 	must(t, err)
@@ -265,28 +266,28 @@ func TestASampleOfALargeTableIsCompared(t *testing.T) {
 	blue.Exec("d", `CREATE TABLE large (id int PRIMARY KEY); INSERT INTO large SELECT generate_series(1, 1100000);
 		CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small SELECT generate_series(1, 1000); ANALYZE`)
 	replicate(t, blue, green)
-	compare := func(o postgres.VerifyOptions) postgres.VerifyReport {
+	compare := func(o verify.Options) verify.Report {
 		t.Helper()
-		report, err := postgres.Verify(t.Context(), blue.Server, green.Server, "d", o)
+		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", o)
 		must(t, err)
 		return report
 	}
 	const perSecond = 100_000
 	begun := time.Now()
-	report := compare(postgres.VerifyOptions{SamplePercent: 10, Pace: rate.NewLimiter(perSecond, perSecond)})
+	report := compare(verify.Options{SamplePercent: 10, Pace: rate.NewLimiter(perSecond, perSecond)})
 	if took, least := time.Since(begun), time.Duration(report.Rows-perSecond)*time.Second/perSecond; took < least {
 		t.Errorf("%d rows in %v, at least %v at the pace that was asked for", report.Rows, took, least)
 	}
 	if report.Tables != 2 || report.Sampled != 1 || report.Rows < 100_000 || report.Rows > 550_000 || len(report.Mismatches) > 0 {
 		t.Errorf("%+v", report)
 	}
-	expected, err := postgres.ExpectedRows(t.Context(), blue.Server, "d", 10)
+	expected, err := verify.ExpectedRows(t.Context(), blue.Server, "d", 10)
 	if must(t, err); expected < 110_000 || expected > 112_000 {
 		t.Errorf("%d rows expected", expected)
 	}
 	// the first and the last rows, and all of the small table, are always part of it
 	green.Exec("d", "SET session_replication_role = replica; DELETE FROM large WHERE id IN (1, 1100000); DELETE FROM small WHERE id = 500")
-	if report := compare(postgres.VerifyOptions{SamplePercent: 1}); len(report.Mismatches) != 3 {
+	if report := compare(verify.Options{SamplePercent: 1}); len(report.Mismatches) != 3 {
 		t.Errorf("%+v", report)
 	}
 }

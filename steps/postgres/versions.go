@@ -14,23 +14,23 @@ const (
 
 // The first versions that have what statements of Gitover depend on.
 const (
-	// withSubscriptionErrors counts what stops a subscription.
-	withSubscriptionErrors = 15
-	// withLocaleProviders lets a database have an ICU locale; withICURules, rules of its own on top.
-	withLocaleProviders = 15
-	withICURules        = 16
-	// withEventTriggersOff lets a session run without event triggers.
-	withEventTriggersOff = 17
-	// withBuiltinLocales needs neither ICU nor the C library.
-	withBuiltinLocales = 17
-	// withClosedPublicSchema lets only its owner create in the schema "public".
-	withClosedPublicSchema = 15
-	// withMembershipOptions has INHERIT and SET with each membership.
-	withMembershipOptions = 16
-	// withRunAsOwner lets a subscription apply changes as its owner, which older ones always do.
-	withRunAsOwner = 16
-	// withRequireAuth lets a connection refuse to show its password to whoever asks.
-	withRequireAuth = 16
+	// WithSubscriptionErrors counts what stops a subscription.
+	WithSubscriptionErrors = 15
+	// WithLocaleProviders lets a database have an ICU locale; withICURules, rules of its own on top.
+	WithLocaleProviders = 15
+	WithICURules        = 16
+	// WithEventTriggersOff lets a session run without event triggers.
+	WithEventTriggersOff = 17
+	// WithBuiltinLocales needs neither ICU nor the C library.
+	WithBuiltinLocales = 17
+	// WithClosedPublicSchema lets only its owner create in the schema "public".
+	WithClosedPublicSchema = 15
+	// WithMembershipOptions has INHERIT and SET with each membership.
+	WithMembershipOptions = 16
+	// WithRunAsOwner lets a subscription apply changes as its owner, which older ones always do.
+	WithRunAsOwner = 16
+	// WithRequireAuth lets a connection refuse to show its password to whoever asks.
+	WithRequireAuth = 16
 )
 
 // Supported says whether Gitover upgrades from and to this major version.

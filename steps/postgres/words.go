@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// firstDifference shows where two definitions part, shortly. Secrets aren't in definitions.
-func firstDifference(want, have string) string {
+// FirstDifference shows where two definitions part, shortly. Secrets aren't in definitions.
+func FirstDifference(want, have string) string {
 	i := 0
 	for i < min(len(want), len(have)) && want[i] == have[i] {
 		i++
@@ -15,10 +15,10 @@ func firstDifference(want, have string) string {
 	for start > 0 && want[start-1] != ' ' && want[start-1] != '\n' && i-start < 60 {
 		start--
 	}
-	return fmt.Sprintf("%q, not %q", excerpt(want[start:]), excerpt(have[min(start, len(have)):]))
+	return fmt.Sprintf("%q, not %q", Excerpt(want[start:]), Excerpt(have[min(start, len(have)):]))
 }
 
-func excerpt(s string) string {
+func Excerpt(s string) string {
 	const most = 100
 	if len(s) <= most {
 		return s

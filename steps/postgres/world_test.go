@@ -7,6 +7,9 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -49,14 +52,14 @@ func TestAChangedSchemaIsNamed(t *testing.T) {
 	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
 	sell(blue)
 	prepare(t, green)
-	must(t, postgres.CopyRoles(t.Context(), blue.Server, green.Server))
+	must(t, transfer.CopyRoles(t.Context(), blue.Server, green.Server))
 	green.Exec("", "CREATE DATABASE shop OWNER owner")
 	pg.CopySchema(t, copy.PreData, blue, green, "shop")
 	pg.CopySchema(t, copy.PostData, blue, green, "shop")
-	sameSchema(t, blue, green, "shop", postgres.WholeSchema)
+	sameSchema(t, blue, green, "shop", schema.Whole)
 	blue.Exec("shop", `ALTER TABLE orders ADD COLUMN note text; DROP INDEX orders_by_customer; ALTER TYPE mood ADD VALUE 'angry';
 		CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; GRANT DELETE ON codes TO reader; ALTER TABLE loose OWNER TO app; ALTER SEQUENCE orders_id_seq INCREMENT 2`)
-	drift, err := postgres.SchemaDrift(t.Context(), blue.Server, green.Server, "shop", postgres.WholeSchema)
+	drift, err := schema.Compare(t.Context(), blue.Server, green.Server, "shop", schema.Whole)
 	must(t, err)
 	all := strings.Join(drift.Differences, "\n")
 	for _, expected := range []string{
@@ -73,9 +76,9 @@ func TestALostSlotIsSeen(t *testing.T) {
 	for _, major := range pg.Majors() {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			blue := pg.Start(t, major, pg.Settings{"wal_level": "logical", "max_slot_wal_keep_size": "1MB", "max_wal_size": "32MB", "min_wal_size": "32MB"})
-			must(t, postgres.CreateSlot(t.Context(), blue.Server, "postgres", names, "green"))
+			must(t, replication.CreateSlot(t.Context(), blue.Server, "postgres", names, "green"))
 			slot := names.Slot("postgres", "green")
-			state, err := postgres.SlotState(t.Context(), blue.Server, slot)
+			state, err := replication.SlotState(t.Context(), blue.Server, slot)
 			must(t, err)
 			if !state.Exists || state.Lost || state.Active || state.Database != "postgres" || state.ConfirmedFlush == "" {
 				t.Errorf("a new slot: %+v", state)
@@ -85,18 +88,18 @@ func TestALostSlotIsSeen(t *testing.T) {
 				blue.Exec("", "SELECT pg_switch_wal()")
 				blue.Exec("", "CHECKPOINT")
 			}
-			state, err = postgres.SlotState(t.Context(), blue.Server, slot)
+			state, err = replication.SlotState(t.Context(), blue.Server, slot)
 			must(t, err)
 			if !state.Lost {
 				t.Errorf("after too much WAL: %+v", state)
 			}
-			if err := postgres.CreateSlot(t.Context(), blue.Server, "postgres", names, "green"); err == nil || !strings.Contains(err.Error(), "lost") {
+			if err := replication.CreateSlot(t.Context(), blue.Server, "postgres", names, "green"); err == nil || !strings.Contains(err.Error(), "lost") {
 				t.Errorf("a lost slot is taken for a good one: %v", err)
 			}
 			for range 2 {
-				must(t, postgres.DropSlot(t.Context(), blue.Server, slot))
+				must(t, replication.DropSlot(t.Context(), blue.Server, slot))
 			}
-			if state, err = postgres.SlotState(t.Context(), blue.Server, slot); err != nil || state.Exists {
+			if state, err = replication.SlotState(t.Context(), blue.Server, slot); err != nil || state.Exists {
 				t.Errorf("dropped: %+v, %v", state, err)
 			}
 		})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/proxy/pgbouncer"
 )
 
@@ -172,7 +173,7 @@ func (a *agent) resume() error {
 }
 
 // register is the way to an instance's register, with the agents' own role.
-func (a *agent) register(ctx context.Context, t Target) (*postgres.Register, error) {
+func (a *agent) register(ctx context.Context, t Target) (*fence.Register, error) {
 	user, err := readTrimmed(a.o.RegisterUserFile)
 	if err != nil {
 		return nil, err
@@ -181,7 +182,7 @@ func (a *agent) register(ctx context.Context, t Target) (*postgres.Register, err
 	if err != nil {
 		return nil, err
 	}
-	return postgres.OpenRegister(ctx, postgres.Server{
+	return fence.OpenRegister(ctx, postgres.Server{
 		Instance: t.Instance, Host: t.Host, Port: t.Port, User: user, Password: postgres.Password(password),
 		MaintenanceDatabase: postgres.MaintenanceDatabase, SSLMode: t.SSLMode, CA: t.CA,
 	})

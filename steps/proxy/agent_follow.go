@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/proxy/pgbouncer"
 )
 
@@ -95,14 +95,14 @@ func (a *agent) awaitDecision(ctx context.Context, active Active) Target {
 		asking, cancel := context.WithTimeout(ctx, registerTimeout)
 		verdict, err := a.ask(asking, h, waited > limits.Hold-limits.Margin)
 		decision := verdict.Decision
-		if err == nil && decision == postgres.Commit {
+		if err == nil && decision == fence.Commit {
 			err = a.openNewSide(asking, h, verdict.Key)
 		}
 		cancel()
 		switch {
-		case decision == postgres.Commit && (err == nil || waited > limits.Hold):
+		case decision == fence.Commit && (err == nil || waited > limits.Hold):
 			return h.To
-		case err == nil && decision != postgres.Open && decision != postgres.Commit, waited > limits.Hold:
+		case err == nil && decision != fence.Open && decision != fence.Commit, waited > limits.Hold:
 			return h.From
 		}
 		select {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/proxy/pgbouncer"
 )
 
@@ -111,9 +112,9 @@ func (a *agent) follow(ctx context.Context, h *hold, decide bool) bool {
 		return false
 	}
 	switch verdict.Decision {
-	case postgres.Open:
+	case fence.Open:
 		return false
-	case postgres.Commit:
+	case fence.Commit:
 		if err := a.openNewSide(ctx, h, verdict.Key); err != nil {
 			a.o.Log.Warn("the new side could not be opened", "switch", h.SwitchID, "error", err)
 			if !h.late() {
@@ -130,10 +131,10 @@ func (a *agent) follow(ctx context.Context, h *hold, decide bool) bool {
 	return err == nil
 }
 
-func (a *agent) ask(ctx context.Context, h *hold, decide bool) (postgres.Verdict, error) {
+func (a *agent) ask(ctx context.Context, h *hold, decide bool) (fence.Verdict, error) {
 	register, err := a.register(ctx, h.From)
 	if err != nil {
-		return postgres.Verdict{}, err
+		return fence.Verdict{}, err
 	}
 	defer register.Close(ctx)
 	if decide {

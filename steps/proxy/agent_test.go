@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/proxy"
 )
 
@@ -194,10 +195,10 @@ func TestAPoolerThatRestartsInAHoldIsHeldAgain(t *testing.T) {
 
 func TestAForgottenSwitchIsSettledByTheNext(t *testing.T) {
 	s := newStage(t, 15, 17)
-	register, err := postgres.OpenRegister(t.Context(), s.servers[s.active].Server)
+	register, err := fence.OpenRegister(t.Context(), s.servers[s.active].Server)
 	must(t, err)
 	defer register.Close(t.Context())
-	_, err = register.Begin(t.Context(), postgres.SwitchRow{ID: "forgotten", From: s.active, To: "gone", Databases: databases})
+	_, err = register.Begin(t.Context(), fence.SwitchRow{ID: "forgotten", From: s.active, To: "gone", Databases: databases})
 	must(t, err)
 	_, err = register.Fence(t.Context(), "forgotten")
 	must(t, err)

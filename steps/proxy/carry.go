@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // CopyTooSlow: what isn't replicated takes too long to copy, before a hold or in it.
@@ -14,18 +14,18 @@ const CopyTooSlow ObstacleKind = "CopyTooSlow"
 
 // carryAhead copies what isn't replicated, as far as that can be done before anything is held, and measures what is left
 // for the hold. It is as long as a materialized view may take. An obstacle is a *Waiting.
-func carryAhead(parent context.Context, in Input) (map[string]*postgres.Carried, error) {
+func carryAhead(parent context.Context, in Input) (map[string]*transfer.Carried, error) {
 	what := in.Scope.Carry
 	if !what.Any() {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(parent, in.Limits.Refresh)
 	defer cancel()
-	carried := map[string]*postgres.Carried{}
+	carried := map[string]*transfer.Carried{}
 	var mu sync.Mutex
 	var longest time.Duration
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		c, err := postgres.CarryAhead(ctx, in.From, in.To, db, what)
+		c, err := transfer.CarryAhead(ctx, in.From, in.To, db, what)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/steps/proxy"
 	"github.com/gitover/gitover/test/pg"
 )
@@ -32,7 +33,7 @@ func TestWhatIsNotReplicatedIsCopiedByEachSwitch(t *testing.T) {
 				SELECT lo_put(1004, 100000, 'after a hole');
 				ALTER LARGE OBJECT 1001 OWNER TO app; GRANT SELECT ON LARGE OBJECT 1002 TO app; COMMENT ON LARGE OBJECT 1002 IS 'it''s short'; COMMENT ON LARGE OBJECT 1003 IS 'removed soon'`)
 			s.other().Exec("stock", "SET default_transaction_read_only = off; SELECT lo_from_bytea(1002, 'another'), lo_from_bytea(1999, 'not there')")
-			s.scope.Carry = postgres.Carry{LargeObjects: true, UnloggedTables: true}
+			s.scope.Carry = transfer.Carry{LargeObjects: true, UnloggedTables: true}
 			move := func(meanwhile string) {
 				t.Helper()
 				left := s.servers[s.active]
@@ -76,10 +77,10 @@ func TestWhatIsNotReplicatedIsCopiedByEachSwitch(t *testing.T) {
 			s.named(waiting.Obstacles, proxy.CopyTooSlow, "would hold traffic for", "spec.copyInSwitch")
 
 			// a database that serves is never written to
-			_, err = postgres.CarryAhead(t.Context(), s.other().Server, s.servers[s.active].Server, "stock", postgres.Carry{UnloggedTables: true})
+			_, err = transfer.CarryAhead(t.Context(), s.other().Server, s.servers[s.active].Server, "stock", transfer.Carry{UnloggedTables: true})
 			mustRefuse(t, err)
 			s.servers[s.active].Exec("stock", "SELECT lo_from_bytea(1010, 'served')")
-			_, err = postgres.CarryAhead(t.Context(), s.other().Server, s.servers[s.active].Server, "stock", postgres.Carry{LargeObjects: true})
+			_, err = transfer.CarryAhead(t.Context(), s.other().Server, s.servers[s.active].Server, "stock", transfer.Carry{LargeObjects: true})
 			mustRefuse(t, err)
 		})
 	}

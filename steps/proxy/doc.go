@@ -6,7 +6,7 @@
 // Switch, Recover and Finish do what they are told; whether traffic should move is the
 // PgProxy controller's affair. An agent writes what PgProxy says is active into its own
 // pooler, does what a controller with the right certificate asks, and lets held clients
-// go when the controller is silent. Nobody here writes to the API server.
+// go when the controller is gone, or silent. Nobody here writes to the API server.
 //
 // # A switch, in order
 //
@@ -69,7 +69,7 @@
 //
 // Any failure before Decide undoes the switch within the limit: the register is aborted,
 // poolers get their old target back and resume. After Decide it goes forward only. When the
-// controller dies, each agent goes to the register by itself at limit-margin: an
+// controller dies, each agent goes to the register by itself, at once when its connection ends and else at limit-margin: an
 // undecided switch is aborted, a decided one is followed. When the register doesn't
 // answer until the limit, clients are let go to wherever the pooler leads: at worst a
 // fenced side refuses them; the agent goes on asking. Recover, called by whoever takes

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // finishTimeout bounds what follows a switch; it is repeated until done.
@@ -20,15 +22,15 @@ func Finish(ctx context.Context, in Input, position string) error {
 	if err := stillServes(ctx, in); err != nil {
 		return err
 	}
-	if err := postgres.LandSubscriptions(ctx, in.To, in.Databases, in.ID); err != nil {
+	if err := replication.LandSubscriptions(ctx, in.To, in.Databases, in.ID); err != nil {
 		return err
 	}
 	// before the old side admits anybody: nobody may read the slot again, on behalf of a standby that is promoted and older
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		if err := postgres.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
+		if err := replication.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
 			return err
 		}
-		return postgres.DropSlot(ctx, in.From, in.Names.Slot(db, in.To.Instance))
+		return replication.DropSlot(ctx, in.From, in.Names.Slot(db, in.To.Instance))
 	})
 	if err != nil {
 		return err
@@ -36,7 +38,7 @@ func Finish(ctx context.Context, in Input, position string) error {
 	if err := admit(ctx, in); err != nil {
 		return err
 	}
-	if err := postgres.LeaveSubscriptions(ctx, in.From, in.Databases, in.ID); err != nil {
+	if err := replication.LeaveSubscriptions(ctx, in.From, in.Databases, in.ID); err != nil {
 		return err
 	}
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
@@ -44,7 +46,7 @@ func Finish(ctx context.Context, in Input, position string) error {
 		for _, step := range []func() error{
 			func() error { return advance(ctx, in, db, back, position) },
 			func() error {
-				return postgres.CreateSubscription(ctx, in.From, postgres.SubscribeOptions{
+				return replication.CreateSubscription(ctx, in.From, replication.SubscribeOptions{
 					Publisher: in.To, Database: db, Names: in.Names, From: position,
 				})
 			},
@@ -68,20 +70,20 @@ func Abandon(ctx context.Context, in Input) error {
 	if err := stillServes(ctx, in); err != nil {
 		return err
 	}
-	if err := postgres.LandSubscriptions(ctx, in.To, in.Databases, in.ID); err != nil {
+	if err := replication.LandSubscriptions(ctx, in.To, in.Databases, in.ID); err != nil {
 		return err
 	}
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		if err := postgres.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
+		if err := replication.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
 			return err
 		}
-		return postgres.DropSlot(ctx, in.To, in.Names.Slot(db, in.From.Instance))
+		return replication.DropSlot(ctx, in.To, in.Names.Slot(db, in.From.Instance))
 	})
 }
 
 // stillServes is nil if the new side was opened by this switch and hasn't been left since.
 func stillServes(ctx context.Context, in Input) error {
-	to, err := postgres.OpenRegister(ctx, in.To)
+	to, err := fence.OpenRegister(ctx, in.To)
 	if err != nil {
 		return err
 	}
@@ -102,7 +104,7 @@ func admit(ctx context.Context, in Input) error {
 	for _, db := range in.Databases {
 		// Their writes would be refused in a transaction that is read-only, and the apply
 		// worker with them.
-		fires, err := postgres.FiresOnApply(ctx, in.To, db)
+		fires, err := replication.FiresOnApply(ctx, in.To, db)
 		if err != nil {
 			return err
 		}
@@ -110,7 +112,7 @@ func admit(ctx context.Context, in Input) error {
 			writable = append(writable, db)
 		}
 	}
-	from, err := postgres.OpenRegister(ctx, in.From)
+	from, err := fence.OpenRegister(ctx, in.From)
 	if err != nil {
 		return err
 	}
@@ -120,9 +122,9 @@ func admit(ctx context.Context, in Input) error {
 
 // advance leaves a slot alone that its subscription already reads; prepare made it disabled.
 func advance(ctx context.Context, in Input, db, slot, position string) error {
-	subscription, err := postgres.SubscriptionState(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
+	subscription, err := replication.SubscriptionState(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
 	if err != nil || subscription.Enabled {
 		return err
 	}
-	return postgres.AdvanceSlot(ctx, in.To, db, slot, position)
+	return replication.AdvanceSlot(ctx, in.To, db, slot, position)
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 // guardMarkerWait is how long the guard waits for a row to pass from one side to the other.
@@ -159,8 +160,8 @@ func guardFences(ctx context.Context, in Input) ([]Obstacle, error) {
 	return found, nil
 }
 
-func fences(ctx context.Context, s postgres.Server, databases []string) ([]postgres.FenceState, error) {
-	r, err := postgres.OpenRegister(ctx, s)
+func fences(ctx context.Context, s postgres.Server, databases []string) ([]fence.FenceState, error) {
+	r, err := fence.OpenRegister(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // guardReplication: each database's subscription runs, knows every table, is not far behind,
@@ -26,7 +28,7 @@ func guardReplication(ctx context.Context, in Input) ([]Obstacle, error) {
 
 func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error) {
 	name := in.Names.Subscription(db, in.To.Instance)
-	state, err := postgres.SubscriptionState(ctx, in.To, db, name)
+	state, err := replication.SubscriptionState(ctx, in.To, db, name)
 	if err != nil {
 		return nil, err
 	}
@@ -39,20 +41,20 @@ func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error)
 	if !state.ReplicationReady() {
 		return []Obstacle{obstacle(NotReplicating, "database %q does not replicate to %s: %s", db, in.To.Instance, whyNot(state))}, nil
 	}
-	lag, err := postgres.Lag(ctx, in.From, db, in.Names.Slot(db, in.To.Instance))
+	lag, err := replication.Lag(ctx, in.From, db, in.Names.Slot(db, in.To.Instance))
 	if err != nil {
 		return nil, err
 	}
 	if lag > in.Limits.LagBytes {
 		return []Obstacle{obstacle(Lagging, "database %q of %s is %d bytes behind; the limit is %d", db, in.To.Instance, lag, in.Limits.LagBytes)}, nil
 	}
-	id, err := postgres.CommitMarker(ctx, in.From, db)
+	id, err := replication.CommitMarker(ctx, in.From, db)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, guardMarkerWait)
 	defer cancel()
-	err = postgres.AwaitMarker(ctx, in.From, in.To, db, id)
+	err = replication.AwaitMarker(ctx, in.From, in.To, db, id)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return []Obstacle{obstacle(Lagging, "a row of database %q did not reach %s within %s: PostgreSQL's log there says why; can it reach %s?", db, in.To.Instance, guardMarkerWait, in.From.Instance)}, nil
 	}
@@ -65,23 +67,23 @@ func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error)
 // is closed.
 func guardTables(ctx context.Context, in Input, db string) ([]Obstacle, error) {
 	if in.Scope.GiveIdentities {
-		err := postgres.GiveIdentitiesToBoth(ctx, in.From, in.To, db, in.Names)
-		if postgres.TableInUse(err) {
+		err := replication.GiveIdentitiesToBoth(ctx, in.From, in.To, db, in.Names)
+		if replication.TableInUse(err) {
 			return []Obstacle{obstacle(NotReplicating, "%v", err)}, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	left, err := postgres.FollowTables(ctx, in.From, in.To, db, in.Names, postgres.WholeSchema)
+	left, err := replication.FollowTables(ctx, in.From, in.To, db, in.Names, schema.Whole)
 	if err != nil || len(left) == 0 {
 		return nil, err
 	}
 	return []Obstacle{obstacle(NotReplicating, "database %q does not replicate all tables to %s: %s",
-		db, in.To.Instance, postgres.FewUnfollowed(left, in.To.Instance))}, nil
+		db, in.To.Instance, replication.FewUnfollowed(left, in.To.Instance))}, nil
 }
 
-func whyNot(s postgres.Subscription) string {
+func whyNot(s replication.Subscription) string {
 	switch {
 	case !s.Exists:
 		return "there is no subscription"
@@ -101,11 +103,11 @@ func guardSchema(ctx context.Context, in Input) ([]Obstacle, error) {
 		numbers[db] = i
 	}
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		drift, err := postgres.SchemaDrift(ctx, in.From, in.To, db, postgres.WholeSchema)
+		drift, err := schema.Compare(ctx, in.From, in.To, db, schema.Whole)
 		if err != nil || len(drift.Differences) == 0 {
 			return err
 		}
-		ddl, err := postgres.EqualizingDDL(ctx, in.From, in.To, db, drift)
+		ddl, err := schema.EqualizingDDL(ctx, in.From, in.To, db, drift)
 		words := fmt.Sprintf("the schema of database %q differs on %s: %s", db, in.To.Instance, few(drift.Differences))
 		if len(ddl.Statements) > 0 {
 			words += fmt.Sprintf(". Run there: %s;", ddl.Text())
@@ -118,11 +120,11 @@ func guardSchema(ctx context.Context, in Input) ([]Obstacle, error) {
 
 // guardRoles: the new side knows every role as the old one does.
 func guardRoles(ctx context.Context, in Input) ([]Obstacle, error) {
-	from, err := postgres.RolesFingerprint(ctx, in.From)
+	from, err := transfer.RolesFingerprint(ctx, in.From)
 	if err != nil {
 		return nil, err
 	}
-	to, err := postgres.RolesFingerprint(ctx, in.To)
+	to, err := transfer.RolesFingerprint(ctx, in.To)
 	if err != nil {
 		return nil, err
 	}

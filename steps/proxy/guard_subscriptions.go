@@ -3,7 +3,8 @@ package proxy
 import (
 	"context"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // OtherSubscription: somebody else's subscription writes to the old side, which no fence keeps it from.
@@ -12,12 +13,12 @@ const OtherSubscription ObstacleKind = "OtherSubscription"
 // guardSubscriptions looks again for what the preflight blocks: a row that such a subscription writes after
 // the marker would not reach the new side.
 func guardSubscriptions(ctx context.Context, in Input) ([]Obstacle, error) {
-	enabled, err := postgres.EnabledSubscriptions(ctx, in.From, in.To, in.Names, in.Databases, in.Scope)
+	enabled, err := preflight.EnabledSubscriptions(ctx, in.From, in.To, in.Names, in.Databases, in.Scope)
 	found := otherSubscriptions(enabled)
 	if err != nil || len(found) > 0 || !in.Scope.MoveSubscriptions {
 		return found, err
 	}
-	obstacles, err := postgres.TryMove(ctx, in.From, in.To, in.Databases)
+	obstacles, err := replication.TryMove(ctx, in.From, in.To, in.Databases)
 	return otherSubscriptions(obstacles), err
 }
 

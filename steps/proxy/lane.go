@@ -9,16 +9,20 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // lane is what one database needs inside the stall, warm.
 type lane struct {
 	database      string
-	commit, await *postgres.Marker
-	census        *postgres.Census
-	read          *postgres.SequenceReader
-	write         *postgres.SequenceWriter
-	ahead         map[postgres.SequenceName]postgres.SequenceValue
+	commit, await *replication.Marker
+	census        *schema.Census
+	read          *transfer.SequenceReader
+	write         *transfer.SequenceWriter
+	ahead         map[transfer.SequenceName]transfer.SequenceValue
 	conns         []*pgx.Conn
 	// carry are a session a side for what isn't replicated; none if a switch copies nothing.
 	carry [2]*pgx.Conn
@@ -37,7 +41,7 @@ func (l *lane) open(ctx context.Context, in Input, nonce string) error {
 			conns[i] = conns[i-1]
 			continue
 		}
-		conn, err := postgres.SwitchSession(ctx, s, l.database, nonce)
+		conn, err := fence.SwitchSession(ctx, s, l.database, nonce)
 		if err != nil {
 			return err
 		}
@@ -46,7 +50,7 @@ func (l *lane) open(ctx context.Context, in Input, nonce string) error {
 	}
 	if in.Scope.Carry.Any() {
 		for i, s := range []postgres.Server{in.From, in.To} {
-			conn, err := postgres.SwitchSession(ctx, s, l.database, nonce)
+			conn, err := fence.SwitchSession(ctx, s, l.database, nonce)
 			if err != nil {
 				return err
 			}
@@ -55,27 +59,27 @@ func (l *lane) open(ctx context.Context, in Input, nonce string) error {
 		}
 	}
 	var err error
-	if l.commit, err = postgres.NewMarker(ctx, conns[0]); err != nil {
+	if l.commit, err = replication.NewMarker(ctx, conns[0]); err != nil {
 		return err
 	}
-	if l.census, err = postgres.NewCensus(ctx, conns[0]); err != nil { // before anybody looks
+	if l.census, err = schema.NewCensus(ctx, conns[0]); err != nil { // before anybody looks
 		return err
 	}
-	if l.read, err = postgres.NewSequenceReader(ctx, conns[1]); err != nil {
+	if l.read, err = transfer.NewSequenceReader(ctx, conns[1]); err != nil {
 		return err
 	}
 	for n := 1; n < l.read.Sessions() && !l.shared; n++ {
-		conn, err := postgres.SwitchSession(ctx, in.From, l.database, nonce)
+		conn, err := fence.SwitchSession(ctx, in.From, l.database, nonce)
 		if err != nil {
 			return err
 		}
 		l.conns = append(l.conns, conn)
 		l.read.ReadOn(conn)
 	}
-	if l.await, err = postgres.NewMarker(ctx, conns[2]); err != nil {
+	if l.await, err = replication.NewMarker(ctx, conns[2]); err != nil {
 		return err
 	}
-	l.write, err = postgres.NewSequenceWriter(ctx, conns[3])
+	l.write, err = transfer.NewSequenceWriter(ctx, conns[3])
 	return err
 }
 
@@ -85,7 +89,7 @@ func (l *lane) sequences(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	changed := postgres.MovedSequences(l.ahead, now)
+	changed := transfer.MovedSequences(l.ahead, now)
 	if len(changed) == 0 {
 		return 0, nil
 	}
@@ -127,7 +131,7 @@ func (l *lane) warm(ctx context.Context, from string) error {
 		if err != nil {
 			return err
 		}
-		if err := l.write.Set(ctx, postgres.MovedSequences(l.ahead, values)); err != nil {
+		if err := l.write.Set(ctx, transfer.MovedSequences(l.ahead, values)); err != nil {
 			return err
 		}
 		l.ahead = values

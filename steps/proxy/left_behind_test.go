@@ -4,14 +4,14 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/steps/proxy"
 )
 
 // What the preflight blocks may come after it. Before the cutover and after it, the guard looks again.
 func TestWhatCameAfterThePreflightIsNamedBeforeItIsLeftBehind(t *testing.T) {
 	s := newStage(t, 15, 17)
-	agreed := postgres.Scope{Exclude: []string{"forgotten"}, Acknowledged: []string{"large_objects"}}
+	agreed := preflight.Scope{Exclude: []string{"forgotten"}, Acknowledged: []string{"large_objects"}}
 	for range 2 {
 		s.awaitGuard()
 		active := s.servers[s.active]
@@ -43,15 +43,15 @@ func TestTheSpecSaysWhichLaterDatabasesMatter(t *testing.T) {
 	s := newStage(t, 15, 17)
 	s.servers[s.active].Exec("", "CREATE DATABASE forgotten")
 	for _, c := range []struct {
-		scope postgres.Scope
+		scope preflight.Scope
 		left  bool
 	}{
-		{postgres.Scope{}, true},
-		{postgres.Scope{Exclude: []string{"forgotten"}}, false},
-		{postgres.Scope{Include: databases}, false},
-		{postgres.Scope{Include: append(slices.Clone(databases), "forgotten")}, true},
+		{preflight.Scope{}, true},
+		{preflight.Scope{Exclude: []string{"forgotten"}}, false},
+		{preflight.Scope{Include: databases}, false},
+		{preflight.Scope{Include: append(slices.Clone(databases), "forgotten")}, true},
 	} {
-		left, err := postgres.LeftBehind(t.Context(), s.servers[s.active].Server, databases, c.scope)
+		left, err := preflight.LeftBehind(t.Context(), s.servers[s.active].Server, databases, c.scope)
 		must(t, err)
 		if (len(left) > 0) != c.left {
 			t.Errorf("%+v: %q", c.scope, left)

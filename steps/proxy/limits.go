@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
 // LongTransactionPolicy says what happens to transactions that stand in a switch's way.
@@ -68,7 +70,7 @@ type Input struct {
 	// Databases that applications use.
 	Databases []string
 	// Scope is what the spec says of databases; the guard names what would be left behind.
-	Scope postgres.Scope
+	Scope preflight.Scope
 	// Names of the upgrade's objects.
 	Names postgres.Names
 	// Known are the servers of an instance of which it is known that both sides hold the same rows; an instance that
@@ -156,8 +158,8 @@ func (in Input) report(phase Phase) error {
 	return in.Report(phase)
 }
 
-func (in Input) row() postgres.SwitchRow {
-	return postgres.SwitchRow{ID: in.ID, From: in.From.Instance, To: in.To.Instance, Databases: in.Databases}
+func (in Input) row() fence.SwitchRow {
+	return fence.SwitchRow{ID: in.ID, From: in.From.Instance, To: in.To.Instance, Databases: in.Databases}
 }
 
 func (in Input) who() string {

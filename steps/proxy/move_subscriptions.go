@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // moveSubscriptions prepares the move of others' subscriptions, as the last thing before the hold: their publishers wait from here
@@ -17,7 +17,7 @@ func (r *run) moveSubscriptions(ctx context.Context) error {
 	defer cancel()
 	var found []string
 	for _, l := range r.lanes {
-		obstacles, err := postgres.MoveSubscriptions(ctx, l.conns[0], l.conns[len(l.conns)-1], r.in.ID)
+		obstacles, err := replication.MoveSubscriptions(ctx, l.conns[0], l.conns[len(l.conns)-1], r.in.ID)
 		if err != nil {
 			return fmt.Errorf("move the subscriptions of database %q: %w", l.database, err)
 		}

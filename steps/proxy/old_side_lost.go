@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 // OpenWithoutDecision opens the new side of an undecided switch whose old side is lost for good: only the old side's
@@ -25,7 +26,7 @@ func OpenWithoutDecision(ctx context.Context, in Input) error {
 				"restore %s, or see \"The old side is lost in a switch\" in docs/operations.md", in.To.Instance, p.Name(), in.From.Instance, in.From.Instance)
 		}
 	}
-	to, err := postgres.OpenRegister(ctx, in.To)
+	to, err := fence.OpenRegister(ctx, in.To)
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func OpenWithoutDecision(ctx context.Context, in Input) error {
 
 // lost is nil if nothing answers at a server's address.
 func lost(ctx context.Context, s postgres.Server) error {
-	register, err := postgres.OpenRegister(ctx, s)
+	register, err := fence.OpenRegister(ctx, s)
 	if err == nil {
 		register.Close(ctx)
 		return fmt.Errorf("%s answers: what it decided stands", s.Instance)

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/proxy"
 )
 
@@ -33,7 +33,7 @@ func TestAPoolerThatCannotBeReachedAfterTheDecisionKeepsNothingElseWaiting(t *te
 		t.Errorf("the last phase that was reported is %s", last)
 	}
 	for _, db := range databases {
-		follows, err := postgres.SubscriptionState(t.Context(), in.From, db, s.names.Subscription(db, in.From.Instance))
+		follows, err := replication.SubscriptionState(t.Context(), in.From, db, s.names.Subscription(db, in.From.Instance))
 		must(t, err)
 		if !follows.Exists || !follows.Enabled {
 			t.Errorf("%s: the old side does not follow", db)

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // prepareTimeout bounds everything before the hold; creating a slot waits for the
@@ -23,13 +26,13 @@ const prepareTimeout = 2 * time.Minute
 type run struct {
 	in       Input
 	nonce    string
-	from, to *postgres.Register
+	from, to *fence.Register
 	// watcher is a second session on the old side, for looks beside the fence.
 	watcher *pgx.Conn
 	lanes   []*lane
 	result  Result
 	// carried of each database, of what isn't replicated; empty if a switch copies nothing.
-	carried map[string]*postgres.Carried
+	carried map[string]*transfer.Carried
 	// workersPass: the fence may stand before the last query has ended.
 	workersPass bool
 	// decideSent: the register may have been told 'commit'.
@@ -55,7 +58,7 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
-	for _, register := range []*postgres.Register{r.from, r.to} {
+	for _, register := range []*fence.Register{r.from, r.to} {
 		if err := register.TakeOver(ctx, r.nonce); err != nil {
 			return nil, err
 		}
@@ -70,7 +73,7 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	if err := in.traced(PointBegin, err); err != nil {
 		return nil, err
 	}
-	if decision != postgres.Open {
+	if decision != fence.Open {
 		return nil, fmt.Errorf("switch %s is decided already: %s", in.ID, decision)
 	}
 	if r.keyHash, err = r.from.KeyHash(ctx, in.ID); err != nil {
@@ -102,15 +105,15 @@ func prepareWayBack(ctx context.Context, in Input) error {
 		slot := in.Names.Slot(db, in.From.Instance)
 		for _, step := range []func() error{
 			func() error {
-				return postgres.DropSubscription(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
+				return replication.DropSubscription(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
 			},
-			func() error { return postgres.DropSlot(ctx, in.To, slot) },
-			func() error { return postgres.EnsureMarker(ctx, in.To, db) },
-			func() error { return postgres.CreatePublication(ctx, in.To, db, in.Names) },
-			func() error { return postgres.CreateSlot(ctx, in.To, db, in.Names, in.From.Instance) },
+			func() error { return replication.DropSlot(ctx, in.To, slot) },
+			func() error { return replication.EnsureMarker(ctx, in.To, db) },
+			func() error { return replication.CreatePublication(ctx, in.To, db, in.Names) },
+			func() error { return replication.CreateSlot(ctx, in.To, db, in.Names, in.From.Instance) },
 			// made now, so that an old side that can't reach the new one is found before the commit point
 			func() error {
-				return postgres.PrepareSubscription(ctx, in.From, postgres.SubscribeOptions{Publisher: in.To, Database: db, Names: in.Names})
+				return replication.PrepareSubscription(ctx, in.From, replication.SubscribeOptions{Publisher: in.To, Database: db, Names: in.Names})
 			},
 		} {
 			if err := step(); err != nil {
@@ -123,16 +126,16 @@ func prepareWayBack(ctx context.Context, in Input) error {
 
 // open opens every session that the stall needs.
 func (r *run) open(ctx context.Context) (err error) {
-	if r.from, err = postgres.SwitchRegister(ctx, r.in.From, r.nonce); err != nil {
+	if r.from, err = fence.SwitchRegister(ctx, r.in.From, r.nonce); err != nil {
 		return err
 	}
 	if r.workersPass, err = r.from.WorkersPassFence(ctx); err != nil {
 		return err
 	}
-	if r.to, err = postgres.SwitchRegister(ctx, r.in.To, r.nonce); err != nil {
+	if r.to, err = fence.SwitchRegister(ctx, r.in.To, r.nonce); err != nil {
 		return err
 	}
-	if r.watcher, err = postgres.SwitchSession(ctx, r.in.From, "", r.nonce); err != nil {
+	if r.watcher, err = fence.SwitchSession(ctx, r.in.From, "", r.nonce); err != nil {
 		return err
 	}
 	for _, db := range r.in.Databases {
@@ -153,11 +156,11 @@ func (r *run) ahead(ctx context.Context) error {
 		return err
 	}
 	for _, f := range limits {
-		if err := postgres.RememberLimit(ctx, r.to.Conn(), f.Database, f.Limit); err != nil {
+		if err := fence.RememberLimit(ctx, r.to.Conn(), f.Database, f.Limit); err != nil {
 			return err
 		}
 	}
-	for _, register := range []*postgres.Register{r.from, r.to} {
+	for _, register := range []*fence.Register{r.from, r.to} {
 		if err := register.Warm(ctx); err != nil {
 			return err
 		}
@@ -176,7 +179,7 @@ func (r *run) ahead(ctx context.Context) error {
 func (r *run) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	for _, register := range []*postgres.Register{r.from, r.to} {
+	for _, register := range []*fence.Register{r.from, r.to} {
 		if register != nil {
 			register.Close(ctx)
 		}

@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // State is how a switch ended.
@@ -75,7 +77,7 @@ func (e *poolersBehind) Unwrap() error { return e.cause }
 // than in.ID: nobody else is going to, when PgProxy's status, which named them, is lost.
 // The old side's fence is lifted with them. Call it before Guard; nothing to do is success.
 func SettleForgotten(ctx context.Context, in Input) error {
-	register, err := postgres.OpenRegister(ctx, in.From)
+	register, err := fence.OpenRegister(ctx, in.From)
 	if err != nil {
 		return err
 	}
@@ -104,10 +106,10 @@ func settle(ctx context.Context, in Input) (State, string, error) {
 	if err != nil {
 		return StateUnknown, "", err
 	}
-	if verdict.Decision != postgres.Commit {
+	if verdict.Decision != fence.Commit {
 		err := eachOfAll(in.Poolers, func(p Pooler) error { return p.Abort(ctx, in.ID) })
 		// whatever the spec says by now; nobody but a controller does this, so it comes back until it is done
-		if failed := postgres.ReturnSubscriptions(ctx, in.From, in.Databases, in.ID); failed != nil {
+		if failed := replication.ReturnSubscriptions(ctx, in.From, in.Databases, in.ID); failed != nil {
 			return StateUnknown, "", joined(failed, err)
 		}
 		return StateAborted, "", err
@@ -127,9 +129,9 @@ func settle(ctx context.Context, in Input) (State, string, error) {
 // decision asks both sides. An entrance that was opened says 'commit' even when the old
 // side is gone; otherwise an undecided switch is aborted. Sessions that an earlier run
 // left are ended first.
-func decision(ctx context.Context, in Input) (entrance postgres.Entrance, _ postgres.Verdict, err error) {
+func decision(ctx context.Context, in Input) (entrance fence.Entrance, _ fence.Verdict, err error) {
 	nonce := rand.Text()[:16]
-	to, toErr := postgres.SwitchRegister(ctx, in.To, nonce)
+	to, toErr := fence.SwitchRegister(ctx, in.To, nonce)
 	if toErr == nil {
 		defer to.Close(ctx)
 		if toErr = to.TakeOver(ctx, nonce); toErr == nil {
@@ -137,21 +139,21 @@ func decision(ctx context.Context, in Input) (entrance postgres.Entrance, _ post
 		}
 	}
 	if entrance.State == "opened" {
-		return entrance, postgres.Verdict{Decision: postgres.Commit}, nil
+		return entrance, fence.Verdict{Decision: fence.Commit}, nil
 	}
-	from, err := postgres.SwitchRegister(ctx, in.From, nonce)
+	from, err := fence.SwitchRegister(ctx, in.From, nonce)
 	if err != nil {
-		return entrance, postgres.Verdict{}, err
+		return entrance, fence.Verdict{}, err
 	}
 	defer from.Close(ctx)
 	if err := from.TakeOver(ctx, nonce); err != nil {
-		return entrance, postgres.Verdict{}, err
+		return entrance, fence.Verdict{}, err
 	}
 	stands, err := from.Abort(ctx, in.ID, in.who())
 	switch {
-	case err == nil && stands.Decision == postgres.Commit && toErr != nil:
-		return entrance, postgres.Verdict{}, toErr
-	case err == nil && stands.Decision == postgres.Abort && toErr == nil:
+	case err == nil && stands.Decision == fence.Commit && toErr != nil:
+		return entrance, fence.Verdict{}, toErr
+	case err == nil && stands.Decision == fence.Abort && toErr == nil:
 		// Nobody reads the way back's slots, which keep the new side's WAL. What fails here the
 		// next attempt does, or the upgrade's end.
 		_ = to.DropUnreadSlots(ctx, in.ID, in.wayBack(), in.Databases)
@@ -181,7 +183,7 @@ func (r *run) dropWayBack() {
 
 // openEntrance needs no key where the entrance is open already.
 func openEntrance(ctx context.Context, in Input, key postgres.Password) error {
-	to, err := postgres.OpenRegister(ctx, in.To)
+	to, err := fence.OpenRegister(ctx, in.To)
 	if err != nil {
 		return err
 	}

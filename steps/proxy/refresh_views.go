@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // MaterializedViews of the new side could not be refreshed, or not in time.
@@ -18,10 +19,10 @@ func refreshViews(ctx context.Context, in Input) error {
 		return nil
 	}
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		return postgres.RefreshMaterializedViews(ctx, in.From, in.To, db, postgres.AllViews, in.Limits.Refresh)
+		return transfer.RefreshMaterializedViews(ctx, in.From, in.To, db, transfer.AllViews, in.Limits.Refresh)
 	})
 	const agree = "or acknowledge materialized_views in the PgUpgrade: then clients find them as they were at their last refresh there, until you refresh them"
-	var tooLong *postgres.RefreshTooLong
+	var tooLong *transfer.RefreshTooLong
 	switch {
 	case err == nil || ctx.Err() != nil || postgres.Unreachable(err):
 		return err

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // olderStandby: the new side's primary was replaced, right after the decision, by one that lacks rows.
@@ -19,18 +21,18 @@ func (e *olderStandby) Error() string {
 // promoted that is a moment older. It must have everything that the old side wrote up to its fence, which is looked at
 // before the old side admits anybody: what was confirmed before the promotion isn't sent again, but the marker behind
 // it might be.
-func readyAgain(ctx context.Context, in Input, to *postgres.Register) error {
+func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
 	entrance, err := to.Entrance(ctx, in.ID)
 	if err != nil || entrance.State != "" {
 		return err
 	}
-	from, err := postgres.OpenRegister(ctx, in.From)
+	from, err := fence.OpenRegister(ctx, in.From)
 	if err != nil {
 		return err
 	}
 	defer from.Close(ctx)
 	stands, err := from.State(ctx, in.ID)
-	if err != nil || stands.Decision != postgres.Commit {
+	if err != nil || stands.Decision != fence.Commit {
 		return err
 	}
 	markers, err := from.Markers(ctx, in.ID)
@@ -40,7 +42,7 @@ func readyAgain(ctx context.Context, in Input, to *postgres.Register) error {
 	for _, db := range in.Databases {
 		id, known := markers[db]
 		if known {
-			if known, err = postgres.HasMarker(ctx, in.To, db, in.From.Instance, id); err != nil {
+			if known, err = replication.HasMarker(ctx, in.To, db, in.From.Instance, id); err != nil {
 				return err
 			}
 		}
@@ -53,7 +55,7 @@ func readyAgain(ctx context.Context, in Input, to *postgres.Register) error {
 		return err
 	}
 	err = eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
-		return postgres.CopySequences(ctx, in.From, in.To, db)
+		return transfer.CopySequences(ctx, in.From, in.To, db)
 	})
 	if err != nil {
 		return err
@@ -71,7 +73,7 @@ func readyAgain(ctx context.Context, in Input, to *postgres.Register) error {
 // afterwards: the slots went with the primary. An error says why it can't be opened. Retry-safe.
 func Reopen(ctx context.Context, in Input) error {
 	in.Limits = in.Limits.withDefaults()
-	from, err := postgres.OpenRegister(ctx, in.From)
+	from, err := fence.OpenRegister(ctx, in.From)
 	if err != nil {
 		return err
 	}
@@ -80,7 +82,7 @@ func Reopen(ctx context.Context, in Input) error {
 	if err != nil {
 		return err
 	}
-	if stands.Decision != postgres.Commit {
+	if stands.Decision != fence.Commit {
 		return fmt.Errorf("%s knows nothing of a switch %s that led to %s", in.From.Instance, in.ID, in.To.Instance)
 	}
 	return openEntrance(ctx, in, stands.Key)

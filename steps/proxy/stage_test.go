@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/proxy"
 	"github.com/gitover/gitover/test/agent"
 	"github.com/gitover/gitover/test/certs"
@@ -54,7 +57,7 @@ type stage struct {
 	over   sync.Map
 	limits proxy.Limits
 	// scope is what the spec says.
-	scope postgres.Scope
+	scope preflight.Scope
 	// poolerSettings are PgBouncer's beside those of the examples.
 	poolerSettings pg.Settings
 }
@@ -115,11 +118,11 @@ func newStageOf(t *testing.T, authority *certs.Authority, starts ...start) *stag
 		}
 	}
 	blue, green := s.servers[s.active], s.other()
-	must(t, postgres.FenceStandby(t.Context(), green.Server, databases))
+	must(t, fence.FenceStandby(t.Context(), green.Server, databases))
 	for _, db := range databases {
-		must(t, postgres.CreatePublication(t.Context(), blue.Server, db, s.names))
-		must(t, postgres.CreateSlot(t.Context(), blue.Server, db, s.names, green.Instance))
-		must(t, postgres.CreateSubscription(t.Context(), green.Server, postgres.SubscribeOptions{
+		must(t, replication.CreatePublication(t.Context(), blue.Server, db, s.names))
+		must(t, replication.CreateSlot(t.Context(), blue.Server, db, s.names, green.Instance))
+		must(t, replication.CreateSubscription(t.Context(), green.Server, replication.SubscribeOptions{
 			Publisher: blue.Server, Database: db, Names: s.names, // rows are the same
 		}))
 	}
@@ -142,10 +145,10 @@ func (s *stage) prepareServer(server *pg.Server) {
 		server.Exec("", `CREATE DATABASE "`+db+`"`)
 		server.Exec(db, schema)
 		s.ledgerSchema(server, db)
-		must(s.t, postgres.EnsureMarker(s.t.Context(), server.Server, db))
+		must(s.t, replication.EnsureMarker(s.t.Context(), server.Server, db))
 	}
 	for range 2 {
-		must(s.t, postgres.EnsureRegister(s.t.Context(), server.Server, agentRole, agentPassword))
+		must(s.t, fence.EnsureRegister(s.t.Context(), server.Server, agentRole, agentPassword))
 	}
 }
 

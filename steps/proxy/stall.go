@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 const (
@@ -129,7 +130,7 @@ func (r *run) hold(parent context.Context, entered func()) error {
 
 func (r *run) fence(ctx context.Context) error {
 	decision, err := r.from.Fence(ctx, r.in.ID)
-	if err == nil && decision != postgres.Open {
+	if err == nil && decision != fence.Open {
 		return errDecidedAgainst
 	}
 	return err
@@ -232,7 +233,7 @@ func (r *run) decide(ctx context.Context) error {
 		if err := r.in.traced(PointDecide, err); err != nil {
 			return err
 		}
-		if verdict.Decision != postgres.Commit {
+		if verdict.Decision != fence.Commit {
 			return errDecidedAgainst
 		}
 		r.key = verdict.Key

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
 // undoTimeout bounds what is done for safety after the caller's context has ended.
@@ -77,12 +78,12 @@ func (r *run) lateDDL(ctx context.Context) error {
 		late = append(late, found...)
 	}
 	for _, db := range r.in.Databases {
-		left, err := postgres.UnfollowedTables(ctx, r.in.From, r.in.To, db, r.in.Names)
+		left, err := replication.UnfollowedTables(ctx, r.in.From, r.in.To, db, r.in.Names)
 		if err != nil {
 			return err
 		}
 		if len(left) > 0 {
-			late = append(late, obstacle(NotReplicating, "database %q: %s", db, postgres.FewUnfollowed(left, r.in.To.Instance)))
+			late = append(late, obstacle(NotReplicating, "database %q: %s", db, replication.FewUnfollowed(left, r.in.To.Instance)))
 		}
 	}
 	if len(late) > 0 {

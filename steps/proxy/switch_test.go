@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/proxy"
 	"github.com/gitover/gitover/test/certs"
 )
@@ -84,7 +85,7 @@ func (s *stage) compareSequences(in proxy.Input) {
 func (s *stage) oneSideOpen() {
 	s.t.Helper()
 	for name, server := range s.servers {
-		r, err := postgres.OpenRegister(context.Background(), server.Server)
+		r, err := fence.OpenRegister(context.Background(), server.Server)
 		must(s.t, err)
 		states, err := r.Fences(context.Background(), databases)
 		must(s.t, err)

@@ -14,7 +14,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/transfer"
+	"github.com/gitover/gitover/steps/postgres/verify"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -24,12 +26,12 @@ func (j *journey) compare() {
 	j.t.Helper()
 	ctx, cancel := context.WithTimeout(j.t.Context(), time.Minute)
 	defer cancel()
-	id, err := postgres.CommitMarker(ctx, j.active.Server, database)
+	id, err := replication.CommitMarker(ctx, j.active.Server, database)
 	must(j.t, err)
-	if err := postgres.AwaitMarker(ctx, j.active.Server, j.other.Server, database, id); err != nil {
+	if err := replication.AwaitMarker(ctx, j.active.Server, j.other.Server, database, id); err != nil {
 		j.t.Fatalf("%s: %s doesn't get what %s wrote: %v\n%s", j.move, j.other.Instance, j.active.Instance, err, pg.LastLines(j.other.Log(), 20))
 	}
-	report, err := postgres.Verify(ctx, j.active.Server, j.other.Server, database, postgres.VerifyOptions{})
+	report, err := verify.Compare(ctx, j.active.Server, j.other.Server, database, verify.Options{})
 	must(j.t, err)
 	for _, m := range report.Mismatches {
 		j.failed("Gitover's comparison: %s", m)
@@ -89,11 +91,11 @@ func (j *journey) rows(s *pg.Server) map[string]digest {
 // sameSequences compares what sequences will give next. Nobody writes meanwhile.
 func (j *journey) sameSequences() {
 	j.t.Helper()
-	read := func(s *pg.Server) map[postgres.SequenceName]postgres.SequenceValue {
+	read := func(s *pg.Server) map[transfer.SequenceName]transfer.SequenceValue {
 		conn, err := s.Connect(j.t.Context(), database)
 		must(j.t, err)
 		defer conn.Close(context.WithoutCancel(j.t.Context()))
-		reader, err := postgres.NewSequenceReader(j.t.Context(), conn)
+		reader, err := transfer.NewSequenceReader(j.t.Context(), conn)
 		must(j.t, err)
 		values, err := reader.Read(j.t.Context())
 		must(j.t, err)

@@ -10,6 +10,11 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	pgschema "github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/steps/proxy"
 	"github.com/gitover/gitover/test/agent"
 	"github.com/gitover/gitover/test/catalogue/fill"
@@ -177,7 +182,7 @@ func (j *journey) moveTo(major int) {
 	}
 	j.sameDump()
 	for _, s := range []*pg.Server{j.active, j.other} {
-		left, err := postgres.RemoveAll(j.t.Context(), s.Server, j.names)
+		left, err := replication.RemoveAll(j.t.Context(), s.Server, j.names)
 		must(j.t, err)
 		if len(left) > 0 {
 			j.failed("left on %s: %q", s.Instance, left)
@@ -192,11 +197,11 @@ func (j *journey) moveTo(major int) {
 // preflight does what findings ask for, where that is a statement, as the team would; false where something blocks.
 func (j *journey) preflight() bool {
 	j.t.Helper()
-	request := postgres.PreflightRequest{Target: j.other.Major, Databases: []string{database}, Names: j.names, WayBack: true}
-	look := func() (blocking []postgres.Finding) {
-		findings, err := postgres.Preflight(j.t.Context(), j.active.Server, request)
+	request := preflight.Request{Target: j.other.Major, Databases: []string{database}, Names: j.names, WayBack: true}
+	look := func() (blocking []preflight.Finding) {
+		findings, err := preflight.Check(j.t.Context(), j.active.Server, request)
 		must(j.t, err)
-		pair, err := postgres.PreflightPair(j.t.Context(), j.active.Server, j.other.Server, request)
+		pair, err := preflight.CheckPair(j.t.Context(), j.active.Server, j.other.Server, request)
 		must(j.t, err)
 		for _, f := range append(findings, pair...) {
 			if f.Blocks() {
@@ -221,18 +226,18 @@ func (j *journey) preflight() bool {
 func (j *journey) replicate() {
 	j.t.Helper()
 	ctx := j.t.Context()
-	pg.Replicate(j.t, j.active, j.other, j.names, func(string) { j.sameToGitover(postgres.PreDataSchema) })
+	pg.Replicate(j.t, j.active, j.other, j.names, func(string) { j.sameToGitover(pgschema.PreData) })
 	pg.BuildRest(j.t, j.active, j.other, j.names, database)
-	j.sameToGitover(postgres.WholeSchema)
-	must(j.t, postgres.RefreshMaterializedViews(ctx, j.active.Server, j.other.Server, database, postgres.EmptyViews, 0))
-	must(j.t, postgres.Analyze(ctx, j.other.Server, database))
-	must(j.t, postgres.FenceStandby(ctx, j.other.Server, []string{database}))
+	j.sameToGitover(pgschema.Whole)
+	must(j.t, transfer.RefreshMaterializedViews(ctx, j.active.Server, j.other.Server, database, transfer.EmptyViews, 0))
+	must(j.t, transfer.Analyze(ctx, j.other.Server, database))
+	must(j.t, fence.FenceStandby(ctx, j.other.Server, []string{database}))
 }
 
 // sameToGitover says what the product itself takes for a difference.
-func (j *journey) sameToGitover(part postgres.SchemaPart) {
+func (j *journey) sameToGitover(part pgschema.Part) {
 	j.t.Helper()
-	drift, err := postgres.SchemaDrift(j.t.Context(), j.active.Server, j.other.Server, database, part)
+	drift, err := pgschema.Compare(j.t.Context(), j.active.Server, j.other.Server, database, part)
 	must(j.t, err)
 	for _, d := range drift.Differences {
 		j.failed("Gitover takes the schemas for different: %s", d)

@@ -7,6 +7,9 @@ import (
 
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
 // AgentRole and AgentPassword are what Prepare gives agents.
@@ -18,7 +21,7 @@ const (
 // Prepare makes a server's register.
 func Prepare(t testing.TB, s *Server) {
 	t.Helper()
-	must(t, postgres.EnsureRegister(t.Context(), s.Server, AgentRole, AgentPassword))
+	must(t, fence.EnsureRegister(t.Context(), s.Server, AgentRole, AgentPassword))
 }
 
 // Replicate brings every application database of blue to green as the workflow's steps do, up to tables that follow:
@@ -28,11 +31,11 @@ func Replicate(t testing.TB, blue, green *Server, names postgres.Names, same fun
 	t.Helper()
 	ctx := t.Context()
 	Prepare(t, green)
-	must(t, postgres.CopyRoles(ctx, blue.Server, green.Server))
+	must(t, transfer.CopyRoles(ctx, blue.Server, green.Server))
 	all, err := postgres.ApplicationDatabases(ctx, blue.Server, nil, nil)
 	must(t, err)
 	dbs := postgres.Moved(all)
-	must(t, postgres.CreateDatabases(ctx, blue.Server, green.Server, dbs))
+	must(t, transfer.CreateDatabases(ctx, blue.Server, green.Server, dbs))
 	for _, d := range dbs {
 		CopySchema(t, copy.PreData, blue, green, d.Name)
 		if same != nil {
@@ -50,12 +53,12 @@ func Replicate(t testing.TB, blue, green *Server, names postgres.Names, same fun
 func Subscribe(t testing.TB, blue, green *Server, names postgres.Names, database string, copyData bool) {
 	t.Helper()
 	ctx := t.Context()
-	must(t, postgres.EnsureMarker(ctx, blue.Server, database))
-	must(t, postgres.EnsureMarker(ctx, green.Server, database))
+	must(t, replication.EnsureMarker(ctx, blue.Server, database))
+	must(t, replication.EnsureMarker(ctx, green.Server, database))
 	for range 2 {
-		must(t, postgres.CreatePublication(ctx, blue.Server, database, names))
-		must(t, postgres.CreateSlot(ctx, blue.Server, database, names, green.Instance))
-		must(t, postgres.CreateSubscription(ctx, green.Server, postgres.SubscribeOptions{
+		must(t, replication.CreatePublication(ctx, blue.Server, database, names))
+		must(t, replication.CreateSlot(ctx, blue.Server, database, names, green.Instance))
+		must(t, replication.CreateSubscription(ctx, green.Server, replication.SubscribeOptions{
 			Publisher: blue.Server, Database: database, Names: names, CopyData: copyData,
 		}))
 	}
@@ -65,9 +68,9 @@ func Subscribe(t testing.TB, blue, green *Server, names postgres.Names, database
 func BuildRest(t testing.TB, blue, green *Server, names postgres.Names, database string) {
 	t.Helper()
 	subscription := names.Subscription(database, green.Instance)
-	must(t, postgres.SetSubscriptionEnabled(t.Context(), green.Server, database, subscription, false))
+	must(t, replication.SetSubscriptionEnabled(t.Context(), green.Server, database, subscription, false))
 	CopySchema(t, copy.PostData, blue, green, database)
-	must(t, postgres.SetSubscriptionEnabled(t.Context(), green.Server, database, subscription, true))
+	must(t, replication.SetSubscriptionEnabled(t.Context(), green.Server, database, subscription, true))
 }
 
 // AwaitReady returns when every table of a database follows.
@@ -77,7 +80,7 @@ func AwaitReady(t testing.TB, green *Server, names postgres.Names, database stri
 	defer deadline.Stop()
 	defer tick.Stop()
 	for {
-		state, err := postgres.SubscriptionState(t.Context(), green.Server, database, names.Subscription(database, green.Instance))
+		state, err := replication.SubscriptionState(t.Context(), green.Server, database, names.Subscription(database, green.Instance))
 		must(t, err)
 		if state.ReplicationReady() {
 			return

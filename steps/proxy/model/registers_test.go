@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -43,7 +44,7 @@ func newRegisters(t *testing.T, majors ...int) *registers {
 		for _, db := range moved {
 			s.Exec("", "CREATE DATABASE "+db)
 		}
-		if err := postgres.EnsureRegister(t.Context(), s.Server, agentRole, agentsWord); err != nil {
+		if err := fence.EnsureRegister(t.Context(), s.Server, agentRole, agentsWord); err != nil {
 			t.Fatal(err)
 		}
 		r.servers[i] = s
@@ -90,7 +91,7 @@ func (r *registers) begin(sequence int, from uint8) {
 			r.t.Fatal(err)
 		}
 	}
-	if err := postgres.FenceStandby(r.t.Context(), r.servers[1].Server, moved); err != nil {
+	if err := fence.FenceStandby(r.t.Context(), r.servers[1].Server, moved); err != nil {
 		r.t.Fatal(err)
 	}
 	first := initial()
@@ -109,7 +110,7 @@ func (r *registers) make(c call) string {
 		server.User, server.Password = agentRole, agentsWord
 	}
 	ctx := context.Background()
-	register, err := postgres.OpenRegister(ctx, server)
+	register, err := fence.OpenRegister(ctx, server)
 	if err != nil {
 		return unanswered
 	}
@@ -140,11 +141,11 @@ func (r *registers) make(c call) string {
 	return unanswered
 }
 
-func (r *registers) ask(ctx context.Context, register *postgres.Register, c call) (string, error) {
+func (r *registers) ask(ctx context.Context, register *fence.Register, c call) (string, error) {
 	id, who := r.id(c.sw), "test"
-	row := postgres.SwitchRow{ID: id, From: "a", To: "b", Databases: moved}
-	var decision postgres.Decision
-	var verdict postgres.Verdict
+	row := fence.SwitchRow{ID: id, From: "a", To: "b", Databases: moved}
+	var decision fence.Decision
+	var verdict fence.Verdict
 	var err error
 	switch c.function {
 	case "begin":
@@ -170,7 +171,7 @@ func (r *registers) ask(ctx context.Context, register *postgres.Register, c call
 	if verdict.Decision != "" {
 		decision = verdict.Decision
 	}
-	if (verdict.Key != "") != (verdict.Decision == postgres.Commit) {
+	if (verdict.Key != "") != (verdict.Decision == fence.Commit) {
 		return "", fmt.Errorf("a key with %q", verdict.Decision)
 	}
 	return string(decision), err

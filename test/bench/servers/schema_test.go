@@ -8,6 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -51,14 +54,14 @@ func measureSchemas(b *testing.B, blue, green *pg.Server) {
 		return nil
 	})
 	check := func(s postgres.Server) error {
-		_, err := postgres.Preflight(ctx, s, postgres.PreflightRequest{Target: 17, Databases: []string{"orders"}, Names: names, WayBack: true})
+		_, err := preflight.Check(ctx, s, preflight.Request{Target: 17, Databases: []string{"orders"}, Names: names, WayBack: true})
 		return err
 	}
 	r.Against(size, "check", "s", seconds(b, func() error { return check(blue.Server) }), dump, reference)
 	r.Add(size, "check", "round trips", roundTrips(b, blue.Server, check))
 	compare := func(when string) {
 		r.Against(size, "comparison, "+when, "s", seconds(b, func() error {
-			drift, err := postgres.SchemaDrift(ctx, blue.Server, green.Server, "orders", postgres.WholeSchema)
+			drift, err := schema.Compare(ctx, blue.Server, green.Server, "orders", schema.Whole)
 			if err == nil && len(drift.Differences) > 0 {
 				err = fmt.Errorf("they differ: %q", drift.Differences[:1])
 			}
@@ -80,12 +83,12 @@ func sequences(b *testing.B, blue, green *pg.Server) (took float64) {
 		b.Cleanup(func() { must(b, conn.Close(context.Background())) })
 		return conn
 	}
-	reader, err := postgres.NewSequenceReader(b.Context(), session(blue))
+	reader, err := transfer.NewSequenceReader(b.Context(), session(blue))
 	must(b, err)
 	for n := 1; n < reader.Sessions(); n++ {
 		reader.ReadOn(session(blue))
 	}
-	writer, err := postgres.NewSequenceWriter(b.Context(), session(green))
+	writer, err := transfer.NewSequenceWriter(b.Context(), session(green))
 	must(b, err)
 	was, err := reader.Read(b.Context())
 	must(b, err)
@@ -96,6 +99,6 @@ func sequences(b *testing.B, blue, green *pg.Server) (took float64) {
 		if err != nil {
 			return err
 		}
-		return writer.Set(b.Context(), postgres.MovedSequences(was, is))
+		return writer.Set(b.Context(), transfer.MovedSequences(was, is))
 	})
 }

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/verify"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -38,7 +38,7 @@ func BenchmarkVerify(b *testing.B) {
 				reference := seconds(b, func() error { return scanBoth(b, c.tables, blue, green) })
 				var rows int64
 				took := seconds(b, func() error {
-					found, err := postgres.Verify(b.Context(), blue.Server, green.Server, "orders", postgres.VerifyOptions{})
+					found, err := verify.Compare(b.Context(), blue.Server, green.Server, "orders", verify.Options{})
 					if rows = found.Rows; err == nil && len(found.Mismatches) > 0 {
 						err = fmt.Errorf("they differ: %v", found.Mismatches)
 					}

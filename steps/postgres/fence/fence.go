@@ -1,0 +1,166 @@
+package fence
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+var (
+	//go:embed sql/clear_sessions.sql
+	clearSessionsSQL string
+	//go:embed sql/logins_under_way.sql
+	loginsUnderWaySQL string
+	//go:embed sql/fences.sql
+	fencesSQL string
+	//go:embed sql/remember_limit.sql
+	rememberLimitSQL string
+	//go:embed sql/take_over.sql
+	takeOverSQL string
+)
+
+// FenceState is how one database stands to applications.
+type FenceState struct {
+	Database string
+	// Limit in force: 0 when fenced.
+	Limit int
+	// Remembered is the limit that comes back when the fence is lifted; nil if none is.
+	Remembered *int
+	// Shut to superusers and workers, too: a switch is in progress, or not finished.
+	Shut bool
+}
+
+// Fenced says that applications are refused.
+func (f FenceState) Fenced() bool { return f.Limit == 0 && f.Remembered != nil }
+
+// Fences reads how databases stand, in order of their names. Needs the register.
+func (r *Register) Fences(ctx context.Context, databases []string) ([]FenceState, error) {
+	rows, err := r.conn.Query(ctx, fencesSQL, databases)
+	if err != nil {
+		return nil, r.failed("read fences", err)
+	}
+	states, err := pgx.CollectRows(rows, pgx.RowToStructByPos[FenceState])
+	return states, r.failed("read fences", err)
+}
+
+// RememberLimit records the connection limit that db gets back when this server's fence
+// is lifted, in place of what was recorded before. conn is a session in
+// MaintenanceDatabase of a server that has the register.
+func RememberLimit(ctx context.Context, conn *pgx.Conn, db string, limit int) error {
+	if _, err := conn.Exec(ctx, rememberLimitSQL, db, limit); err != nil {
+		return fmt.Errorf("remember the connection limit of %q: %w", db, err)
+	}
+	return nil
+}
+
+// FenceStandby fences a server that does not serve and is not part of a switch: a new
+// instance, or one found open. New sessions are refused at once, old ones are told to
+// end. Never for the active instance.
+func FenceStandby(ctx context.Context, s postgres.Server, databases []string) error {
+	r, err := OpenRegister(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer r.Close(context.WithoutCancel(ctx))
+	if _, err := r.conn.Exec(ctx, "SELECT gitover.shut($1, false)", databases); err != nil {
+		return r.failed("fence", err)
+	}
+	sessions, err := postgres.ApplicationSessions(ctx, r.conn, databases)
+	if err != nil {
+		return r.failed("fence", err)
+	}
+	for _, session := range sessions {
+		if _, err := r.conn.Exec(ctx, "SELECT pg_terminate_backend($1)", session.PID); err != nil {
+			return r.failed("fence", err)
+		}
+	}
+	return nil
+}
+
+// Clear returns the sessions that are left behind the fence of an open switch, superusers'
+// too, with end after telling them to end. logins are the processes that may have passed
+// the fence before it stood: a first call, with nil, finds those under way; each further one is
+// given what the one before returned, for whoever comes later is refused. Nobody is left when
+// both are none.
+func (r *Register) Clear(ctx context.Context, id string, end bool, before []int) (left []postgres.Session, logins []int, err error) {
+	if err := r.conn.QueryRow(ctx, loginsUnderWaySQL, before).Scan(&logins); err != nil {
+		return nil, nil, r.failed("clear", err)
+	}
+	rows, err := r.conn.Query(ctx, clearSessionsSQL, id, end)
+	if err != nil {
+		return nil, nil, r.failed("clear", err)
+	}
+	left, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (postgres.Session, error) {
+		var s postgres.Session
+		var told bool
+		err := row.Scan(append(s.Fields(), &told)...)
+		return s, err
+	})
+	return left, logins, r.failed("clear", err)
+}
+
+// SwitchSession opens a session for a switch in database of s. nonce is the same for all
+// sessions of one run of a switch: TakeOver tells them by it from those of a run before. No
+// parallel workers: minor versions before February 2025 refuse them in a fenced database.
+func SwitchSession(ctx context.Context, s postgres.Server, database, nonce string) (*pgx.Conn, error) {
+	conn, err := s.Connect(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	_, err = conn.Exec(ctx, `SELECT set_config('application_name', $1, false),
+		set_config('synchronous_commit', 'on', false), set_config('statement_timeout', '0', false),
+		set_config('lock_timeout', '0', false), set_config('default_transaction_read_only', 'off', false),
+		set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false)`,
+		switchSessionName(nonce))
+	if err != nil {
+		_ = conn.Close(ctx)
+		return nil, fmt.Errorf("prepare a session on %s: %w", s.Instance, err)
+	}
+	return conn, nil
+}
+
+// SwitchRegister is OpenRegister for a switch.
+func SwitchRegister(ctx context.Context, s postgres.Server, nonce string) (*Register, error) {
+	conn, err := SwitchSession(ctx, s, postgres.MaintenanceDatabase, nonce)
+	if err != nil {
+		return nil, err
+	}
+	return &Register{conn: conn, instance: s.Instance}, nil
+}
+
+func switchSessionName(nonce string) string { return "gitover switch " + nonce }
+
+// TakeOver ends the sessions that other runs of a switch hold on this server and returns
+// when they are gone, so that a controller that slept can do nothing any more: a run
+// opens its sessions before it begins, and never again.
+func (r *Register) TakeOver(ctx context.Context, nonce string) error {
+	for {
+		tag, err := r.conn.Exec(ctx, takeOverSQL, switchSessionName(nonce))
+		if err != nil {
+			return r.failed("take over", err)
+		}
+		if tag.RowsAffected() == 0 {
+			return nil
+		}
+		if err := Pause(ctx, 5*time.Millisecond); err != nil {
+			return r.failed("take over", err)
+		}
+	}
+}
+
+// Pause spaces two looks at a server.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,256 @@
+package fence
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// Decision is what stands in the register for a switch.
+type Decision string
+
+// Decisions.
+const (
+	// NeverBegan: the register knows nothing of the switch.
+	NeverBegan Decision = ""
+	// Open: undecided.
+	Open Decision = "open"
+	// Abort: the old side goes on serving; its fence is lifted.
+	Abort Decision = "abort"
+	// Commit: the new side serves; the old side stays fenced.
+	Commit Decision = "commit"
+)
+
+// Verdict is what stands for a switch and, once that is Commit, the key to the new side: a
+// secret that nobody has before.
+type Verdict struct {
+	Decision Decision
+	Key      postgres.Password
+}
+
+// SwitchRow identifies a switch in the register of the server that it leaves.
+type SwitchRow struct {
+	ID        string
+	From, To  string
+	Databases []string
+}
+
+// Entrance is what the new side knows of a switch that leads to it.
+type Entrance struct {
+	// State is "" (not ready), "ready", "opened" or "closed".
+	State string
+	// Position is the WAL position at which the new side had all and nothing of its own.
+	Position string
+	// Left: a later switch away from this server has begun and was not aborted.
+	Left bool
+}
+
+// Register is a session in a server's decision register. Every method is one statement:
+// a caller that dies leaves no transaction open. Not for concurrent use.
+type Register struct {
+	conn     *pgx.Conn
+	instance string
+}
+
+//go:embed sql/entrance.sql
+var entranceSQL string
+
+// What a stall asks, in the words in which Warm asks it before.
+const (
+	commitSQL = "SELECT d, gitover.key($1) FROM gitover.commit($1, $2, $3) AS d"
+	readySQL  = "SELECT gitover.ready($1, $2, $3, $4)"
+	openSQL   = "SELECT gitover.open($1, $2, $3)"
+)
+
+// OpenRegister opens a session in the register of s, which may be an agent's server
+// value: its role can do Abort, OpenEntrance and State.
+func OpenRegister(ctx context.Context, s postgres.Server) (*Register, error) {
+	conn, err := s.Connect(ctx, postgres.MaintenanceDatabase)
+	if err != nil {
+		return nil, err
+	}
+	return &Register{conn: conn, instance: s.Instance}, nil
+}
+
+// ParallelWorkers is the query for a minor version that refuses them behind a fence.
+var ParallelWorkers = query("parallel_workers")
+
+// WorkersPassFence says whether a query that runs while its database is fenced still gets its parallel workers, which
+// minor versions before February 2025 refuse it: the query fails at its client. Reads only.
+func (r *Register) WorkersPassFence(ctx context.Context) (pass bool, err error) {
+	err = r.conn.QueryRow(ctx, "SELECT NOT EXISTS ("+ParallelWorkers+")").Scan(&pass)
+	return pass, r.failed("read the version", err)
+}
+
+// Close ends the session.
+func (r *Register) Close(ctx context.Context) { _ = r.conn.Close(ctx) }
+
+// Conn is the session itself, for the other queries of this package.
+func (r *Register) Conn() *pgx.Conn { return r.conn }
+
+// Begin opens the row of a switch, or finds it, and returns what stands. Another
+// undecided switch of this server is an error that InUse recognizes.
+func (r *Register) Begin(ctx context.Context, row SwitchRow) (Decision, error) {
+	return r.decision(ctx, "begin switch", "SELECT gitover.begin($1, $2, $3, $4)", row.ID, row.From, row.To, row.Databases)
+}
+
+// Fence refuses new application sessions on the old side if the switch is open, and
+// returns what stands: anything but Open means that nothing was done.
+func (r *Register) Fence(ctx context.Context, id string) (Decision, error) {
+	return r.decision(ctx, "fence", "SELECT gitover.fence($1)", id)
+}
+
+// Commit decides that the switch goes forward, unless it was decided already. What it
+// returns stands for ever. A side that is not shut to everybody is an error. It keeps the markers, by database, that
+// were written behind the fence.
+func (r *Register) Commit(ctx context.Context, id, who string, markers map[string]int64) (Verdict, error) {
+	return r.verdict(ctx, "commit switch", commitSQL, id, who, markers)
+}
+
+// Markers are those that Commit kept: a new side that has them has all that the old one wrote.
+func (r *Register) Markers(ctx context.Context, id string) (markers map[string]int64, err error) {
+	err = r.conn.QueryRow(ctx, "SELECT coalesce(markers, '{}') FROM gitover.switches WHERE id = $1", id).Scan(&markers)
+	return markers, r.failed("read markers", err)
+}
+
+// Abort decides that the switch does not happen, and lifts the old side's fence in the
+// same transaction, unless it was decided already. What it returns stands for ever.
+func (r *Register) Abort(ctx context.Context, id, who string) (Verdict, error) {
+	return r.verdict(ctx, "abort switch", "SELECT d, gitover.key($1) FROM gitover.abort($1, $2) AS d", id, who)
+}
+
+// State reads what stands.
+func (r *Register) State(ctx context.Context, id string) (Verdict, error) {
+	return r.verdict(ctx, "read switch", "SELECT d, gitover.key($1) FROM gitover.state($1) AS d", id)
+}
+
+// KeyHash is what Ready tells the new side of the key of a switch that has begun.
+func (r *Register) KeyHash(ctx context.Context, id string) (hash string, err error) {
+	err = r.conn.QueryRow(ctx, "SELECT gitover.key_hash($1)", id).Scan(&hash)
+	return hash, r.failed("read the hash of a key", err)
+}
+
+// Admit lets replication's workers enter a side that a switch left for good, and with them
+// superusers, whose transactions are read-only from then on unless they say otherwise;
+// writable names databases that must stay as they are. It does nothing while another switch
+// away from this server is undecided, or when nothing is shut. A second call finds the first one's
+// work.
+func (r *Register) Admit(ctx context.Context, id string, writable []string) error {
+	if writable == nil {
+		writable = []string{}
+	}
+	_, err := r.conn.Exec(ctx, "SELECT gitover.admit($1, $2)", id, writable)
+	return r.failed("admit replication", err)
+}
+
+// Undecided lists the switches away from this server that are open.
+func (r *Register) Undecided(ctx context.Context) ([]string, error) {
+	ids, err := postgres.Column[string](ctx, r.conn, "SELECT id FROM gitover.switches WHERE state = 'open' ORDER BY opened_at")
+	return ids, r.failed("list switches", err)
+}
+
+// Ready declares, durably, that the new side has applied everything, and returns its WAL
+// position of that moment; keyHash is the old side's KeyHash. A second call returns the
+// first one's position.
+func (r *Register) Ready(ctx context.Context, row SwitchRow, keyHash string) (position string, err error) {
+	err = r.conn.QueryRow(ctx, readySQL, row.ID, row.From, row.To, keyHash).Scan(&position)
+	return position, r.failed("make ready", err)
+}
+
+// OpenEntrance lifts the fence of the new side, once for each switch. key is the one that
+// the old side gave with Commit. It returns the entrance's state: "opened", or what
+// kept it from being opened: "ready" with a wrong key.
+func (r *Register) OpenEntrance(ctx context.Context, id, who string, key postgres.Password) (string, error) {
+	var state *string
+	err := r.conn.QueryRow(ctx, openSQL, id, who, string(key)).Scan(&state)
+	if state == nil {
+		return "", r.failed("open", err)
+	}
+	return *state, r.failed("open", err)
+}
+
+// OpenEntranceWithoutKey is OpenEntrance where the old side is lost for good and the key with it. Only a superuser may,
+// and only on a human's word: nobody can ask any more what was decided.
+func (r *Register) OpenEntranceWithoutKey(ctx context.Context, id, who string) (string, error) {
+	var state *string
+	err := r.conn.QueryRow(ctx, "SELECT gitover.open_without_key($1, $2)", id, who).Scan(&state)
+	if state == nil {
+		return "", r.failed("open without a key", err)
+	}
+	return *state, r.failed("open without a key", err)
+}
+
+// Entrance reads what the new side knows of a switch.
+func (r *Register) Entrance(ctx context.Context, id string) (Entrance, error) {
+	var e Entrance
+	err := r.conn.QueryRow(ctx, entranceSQL, id).Scan(&e.State, &e.Position, &e.Left)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Entrance{}, nil
+	}
+	return e, r.failed("read entrance", err)
+}
+
+// DropUnreadSlots drops those of a way back that was prepared for a switch to this server which
+// was undone. It spares slots that somebody reads, and all while this server serves databases or another
+// switch leads here.
+func (r *Register) DropUnreadSlots(ctx context.Context, id string, slots, databases []string) error {
+	_, err := r.conn.Exec(ctx, query("drop_unread_slots"), slots, id, databases)
+	return r.failed("drop the slots of an undone switch", err)
+}
+
+// Warm has the server parse and plan what a stall will ask of this register, by calls that
+// name no switch and so do nothing.
+func (r *Register) Warm(ctx context.Context) error {
+	for query, args := range map[string][]any{
+		"SELECT gitover.shut($1, true)": {[]string{}},
+		"SELECT gitover.fence($1)":      {""},
+		commitSQL:                       {"", "", map[string]int64{}},
+		readySQL:                        {"", "", "", ""},
+		openSQL:                         {"", "", ""},
+	} {
+		if _, err := r.conn.Exec(ctx, query, args...); err != nil {
+			return r.failed("warm up", err)
+		}
+	}
+	_, _, err := r.Clear(ctx, "", true, nil)
+	return err
+}
+
+func (r *Register) verdict(ctx context.Context, what, query string, args ...any) (Verdict, error) {
+	var state, key *string
+	if err := r.conn.QueryRow(ctx, query, args...).Scan(&state, &key); err != nil {
+		return Verdict{}, r.failed(what, err)
+	}
+	var v Verdict
+	if state != nil {
+		v.Decision = Decision(*state)
+	}
+	// The state may have been read just before somebody else's commit, the key just after it.
+	if key != nil && v.Decision == Commit {
+		v.Key = postgres.Password(*key)
+	}
+	return v, nil
+}
+
+func (r *Register) decision(ctx context.Context, what, query string, args ...any) (Decision, error) {
+	var state *string
+	if err := r.conn.QueryRow(ctx, query, args...).Scan(&state); err != nil {
+		return NeverBegan, r.failed(what, err)
+	}
+	if state == nil {
+		return NeverBegan, nil
+	}
+	return Decision(*state), nil
+}
+
+func (r *Register) failed(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s in the register of %s: %w", what, r.instance, err)
+}

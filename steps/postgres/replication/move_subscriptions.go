@@ -1,0 +1,326 @@
+package replication
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// movingMark is what the comment of a subscription begins with while a switch moves it. What follows is a move: whoever
+// finds the subscription after a crash knows from it what to do, without the other server.
+const movingMark = "gitover moves this subscription: "
+
+// quietTransaction is quiet for the rest of a transaction, lets literals be read as they are written, and doesn't wait
+// for a publisher that never answers.
+var quietTransaction = strings.ReplaceAll(postgres.Quietly, "SET ", "SET LOCAL ") + "; SET LOCAL standard_conforming_strings = on; SET LOCAL statement_timeout = '30s'"
+
+// move is what a mark says.
+type move struct {
+	Switch string `json:"switch"`
+	// Slot on the publisher that the subscription reads once it is enabled here.
+	Slot string `json:"slot"`
+	// Comment that the subscription had.
+	Comment string `json:"comment,omitempty"`
+}
+
+func (m move) mark() (string, error) {
+	text, err := json.Marshal(m)
+	return movingMark + string(text), err
+}
+
+// movingSubscription is a row of moving_subscriptions.sql.
+type movingSubscription struct {
+	Name              string
+	OID               uint32
+	Enabled           bool
+	Slot              string
+	Publications      []string
+	Owner             string
+	Conninfo          string
+	SynchronousCommit string
+	Comment           string
+	Binary            bool
+	Streaming         string
+	DisableOnError    bool
+	PasswordRequired  bool
+	RunAsOwner        bool
+	Origin            string
+	Failover          bool
+	// Tables that it follows.
+	Tables []string `db:"-"`
+}
+
+// move is what its mark says; false if it has none.
+func (s movingSubscription) move() (m move, marked bool) {
+	text, marked := strings.CutPrefix(s.Comment, movingMark)
+	if !marked || json.Unmarshal([]byte(text), &m) != nil {
+		return move{Comment: s.Comment}, false
+	}
+	return m, true
+}
+
+// create is the statement that makes it on a server of version, which connects to the publisher and leaves its slot alone. It
+// holds the connection string.
+func (s movingSubscription) create(version int) string {
+	options := []string{"create_slot = false", "slot_name = NONE", "enabled = false", "copy_data = false",
+		"synchronous_commit = " + postgres.Literal(s.SynchronousCommit)}
+	add := func(since int, format string, value any) {
+		if version >= since {
+			options = append(options, fmt.Sprintf(format, value))
+		}
+	}
+	streaming := s.Streaming
+	if streaming == "parallel" && version < 16 {
+		streaming = "on"
+	}
+	add(14, "binary = %t", s.Binary)
+	add(14, "streaming = %s", streaming)
+	add(15, "disable_on_error = %t", s.DisableOnError)
+	add(16, "password_required = %t", s.PasswordRequired)
+	add(16, "run_as_owner = %t", s.RunAsOwner)
+	add(16, "origin = %s", s.Origin)
+	add(17, "failover = %t", s.Failover)
+	var publications []string
+	for _, p := range s.Publications {
+		publications = append(publications, postgres.Ident(p))
+	}
+	return fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION %s WITH (%s)",
+		postgres.Ident(s.Name), postgres.Literal(s.Conninfo), strings.Join(publications, ", "), strings.Join(options, ", "))
+}
+
+// MoveSubscriptions prepares the move of the subscriptions that others have in a database, in sessions of switch id to
+// both servers: they are made on the new side, disabled, by a connection to their publisher; disabled on the old one; and
+// on the new one begin where they ended. Marks in their comments tell ReturnSubscriptions and LandSubscriptions what to
+// do. It says, in sentences, what is in the way; then, and after an error, the ones before are moved, and
+// ReturnSubscriptions undoes it. A second call finds the first one's work.
+func MoveSubscriptions(ctx context.Context, from, to *pgx.Conn, id string) (obstacles []string, err error) {
+	return eachMoving(ctx, from, func(s movingSubscription) (string, error) {
+		old, _ := s.move()
+		mark, err := move{Switch: id, Slot: s.Slot, Comment: old.Comment}.mark()
+		if err != nil {
+			return "", err
+		}
+		var obstacle string
+		err = pgx.BeginFunc(ctx, to, func(tx pgx.Tx) error {
+			obstacle, err = s.makeThere(ctx, tx, mark)
+			return err
+		})
+		if err != nil || obstacle != "" {
+			return obstacle, err
+		}
+		return "", s.beginThere(ctx, from, to, mark)
+	})
+}
+
+// TryMove says, in sentences, what would be in the way of MoveSubscriptions. What it makes on the new side it takes back.
+func TryMove(ctx context.Context, from, to postgres.Server, databases []string) (obstacles []string, err error) {
+	err = eachDatabaseWithSubscriptions(ctx, from, databases, true, func(db string, source *pgx.Conn) error {
+		return postgres.WithSession(ctx, to, db, func(target *pgx.Conn) error {
+			found, err := eachMoving(ctx, source, func(s movingSubscription) (string, error) { return s.try(ctx, target) })
+			for _, sentence := range found {
+				obstacles = append(obstacles, fmt.Sprintf("database %q: %s", db, sentence))
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("try to move the subscriptions of others from %s to %s: %w", from.Instance, to.Instance, err)
+	}
+	return obstacles, nil
+}
+
+func eachMoving(ctx context.Context, from *pgx.Conn, do func(movingSubscription) (string, error)) (obstacles []string, err error) {
+	moving, err := postgres.Collect[movingSubscription](ctx, from, query("moving_subscriptions"), movingMark)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range moving {
+		var obstacle string
+		if s.Tables, err = followedTables(ctx, from, s.Name); err == nil {
+			obstacle, err = do(s)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("subscription %q: %w", s.Name, err)
+		}
+		if obstacle != "" {
+			obstacles = append(obstacles, obstacle)
+		}
+	}
+	return obstacles, nil
+}
+
+func followedTables(ctx context.Context, conn postgres.Asker, subscription string) ([]string, error) {
+	tables, err := postgres.Column[string](ctx, conn, query("moving_tables"), subscription)
+	slices.Sort(tables) // servers collate in their own ways
+	return tables, err
+}
+
+func (s movingSubscription) try(ctx context.Context, to *pgx.Conn) (obstacle string, err error) {
+	tx, err := to.Begin(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	obstacle, err = s.makeThere(ctx, tx, "")
+	if refused := postgres.TriedAndRefused(err); refused != nil { // the publisher can't be reached from there, for one
+		return fmt.Sprintf("subscription %s can't be moved: %s", postgres.Ident(s.Name), refused.Message), nil
+	}
+	return obstacle, err
+}
+
+// makeThere makes the subscription on the new side, in place of one that an earlier switch left there, unless something is
+// in the way.
+func (s movingSubscription) makeThere(ctx context.Context, tx pgx.Tx, mark string) (obstacle string, err error) {
+	version, err := postgres.VersionOf(ctx, tx.Conn())
+	if err != nil {
+		return "", err
+	}
+	statements := []string{
+		quietTransaction,
+		s.create(version),
+		"ALTER SUBSCRIPTION " + postgres.Ident(s.Name) + " OWNER TO " + postgres.Ident(s.Owner),
+		"COMMENT ON SUBSCRIPTION " + postgres.Ident(s.Name) + " IS " + postgres.Literal(mark),
+	}
+	var left bool
+	switch err := tx.QueryRow(ctx, query("moved_away"), s.Name).Scan(&left); {
+	case errors.Is(err, pgx.ErrNoRows):
+	case err != nil:
+		return "", err
+	case !left:
+		return fmt.Sprintf("subscription %s moves, and the new side has another one of that name: drop that", postgres.Ident(s.Name)), nil
+	default:
+		statements = append([]string{"DROP SUBSCRIPTION " + postgres.Ident(s.Name)}, statements...)
+	}
+	for _, statement := range statements {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return "", err
+		}
+	}
+	tables, err := followedTables(ctx, tx, s.Name)
+	if err != nil || slices.Equal(tables, s.Tables) {
+		return "", err
+	}
+	return fmt.Sprintf("subscription %s doesn't follow all tables of its publications, or still copies (%s): ALTER SUBSCRIPTION %s REFRESH PUBLICATION, and wait for the copies",
+		postgres.Ident(s.Name), strings.Join(unlike(s.Tables, tables), ", "), postgres.Ident(s.Name)), nil
+}
+
+// beginThere disables the subscription on the old side, and has the new side's begin where it ended. Its publisher waits from here on.
+func (s movingSubscription) beginThere(ctx context.Context, from, to *pgx.Conn, mark string) error {
+	if err := s.mark(ctx, from, mark, "DISABLE"); err != nil {
+		return err
+	}
+	if err := awaitNoWorker(ctx, from, s.Name); err != nil {
+		return err
+	}
+	var position *string
+	// flushed: what it says was applied is in the WAL that the new side gets
+	if err := from.QueryRow(ctx, "SELECT pg_replication_origin_progress('pg_' || $1::text, true)::text", fmt.Sprint(s.OID)).Scan(&position); err != nil || position == nil {
+		return err
+	}
+	return to.QueryRow(ctx, query("start_from"), s.Name, *position).Scan(nil, nil)
+}
+
+// unlike are the first few that only one of two lists has.
+func unlike(a, b []string) []string {
+	var only []string
+	for _, lists := range [][2][]string{{a, b}, {b, a}} {
+		for _, item := range lists[0] {
+			if !slices.Contains(lists[1], item) && len(only) < 3 {
+				only = append(only, item)
+			}
+		}
+	}
+	return only
+}
+
+// errMovedOn: whoever took over did something else with a subscription since it was read.
+var errMovedOn = errors.New("somebody else moves it")
+
+// mark replaces the comment that was read, together with changes of the subscription; nothing if it is another by now, for
+// then somebody else has taken over.
+func (s movingSubscription) mark(ctx context.Context, conn *pgx.Conn, comment string, changes ...string) error {
+	words := "NULL"
+	if comment != "" {
+		words = postgres.Literal(comment)
+	}
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, postgres.FrozenAfter+"; SET LOCAL standard_conforming_strings = on"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", movingMark+s.Name); err != nil {
+			return err
+		}
+		var now string
+		if err := tx.QueryRow(ctx, "SELECT coalesce(obj_description($1::oid, 'pg_subscription'), '')", s.OID).Scan(&now); err != nil {
+			return err
+		}
+		if now != s.Comment {
+			return errMovedOn
+		}
+		for _, change := range changes {
+			if _, err := tx.Exec(ctx, "ALTER SUBSCRIPTION "+postgres.Ident(s.Name)+" "+change); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, "COMMENT ON SUBSCRIPTION "+postgres.Ident(s.Name)+" IS "+words)
+		return err
+	})
+}
+
+// ReturnSubscriptions enables what MoveSubscriptions disabled in databases of the old side, for switch id that is undone. Nothing to
+// do is success; what a later switch has disabled is that one's.
+func ReturnSubscriptions(ctx context.Context, old postgres.Server, databases []string, id string) error {
+	return eachMarked(ctx, old, databases, id, "return", func(move) []string { return []string{"ENABLE"} })
+}
+
+// LandSubscriptions enables on the new side, which serves, what switch id moved to databases of it. Nothing to do is success.
+func LandSubscriptions(ctx context.Context, serving postgres.Server, databases []string, id string) error {
+	return eachMarked(ctx, serving, databases, id, "enable", func(m move) []string {
+		return []string{"SET (slot_name = " + postgres.Literal(m.Slot) + ")", "ENABLE"}
+	})
+}
+
+// LeaveSubscriptions takes their slot from what switch id moved away from databases, so that nobody reads or drops it from
+// there. Nothing to do is success.
+func LeaveSubscriptions(ctx context.Context, left postgres.Server, databases []string, id string) error {
+	return eachMarked(ctx, left, databases, id, "leave", func(move) []string { return []string{"SET (slot_name = NONE)"} })
+}
+
+// eachMarked takes the mark of switch id from the subscriptions of databases that bear it, together with changes.
+func eachMarked(ctx context.Context, server postgres.Server, databases []string, id, verb string, changes func(move) []string) error {
+	err := eachDatabaseWithSubscriptions(ctx, server, databases, false, func(_ string, conn *pgx.Conn) error {
+		all, err := postgres.Collect[movingSubscription](ctx, conn, query("moving_subscriptions"), movingMark)
+		for _, s := range all {
+			if m, marked := s.move(); marked && m.Switch == id && err == nil {
+				err = s.mark(ctx, conn, m.Comment, changes(m)...)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s the subscriptions of others on %s: %w", verb, server.Instance, err)
+	}
+	return nil
+}
+
+// eachDatabaseWithSubscriptions enters those of databases that have subscriptions of others, enabled or disabled ones: few have.
+func eachDatabaseWithSubscriptions(ctx context.Context, server postgres.Server, databases []string, enabled bool, do func(string, *pgx.Conn) error) error {
+	var having []string
+	err := postgres.WithSession(ctx, server, "", func(conn *pgx.Conn) (err error) {
+		having, err = postgres.Column[string](ctx, conn, query("databases_with_subscriptions"), databases, enabled)
+		return err
+	})
+	for _, db := range having {
+		if err == nil {
+			err = postgres.WithSession(ctx, server, db, func(conn *pgx.Conn) error { return do(db, conn) })
+		}
+	}
+	return err
+}

@@ -1,0 +1,273 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
+)
+
+// Unfollowed is a published table whose changes the subscriber doesn't apply.
+type Unfollowed struct {
+	// Table is quoted, with its schema.
+	Table string
+	// State of the initial copy, as pg_subscription_rel has it. Empty: the subscription doesn't
+	// know the table, and PostgreSQL skips its changes without an error.
+	State string
+	// Missing on the subscriber.
+	Missing bool
+	// Referenced by other tables' foreign keys, which a TRUNCATE would want to empty as well.
+	Referenced bool
+	// Gone: the subscription has still to copy the table, but the publisher has it no more.
+	Gone bool
+	// Filled: unknown to the subscription, and has rows that a copy would meet.
+	Filled bool
+	// Keyless: not published, since its UPDATE and DELETE would fail then.
+	Keyless bool
+	// Remedy of a keyless one: the replica identity that it could have, as ALTER TABLE takes it; empty if there is none, or somebody
+	// took away the one that Gitover gave it.
+	Remedy string
+	// Anew: the subscription knows a table of this name, but the publisher's was made since, and isn't published.
+	Anew bool
+	// unpublished: the publisher sends nothing of it yet.
+	unpublished bool
+}
+
+// unknown: only REFRESH PUBLICATION would have it followed.
+func (u Unfollowed) unknown() bool { return u.State == "" && !u.Missing }
+
+// Mend is the SQL by which a superuser empties the table on the subscriber, whose sessions
+// are read-only unless they say otherwise.
+func (u Unfollowed) Mend() string {
+	if u.Referenced {
+		return "BEGIN READ WRITE; SET LOCAL session_replication_role = replica; DELETE FROM ONLY " + u.Table + "; COMMIT"
+	}
+	return "BEGIN READ WRITE; TRUNCATE ONLY " + u.Table + "; COMMIT"
+}
+
+// Why says what keeps the table from being followed on the subscriber, and what to do.
+func (u Unfollowed) Why(subscriber string) string {
+	switch {
+	case u.Gone:
+		return fmt.Sprintf("table %s was dropped before it was copied; Gitover has %s forget it", u.Table, subscriber)
+	case u.Missing:
+		return fmt.Sprintf("table %s isn't on %s: make it there, too", u.Table, subscriber)
+	case u.Keyless:
+		fix := "give it a primary key of columns that aren't generated"
+		if u.Remedy != "" {
+			fix = fmt.Sprintf("run %s, or %s", alterIdentity(u.Table, u.Remedy), fix)
+		}
+		return fmt.Sprintf("table %s has no replica identity that could be published, so it isn't replicated: on both sides, %s", u.Table, fix)
+	case u.Anew:
+		return fmt.Sprintf("table %s was dropped and made anew, and isn't followed since: drop it and make it anew on %s, too", u.Table, subscriber)
+	case u.State != "":
+		return fmt.Sprintf("table %s is being copied to %s", u.Table, subscriber)
+	case u.Filled:
+		return fmt.Sprintf("table %s isn't followed yet and has rows on %s, which a copy would double; empty it on %s as a superuser: %s", u.Table, subscriber, subscriber, u.Mend())
+	}
+	return fmt.Sprintf("table %s isn't followed yet; Gitover has it copied to %s once the schemas are equal and no other copy is under way", u.Table, subscriber)
+}
+
+// FewUnfollowed puts the first of list into words and counts the others.
+func FewUnfollowed(list []Unfollowed, subscriber string) string {
+	const shown = 5
+	var words []string
+	for i, u := range list {
+		if i == shown {
+			words = append(words, fmt.Sprintf("and %d more", len(list)-shown))
+			break
+		}
+		words = append(words, u.Why(subscriber))
+	}
+	return strings.Join(words, "; ")
+}
+
+// CanFollow: nothing but a refresh is missing. Nobody empties a table by himself, and
+// a copy that is under way isn't disturbed.
+func CanFollow(list []Unfollowed) bool {
+	for _, u := range list {
+		if !u.Gone && !u.unknown() || u.Filled || u.Keyless || u.Anew {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// AnyGone of the list.
+func AnyGone(list []Unfollowed) bool {
+	return slices.ContainsFunc(list, func(u Unfollowed) bool { return u.Gone })
+}
+
+// UnfollowedTables are the tables that publisher publishes in database and subscriber doesn't
+// follow, sorted. Gitover's own are left out. Reads only.
+func UnfollowedTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (found []Unfollowed, err error) {
+	var tables []PublishableTable
+	err = postgres.WithSession(ctx, publisher, database, func(conn *pgx.Conn) error {
+		tables, err = PublishableTables(ctx, conn, n)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("published tables of database %q on %s: %w", database, publisher.Instance, err)
+	}
+	tables = slices.DeleteFunc(tables, func(t PublishableTable) bool { return strings.HasPrefix(t.Table, postgres.Schema+".") })
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = t.Table
+	}
+	err = postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		found, err = unfollowed(ctx, conn, n.Subscription(database, subscriber.Instance), names)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tables that database %q of %s follows: %w", database, subscriber.Instance, err)
+	}
+	found = withUnpublished(found, tables)
+	return found, withRemedies(ctx, publisher, subscriber, database, n, found)
+}
+
+// withRemedies says of tables without a replica identity which one they could have.
+func withRemedies(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, found []Unfollowed) error {
+	if !slices.ContainsFunc(found, func(u Unfollowed) bool { return u.Keyless }) {
+		return nil
+	}
+	wanted, err := lackingOn(ctx, publisher, database, n, subscriber)
+	for _, w := range wanted {
+		if i := slices.IndexFunc(found, func(u Unfollowed) bool { return u.Keyless && u.Table == w.table }); i >= 0 {
+			found[i].Remedy = w.identity
+		}
+	}
+	return err
+}
+
+// withUnpublished adds to what a subscription doesn't follow what isn't sent to it.
+func withUnpublished(found []Unfollowed, tables []PublishableTable) []Unfollowed {
+	for _, t := range tables {
+		if t.Published {
+			continue
+		}
+		i := slices.IndexFunc(found, func(u Unfollowed) bool { return u.Table == t.Table })
+		if i < 0 {
+			found = append(found, Unfollowed{Table: t.Table, State: "r", Anew: true})
+			i = len(found) - 1
+		}
+		found[i].unpublished = true
+		found[i].Keyless = !t.Identified() && !found[i].Missing
+	}
+	return found
+}
+
+// unfollowed looks at everything in one snapshot: the rows of a copy that begins meanwhile
+// must not be taken for somebody's.
+func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, published []string) ([]Unfollowed, error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	rows, err := tx.Query(ctx, query("unfollowed_tables"), subscription, published, postgres.Schema)
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u Unfollowed, err error) {
+		err = row.Scan(&u.Table, &u.State, &u.Missing, &u.Referenced, &u.Gone)
+		return u, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, u := range found {
+		if !u.unknown() {
+			continue
+		}
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM ONLY "+u.Table+")").Scan(&found[i].Filled); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// refreshPublication has a subscription take up tables that it doesn't know, with their rows.
+func refreshPublication(subscription string) string {
+	return "ALTER SUBSCRIPTION " + postgres.Ident(subscription) + " REFRESH PUBLICATION WITH (copy_data = true)"
+}
+
+// FollowTables has the subscription of a fenced subscriber take up the tables that it doesn't know,
+// and returns what it doesn't follow by then: PostgreSQL copies the tables' rows, changes
+// that it skipped before included, in the background. Nothing is done unless each of them
+// is empty there, that part of the schemas is equal, the
+// subscription is enabled and no table of it is being copied. Tables that the publisher dropped
+// before they were copied are forgotten. A second call finds the first one's
+// work. Once every table is followed, what the copy needed is ended (settleCopy). Not while a
+// switch is in progress.
+func FollowTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, part schema.Part) ([]Unfollowed, error) {
+	name := n.Subscription(database, subscriber.Instance)
+	found, err := UnfollowedTables(ctx, publisher, subscriber, database, n)
+	if err == nil && len(found) == 0 {
+		return nil, settleCopy(ctx, subscriber, database, name)
+	}
+	if err != nil || !CanFollow(found) {
+		return found, err
+	}
+	state, err := SubscriptionState(ctx, subscriber, database, name)
+	if err != nil || !state.Enabled {
+		return found, err
+	}
+	if !AnyGone(found) { // PostgreSQL refuses to drop a table that is still to be copied: schemas can't be equal before
+		drift, err := schema.Compare(ctx, publisher, subscriber, database, part)
+		if err != nil || len(drift.Differences) > 0 || state.Ready < state.Tables {
+			return found, err
+		}
+	}
+	if err := publish(ctx, publisher, database, n, found); err != nil {
+		return nil, err
+	}
+	err = postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
+		if fenced, err := postgres.FencedHere(ctx, conn); err != nil {
+			return err
+		} else if !fenced {
+			return postgres.ErrOpen
+		}
+		if err := setCommits(ctx, conn, name, durableCommits); err != nil {
+			return err
+		}
+		_, err := conn.Exec(ctx, refreshPublication(name))
+		if postgres.NotFound(err) { // a table came, or went, since the look at the schemas
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("have database %q of %s follow new tables of %s: %w", database, subscriber.Instance, publisher.Instance, err)
+	}
+	return UnfollowedTables(ctx, publisher, subscriber, database, n)
+}
+
+// publish adds to the publication what isn't in it: its changes are skipped until the subscription knows the table,
+// whose copy has them.
+func publish(ctx context.Context, publisher postgres.Server, database string, n postgres.Names, found []Unfollowed) error {
+	var tables []string
+	for _, u := range found {
+		if u.unpublished {
+			tables = append(tables, u.Table)
+		}
+	}
+	if len(tables) == 0 {
+		return nil
+	}
+	err := postgres.WithSession(ctx, publisher, database, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, addTables(n.Publication(), tables))
+		if postgres.AlreadyExists(err) || postgres.NotFound(err) { // somebody was quicker; the next look knows more
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("publish new tables of database %q on %s: %w", database, publisher.Instance, err)
+	}
+	return nil
+}

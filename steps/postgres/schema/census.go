@@ -1,0 +1,108 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// Census tells whether DDL changed a database or its server's roles, by sums over the catalogs on a
+// warm session. What temporary tables, TRUNCATE and maintenance do isn't seen. Not for concurrent use.
+type Census struct {
+	conn  *pgx.Conn
+	first map[string]string
+	mark  catalogMark
+}
+
+// censusSettings: compiling the statement takes longer than running it, and behind a fence old minor
+// releases refuse a query its parallel workers.
+const censusSettings = "SET jit = off; SET max_parallel_workers_per_gather = 0"
+
+// NewCensus counts for the first time.
+func NewCensus(ctx context.Context, conn *pgx.Conn) (*Census, error) {
+	if _, err := conn.Exec(ctx, censusSettings); err != nil {
+		return nil, fmt.Errorf("settings of a session: %w", err)
+	}
+	// before the sums: DDL that commits between the two costs another count, and isn't missed
+	mark, err := markCatalogs(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	first, err := count(ctx, conn)
+	return &Census{conn: conn, first: first, mark: mark}, err
+}
+
+// Changed names the kinds of things that are others than the first time, in order: "columns", "views". The catalogs are
+// summed again only if a row of them was written.
+func (c *Census) Changed(ctx context.Context) ([]string, error) {
+	answer, err := touched(ctx, c.conn)
+	if err != nil || answer == c.mark.answer {
+		return nil, err
+	}
+	now, err := count(ctx, c.conn)
+	if err != nil {
+		return nil, err
+	}
+	var kinds []string
+	for kind := range now {
+		if now[kind] != c.first[kind] {
+			kinds = append(kinds, kind)
+		}
+	}
+	for kind := range c.first {
+		if _, stays := now[kind]; !stays { // the last of them is gone
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds, nil
+}
+
+func count(ctx context.Context, conn *pgx.Conn) (map[string]string, error) {
+	sums, err := postgres.Collect[struct{ Kind, Sum string }](ctx, conn, query("census"))
+	if err != nil {
+		return nil, fmt.Errorf("sum the catalogs: %w", err)
+	}
+	byKind := map[string]string{}
+	for _, s := range sums {
+		byKind[s.Kind] = s.Sum
+	}
+	return byKind, nil
+}
+
+// catalogMark is a moment since which rows of catalogs that were written are looked for. Any later session may ask.
+type catalogMark struct {
+	// since is the oldest transaction that ran then.
+	since string
+	// answer of census_touched, as long as no row is written.
+	answer string
+}
+
+// markCatalogs makes a mark, and sets it in the session.
+func markCatalogs(ctx context.Context, conn *pgx.Conn) (m catalogMark, err error) {
+	if err := conn.QueryRow(ctx, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text").Scan(&m.since); err != nil {
+		return m, fmt.Errorf("read the oldest running transaction: %w", err)
+	}
+	m.answer, err = m.ask(ctx, conn)
+	return m, err
+}
+
+// ask sets the mark in a session, and looks.
+func (m catalogMark) ask(ctx context.Context, conn *pgx.Conn) (answer string, err error) {
+	if _, err := conn.Exec(ctx, "SELECT set_config('gitover.counted_from', $1, false)", m.since); err != nil {
+		return "", fmt.Errorf("settings of a session: %w", err)
+	}
+	return touched(ctx, conn)
+}
+
+// touched looks since the mark that was set in the session.
+func touched(ctx context.Context, conn *pgx.Conn) (answer string, err error) {
+	if err := conn.QueryRow(ctx, query("census_touched")).Scan(&answer); err != nil {
+		return "", fmt.Errorf("look for written rows of catalogs: %w", err)
+	}
+	return answer, nil
+}

@@ -1,0 +1,351 @@
+package schema
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// DDL makes the schema of the side that follows equal to the one that serves.
+type DDL struct {
+	// Statements in the order in which they work, without semicolons.
+	Statements []string
+	// Unknown differences: no statement is known for these.
+	Unknown []string
+	// Renames would take the place of statements that drop and make something, if that is what happened: nobody can tell.
+	Renames []string
+}
+
+// Text of the first few statements, to be run by hand.
+func (d DDL) Text() string {
+	const few = 5
+	text := strings.Join(d.Statements[:min(few, len(d.Statements))], "; ")
+	if more := len(d.Statements) - few; more > 0 {
+		text += fmt.Sprintf("; and %d more statements", more)
+	}
+	return text
+}
+
+// EqualizingDDL words what a drift of a database was found to be as statements for the side that follows. Reads only.
+func EqualizingDDL(ctx context.Context, serving, following postgres.Server, database string, drift Drift) (ddl DDL, err error) {
+	e := equalizer{drift: drift}
+	for _, side := range []struct {
+		server postgres.Server
+		names  []string
+		read   *objects
+	}{
+		{serving, slices.Concat(drift.Missing, drift.Changed), &e.want},
+		{following, slices.Concat(drift.Extra, drift.Changed), &e.have},
+	} {
+		if err := postgres.WithSession(ctx, side.server, database, func(conn *pgx.Conn) error {
+			if _, err := conn.Exec(ctx, lockPatience); err != nil {
+				return err
+			}
+			return side.read.read(ctx, conn, side.names)
+		}); err != nil {
+			return ddl, fmt.Errorf("statements for the schema of database %q on %s: %w", database, following.Instance, err)
+		}
+	}
+	return e.all(), nil
+}
+
+// ApplyDDL runs statements in one transaction, on a side that follows: a database that isn't fenced when they have their
+// locks is left as it was. A second call fails, or does nothing, for what the first one did: compare first.
+func ApplyDDL(ctx context.Context, s postgres.Server, database string, ddl DDL) error {
+	err := postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
+		if err := postgres.WithoutTimeout(ctx, conn); err != nil { // an index of a large table
+			return err
+		}
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			// the side that serves has judged the bodies; what they name may come later
+			for _, statement := range append([]string{"SET LOCAL check_function_bodies = off"}, ddl.Statements...) {
+				if _, err := tx.Exec(ctx, statement); err != nil {
+					return fmt.Errorf("%s: %w", statement, err)
+				}
+			}
+			fenced, err := postgres.FencedHere(ctx, tx)
+			if err == nil && !fenced {
+				err = errors.New("it isn't fenced: it may serve by now")
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("apply DDL in database %q of %s: %w", database, s.Instance, err)
+	}
+	return nil
+}
+
+// objects of one side, by name.
+type objects struct {
+	things  map[string][]ddlThing
+	columns map[string]ddlColumn
+	rights  map[string][]ddlRight
+}
+
+type ddlThing struct {
+	Name        string
+	Rank        int
+	Make, Alter []*string
+	Drop        *string
+}
+
+type ddlColumn struct {
+	Name, Table, Column, Type string
+	NotNull                   bool
+	Default, Made             string
+	// Place among the columns of its table, from 1.
+	Place int64
+	// Inherited from a parent, whose statement changes it.
+	Inherited bool
+	// Storage by its name, and the target of its statistics; -1 for the default.
+	Storage    string
+	Statistics int32
+}
+
+type ddlRight struct {
+	Name, Target, Grantee, Privilege string
+	Grantable, Own                   bool
+}
+
+func (o *objects) read(ctx context.Context, conn *pgx.Conn, names []string) error {
+	o.things, o.columns, o.rights = map[string][]ddlThing{}, map[string]ddlColumn{}, map[string][]ddlRight{}
+	if len(names) == 0 {
+		return nil
+	}
+	things, err := postgres.Collect[ddlThing](ctx, conn, query("ddl"), postgres.Schema, names)
+	if err != nil {
+		return err
+	}
+	for _, t := range things {
+		o.things[t.Name] = append(o.things[t.Name], t)
+	}
+	columns, err := postgres.Collect[ddlColumn](ctx, conn, query("ddl_columns"), postgres.Schema, names)
+	if err != nil {
+		return err
+	}
+	for _, c := range columns {
+		o.columns[c.Name] = c
+	}
+	rights, err := postgres.Collect[ddlRight](ctx, conn, query("ddl_rights"), postgres.Schema, names)
+	for _, r := range rights {
+		o.rights[r.Name] = append(o.rights[r.Name], r)
+	}
+	return err
+}
+
+// equalizer puts statements together.
+type equalizer struct {
+	drift      Drift
+	want, have objects
+	drops      []rankedDDL
+	makes      []rankedDDL
+	unknown    []string
+}
+
+type rankedDDL struct {
+	rank      int
+	statement string
+}
+
+// rankOfRights: what they are on is there by then.
+const rankOfRights = 95
+
+func (e *equalizer) all() DDL {
+	for _, name := range e.drift.Missing {
+		e.missing(name)
+	}
+	for _, name := range e.drift.Changed {
+		e.changed(name)
+	}
+	for _, name := range e.drift.Extra {
+		e.extra(name)
+	}
+	slices.SortStableFunc(e.drops, func(a, b rankedDDL) int { return cmp.Compare(b.rank, a.rank) })
+	slices.SortStableFunc(e.makes, func(a, b rankedDDL) int { return cmp.Compare(a.rank, b.rank) })
+	var ddl DDL
+	for _, s := range append(e.drops, e.makes...) {
+		if !slices.Contains(ddl.Statements, s.statement) {
+			ddl.Statements = append(ddl.Statements, s.statement)
+		}
+	}
+	ddl.Unknown = e.unknown
+	ddl.Renames = e.renames()
+	return ddl
+}
+
+func (e *equalizer) missing(name string) {
+	if strings.HasPrefix(name, "rights on ") {
+		e.grant(name)
+		return
+	}
+	if partOf(name, e.drift.Missing) {
+		return
+	}
+	things := e.want.things[name]
+	for _, t := range things {
+		e.make(t.Rank, t.Make)
+	}
+	if len(things) == 0 {
+		e.unknown = append(e.unknown, name)
+	}
+}
+
+func (e *equalizer) changed(name string) {
+	if strings.HasPrefix(name, "rights on ") {
+		e.grant(name)
+		return
+	}
+	if want, there := e.want.columns[name]; there {
+		e.column(name, want, e.have.columns[name])
+		return
+	}
+	things := e.want.things[name]
+	for _, t := range things {
+		if t.Alter != nil {
+			e.make(t.Rank, t.Alter)
+			continue
+		}
+		for _, old := range e.have.things[name] {
+			e.drop(old)
+		}
+		e.make(t.Rank, t.Make)
+	}
+	if len(things) == 0 {
+		e.unknown = append(e.unknown, name)
+	}
+}
+
+func (e *equalizer) extra(name string) {
+	things := e.have.things[name]
+	if partOf(name, e.drift.Extra) || goesWith(name, e.drift.Extra) {
+		return
+	}
+	for _, t := range things {
+		e.drop(t)
+	}
+	if len(things) == 0 && !strings.HasPrefix(name, "rights on ") {
+		e.unknown = append(e.unknown, name)
+	}
+}
+
+func (e *equalizer) make(rank int, statements []*string) {
+	for _, s := range statements {
+		if s != nil {
+			e.makes = append(e.makes, rankedDDL{rank, *s})
+		}
+	}
+}
+
+func (e *equalizer) drop(t ddlThing) {
+	if t.Drop != nil {
+		e.drops = append(e.drops, rankedDDL{t.Rank, *t.Drop})
+	}
+}
+
+// column changes what differs in one that both sides have.
+func (e *equalizer) column(name string, want, have ddlColumn) {
+	rank := 55
+	if want.Inherited { // after the parent's, which may do it
+		rank = 56
+	}
+	alter := func(what string) {
+		e.makes = append(e.makes, rankedDDL{rank, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s %s", want.Table, want.Column, what)})
+	}
+	before := len(e.makes)
+	if want.Made != have.Made { // identities and generated columns: not while rows are there
+		e.unknown = append(e.unknown, name)
+		return
+	}
+	if want.Type != have.Type && !want.Inherited {
+		alter("TYPE " + want.Type)
+	}
+	switch {
+	case want.Default == have.Default || want.Made != "":
+	case want.Default == "":
+		alter("DROP DEFAULT")
+	default:
+		alter("SET DEFAULT " + want.Default)
+	}
+	switch {
+	case want.NotNull && !have.NotNull:
+		alter("SET NOT NULL")
+	case !want.NotNull && have.NotNull:
+		alter("DROP NOT NULL")
+	}
+	if want.Storage != have.Storage {
+		alter("SET STORAGE " + want.Storage)
+	}
+	if want.Statistics != have.Statistics {
+		alter(fmt.Sprintf("SET STATISTICS %d", want.Statistics))
+	}
+	moved := func(other string) bool { return strings.HasPrefix(other, "column "+want.Table+".") }
+	if len(e.makes) == before && !want.Inherited && !slices.ContainsFunc(slices.Concat(e.drift.Missing, e.drift.Extra), moved) { // its number alone may differ
+		e.unknown = append(e.unknown, name)
+	}
+}
+
+// grant what is missing on the side that follows, and revoke the rest. A new object has what its owner and everybody have by
+// default.
+func (e *equalizer) grant(name string) {
+	say := func(format string, args ...any) {
+		e.makes = append(e.makes, rankedDDL{rankOfRights, fmt.Sprintf(format, args...)})
+	}
+	want, have := e.want.rights[name], e.have.rights[name]
+	if len(want) == 0 {
+		e.unknown = append(e.unknown, name)
+		return
+	}
+	if len(have) == 0 {
+		say("REVOKE ALL ON %s FROM PUBLIC", want[0].Target)
+	}
+	for _, r := range have {
+		if !slices.Contains(want, r) {
+			say("REVOKE %s ON %s FROM %s", r.Privilege, r.Target, r.Grantee)
+		}
+	}
+	for _, r := range want {
+		if slices.Contains(have, r) || len(have) == 0 && r.Own {
+			continue
+		}
+		option := ""
+		if r.Grantable {
+			option = " WITH GRANT OPTION"
+		}
+		say("GRANT %s ON %s TO %s%s", r.Privilege, r.Target, r.Grantee, option)
+	}
+}
+
+// goesWith says that a name is of something on a table that is dropped.
+func goesWith(name string, all []string) bool {
+	on := strings.LastIndex(name, " on ")
+	return on > 0 && !strings.HasPrefix(name, "rights ") && slices.Contains(all, "table "+name[on+len(" on "):])
+}
+
+// partOf says that a name belongs to an object that is among all, whose statement makes, or drops, this too.
+func partOf(name string, all []string) bool {
+	for _, prefix := range []string{"partition key of ", "query of ", "body of "} {
+		if whole, found := strings.CutPrefix(name, prefix); found {
+			return slices.Contains(all, whole)
+		}
+	}
+	if partition, found := strings.CutPrefix(name, "bound of partition "); found {
+		return slices.Contains(all, "table "+partition)
+	}
+	column, found := strings.CutPrefix(name, "column ")
+	for dot := strings.LastIndex(column, "."); found && dot > 0; dot = strings.LastIndex(column[:dot], ".") { // names may have dots
+		for _, kind := range []string{"table ", "foreign table ", "view ", "materialized view ", "type "} {
+			if slices.Contains(all, kind+column[:dot]) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,208 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+const (
+	// sliceRows is about how many rows are compared at once. A short look leaves
+	// applications little time to change what is being looked at.
+	sliceRows = 50_000
+	// mostSlices of one table.
+	mostSlices = 100_000
+	// verifyWorkers compare side by side; each keeps a session on either side busy.
+	verifyWorkers = 2
+)
+
+// slices cuts a large table into ranges of integers, or of UUIDs, that lead one of its unique
+// indexes, so that each is read through the index. These sort alike everywhere, which
+// text does not. A table without one stays whole. From, if not empty, is the low of an earlier slice, to go on with: what
+// is below it is done.
+func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn, from string) ([]verifiedTable, error) {
+	t.first = true
+	if t.Slice == "" || t.Estimate < 2*sliceRows {
+		return []verifiedTable{t}, nil
+	}
+	// no min and max of UUIDs before 18
+	var ends [2]string
+	for i, order := range []string{"ASC", "DESC"} {
+		// qualified: a bare name would be the text that is selected
+		query := fmt.Sprintf("SELECT t.%[1]s::text FROM ONLY %[2]s AS t ORDER BY t.%[1]s %[3]s LIMIT 1", postgres.Ident(t.Slice), t.name(), order)
+		if err := conn.QueryRow(ctx, query).Scan(&ends[i]); errors.Is(err, pgx.ErrNoRows) {
+			return []verifiedTable{t}, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("range of table %s: %w", t.name(), err)
+		}
+	}
+	var bounds [2]int64
+	for i, end := range ends {
+		var err error
+		if bounds[i], err = t.number(end); err != nil {
+			return nil, fmt.Errorf("range of table %s: %w", t.name(), err)
+		}
+	}
+	low, onward := t.after(from)
+	if onward {
+		bounds[0] = low
+	}
+	return t.cut(bounds[0], bounds[1], onward), nil
+}
+
+// after is the number from which on a table is still to be compared; false if from names none of the column by which
+// it is cut now.
+func (t verifiedTable) after(from string) (int64, bool) {
+	value, found := strings.CutPrefix(from, postgres.Ident(t.Slice)+" >= ")
+	if !found {
+		return 0, false
+	}
+	number, err := t.number(strings.TrimSuffix(strings.TrimPrefix(value, "'"), "'::uuid"))
+	return number, err == nil
+}
+
+// number of a value of Slice, in the same order: that of a UUID is its first half.
+func (t verifiedTable) number(value string) (int64, error) {
+	if !t.SliceUUID {
+		return strconv.ParseInt(value, 10, 64)
+	}
+	half, err := strconv.ParseUint(strings.ReplaceAll(value, "-", "")[:16], 16, 64)
+	return int64(half ^ 1<<63), err
+}
+
+// bound is the value of Slice that begins with a number.
+func (t verifiedTable) bound(number int64) string {
+	if !t.SliceUUID {
+		return strconv.FormatInt(number, 10)
+	}
+	half := fmt.Sprintf("%016x", uint64(number)^1<<63)
+	return fmt.Sprintf("'%s-%s-%s-0000-000000000000'::uuid", half[:8], half[8:12], half[12:])
+}
+
+// cut makes slices of equal width. The first and the last are open, for rows that come meanwhile; onward, the first
+// begins at low, for what is below it is done.
+func (t verifiedTable) cut(low, high int64, onward bool) []verifiedTable {
+	number := min(t.Estimate/sliceRows, mostSlices)
+	var bounds []int64
+	if onward {
+		bounds = append(bounds, low)
+	}
+	for i := int64(1); i < number; i++ {
+		// in floating point, since the distance may exceed an integer
+		bound := int64(float64(low) + (float64(high)-float64(low))*float64(i)/float64(number))
+		if bound > low && (len(bounds) == 0 || bound > bounds[len(bounds)-1]) {
+			bounds = append(bounds, bound)
+		}
+	}
+	var all []verifiedTable
+	if !onward {
+		all = append(all, t.between(nil, bounds[:min(1, len(bounds))]))
+	}
+	for i := range bounds {
+		all = append(all, t.between(bounds[i:i+1], bounds[i+1:min(i+2, len(bounds))]))
+	}
+	return all
+}
+
+// between is the slice from a bound to another, each of them none or one.
+func (t verifiedTable) between(low, high []int64) verifiedTable {
+	t.first = len(low) == 0
+	var conditions []string
+	for _, bound := range low {
+		t.low = fmt.Sprintf("%s >= %s", postgres.Ident(t.Slice), t.bound(bound))
+		conditions = append(conditions, "t."+t.low)
+	}
+	for _, bound := range high {
+		conditions = append(conditions, fmt.Sprintf("t.%s < %s", postgres.Ident(t.Slice), t.bound(bound)))
+	}
+	t.within = strings.Join(conditions, " AND ")
+	return t
+}
+
+// where joins the slice's range and another filter.
+func (t verifiedTable) where(filter string) string {
+	switch {
+	case t.within == "" && filter == "":
+		return ""
+	case t.within == "":
+		return " WHERE " + filter
+	case filter == "":
+		return " WHERE " + t.within
+	}
+	return " WHERE " + t.within + " AND " + filter
+}
+
+// compareAll compares slices side by side and adds up what they found.
+func compareAll(ctx context.Context, blue, green postgres.Server, database string, o Options, work []verifiedTable) (Report, error) {
+	sum := summary{work: work, found: make([]*Report, len(work)), tell: o.Progress}
+	queue := make(chan int)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(queue)
+		for i := range work {
+			select {
+			case queue <- i:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for range min(verifyWorkers, max(1, len(work))) {
+		group.Go(func() error {
+			v := verifier{options: o, blueName: blue.Instance}
+			return v.open(ctx, blue, green, database, func() error {
+				for i := range queue {
+					v.report = Report{}
+					if err := v.table(ctx, work[i]); err != nil {
+						return fmt.Errorf("table %s: %w", work[i].name(), err)
+					}
+					sum.add(i, v.report)
+				}
+				return nil
+			})
+		})
+	}
+	err := group.Wait()
+	return sum.all, err
+}
+
+// summary adds up what was found in slices, in their order: of those that are done before an earlier one nothing
+// is told yet, since who goes on at a place takes all before it for done.
+type summary struct {
+	work []verifiedTable
+	tell func(Report, Place)
+
+	mu    sync.Mutex
+	found []*Report
+	next  int
+	all   Report
+}
+
+func (s *summary) add(slice int, found Report) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found[slice] = &found
+	before := s.next
+	for ; s.next < len(s.work) && s.found[s.next] != nil; s.next++ {
+		r := s.found[s.next]
+		s.all.Tables += r.Tables
+		s.all.Rows += r.Rows
+		s.all.Sampled += r.Sampled
+		s.all.OnStandby += r.OnStandby
+		s.all.InFlight += r.InFlight
+		s.all.Mismatches = append(s.all.Mismatches, r.Mismatches...)
+	}
+	if s.tell != nil && s.next > before && s.next < len(s.work) {
+		t := s.work[s.next]
+		s.tell(s.all, Place{Schema: t.Schema, Table: t.Table, Bound: t.low})
+	}
+}

@@ -1,0 +1,394 @@
+package verify
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/time/rate"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+)
+
+// Options bound a comparison; zero values mean the defaults.
+type Options struct {
+	// CountsOnly compares the number of rows and not their contents.
+	CountsOnly bool
+	// SamplePercent of the rows of large tables are compared; all if 0.
+	SamplePercent int32
+	// Standby of blue, if set, is where blue's rows are read first, and blue itself only where that settles nothing.
+	Standby *postgres.Server
+	// Pace, if set, bounds how many rows are read of each side in a second.
+	Pace *rate.Limiter
+	// Patience is how long green may take to show what blue has committed; two minutes.
+	Patience time.Duration
+	// Rounds is how often rows that changed meanwhile are looked at again; five.
+	Rounds int
+	// RowsAtOnce bounds the memory that single rows take, about 300 bytes each; 50,000.
+	RowsAtOnce int64
+	// From is where to begin; the zero value is the first table.
+	From Place
+	// Progress, if set, hears of what was found in all that comes before a place, each time it moves on. It is called
+	// by one goroutine at a time.
+	Progress func(found Report, next Place)
+}
+
+// Place is how far a comparison has come: tables that sort before it are done, and of its table the rows whose
+// leading key is less than Bound.
+type Place struct{ Schema, Table, Bound string }
+
+// after says that the place comes after a table, which is done then.
+func (p Place) after(t verifiedTable) bool {
+	return cmp.Or(cmp.Compare(t.Schema, p.Schema), cmp.Compare(t.Table, p.Table)) < 0
+}
+
+// Report is what a comparison found.
+type Report struct {
+	// Tables and Rows that were compared, as blue has them.
+	Tables int
+	Rows   int64
+	// Sampled tables: a part of their rows was compared.
+	Sampled int
+	// OnStandby are the rows among them that were read on a standby, and not on blue.
+	OnStandby int64
+	// InFlight rows changed on blue whenever they were compared: nothing is known of them.
+	InFlight int
+	// Mismatches are real differences in words: a row that stayed the same on blue is
+	// otherwise on green.
+	Mismatches []string
+}
+
+// Compare compares every replicated table of database while applications write. A row that is the
+// same on blue before and after it is read on green, with a marker in between that green
+// has applied, must be the same on green; anything else is read again. Needs the marker
+// table on both sides. Reads only, but for markers.
+func Compare(ctx context.Context, blue, green postgres.Server, database string, o Options) (Report, error) {
+	if o.Patience == 0 {
+		o.Patience = 2 * time.Minute
+	}
+	if o.Rounds == 0 {
+		o.Rounds = 5
+	}
+	if o.RowsAtOnce == 0 {
+		o.RowsAtOnce = 50_000
+	}
+	if err := sameCluster(ctx, blue, o.Standby); err != nil {
+		return Report{}, err
+	}
+	var work []verifiedTable
+	err := postgres.WithSession(ctx, blue, database, func(conn *pgx.Conn) error {
+		tables, err := verifiedTables(ctx, conn)
+		if err != nil {
+			return err
+		}
+		for _, t := range tables {
+			if o.From.after(t) {
+				continue
+			}
+			from := ""
+			if t.Schema == o.From.Schema && t.Table == o.From.Table {
+				from = o.From.Bound
+			}
+			slices, err := t.slices(ctx, conn, from)
+			if err != nil {
+				return err
+			}
+			work = append(work, sampled(slices, o.SamplePercent)...)
+		}
+		return nil
+	})
+	var report Report
+	if err == nil {
+		report, err = compareAll(ctx, blue, green, database, o, work)
+	}
+	if err != nil {
+		return Report{}, fmt.Errorf("compare database %q of %s and %s: %w", database, blue.Instance, green.Instance, err)
+	}
+	return report, nil
+}
+
+// verifiedTables in the order in which they are compared.
+func verifiedTables(ctx context.Context, conn *pgx.Conn) ([]verifiedTable, error) {
+	tables, err := postgres.Collect[verifiedTable](ctx, conn, query("verified_tables"), postgres.Schema)
+	// not by the server, whose collation may be another after a restart
+	slices.SortFunc(tables, func(a, b verifiedTable) int {
+		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Table, b.Table))
+	})
+	return tables, err
+}
+
+// ExpectedRows of all tables of a database that are compared, as the planner's statistics have them; of large tables the
+// percentage that a sample has, all if it is 0. Reads only.
+func ExpectedRows(ctx context.Context, s postgres.Server, database string, samplePercent int32) (rows int64, err error) {
+	err = postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
+		tables, err := verifiedTables(ctx, conn)
+		for _, t := range tables {
+			rows += t.expected(samplePercent)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("rows of database %q on %s: %w", database, s.Instance, err)
+	}
+	return rows, nil
+}
+
+// verifier compares slices of one database.
+type verifier struct {
+	options               Options
+	blueName              string
+	blue, green           *pgx.Conn
+	writeMarker, awaitsIt *replication.Marker
+	// standby is nil if there is none.
+	standby *standbyReader
+	report  Report
+}
+
+// open runs do with sessions on both sides.
+func (v *verifier) open(ctx context.Context, blue, green postgres.Server, database string, do func() error) error {
+	return postgres.WithSession(ctx, blue, database, func(b *pgx.Conn) error {
+		return postgres.WithSession(ctx, green, database, func(g *pgx.Conn) (err error) {
+			v.blue, v.green = b, g
+			for _, conn := range []*pgx.Conn{b, g} {
+				if err := postgres.WithoutTimeout(ctx, conn); err != nil {
+					return err
+				}
+			}
+			if v.writeMarker, err = replication.NewMarker(ctx, b); err != nil {
+				return err
+			}
+			if v.awaitsIt, err = replication.NewMarker(ctx, g); err != nil {
+				return err
+			}
+			return v.withStandby(ctx, database, do)
+		})
+	})
+}
+
+// barrier returns when green has applied all that blue has committed until now.
+func (v *verifier) barrier(ctx context.Context) error {
+	return v.reaches(ctx, v.awaitsIt)
+}
+
+// reaches returns when a marker that is written now is seen there.
+func (v *verifier) reaches(ctx context.Context, there *replication.Marker) error {
+	ctx, cancel := context.WithTimeout(ctx, v.options.Patience)
+	defer cancel()
+	id, err := v.writeMarker.Commit(ctx, v.blueName)
+	if err != nil {
+		return err
+	}
+	return there.Await(ctx, v.blueName, id)
+}
+
+// table compares one table, or a slice of one: as a whole, then, where that settles nothing, by groups of rows,
+// then row by row.
+func (v *verifier) table(ctx context.Context, t verifiedTable) error {
+	if v.options.CountsOnly {
+		if !t.first {
+			return nil
+		}
+		return v.counts(ctx, t)
+	}
+	if settled, err := v.settledByStandby(ctx, t, t.digests("0::bigint", "")); settled || err != nil {
+		return err
+	}
+	whole, err := v.read(ctx, 0, t.digests("0::bigint", ""))
+	if postgres.NotFound(err) {
+		v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %v", t.name(), err))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rows := whole.before[0].Count
+	v.count(t, rows)
+	if equal, _, _ := whole.judge(); equal {
+		return nil
+	}
+	return v.narrow(ctx, t, rows)
+}
+
+// count a slice among what was compared.
+func (v *verifier) count(t verifiedTable, rows int64) {
+	if t.first {
+		v.report.Tables++
+	}
+	if t.first && t.sample {
+		v.report.Sampled++
+	}
+	v.report.Rows += rows
+}
+
+// narrow looks for the rows of a table that differ or change, by groups of which those that are settled drop out: each time
+// the others are grouped anew, until they are few enough to be read one by one. The table is read a few times for that,
+// be it however large; where groups don't settle, since so many rows differ, the rest is read in portions.
+func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) error {
+	var left selection
+	all := rows
+	for {
+		groups := min(mostGroups, max(64, rows))
+		parts, err := v.read(ctx, all, t.digests(left.group(t, groups), left.filter), left.args...)
+		if err != nil {
+			return err
+		}
+		_, suspects, hot := parts.judge()
+		chosen := append(suspects, hot...)
+		if len(chosen) == 0 {
+			return nil
+		}
+		in := parts.rows(chosen)
+		if in > v.options.RowsAtOnce && in < rows/2 {
+			left, rows = left.narrowed(t, groups, chosen), in
+			continue
+		}
+		at := max(1, int(v.options.RowsAtOnce*int64(len(chosen))/max(in, 1)))
+		differ := 0
+		for portion := range slices.Chunk(chosen, at) {
+			more, err := v.rowByRow(ctx, t, all, left.narrowed(t, groups, portion))
+			if err != nil {
+				return err
+			}
+			if differ += more; differ > mostDiffer {
+				v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: more than %d rows differ; no more were looked for", t.name(), mostDiffer))
+				return nil
+			}
+		}
+		return nil
+	}
+}
+
+const (
+	// mostGroups that are asked for at once.
+	mostGroups = 65536
+	// mostDiffer rows of a table, or of a slice of one, are looked for.
+	mostDiffer = 10_000
+)
+
+// mostNamed rows of a table are named when they differ.
+const mostNamed = 5
+
+// rowByRow reads single rows until each is known to be equal or to differ, or the rounds are
+// over, and says how many differ. A difference counts when the row is still the same on blue once every transaction
+// has ended that was active when it was found: green may show a commit a moment
+// before blue's other sessions do. Each look reads all rows of the table.
+func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, all int64, chosen selection) (differing int, err error) {
+	found := map[int64]rowDigest{}
+	var differ, open []int64
+	for round := 0; round < v.options.Rounds && (round == 0 || len(open) > 0); round++ {
+		rows, err := v.read(ctx, all, t.digests(t.key(), chosen.filter), chosen.args...)
+		if err != nil {
+			return 0, err
+		}
+		_, suspects, hot := rows.judge()
+		open = hot
+		for _, row := range suspects {
+			if earlier, again := found[row]; again && earlier == rows.after[row] {
+				differ = append(differ, row)
+			} else {
+				open = append(open, row)
+			}
+		}
+		if err := v.remember(ctx, found, suspects, rows.after); err != nil {
+			return 0, err
+		}
+		chosen = selection{}.and(t.key(), open)
+	}
+	v.report.InFlight += len(open)
+	return len(differ), v.name(ctx, t, differ)
+}
+
+// remember makes found the suspects as blue has them, once what was active has ended.
+func (v *verifier) remember(ctx context.Context, found map[int64]rowDigest, suspects []int64, rows reading) error {
+	clear(found)
+	if len(suspects) == 0 {
+		return nil
+	}
+	ended, err := v.transactionsEnd(ctx)
+	if err != nil || !ended {
+		return err
+	}
+	for _, row := range suspects {
+		found[row] = rows[row]
+	}
+	return nil
+}
+
+// commitPatience is how long a transaction may take from its commit to being visible; with
+// synchronous replication that is a round trip and more.
+const commitPatience = 10 * time.Second
+
+// transactionsEnd waits for the transactions that are active on blue now; false when one of
+// them takes longer than commitPatience.
+func (v *verifier) transactionsEnd(ctx context.Context) (bool, error) {
+	active, err := postgres.Column[string](ctx, v.blue, query("active_transactions"))
+	if err != nil {
+		return false, err
+	}
+	end := time.Now().Add(commitPatience)
+	over := false
+	err = postgres.WaitUntil(ctx, 5*time.Millisecond, func() (bool, error) {
+		err := v.blue.QueryRow(ctx, query("active_transactions_over"), active).Scan(&over)
+		return over || time.Now().After(end), err
+	})
+	return over, err
+}
+
+// name words the rows that differ: by where they are on blue, or on green if only there.
+func (v *verifier) name(ctx context.Context, t verifiedTable, rows []int64) error {
+	for i, row := range rows {
+		if i == mostNamed {
+			v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %d more rows differ", t.name(), len(rows)-mostNamed))
+			break
+		}
+		var place [2]string
+		for side, conn := range []*pgx.Conn{v.blue, v.green} {
+			if err := conn.QueryRow(ctx, t.nameOf(), row).Scan(&place[side]); err != nil {
+				return err
+			}
+		}
+		sentence := fmt.Sprintf("table %s: %s differs", t.name(), t.words(place[0], row))
+		switch {
+		case place[0] == "":
+			sentence = fmt.Sprintf("table %s: %s is only on the new side", t.name(), t.words(place[1], row))
+		case place[1] == "":
+			sentence = fmt.Sprintf("table %s: %s is missing on the new side", t.name(), t.words(place[0], row))
+		}
+		v.report.Mismatches = append(v.report.Mismatches, sentence)
+	}
+	return nil
+}
+
+// counts compares numbers of rows. Where applications insert and delete, green's number must
+// lie between blue's before and after; the spread counts as in flight.
+func (v *verifier) counts(ctx context.Context, t verifiedTable) error {
+	if settled, err := v.settledByStandby(ctx, t, t.count()); settled || err != nil {
+		return err
+	}
+	var c comparison
+	for round := 0; ; round++ {
+		var err error
+		c, err = v.read(ctx, 0, t.count())
+		if postgres.NotFound(err) {
+			v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %v", t.name(), err))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		low, high := min(c.before[0].Count, c.after[0].Count), max(c.before[0].Count, c.after[0].Count)
+		if green := c.green[0].Count; low <= green && green <= high {
+			v.report.InFlight += int(high - low)
+			break
+		} else if round+1 >= v.options.Rounds {
+			v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %d rows, %d on the new side", t.name(), c.after[0].Count, green))
+			break
+		}
+	}
+	v.count(t, c.before[0].Count)
+	return nil
+}
