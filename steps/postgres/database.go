@@ -36,7 +36,7 @@ func Version(ctx context.Context, s Server) (int, error) {
 func ApplicationDatabases(ctx context.Context, s Server, include, exclude []string) ([]Database, error) {
 	var all []Database
 	err := WithSession(ctx, s, "", func(conn *pgx.Conn) (err error) {
-		all, err = Collect[Database](ctx, conn, query("application_databases"), MaintenanceDatabase)
+		all, err = databases(ctx, conn)
 		return err
 	})
 	if err != nil {
@@ -62,6 +62,23 @@ func ApplicationDatabases(ctx context.Context, s Server, include, exclude []stri
 		}
 	}
 	return all, nil
+}
+
+func databases(ctx context.Context, conn *pgx.Conn) ([]Database, error) {
+	return Collect[Database](ctx, conn, query("application_databases"), MaintenanceDatabase)
+}
+
+// DatabaseNamed is what a session's server knows of a database; false if it has none of that name. Reads only.
+func DatabaseNamed(ctx context.Context, conn *pgx.Conn, name string) (Database, bool, error) {
+	all, err := databases(ctx, conn)
+	if err != nil {
+		return Database{}, false, err
+	}
+	i := slices.IndexFunc(all, func(d Database) bool { return d.Name == name })
+	if i < 0 {
+		return Database{}, false, nil
+	}
+	return all[i], true, nil
 }
 
 // Moved are the databases that the upgrade moves.

@@ -34,7 +34,8 @@ type hold struct {
 	holdRecord
 	entered, held, deserted chan struct{}
 	// pauser is the warm connection for PAUSE, which keeps it busy.
-	pauser *pgbouncer.Console
+	pauser    *pgbouncer.Console
+	registers warmRegisters
 	ctx    context.Context
 	end    context.CancelFunc
 }
@@ -87,6 +88,7 @@ func (a *agent) stage(r StageRequest) error {
 	h.end()
 	a.hold = newHold(a.life, holdRecord{SwitchID: r.SwitchID, From: r.From, To: r.To})
 	a.enter(a.hold, PhaseStaged)
+	a.warmRegisters(a.hold)
 	return a.warm(a.hold)
 }
 

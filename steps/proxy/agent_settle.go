@@ -132,29 +132,27 @@ func (a *agent) follow(ctx context.Context, h *hold, decide bool) bool {
 }
 
 func (a *agent) ask(ctx context.Context, h *hold, decide bool) (fence.Verdict, error) {
-	register, err := a.register(ctx, h.From)
-	if err != nil {
-		return fence.Verdict{}, err
-	}
-	defer register.Close(ctx)
-	if decide {
-		return register.Abort(ctx, h.SwitchID, "agent "+a.o.Name)
-	}
-	return register.State(ctx, h.SwitchID)
+	var verdict fence.Verdict
+	err := a.atRegister(ctx, h, h.From, func(register *fence.Register) (err error) {
+		if decide {
+			verdict, err = register.Abort(ctx, h.SwitchID, "agent "+a.o.Name)
+		} else {
+			verdict, err = register.State(ctx, h.SwitchID)
+		}
+		return err
+	})
+	return verdict, err
 }
 
 // openNewSide lifts the new side's fence with the key that the old one gave.
 func (a *agent) openNewSide(ctx context.Context, h *hold, key postgres.Password) error {
-	register, err := a.register(ctx, h.To)
-	if err != nil {
+	return a.atRegister(ctx, h, h.To, func(register *fence.Register) error {
+		state, err := register.OpenEntrance(ctx, h.SwitchID, "agent "+a.o.Name, key)
+		if err == nil && state != "opened" {
+			return fmt.Errorf("the entrance of %s is %q", h.To.Instance, state)
+		}
 		return err
-	}
-	defer register.Close(ctx)
-	state, err := register.OpenEntrance(ctx, h.SwitchID, "agent "+a.o.Name, key)
-	if err == nil && state != "opened" {
-		return fmt.Errorf("the entrance of %s is %q", h.To.Instance, state)
-	}
-	return err
+	})
 }
 
 // goForward leads clients to the new side and lets them go.

@@ -81,16 +81,15 @@ func createOneDatabase(ctx context.Context, to postgres.Server, d postgres.Datab
 		return err
 	}
 	return postgres.WithSession(ctx, to, "", func(conn *pgx.Conn) error {
-		all, err := postgres.Collect[postgres.Database](ctx, conn, query("application_databases"), postgres.MaintenanceDatabase)
+		have, there, err := postgres.DatabaseNamed(ctx, conn, d.Name)
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(all, func(h postgres.Database) bool { return h.Name == d.Name })
-		if i < 0 {
+		if !there {
 			_, err = conn.Exec(ctx, createDatabase(d, version))
 			return err
 		}
-		if err := sameLocale(d, all[i]); err != nil {
+		if err := sameLocale(d, have); err != nil {
 			return err
 		}
 		_, err = conn.Exec(ctx, "ALTER DATABASE "+postgres.Ident(d.Name)+" OWNER TO "+postgres.Ident(d.Owner))
