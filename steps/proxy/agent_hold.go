@@ -36,8 +36,8 @@ type hold struct {
 	// pauser is the warm connection for PAUSE, which keeps it busy.
 	pauser    *pgbouncer.Console
 	registers warmRegisters
-	ctx    context.Context
-	end    context.CancelFunc
+	ctx       context.Context
+	end       context.CancelFunc
 }
 
 func newHold(life context.Context, r holdRecord) *hold {
