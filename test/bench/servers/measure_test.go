@@ -46,6 +46,7 @@ func seconds(b *testing.B, do func() error) float64 {
 // it is reached through a proxy that counts.
 func roundTrips(b *testing.B, s postgres.Server, do func(postgres.Server) error) float64 {
 	b.Helper()
+	to := net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(b, err)
 	var turns atomic.Int64
@@ -56,7 +57,7 @@ func roundTrips(b *testing.B, s postgres.Server, do func(postgres.Server) error)
 			if err != nil {
 				return // closed below
 			}
-			server, err := net.Dial("tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
+			server, err := net.Dial("tcp", to)
 			if err != nil {
 				_ = client.Close()
 				return
