@@ -87,7 +87,7 @@ SET track_activities = off; SET log_statement = 'none'; SET log_min_error_statem
 SET log_min_duration_statement = -1; SET log_min_duration_sample = -1; SET log_transaction_sample_rate = 0;
 SET log_duration = off; SET pg_stat_statements.track_utility = off; SET pgaudit.log = 'none'`
 
-// WithQuietSession is withSession for statements that carry secrets: no server log, no
+// WithQuietSession is WithSession for statements that carry secrets: no server log, no
 // statistics view and no error of ours repeats their text.
 func WithQuietSession(ctx context.Context, s Server, database string, do func(*pgx.Conn) error) error {
 	return WithSession(ctx, s, database, func(conn *pgx.Conn) error {
@@ -183,6 +183,18 @@ func WaitUntil(ctx context.Context, every time.Duration, condition func() (bool,
 			return ctx.Err()
 		case <-tick.C:
 		}
+	}
+}
+
+// Pause spaces two looks at a server.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }
 

@@ -31,21 +31,7 @@ func TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent(t *testing.T
 		begun := time.Now()
 		s.awaitLetGo()
 		released := time.Since(begun)
-		state, _, err := proxy.Recover(t.Context(), in)
-		must(t, err)
-		want := proxy.StateAborted
-		if point == proxy.PointOpen || point == proxy.PointResume || point == proxy.PointFinish {
-			want = proxy.StateCommitted
-		}
-		if state != want {
-			t.Errorf("silent at %s: %s, want %s", point, state, want)
-		}
-		s.ended(in, state)
-		s.oneSideOpen()
-		close(wake)
-		woken := <-ended
-		s.oneSideOpen()
-		s.allServe()
+		state, woken := s.takeOver(in, point, wake, ended)
 		worst := c.takeWorst()
 		if worst > crashLimits.Hold {
 			t.Errorf("silent at %s: a client waited %v", point, worst)
@@ -70,21 +56,7 @@ func TestClientsAreLetGoAtOnceWhenTheControllerDies(t *testing.T) {
 			p.cable.leadTo(p.Address)
 		}
 		s.awaitLetGo()
-		want := proxy.StateAborted
-		if point == proxy.PointOpen || point == proxy.PointResume {
-			want = proxy.StateCommitted
-		}
-		state, _, err := proxy.Recover(t.Context(), in)
-		must(t, err)
-		if state != want {
-			t.Errorf("dead at %s: %s, want %s", point, state, want)
-		}
-		s.ended(in, state)
-		s.oneSideOpen()
-		close(wake)
-		woken := <-ended
-		s.oneSideOpen()
-		s.allServe()
+		state, woken := s.takeOver(in, point, wake, ended)
 		worst := c.takeWorst()
 		if worst > s.limits.Hold-s.limits.Margin {
 			t.Errorf("dead at %s: a client waited %v, until the controller was taken for silent", point, worst)
@@ -92,6 +64,28 @@ func TestClientsAreLetGoAtOnceWhenTheControllerDies(t *testing.T) {
 		t.Logf("dead at %-7s %s, worst client %v; who writes on finds: %v", point, state, worst.Round(time.Millisecond), woken)
 	}
 	c.end(s)
+}
+
+// takeOver has a second controller end a switch that the first one left at point; the first wakes up afterwards, with
+// woken, and must not do any harm.
+func (s *stage) takeOver(in proxy.Input, point proxy.Point, wake chan struct{}, ended chan error) (state proxy.State, woken error) {
+	s.t.Helper()
+	state, _, err := proxy.Recover(s.t.Context(), in)
+	must(s.t, err)
+	want := proxy.StateAborted
+	if point == proxy.PointOpen || point == proxy.PointResume || point == proxy.PointFinish {
+		want = proxy.StateCommitted
+	}
+	if state != want {
+		s.t.Errorf("left at %s: %s, want %s", point, state, want)
+	}
+	s.ended(in, state)
+	s.oneSideOpen()
+	close(wake)
+	woken = <-ended
+	s.oneSideOpen()
+	s.allServe()
+	return state, woken
 }
 
 // sleepAt begins a switch whose controller falls asleep at point.

@@ -35,30 +35,31 @@ type lane struct {
 const sharedLanes = 4
 
 func (l *lane) open(ctx context.Context, in Input, nonce string) error {
+	session := func(s postgres.Server) (*pgx.Conn, error) {
+		conn, err := fence.SwitchSession(ctx, s, l.database, nonce)
+		if err == nil {
+			l.conns = append(l.conns, conn)
+		}
+		return conn, err
+	}
+	var err error
 	var conns [4]*pgx.Conn
 	for i, s := range []postgres.Server{in.From, in.From, in.To, in.To} {
 		if l.shared && i%2 == 1 {
 			conns[i] = conns[i-1]
 			continue
 		}
-		conn, err := fence.SwitchSession(ctx, s, l.database, nonce)
-		if err != nil {
+		if conns[i], err = session(s); err != nil {
 			return err
 		}
-		conns[i] = conn
-		l.conns = append(l.conns, conn)
 	}
 	if in.Scope.Carry.Any() {
 		for i, s := range []postgres.Server{in.From, in.To} {
-			conn, err := fence.SwitchSession(ctx, s, l.database, nonce)
-			if err != nil {
+			if l.carry[i], err = session(s); err != nil {
 				return err
 			}
-			l.carry[i] = conn
-			l.conns = append(l.conns, conn)
 		}
 	}
-	var err error
 	if l.commit, err = replication.NewMarker(ctx, conns[0]); err != nil {
 		return err
 	}
@@ -69,11 +70,10 @@ func (l *lane) open(ctx context.Context, in Input, nonce string) error {
 		return err
 	}
 	for n := 1; n < l.read.Sessions() && !l.shared; n++ {
-		conn, err := fence.SwitchSession(ctx, in.From, l.database, nonce)
+		conn, err := session(in.From)
 		if err != nil {
 			return err
 		}
-		l.conns = append(l.conns, conn)
 		l.read.ReadOn(conn)
 	}
 	if l.await, err = replication.NewMarker(ctx, conns[2]); err != nil {

@@ -221,15 +221,3 @@ func joined(errs ...error) error {
 	}
 	return errors.Join(errs...)
 }
-
-// wait spaces two looks.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 const (
@@ -70,7 +71,7 @@ func (s *KubernetesSource) Run(ctx context.Context, seen func(Active)) error {
 		if time.Since(begun) >= sourceSteady {
 			pauses = sourcePauses
 		} else {
-			_ = wait(ctx, pauses.Step())
+			_ = postgres.Pause(ctx, pauses.Step())
 		}
 	}
 	return nil

@@ -156,7 +156,7 @@ func (r *run) clear(ctx context.Context) error {
 		if len(left) == 0 && len(logins) == 0 {
 			break
 		}
-		if err := wait(ctx, fencePoll); err != nil {
+		if err := postgres.Pause(ctx, fencePoll); err != nil {
 			return fmt.Errorf("%d logins and these sessions on the old side do not end: %v: %w", len(logins), left, err)
 		}
 	}

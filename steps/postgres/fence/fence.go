@@ -147,20 +147,8 @@ func (r *Register) TakeOver(ctx context.Context, nonce string) error {
 		if tag.RowsAffected() == 0 {
 			return nil
 		}
-		if err := Pause(ctx, 5*time.Millisecond); err != nil {
+		if err := postgres.Pause(ctx, 5*time.Millisecond); err != nil {
 			return r.failed("take over", err)
 		}
-	}
-}
-
-// Pause spaces two looks at a server.
-func Pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Scope is what an upgrade's spec says of databases: which are its own (ApplicationDatabases), what a human takes
-// upon himself, and whether Gitover gives tables a replica identity (PreflightRequest).
+// upon himself, and whether Gitover gives tables a replica identity (Request).
 type Scope struct {
 	Include, Exclude, Acknowledged []string
 	GiveIdentities                 bool

@@ -28,7 +28,7 @@ func ConnectionStale(ctx context.Context, publisher, subscriber postgres.Server,
 // RenewConnection writes the way to publisher into the subscription of database anew, if it is another by now,
 // and says whether it was. PostgreSQL starts the apply worker again by itself. Publisher must let Gitover in
 // first: a Secret that is ahead of its server must not end a connection that works. The password doesn't
-// Reach the server's log.
+// reach the server's log.
 func RenewConnection(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (renewed bool, err error) {
 	stale, err := ConnectionStale(ctx, publisher, subscriber, database, n)
 	if err != nil || !stale {

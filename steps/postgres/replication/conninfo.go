@@ -8,7 +8,7 @@ import (
 )
 
 // Conninfo is libpq's connection string from a server of the major version subscriber to
-// s. It holds the password: use it in withQuietSession only.
+// s. It holds the password: use it in postgres.WithQuietSession only.
 func Conninfo(s postgres.Server, database string, subscriber int) string {
 	pairs := [][2]string{
 		{"host", s.Host},

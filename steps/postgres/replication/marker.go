@@ -81,7 +81,7 @@ func (m *Marker) Await(ctx context.Context, instance string, id int64) error {
 		if found, err := m.has(ctx, instance, id); found || err != nil {
 			return err
 		}
-		if err := fence.Pause(ctx, markerPoll); err != nil {
+		if err := postgres.Pause(ctx, markerPoll); err != nil {
 			return fmt.Errorf("await marker: %w", err)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gitover/gitover/steps/postgres"
-	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 const (
@@ -40,7 +39,7 @@ func inMoments[T any](ctx context.Context, conn *pgx.Conn, left []T, table func(
 		if try == lockTries {
 			return inUse(ctx, conn, table(left[0]), len(left))
 		}
-		if err := fence.Pause(ctx, time.Duration(try)*lockPause); err != nil {
+		if err := postgres.Pause(ctx, time.Duration(try)*lockPause); err != nil {
 			return err
 		}
 	}

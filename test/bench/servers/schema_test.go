@@ -19,19 +19,11 @@ const (
 	manySequences = 10_000
 )
 
-// manyObjects of a middling kind, half of the sequences of identity columns; each tenth table has a condition that other
-// versions print otherwise, and a view. A transaction of its own a hundred, for locks are few.
+// manyObjects have as many sequences again as those of the tables' identity columns.
 func manyObjects(s *pg.Server, condition string) {
-	s.Exec("", "CREATE DATABASE orders")
-	for first := 0; first < manyTables; first += 100 {
-		s.Exec("orders", fmt.Sprintf(`DO $do$ BEGIN FOR i IN %d..%d LOOP
-			EXECUTE format('CREATE TABLE t%%s (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int NOT NULL, b text DEFAULT 1, c int CHECK (c > 0), d int, at timestamptz DEFAULT now(), s varchar(20), UNIQUE (a, c))', i);
-			EXECUTE format('CREATE INDEX ON t%%s (lower(s)) WHERE d > 0', i);
-			EXECUTE format('CREATE SEQUENCE s%%s', i);
-			IF i %% 10 = 0 THEN
-				EXECUTE format('ALTER TABLE t%%s ADD CONSTRAINT known CHECK (%s)', i);
-				EXECUTE format('CREATE VIEW v%%1$s AS SELECT id, a FROM t%%1$s WHERE s IS NOT NULL', i);
-			END IF; END LOOP; END $do$`, first, first+99, condition))
+	pg.ManyTables(s, manyTables, condition)
+	for first := manyTables; first < manySequences; first += 1000 {
+		s.Exec("orders", fmt.Sprintf("DO $$ BEGIN FOR i IN %d..%d LOOP EXECUTE 'CREATE SEQUENCE s' || i; END LOOP; END $$", first, first+999))
 	}
 }
 
