@@ -16,7 +16,8 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/gitops"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // TestFluxsMarkOnTheTargetCountsOnlyWhileNobodyChangedIt since Flux applied it.
@@ -71,12 +72,12 @@ func TestAPoolerOnADeadNodeIsLeftOut(t *testing.T) {
 	// a port that nobody listens on, and one that takes connections and never answers
 	closed, mute := listen(t), listen(t)
 	closed.Close()
-	agent := func(name string, at net.Listener) proxy.Pooler {
-		a := proxy.NewAgentClient(name, at.Addr().String(), &tls.Config{ServerName: "nobody"})
+	agent := func(name string, at net.Listener) switchover.Pooler {
+		a := protocol.NewClient(name, at.Addr().String(), &tls.Config{ServerName: "nobody"})
 		t.Cleanup(a.Close)
 		return a
 	}
-	found := []proxy.Pooler{agent("a", closed), agent("b", closed), agent("c", mute), agent("d", closed), agent("e", closed), agent("f", closed)}
+	found := []switchover.Pooler{agent("a", closed), agent("b", closed), agent("c", mute), agent("d", closed), agent("e", closed), agent("f", closed)}
 	pods := map[string]*corev1.Pod{
 		"a": pod("running", ready(corev1.ConditionTrue, corev1.ConditionTrue)...),
 		"b": pod("silent", ready(corev1.ConditionFalse, corev1.ConditionTrue)...),

@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gitover/gitover/steps"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // wayBackGivenUp is Git's word that nobody wants to return from the switch in progress, which then ends without a way
@@ -29,23 +29,23 @@ func wayBackGivenUp(x *pair) string {
 }
 
 // abandon ends a switch that went forward and whose way back can't be made.
-func (r *ProxyReconciler) abandon(ctx context.Context, x *pair, in proxy.Input, why *proxy.Unfinished, word string) outcome {
-	if err := proxy.Abandon(ctx, in); err != nil {
-		return r.after(ctx, x, proxy.Result{ID: in.ID}, &proxy.Unfinished{Why: err, WayBack: true})
+func (r *ProxyReconciler) abandon(ctx context.Context, x *pair, in switchover.Input, why *switchover.Unfinished, word string) outcome {
+	if err := switchover.Abandon(ctx, in); err != nil {
+		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.Unfinished{Why: err, WayBack: true})
 	}
 	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "WayBackGivenUp",
 		"%s serves for good, and there is no way back to %s, since %s; it could not be made: %v", in.To.Instance, in.From.Instance, word, why.Why)
-	return r.switched(ctx, x, proxy.Result{ID: in.ID})
+	return r.switched(ctx, x, switchover.Result{ID: in.ID})
 }
 
 // openWithoutDecision ends a switch whose old side can't be asked what it decided, on Git's word that it is lost for good.
-func (r *ProxyReconciler) openWithoutDecision(ctx context.Context, x *pair, in proxy.Input, why error, word string) (proxy.State, proxy.Result, error) {
-	if err := proxy.OpenWithoutDecision(ctx, in); err != nil {
-		return proxy.StateUnknown, proxy.Result{ID: in.ID}, &proxy.Undecided{Why: err}
+func (r *ProxyReconciler) openWithoutDecision(ctx context.Context, x *pair, in switchover.Input, why error, word string) (switchover.State, switchover.Result, error) {
+	if err := switchover.OpenWithoutDecision(ctx, in); err != nil {
+		return switchover.StateUnknown, switchover.Result{ID: in.ID}, &switchover.Undecided{Why: err}
 	}
 	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "OpenedWithoutDecision",
 		"opened %s, which has every row, since %s; %s could not be asked: %v", in.To.Instance, word, in.From.Instance, why)
-	return proxy.Recover(ctx, in)
+	return switchover.Recover(ctx, in)
 }
 
 // undecidedAdvice says what a human can do if the old side is lost for good.

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // patienceWithOthers is how long a switch of another controller's is left alone, beyond what
@@ -55,7 +55,7 @@ func (r *ProxyReconciler) takeOver(ctx context.Context, x *pair) *outcome {
 }
 
 // patienceWith another controller's switch: how much longer it is left alone.
-func (r *ProxyReconciler) patienceWith(s *v1alpha1.SwitchStatus, limits proxy.Limits) time.Duration {
+func (r *ProxyReconciler) patienceWith(s *v1alpha1.SwitchStatus, limits switchover.Limits) time.Duration {
 	if r.Elected || s.Controller == r.Identity || s.ControllerSince == nil {
 		return 0
 	}

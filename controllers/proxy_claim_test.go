@@ -7,12 +7,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 func TestASwitchOfAnotherControllerIsLeftAloneForAWhile(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	limits := proxy.Limits{LongTransaction: 5 * time.Second, Hold: 10 * time.Second}
+	limits := switchover.Limits{LongTransaction: 5 * time.Second, Hold: 10 * time.Second}
 	for _, story := range []struct {
 		name    string
 		holder  string

@@ -10,16 +10,17 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/internal/crash"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // after writes down how a switch ended, or that it goes on.
-func (r *ProxyReconciler) after(ctx context.Context, x *pair, result proxy.Result, err error) outcome {
+func (r *ProxyReconciler) after(ctx context.Context, x *pair, result switchover.Result, err error) outcome {
 	p := x.proxy
-	var waiting *proxy.Waiting
-	var aborted *proxy.Aborted
-	var undecided *proxy.Undecided
-	var unfinished *proxy.Unfinished
+	var waiting *switchover.Waiting
+	var aborted *switchover.Aborted
+	var undecided *switchover.Undecided
+	var unfinished *switchover.Unfinished
 	if err != nil && !r.isOurs(ctx, x) {
 		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: fmt.Sprintf("another controller took switch %s over: turn leader election on", p.Status.Switch.ID)}
 	}
@@ -43,7 +44,7 @@ func (r *ProxyReconciler) after(ctx context.Context, x *pair, result proxy.Resul
 	case errors.As(err, &aborted):
 		return r.failed(x, aborted.Result, aborted.Error())
 	}
-	if p.Status.Switch != nil && p.Status.Switch.Phase != string(proxy.PhasePreparing) {
+	if p.Status.Switch != nil && p.Status.Switch.Phase != string(protocol.PhasePreparing) {
 		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: err.Error()}
 	}
 	// nothing was held and nothing moved
@@ -51,7 +52,7 @@ func (r *ProxyReconciler) after(ctx context.Context, x *pair, result proxy.Resul
 }
 
 // switched records a switch that is done, all of it.
-func (r *ProxyReconciler) switched(ctx context.Context, x *pair, result proxy.Result) outcome {
+func (r *ProxyReconciler) switched(ctx context.Context, x *pair, result switchover.Result) outcome {
 	crash.Before(ctx, "switch/Record")
 	p := x.proxy
 	if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
@@ -74,7 +75,7 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *pair, result proxy.Re
 }
 
 // failed records an attempt that left everything as it was.
-func (r *ProxyReconciler) failed(x *pair, result proxy.Result, why string) outcome {
+func (r *ProxyReconciler) failed(x *pair, result switchover.Result, why string) outcome {
 	p := x.proxy
 	entry := r.record(p, result, "Aborted", why)
 	observe(entry)
@@ -88,7 +89,7 @@ func (r *ProxyReconciler) failed(x *pair, result proxy.Result, why string) outco
 	return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: why}
 }
 
-func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result proxy.Result, end, why string) v1alpha1.SwitchRecord {
+func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result switchover.Result, end, why string) v1alpha1.SwitchRecord {
 	s := p.Status.Switch
 	entry := v1alpha1.SwitchRecord{
 		ID: s.ID, From: s.From, To: s.To, Outcome: end, Reason: why, Commit: s.Commit,
@@ -104,7 +105,7 @@ func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result proxy.Result, end, 
 	return entry
 }
 
-func waitingFor(p *v1alpha1.PgProxy, w *proxy.Waiting) outcome {
+func waitingFor(p *v1alpha1.PgProxy, w *switchover.Waiting) outcome {
 	return outcome{reason: v1alpha1.ReasonSwitchWaiting, again: retrySoon,
 		message: fmt.Sprintf("%s serves; the switch to %s waits: %v", p.Status.Active, p.Spec.Target, w)}
 }

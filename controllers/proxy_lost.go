@@ -11,7 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // agentPatience is how long an agent gets to answer before its node is asked about.
@@ -19,16 +20,16 @@ const agentPatience = time.Second
 
 // withoutLost leaves out the poolers that don't answer and whose node is silent: a switch must not wait for a dead node. Clients that such a pooler may still carry meet the fence; it follows the PgProxy when it is back.
 // Each agent is asked once, all at a time.
-func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, found []proxy.Pooler, pods map[string]*corev1.Pod) []proxy.Pooler {
+func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, found []switchover.Pooler, pods map[string]*corev1.Pod) []switchover.Pooler {
 	_, errs := askAll(ctx, found, agentPatience)
 	lost := make([]string, len(found))
 	for i, pooler := range found {
-		var silent *proxy.Unreachable
+		var silent *protocol.Unreachable
 		if errors.As(errs[i], &silent) {
 			lost[i] = nodeLost(pods[pooler.Name()])
 		}
 	}
-	var left []proxy.Pooler
+	var left []switchover.Pooler
 	var words []string
 	for i, pooler := range found {
 		if lost[i] == "" {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // letsIn sees to it that the side which serves lets applications in: nil if it does. It doesn't where its primary was
@@ -69,17 +69,17 @@ func (r *ProxyReconciler) reopen(ctx context.Context, x *pair, server postgres.S
 	}
 	away := in
 	away.From, away.To = in.To, in.From
-	if err := proxy.SettleForgotten(ctx, away); err != nil {
+	if err := switchover.SettleForgotten(ctx, away); err != nil {
 		return err
 	}
 	if fenced, err := postgres.IsFenced(ctx, server); err != nil || !fenced {
 		return err // its way back is as it was
 	}
-	if err := proxy.Reopen(ctx, in); err != nil {
+	if err := switchover.Reopen(ctx, in); err != nil {
 		return err
 	}
 	// the slots of the way back went with the primary that is gone
-	return proxy.Abandon(ctx, in)
+	return switchover.Abandon(ctx, in)
 }
 
 // lastSwitchTo is the latest switch that was made, if it led to instance.

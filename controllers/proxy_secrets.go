@@ -17,8 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
-	"github.com/gitover/gitover/steps/proxy"
 )
 
 // Keys of the two Secrets of a proxy. The agents mount the first; the second holds the
@@ -63,7 +63,7 @@ func (r *ProxyReconciler) identity(ctx context.Context, p *v1alpha1.PgProxy) (id
 	if err := renew(own, now, authority.IssueClient); err != nil {
 		return identity{}, fmt.Errorf("certificates of PgProxy %s: %w", p.Name, err)
 	}
-	err = renew(agents, now, func() (proxy.KeyPair, error) { return authority.IssueServer(p.Name, p.Namespace) })
+	err = renew(agents, now, func() (protocol.KeyPair, error) { return authority.IssueServer(p.Name, p.Namespace) })
 	if err != nil {
 		return identity{}, fmt.Errorf("certificates of PgProxy %s: %w", p.Name, err)
 	}
@@ -81,7 +81,7 @@ func (r *ProxyReconciler) identity(ctx context.Context, p *v1alpha1.PgProxy) (id
 			return identity{}, err
 		}
 	}
-	config, err := proxy.ClientTLS(own.Data[keyAuthority], proxy.KeyPair{Certificate: own.Data[keyCertificate], Key: own.Data[keyPrivate]}, p.Name, p.Namespace)
+	config, err := protocol.ClientTLS(own.Data[keyAuthority], protocol.KeyPair{Certificate: own.Data[keyCertificate], Key: own.Data[keyPrivate]}, p.Name, p.Namespace)
 	if err != nil {
 		return identity{}, fmt.Errorf("certificates of PgProxy %s: %w", p.Name, err)
 	}
@@ -113,12 +113,12 @@ func (r *ProxyReconciler) ownSecret(ctx context.Context, p *v1alpha1.PgProxy, na
 
 // authorityOf makes the proxy's authority, and another in the last third of its life. Both are
 // trusted then: what the old one issued stays good until it is renewed.
-func authorityOf(own *corev1.Secret, p *v1alpha1.PgProxy, now time.Time) (*proxy.Authority, error) {
-	pair := proxy.KeyPair{Certificate: own.Data[keyAuthority], Key: own.Data[keyAuthorityKey]}
-	if len(pair.Key) > 0 && !proxy.NeedsRenewal(pair, now) {
-		return proxy.LoadAuthority(pair)
+func authorityOf(own *corev1.Secret, p *v1alpha1.PgProxy, now time.Time) (*protocol.Authority, error) {
+	pair := protocol.KeyPair{Certificate: own.Data[keyAuthority], Key: own.Data[keyAuthorityKey]}
+	if len(pair.Key) > 0 && !protocol.NeedsRenewal(pair, now) {
+		return protocol.LoadAuthority(pair)
 	}
-	authority, err := proxy.NewAuthority(p.Name, p.Namespace)
+	authority, err := protocol.NewAuthority(p.Name, p.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -130,9 +130,9 @@ func authorityOf(own *corev1.Secret, p *v1alpha1.PgProxy, now time.Time) (*proxy
 	return authority, nil
 }
 
-func renew(secret *corev1.Secret, now time.Time, issue func() (proxy.KeyPair, error)) error {
-	have := proxy.KeyPair{Certificate: secret.Data[keyCertificate], Key: secret.Data[keyPrivate]}
-	if !proxy.NeedsRenewal(have, now) {
+func renew(secret *corev1.Secret, now time.Time, issue func() (protocol.KeyPair, error)) error {
+	have := protocol.KeyPair{Certificate: secret.Data[keyCertificate], Key: secret.Data[keyPrivate]}
+	if !protocol.NeedsRenewal(have, now) {
 		return nil
 	}
 	pair, err := issue()

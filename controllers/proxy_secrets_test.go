@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/agent/protocol"
 )
 
 // TestAnAuthorityIsFollowedByAnotherBeforeItEnds turns the clock forward.
@@ -16,7 +16,7 @@ func TestAnAuthorityIsFollowedByAnotherBeforeItEnds(t *testing.T) {
 	p := &v1alpha1.PgProxy{}
 	p.Name, p.Namespace = "orders", "shop"
 	secret := &corev1.Secret{}
-	at := func(years time.Duration) *proxy.Authority {
+	at := func(years time.Duration) *protocol.Authority {
 		t.Helper()
 		authority, err := authorityOf(secret, p, time.Now().Add(years*365*24*time.Hour))
 		if err != nil {
@@ -36,7 +36,7 @@ func TestAnAuthorityIsFollowedByAnotherBeforeItEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := proxy.ClientTLS(secret.Data[keyAuthority], issued, p.Name, p.Namespace); err != nil {
+	if _, err := protocol.ClientTLS(secret.Data[keyAuthority], issued, p.Name, p.Namespace); err != nil {
 		t.Errorf("what the second one issues can't be used: %v", err)
 	}
 	if secret.Annotations[changed] == "" {

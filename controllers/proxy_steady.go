@@ -18,8 +18,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // steady looks after a proxy whose traffic is where Git wants it: the databases that
@@ -73,7 +74,7 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 	states, errs := askAll(ctx, poolers, 3*time.Second)
 	for i, pooler := range poolers {
 		state, err := states[i], errs[i]
-		var silent *proxy.Unreachable
+		var silent *protocol.Unreachable
 		switch {
 		case errors.As(err, &silent):
 			trouble = append(trouble, err.Error())
@@ -105,10 +106,10 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 }
 
 // askAll poolers at once: one that is dead keeps nobody waiting for longer than patience.
-func askAll(ctx context.Context, poolers []proxy.Pooler, patience time.Duration) ([]proxy.PoolerState, []error) {
+func askAll(ctx context.Context, poolers []switchover.Pooler, patience time.Duration) ([]protocol.PoolerState, []error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	states, errs := make([]proxy.PoolerState, len(poolers)), make([]error, len(poolers))
+	states, errs := make([]protocol.PoolerState, len(poolers)), make([]error, len(poolers))
 	var group errgroup.Group
 	for i, pooler := range poolers {
 		group.Go(func() error {
@@ -122,13 +123,13 @@ func askAll(ctx context.Context, poolers []proxy.Pooler, patience time.Duration)
 
 // poolers reaches every pod that matches the selector and may carry clients: a pod that
 // is terminating still does.
-func (r *ProxyReconciler) poolers(ctx context.Context, x *pair) ([]proxy.Pooler, error) {
+func (r *ProxyReconciler) poolers(ctx context.Context, x *pair) ([]switchover.Pooler, error) {
 	found, _, err := r.poolersOn(ctx, x)
 	return found, err
 }
 
 // poolersOn also has the pod of each.
-func (r *ProxyReconciler) poolersOn(ctx context.Context, x *pair) (found []proxy.Pooler, byName map[string]*corev1.Pod, err error) {
+func (r *ProxyReconciler) poolersOn(ctx context.Context, x *pair) (found []switchover.Pooler, byName map[string]*corev1.Pod, err error) {
 	p := x.proxy
 	selector, err := metav1.LabelSelectorAsSelector(&p.Spec.Pooler.Selector)
 	if err != nil {
@@ -153,7 +154,7 @@ func (r *ProxyReconciler) poolersOn(ctx context.Context, x *pair) (found []proxy
 		found = append(found, r.agents.get(string(p.UID), pod.Name, address, x.identity.tls))
 	}
 	r.agents.keep(string(p.UID), addresses)
-	slices.SortFunc(found, func(a, b proxy.Pooler) int { return strings.Compare(a.Name(), b.Name()) })
+	slices.SortFunc(found, func(a, b switchover.Pooler) int { return strings.Compare(a.Name(), b.Name()) })
 	return found, byName, nil
 }
 
@@ -164,11 +165,11 @@ type agentCache struct {
 }
 
 type cachedAgent struct {
-	client      *proxy.AgentClient
+	client      *protocol.Client
 	certificate string
 }
 
-func (c *agentCache) get(uid, name, address string, config *tls.Config) *proxy.AgentClient {
+func (c *agentCache) get(uid, name, address string, config *tls.Config) *protocol.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.agents == nil {
@@ -184,7 +185,7 @@ func (c *agentCache) get(uid, name, address string, config *tls.Config) *proxy.A
 		}
 		have.client.Close()
 	}
-	made := proxy.NewAgentClient(name, address, config)
+	made := protocol.NewClient(name, address, config)
 	c.agents[uid][address] = &cachedAgent{client: made, certificate: certificate}
 	return made
 }

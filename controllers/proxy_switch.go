@@ -17,9 +17,10 @@ import (
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // move makes spec.target the active instance by a switch.
@@ -49,7 +50,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		return outcome{reason: v1alpha1.ReasonSwitching, again: retryMoment, message: fmt.Sprintf("controller %s begins a switch", live.Controller)}
 	}
 	// a switch whose status was lost must not keep this one waiting for ever
-	if err := proxy.SettleForgotten(ctx, input); err != nil {
+	if err := switchover.SettleForgotten(ctx, input); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	servers, err := steps.Identities(ctx, input.From, input.To)
@@ -57,12 +58,12 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	// a look without any trace comes first: an obstacle may stay for long
-	obstacles, err := proxy.Guard(ctx, input)
+	obstacles, err := switchover.Guard(ctx, input)
 	if err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	if len(obstacles) > 0 {
-		return waitingFor(p, &proxy.Waiting{Obstacles: obstacles})
+		return waitingFor(p, &switchover.Waiting{Obstacles: obstacles})
 	}
 	for _, s := range servers { // a primary that is replaced from here on is one too many, whatever was known before
 		input.Known[s.Instance] = []postgres.Identity{{System: s.SystemIdentifier, Timeline: s.Timeline}}
@@ -73,7 +74,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 	}
 	p.Status.Switch = &v1alpha1.SwitchStatus{ID: id, From: p.Status.Active, To: p.Spec.Target, Endpoint: &endpoint,
 		Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now()), Servers: servers}
-	if err := r.phase(ctx, x, proxy.PhasePreparing); err != nil {
+	if err := r.phase(ctx, x, protocol.PhasePreparing); err != nil {
 		p.Status.Switch = nil
 		return beaten(err)
 	}
@@ -82,7 +83,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		return *o
 	}
 	r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonSwitching, "switching from %s to %s", p.Status.Active, p.Spec.Target)
-	result, err := proxy.Switch(ctx, input)
+	result, err := switchover.Switch(ctx, input)
 	return r.after(ctx, x, result, err)
 }
 
@@ -122,14 +123,14 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
 		return outcomeOf(err, v1alpha1.ReasonSwitching)
 	}
 	word := wayBackGivenUp(x)
-	state, result, err := proxy.Recover(ctx, input)
-	if word != "" && state == proxy.StateUnknown {
+	state, result, err := switchover.Recover(ctx, input)
+	if word != "" && state == switchover.StateUnknown {
 		state, result, err = r.openWithoutDecision(ctx, x, input, err, word)
 	}
-	if state == proxy.StateAborted && err == nil {
-		err = &proxy.Aborted{Why: errors.New("the controller was interrupted before the decision"), Result: result}
+	if state == switchover.StateAborted && err == nil {
+		err = &switchover.Aborted{Why: errors.New("the controller was interrupted before the decision"), Result: result}
 	}
-	var unfinished *proxy.Unfinished
+	var unfinished *switchover.Unfinished
 	if word != "" && errors.As(err, &unfinished) && unfinished.WayBack {
 		return r.abandon(ctx, x, input, unfinished, word)
 	}
@@ -137,41 +138,41 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
 }
 
 // input gathers what a switch is between; the register is made on both sides first.
-func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to string) (proxy.Input, error) {
+func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to string) (switchover.Input, error) {
 	old, err := r.server(ctx, x, from)
 	if err != nil {
-		return proxy.Input{}, err
+		return switchover.Input{}, err
 	}
 	young, err := r.server(ctx, x, to)
 	if err != nil {
-		return proxy.Input{}, err
+		return switchover.Input{}, err
 	}
 	for _, s := range []postgres.Server{old, young} {
 		if err := fence.EnsureRegister(ctx, s, agentRole, x.identity.password); err != nil && !postgres.Unreachable(err) {
-			return proxy.Input{}, err
+			return switchover.Input{}, err
 		}
 	}
 	databases, err := r.databases(ctx, x, old)
 	if err != nil {
-		return proxy.Input{}, err
+		return switchover.Input{}, err
 	}
 	poolers, pods, err := r.poolersOn(ctx, x)
 	if err != nil {
-		return proxy.Input{}, err
+		return switchover.Input{}, err
 	}
-	return proxy.Input{
+	return switchover.Input{
 		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: steps.ScopeOf(x.upgrade),
 		Known:   steps.KnownServers(x.upgrade.Status, x.proxy),
 		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x), Who: r.Identity,
-		Report: func(phase proxy.Phase) error { return r.phase(ctx, x, phase) },
-		Trace:  func(point proxy.Point) { crash.Before(ctx, "switch/"+string(point)) },
-		Traced: func(point proxy.Point) { crash.After(ctx, "switch/"+string(point)) },
+		Report: func(phase protocol.Phase) error { return r.phase(ctx, x, phase) },
+		Trace:  func(point switchover.Point) { crash.Before(ctx, "switch/"+string(point)) },
+		Traced: func(point switchover.Point) { crash.After(ctx, "switch/"+string(point)) },
 	}, nil
 }
 
 // phase writes a switch's phase down, outside the stall only. From Finishing on the new
 // side serves, whatever happens.
-func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase proxy.Phase) error {
+func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase protocol.Phase) error {
 	s := x.proxy.Status.Switch
 	if s == nil {
 		return nil
@@ -180,14 +181,14 @@ func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase proxy.Phase)
 	crash.Before(ctx, name)
 	s.Phase = string(phase)
 	switch phase {
-	case proxy.PhasePreparing:
+	case protocol.PhasePreparing:
 		if err := r.claim(context.WithoutCancel(ctx), x, nil); err != nil {
 			return err
 		}
-	case proxy.PhaseHoldBegins:
+	case protocol.PhaseHoldBegins:
 		now := metav1.NewMicroTime(r.Now())
 		s.HeldSince = &now
-	case proxy.PhaseFinishing:
+	case protocol.PhaseFinishing:
 		if err := r.activate(ctx, x, s.To); err != nil {
 			return err
 		}
@@ -222,9 +223,9 @@ func (r *ProxyReconciler) cause(ctx context.Context, x *pair) *v1alpha1.Commit {
 	return nil
 }
 
-func limitsOf(x *pair) proxy.Limits {
+func limitsOf(x *pair) switchover.Limits {
 	spec := x.proxy.Spec.Switch
-	limits := proxy.Limits{LongTransactions: proxy.LongTransactionPolicy(spec.LongTransactions)}
+	limits := switchover.Limits{LongTransactions: switchover.LongTransactionPolicy(spec.LongTransactions)}
 	if d := spec.HoldLimit; d != nil {
 		limits.Hold = d.Duration
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // KnownServers are the servers of which it is known that both sides hold the same rows: those that were compared
@@ -66,7 +66,7 @@ func Identities(ctx context.Context, servers ...postgres.Server) ([]v1alpha1.Ser
 // Replaced says which of the servers took the place of one that is known, and so may lack rows that it had; empty if
 // none did, if nothing is known, or if somebody has acknowledged it.
 func Replaced(ctx context.Context, known map[string][]postgres.Identity, acknowledged []string, servers ...postgres.Server) (string, error) {
-	found, err := proxy.ReplacedServers(ctx, known, acknowledged, servers...)
+	found, err := switchover.ReplacedServers(ctx, known, acknowledged, servers...)
 	if len(found) == 0 {
 		return "", err
 	}

@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/gitover/gitover/internal/version"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/agent"
 )
 
 func main() {
@@ -33,7 +33,7 @@ func main() {
 type agentFlags struct {
 	proxy, namespace, secrets string
 	adminPassword             string
-	options                   proxy.AgentOptions
+	options                   agent.Options
 }
 
 func agentCommand() *cobra.Command {
@@ -54,7 +54,7 @@ controller is silent. POD_NAME and POD_NAMESPACE come from the downward API.`,
 			if err != nil {
 				return err
 			}
-			return proxy.RunAgent(cmd.Context(), options)
+			return agent.Run(cmd.Context(), options)
 		},
 	}
 	flags := command.Flags()
@@ -73,7 +73,7 @@ controller is silent. POD_NAME and POD_NAMESPACE come from the downward API.`,
 	return command
 }
 
-func (f *agentFlags) complete() (proxy.AgentOptions, error) {
+func (f *agentFlags) complete() (agent.Options, error) {
 	o := f.options
 	if f.namespace == "" {
 		return o, fmt.Errorf("namespace unknown: set POD_NAMESPACE from the downward API, or --namespace")
@@ -83,7 +83,7 @@ func (f *agentFlags) complete() (proxy.AgentOptions, error) {
 		return o, fmt.Errorf("reach the API server: %w", err)
 	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	if o.Source, err = proxy.NewKubernetesSource(config, f.namespace, f.proxy, log); err != nil {
+	if o.Source, err = agent.NewKubernetesSource(config, f.namespace, f.proxy, log); err != nil {
 		return o, err
 	}
 	if f.adminPassword != "" {

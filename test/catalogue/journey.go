@@ -9,16 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/steps/postgres/replication"
 	pgschema "github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/steps/postgres/transfer"
-	"github.com/gitover/gitover/steps/proxy"
-	"github.com/gitover/gitover/test/agent"
 	"github.com/gitover/gitover/test/catalogue/fill"
 	"github.com/gitover/gitover/test/pg"
+	"github.com/gitover/gitover/test/pgpooler"
 )
 
 const (
@@ -35,10 +35,10 @@ type journey struct {
 	record *record
 
 	names     postgres.Names
-	authority *proxy.Authority
-	source    *agent.Source
-	pooler    *agent.Pooler
-	client    *proxy.AgentClient
+	authority *protocol.Authority
+	source    *pgpooler.Source
+	pooler    *pgpooler.Pooler
+	client    *protocol.Client
 
 	// active serves, other follows it or is followed; nil between moves.
 	active, other *pg.Server
@@ -57,7 +57,7 @@ type journey struct {
 func begin(t *testing.T, s schema, major int, r *record) *journey {
 	t.Helper()
 	begun := time.Now()
-	j := &journey{t: t, schema: s, record: r, source: agent.NewSource(), names: postgres.Names{UID: pg.UpgradeUID}, move: "before any move"}
+	j := &journey{t: t, schema: s, record: r, source: pgpooler.NewSource(), names: postgres.Names{UID: pg.UpgradeUID}, move: "before any move"}
 	j.active = j.server(major)
 	pg.Prepare(t, j.active)
 	j.active.Exec("", "CREATE ROLE "+app+" LOGIN PASSWORD '"+appPassword+"'")

@@ -6,31 +6,33 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/gitover/gitover/steps/proxy"
-	"github.com/gitover/gitover/test/agent"
+	"github.com/gitover/gitover/steps/agent"
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/switchover"
 	"github.com/gitover/gitover/test/pg"
+	"github.com/gitover/gitover/test/pgpooler"
 )
 
 // startPooler puts a pooler with its agent before the active server.
 func (j *journey) startPooler() {
 	j.t.Helper()
 	var err error
-	j.authority, err = proxy.NewAuthority(agent.Proxy, agent.Namespace)
+	j.authority, err = protocol.NewAuthority(pgpooler.Proxy, pgpooler.Namespace)
 	must(j.t, err)
 	pair, err := j.authority.IssueClient()
 	must(j.t, err)
-	config, err := proxy.ClientTLS(j.authority.Pair.Certificate, pair, agent.Proxy, agent.Namespace)
+	config, err := protocol.ClientTLS(j.authority.Pair.Certificate, pair, pgpooler.Proxy, pgpooler.Namespace)
 	must(j.t, err)
 	j.say(nil)
-	j.pooler = agent.Start(j.t, agent.Options{
+	j.pooler = pgpooler.Start(j.t, pgpooler.Options{
 		Name: "pooler", Authority: j.authority, Users: map[string]string{app: appPassword}, Role: pg.AgentRole, Password: pg.AgentPassword, Source: j.source,
 	})
-	j.client = proxy.NewAgentClient("pooler", j.pooler.Address, config)
+	j.client = protocol.NewClient("pooler", j.pooler.Address, config)
 }
 
 // say publishes what PgProxy's status would.
-func (j *journey) say(sw *proxy.ActiveSwitch) {
-	j.source.Set(proxy.Active{Target: proxy.TargetOf(j.active.Server, []string{database}), Switch: sw})
+func (j *journey) say(sw *agent.ActiveSwitch) {
+	j.source.Set(agent.Active{Target: protocol.TargetOf(j.active.Server, []string{database}), Switch: sw})
 }
 
 // connect is a session of the application's, through the pooler.
@@ -50,16 +52,16 @@ func (j *journey) connect() *pgx.Conn {
 func (j *journey) switchOver() {
 	j.t.Helper()
 	j.switches++
-	in := proxy.Input{
+	in := switchover.Input{
 		ID: fmt.Sprintf("switch-%d", j.switches), From: j.active.Server, To: j.other.Server, Databases: []string{database},
-		Names: j.names, Poolers: []proxy.Pooler{j.client}, Who: "catalogue",
+		Names: j.names, Poolers: []switchover.Pooler{j.client}, Who: "catalogue",
 	}
-	in.Report = func(phase proxy.Phase) error {
-		j.say(&proxy.ActiveSwitch{ID: in.ID, Holding: phase != proxy.PhasePreparing, To: proxy.TargetOf(in.To, in.Databases), Limits: in.Limits})
+	in.Report = func(phase protocol.Phase) error {
+		j.say(&agent.ActiveSwitch{ID: in.ID, Holding: phase != protocol.PhasePreparing, To: protocol.TargetOf(in.To, in.Databases), Limits: protocol.HoldLimits{Hold: in.Limits.Hold, Margin: in.Limits.Margin}})
 		return nil
 	}
 	j.awaitGuard(in)
-	result, err := proxy.Switch(j.t.Context(), in)
+	result, err := switchover.Switch(j.t.Context(), in)
 	if err != nil {
 		j.t.Fatalf("%s: switch from %s to %s: %v", j.move, in.From.Instance, in.To.Instance, err)
 	}
@@ -70,13 +72,13 @@ func (j *journey) switchOver() {
 }
 
 // awaitGuard returns when nothing stands in a switch's way.
-func (j *journey) awaitGuard(in proxy.Input) {
+func (j *journey) awaitGuard(in switchover.Input) {
 	j.t.Helper()
 	tick, end := time.NewTicker(50*time.Millisecond), time.NewTimer(30*time.Second)
 	defer tick.Stop()
 	defer end.Stop()
 	for {
-		obstacles, err := proxy.Guard(j.t.Context(), in)
+		obstacles, err := switchover.Guard(j.t.Context(), in)
 		if err == nil && len(obstacles) == 0 {
 			return
 		}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gitover/gitover/steps/proxy/pgbouncer"
+	"github.com/gitover/gitover/steps/pooler/pgbouncer"
 )
 
 // PgBouncerMajor is the major version of PostgreSQL whose root file system also has PgBouncer.

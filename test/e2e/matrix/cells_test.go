@@ -6,7 +6,8 @@ import (
 	"strings"
 
 	"github.com/gitover/gitover/steps"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // cell is one crash: where, and when. A switch has its cells once for each direction.
@@ -45,8 +46,8 @@ func storyOf(workflow string) string {
 
 // decided says whether a part or phase belongs to the time from the decision on.
 func decided(part string) bool {
-	after := slices.Index(proxy.Points, proxy.PointDecide)
-	return slices.Index(proxy.Points, proxy.Point(part)) >= after || part == string(proxy.PhaseFinishing) || part == record
+	after := slices.Index(switchover.Points, switchover.PointDecide)
+	return slices.Index(switchover.Points, switchover.Point(part)) >= after || part == string(protocol.PhaseFinishing) || part == record
 }
 
 // record is where the controller writes a switch that is done into the status.
@@ -82,10 +83,10 @@ func cells() []cell {
 			}
 		}
 	}
-	for _, phase := range proxy.Phases {
+	for _, phase := range protocol.Phases {
 		add(string(phase), "before", "after")
 	}
-	for _, point := range slices.Concat(proxy.Preparations, proxy.Points) {
+	for _, point := range slices.Concat(switchover.Preparations, switchover.Points) {
 		add(string(point), "before", "during", "after")
 	}
 	add(record, "before")
@@ -106,5 +107,5 @@ func pointsOf(story string) []string {
 // holds says whether traffic may be held at a point, so that nobody may linger there.
 func holds(point string) bool {
 	part := strings.Split(point, "/")
-	return part[0] == "switch" && part[1] != string(proxy.PhasePreparing) && !slices.Contains(proxy.Preparations, proxy.Point(part[1]))
+	return part[0] == "switch" && part[1] != string(protocol.PhasePreparing) && !slices.Contains(switchover.Preparations, switchover.Point(part[1]))
 }

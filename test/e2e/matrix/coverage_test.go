@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/steps"
-	"github.com/gitover/gitover/steps/proxy"
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 func TestEveryStepAndEveryPartOfASwitchHasItsCells(t *testing.T) {
@@ -38,12 +39,12 @@ func TestEveryStepAndEveryPartOfASwitchHasItsCells(t *testing.T) {
 			}
 		}
 	}
-	for _, point := range slices.Concat(proxy.Preparations, proxy.Points) {
+	for _, point := range slices.Concat(switchover.Preparations, switchover.Points) {
 		if have := count("switch/" + string(point) + "/"); have != 6 {
 			t.Errorf("part %s of a switch has %d cells instead of 3 for each direction", point, have)
 		}
 	}
-	for _, phase := range proxy.Phases {
+	for _, phase := range protocol.Phases {
 		if have := count("switch/" + string(phase) + "/"); have != 4 {
 			t.Errorf("phase %s of a switch has %d cells instead of 2 for each direction", phase, have)
 		}

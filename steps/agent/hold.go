@@ -1,0 +1,278 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler/pgbouncer"
+)
+
+// longestHold is what a PgProxy's spec can ask for.
+const longestHold = time.Minute
+
+// keepInterval is how often a held pooler is looked at: one that restarted is held again.
+const keepInterval = 100 * time.Millisecond
+
+// holdRecord is what an agent knows of a switch, as its state file has it.
+type holdRecord struct {
+	SwitchID string             `json:"switchID,omitempty"`
+	From     protocol.Target    `json:"from"`
+	To       protocol.Target    `json:"to"`
+	Phase    protocol.HoldPhase `json:"phase,omitempty"`
+	Since    uptime             `json:"sinceUptime,omitempty"`
+	Limit    time.Duration      `json:"limit,omitempty"`
+	Margin   time.Duration      `json:"margin,omitempty"`
+	// Joined: no controller told this agent to hold; it follows the register.
+	Joined bool `json:"joined,omitempty"`
+}
+
+// hold is a switch at one pooler. The channels are closed once: entered when no statement
+// begins any more, held when none runs, deserted when the controller is gone. ctx ends when clients were let go for good.
+type hold struct {
+	holdRecord
+	entered, held, deserted chan struct{}
+	// pauser is the warm connection for PAUSE, which keeps it busy.
+	pauser    *pgbouncer.Console
+	registers warmRegisters
+	ctx       context.Context
+	end       context.CancelFunc
+}
+
+func newHold(life context.Context, r holdRecord) *hold {
+	h := &hold{holdRecord: r, entered: make(chan struct{}), held: make(chan struct{}), deserted: make(chan struct{})}
+	h.ctx, h.end = context.WithCancel(life)
+	return h
+}
+
+func done(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func finish(c chan struct{}) {
+	if !done(c) {
+		close(c)
+	}
+}
+
+// stage announces a switch.
+func (a *agent) stage(r protocol.StageRequest) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := a.hold
+	switch {
+	case r.SwitchID == "" || !usable(r.From) || !usable(r.To):
+		return errInvalid("a stage request needs a switch id and two targets")
+	case h.SwitchID == r.SwitchID && h.Phase.Settled():
+		return a.stale("switch %s is over here: %s", r.SwitchID, h.Phase)
+	case h.SwitchID == r.SwitchID && h.Phase != protocol.PhaseStaged:
+		return nil
+	case h.Phase.Paused():
+		return a.stale("clients are held for switch %s", h.SwitchID)
+	case a.target.Host != r.From.Host || a.target.Port != r.From.Port:
+		return a.stale("the pooler leads to %s:%d, not to the old side", a.target.Host, a.target.Port)
+	}
+	content, err := poolerTarget(r.To).Render()
+	if err != nil {
+		return errInvalid(err.Error())
+	}
+	if err := pgbouncer.Prepare(a.o.TargetFile, []byte(content)); err != nil {
+		return fmt.Errorf("prepare the target file: %w", err)
+	}
+	h.end()
+	a.hold = newHold(a.life, holdRecord{SwitchID: r.SwitchID, From: r.From, To: r.To})
+	a.enter(a.hold, protocol.PhaseStaged)
+	a.warmRegisters(a.hold)
+	return a.warm(a.hold)
+}
+
+// warm opens what a hold will need: the console, and a second session for PAUSE. The
+// caller holds mu.
+func (a *agent) warm(h *hold) error {
+	if err := a.on(func(ctx context.Context, c *pgbouncer.Console) error { _, err := c.Paused(ctx); return err }); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, consoleTimeout)
+	defer cancel()
+	console, err := a.o.Admin.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	h.pauser = console
+	context.AfterFunc(h.ctx, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if h.pauser != nil {
+			h.pauser.Close(a.life)
+			h.pauser = nil
+		}
+	})
+	return nil
+}
+
+// beginHold starts the hold of a staged switch, or finds it.
+func (a *agent) beginHold(r protocol.HoldRequest) (*hold, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := a.hold
+	switch {
+	case h.SwitchID != r.SwitchID || h.Phase == protocol.PhaseNone || h.Phase.Settled():
+		return nil, a.stale("switch %s is not staged here", r.SwitchID)
+	case r.Limit() <= r.Margin() || r.Margin() <= 0 || r.Limit() > longestHold:
+		return nil, errInvalid("a hold needs a limit of at most a minute, and a margin below it")
+	case h.Phase.Paused():
+		return h, nil
+	}
+	if h.Phase == protocol.PhaseReleased {
+		h.end()
+		h = newHold(a.life, h.holdRecord)
+		a.hold = h
+	}
+	h.Since, h.Limit, h.Margin = now(), r.Limit(), r.Margin()
+	return h, a.startHold(h)
+}
+
+// startHold pauses the pooler and starts the two tasks that own the hold: one that keeps
+// it paused, one that ends it when the controller is silent. The caller holds mu.
+func (a *agent) startHold(h *hold) error {
+	if !h.Phase.Paused() {
+		a.enter(h, protocol.PhaseHolding)
+	}
+	drained, err := a.pause(h)
+	if err != nil && !h.Joined {
+		// the PAUSE may have got there all the same, and the switch may go forward
+		a.enter(h, protocol.PhaseReleased)
+		a.tasks.Go(func() { a.releaseUntilDone(h) })
+		a.tasks.Go(func() { a.watch(h) })
+		return err
+	}
+	if err == nil {
+		finish(h.entered)
+	}
+	a.tasks.Go(func() { a.keep(h, drained) })
+	a.tasks.Go(func() { a.watch(h) })
+	return nil
+}
+
+// pause sends PAUSE on a connection of its own and returns when the pooler is in that
+// state; the channel tells when no server connection is in use. The caller holds mu.
+func (a *agent) pause(h *hold) (<-chan error, error) {
+	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
+	defer cancel()
+	console := h.pauser
+	h.pauser = nil
+	if console == nil || !console.Alive() {
+		var err error
+		if console, err = a.o.Admin.Connect(ctx); err != nil {
+			return nil, err
+		}
+	}
+	drained := make(chan error, 1)
+	a.tasks.Go(func() {
+		err := console.Pause(h.ctx)
+		if pgbouncer.AlreadyPaused(err) {
+			err = nil
+		}
+		drained <- err
+		console.Close(h.ctx)
+	})
+	for {
+		var paused bool
+		err := a.on(func(ctx context.Context, c *pgbouncer.Console) (err error) {
+			paused, err = c.Paused(ctx)
+			return err
+		})
+		if err != nil || paused {
+			return drained, err
+		}
+		select {
+		case err := <-drained:
+			if err != nil {
+				return nil, err
+			}
+			drained <- nil
+		case <-time.After(200 * time.Microsecond):
+		}
+		if ctx.Err() != nil {
+			return nil, errors.New("PgBouncer did not pause")
+		}
+	}
+}
+
+// keep sees the hold through: it tells when nothing runs any more, and pauses a pooler
+// again that was restarted or resumed by somebody else.
+func (a *agent) keep(h *hold, drained <-chan error) {
+	tick := time.NewTicker(keepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case err := <-drained:
+			drained = nil
+			if err == nil && a.looksDrained(h) {
+				continue
+			}
+		case <-tick.C:
+			if again := a.pauseAgain(h); again != nil {
+				drained = again
+			} else if drained == nil {
+				a.looksDrained(h)
+			}
+		}
+	}
+}
+
+// looksDrained declares the hold complete once no server connection is in use.
+func (a *agent) looksDrained(h *hold) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if done(h.held) || !h.Phase.Paused() {
+		return true
+	}
+	busy := 1
+	err := a.on(func(ctx context.Context, c *pgbouncer.Console) error {
+		load, err := c.Load(ctx)
+		busy = load.Busy
+		return err
+	})
+	if err != nil || busy > 0 {
+		return false
+	}
+	if h.Phase == protocol.PhaseHolding {
+		a.enter(h, protocol.PhaseHeld)
+	}
+	finish(h.held)
+	return true
+}
+
+// pauseAgain pauses a pooler that should be paused and is not.
+func (a *agent) pauseAgain(h *hold) <-chan error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !h.Phase.Paused() || a.hold != h {
+		return nil
+	}
+	var paused bool
+	err := a.on(func(ctx context.Context, c *pgbouncer.Console) (err error) {
+		paused, err = c.Paused(ctx)
+		return err
+	})
+	if err != nil || paused {
+		return nil
+	}
+	drained, err := a.pause(h)
+	if err != nil {
+		a.o.Log.Warn("holding the pooler again failed", "switch", h.SwitchID, "error", err)
+		return nil
+	}
+	finish(h.entered)
+	return drained
+}

@@ -1,0 +1,283 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/pooler/pgbouncer"
+)
+
+const (
+	registerTimeout = 1500 * time.Millisecond
+	registerPause   = 100 * time.Millisecond
+	joinedPoll      = 250 * time.Millisecond
+	releasedPoll    = time.Second
+	// leastReserve of a hold's limit is kept for letting clients go.
+	leastReserve = 300 * time.Millisecond
+)
+
+// left of the hold's limit. A tenth is kept for letting clients go, on a machine that may be
+// busy with what went wrong.
+func (h *hold) left() time.Duration { return h.Since.until(h.Limit - max(leastReserve, h.Limit/10)) }
+
+// watch ends a hold whose controller is gone, or silent: at once, or from limit-margin on, it goes to the
+// register and does what stands there; at the limit it lets clients go wherever the pooler
+// leads, which the fences make harmless, and goes on asking. A hold that the agent joined
+// by itself asks from the beginning, without deciding.
+func (a *agent) watch(h *hold) {
+	a.tasks.Go(func() { a.releaseAtLimit(h) })
+	act := time.NewTimer(h.Since.until(h.Limit - h.Margin))
+	defer act.Stop()
+	look := time.NewTicker(joinedPoll)
+	defer look.Stop()
+	deciding, deserted := false, h.deserted
+	if !h.Joined {
+		look.Stop()
+	} else if a.look(h, deciding) {
+		return
+	}
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-deserted:
+			deciding, deserted = true, nil
+			a.o.Log.Warn("the controller is gone; asking the register what stands", "switch", h.SwitchID)
+			look.Reset(registerPause)
+		case <-act.C:
+			deciding = true
+			a.o.Log.Warn("the controller is silent; asking the register what stands", "switch", h.SwitchID)
+			look.Reset(registerPause)
+		case <-look.C:
+			if h.late() {
+				look.Reset(releasedPoll)
+			}
+		}
+		if a.look(h, deciding) {
+			return
+		}
+	}
+}
+
+// releaseAtLimit lets clients go when the limit is over, also while a look at the register
+// is under way: a network that swallows packets lets each take as long as its timeout.
+func (a *agent) releaseAtLimit(h *hold) {
+	limit := time.NewTimer(h.left())
+	defer limit.Stop()
+	select {
+	case <-h.ctx.Done():
+	case <-limit.C:
+		a.releaseUntilDone(h)
+	}
+}
+
+// releaseUntilDone lets clients go, however often that has to be tried.
+func (a *agent) releaseUntilDone(h *hold) {
+	again := time.NewTicker(keepInterval)
+	defer again.Stop()
+	err := a.release(h)
+	if err != nil {
+		a.o.Log.Error("letting clients go failed; trying again until it is done", "switch", h.SwitchID, "error", err)
+	}
+	for err != nil {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-again.C:
+			err = a.release(h)
+		}
+	}
+}
+
+// late: the limit is over.
+func (h *hold) late() bool { return h.left() <= 0 }
+
+// look is follow within a bounded time.
+func (a *agent) look(h *hold, decide bool) bool {
+	ctx, cancel := context.WithTimeout(h.ctx, registerTimeout)
+	defer cancel()
+	return a.follow(ctx, h, decide)
+}
+
+// follow does what the register says of a switch, and says whether that settled it. With
+// decide an undecided switch is decided against.
+func (a *agent) follow(ctx context.Context, h *hold, decide bool) bool {
+	verdict, err := a.ask(ctx, h, decide)
+	if err != nil {
+		a.o.Log.Warn("the register of the old side does not answer", "switch", h.SwitchID, "error", err)
+		return false
+	}
+	switch verdict.Decision {
+	case fence.Open:
+		return false
+	case fence.Commit:
+		if err := a.openNewSide(ctx, h, verdict.Key); err != nil {
+			a.o.Log.Warn("the new side could not be opened", "switch", h.SwitchID, "error", err)
+			if !h.late() {
+				return false
+			}
+		}
+		err = a.goForward(h)
+	default:
+		err = a.goBack(h)
+	}
+	if err != nil {
+		a.o.Log.Error("letting clients go failed", "switch", h.SwitchID, "decision", string(verdict.Decision), "error", err)
+	}
+	return err == nil
+}
+
+func (a *agent) ask(ctx context.Context, h *hold, decide bool) (fence.Verdict, error) {
+	var verdict fence.Verdict
+	err := a.atRegister(ctx, h, h.From, func(register *fence.Register) (err error) {
+		if decide {
+			verdict, err = register.Abort(ctx, h.SwitchID, "agent "+a.o.Name)
+		} else {
+			verdict, err = register.State(ctx, h.SwitchID)
+		}
+		return err
+	})
+	return verdict, err
+}
+
+// openNewSide lifts the new side's fence with the key that the old one gave.
+func (a *agent) openNewSide(ctx context.Context, h *hold, key postgres.Password) error {
+	return a.atRegister(ctx, h, h.To, func(register *fence.Register) error {
+		state, err := register.OpenEntrance(ctx, h.SwitchID, "agent "+a.o.Name, key)
+		if err == nil && state != "opened" {
+			return fmt.Errorf("the entrance of %s is %q", h.To.Instance, state)
+		}
+		return err
+	})
+}
+
+// goForward leads clients to the new side and lets them go.
+func (a *agent) goForward(h *hold) error { return a.letGo(h, h.To, protocol.PhaseForward) }
+
+// goBack leads clients to the old side and lets them go.
+func (a *agent) goBack(h *hold) error { return a.letGo(h, h.From, protocol.PhaseBack) }
+
+func (a *agent) letGo(h *hold, to protocol.Target, phase protocol.HoldPhase) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hold != h || h.Phase == phase {
+		return nil
+	}
+	if a.target.Host != to.Host || a.target.Port != to.Port {
+		if err := a.lead(to, false); err != nil {
+			return err
+		}
+	}
+	return a.settle(h, phase)
+}
+
+// release lets clients go without knowing the decision. Without an error that is done, or no
+// longer to be done.
+func (a *agent) release(h *hold) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.hold != h || !h.Phase.Paused() && h.Phase != protocol.PhaseReleased {
+		return nil
+	}
+	if h.Phase.Paused() {
+		a.enter(h, protocol.PhaseReleased) // from here on nobody pauses the pooler again
+		a.o.Log.Error("the limit of the hold is over and the decision is not known: letting clients go where the pooler leads",
+			"switch", h.SwitchID, "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
+	}
+	if err := a.resume(); err != nil {
+		return err
+	}
+	// a PAUSE that PgBouncer was slow to read may come after the RESUME
+	return a.on(func(ctx context.Context, c *pgbouncer.Console) error {
+		paused, err := c.Paused(ctx)
+		if err == nil && paused {
+			err = errors.New("PgBouncer is paused again")
+		}
+		return err
+	})
+}
+
+// heldMilliseconds since the hold began, whatever became of the agent meanwhile.
+func (h *hold) heldMilliseconds() int64 { return time.Duration(now() - h.Since).Milliseconds() }
+
+// settle resumes the pooler and settles the hold. The caller holds mu.
+func (a *agent) settle(h *hold, phase protocol.HoldPhase) error {
+	before := h.Phase
+	h.Phase = phase
+	if err := a.resume(); err != nil {
+		h.Phase = before
+		return err
+	}
+	a.enter(h, phase)
+	h.end()
+	if before.Paused() {
+		a.o.Log.Info("clients go on", "switch", h.SwitchID, "phase", string(phase), "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
+	}
+	return nil
+}
+
+// flip leads held clients to the new side.
+func (a *agent) flip(id string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := a.hold
+	switch {
+	case h.SwitchID != id:
+		return a.stale("switch %s is not the one here", id)
+	case h.Phase == protocol.PhaseFlipped || h.Phase == protocol.PhaseForward:
+		return nil
+	case h.Phase != protocol.PhaseHeld && h.Phase != protocol.PhaseReleased:
+		return a.stale("clients are not held for switch %s: %s", id, h.Phase)
+	}
+	if err := a.lead(h.To, h.Phase == protocol.PhaseHeld); err != nil {
+		return err
+	}
+	if h.Phase == protocol.PhaseHeld {
+		a.enter(h, protocol.PhaseFlipped)
+	}
+	return nil
+}
+
+// forward is the controller's resume on the new side.
+func (a *agent) forward(id string) error {
+	a.mu.Lock()
+	h := a.hold
+	err := error(nil)
+	switch {
+	case h.SwitchID != id:
+		err = a.stale("switch %s is not the one here", id)
+	case h.Phase == protocol.PhaseForward:
+	case h.Phase == protocol.PhaseFlipped, h.Phase == protocol.PhaseReleased && a.target.Host == h.To.Host && a.target.Port == h.To.Port:
+		err = a.settle(h, protocol.PhaseForward)
+	default:
+		err = a.stale("the pooler was not led to the new side of switch %s: %s", id, h.Phase)
+	}
+	a.mu.Unlock()
+	return err
+}
+
+// abort is the controller's resume on the old side.
+func (a *agent) abort(id string) error {
+	a.mu.Lock()
+	h := a.hold
+	switch {
+	case h.SwitchID != id || h.Phase == protocol.PhaseNone || h.Phase == protocol.PhaseBack:
+		a.mu.Unlock()
+		return nil
+	case h.Phase == protocol.PhaseForward:
+		a.mu.Unlock()
+		return a.stale("switch %s went forward here", id)
+	case h.Phase == protocol.PhaseStaged:
+		a.enter(h, protocol.PhaseBack)
+		h.end()
+		a.mu.Unlock()
+		return nil
+	}
+	a.mu.Unlock()
+	return a.goBack(h)
+}

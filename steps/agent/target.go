@@ -1,0 +1,14 @@
+package agent
+
+import (
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler/pgbouncer"
+)
+
+// usable says whether a target says where it is.
+func usable(t protocol.Target) bool { return poolerTarget(t).Check() == nil }
+
+// poolerTarget is what the pooler's file has of a target.
+func poolerTarget(t protocol.Target) pgbouncer.Target {
+	return pgbouncer.Target{Host: t.Host, Port: t.Port, Databases: t.Databases}
+}

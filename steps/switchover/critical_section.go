@@ -1,0 +1,264 @@
+package switchover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+)
+
+const (
+	// fencePoll spaces two looks for sessions behind the fence; leavePolls of them are for
+	// sessions that the poolers have closed and that are about to be gone.
+	fencePoll  = time.Millisecond
+	leavePolls = 3
+	// resumeTimeout bounds what must be tried after the decision.
+	resumeTimeout = 5 * time.Second
+)
+
+// stall is everything between the hold and the resume. Nothing in it writes to the API
+// server or opens a connection.
+func (r *run) stall(parent context.Context) error {
+	r.result.HeldAt = time.Now()
+	ctx, cancel := context.WithTimeout(parent, r.in.Limits.stall())
+	defer cancel()
+	r.in.trace(PointHold)
+	if err := r.holdAndFence(ctx); err != nil {
+		return err
+	}
+	r.in.trace(PointMove)
+	if err := r.in.traced(PointMove, r.moveAll(ctx)); err != nil {
+		return err
+	}
+	if err := r.decide(ctx); err != nil {
+		return err
+	}
+	after, cancelAfter := context.WithTimeout(context.WithoutCancel(parent), resumeTimeout)
+	defer cancelAfter()
+	return r.resume(after)
+}
+
+// timed measures one part.
+func timed(part *time.Duration, do func() error) error {
+	begun := time.Now()
+	err := do()
+	*part = time.Since(begun)
+	return err
+}
+
+// holdAndFence holds every pooler, and fences the old side as soon as the last of them
+// lets no new statement begin: before that a refused login would reach a client. Where a running query would be
+// refused its parallel workers, the fence waits until none runs.
+func (r *run) holdAndFence(parent context.Context) error {
+	group, ctx := errgroup.WithContext(parent)
+	entered, held := make(chan struct{}), make(chan struct{})
+	mayFence := entered
+	if !r.workersPass {
+		mayFence = held
+	}
+	var pending atomic.Int64
+	pending.Store(int64(len(r.in.Poolers)))
+	group.Go(func() error {
+		err := timed(&r.result.Parts.Hold, func() error {
+			return r.in.traced(PointHold, r.hold(ctx, func() {
+				if pending.Add(-1) == 0 {
+					close(entered)
+				}
+			}))
+		})
+		if err == nil {
+			close(held)
+		}
+		return err
+	})
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-mayFence:
+		}
+		r.in.trace(PointFence)
+		return timed(&r.result.Parts.Fence, func() error { return r.in.traced(PointFence, r.fence(ctx)) })
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r.in.trace(PointClear)
+	begun := time.Now()
+	err := r.in.traced(PointClear, r.clear(parent))
+	r.result.Parts.Fence += time.Since(begun)
+	return err
+}
+
+// hold returns when no pooler has a transaction in flight. One that takes too long is
+// named, or ended if the limits say so.
+func (r *run) hold(parent context.Context, entered func()) error {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	request := protocol.HoldRequest{
+		SwitchID: r.in.ID, LimitMilliseconds: r.in.Limits.Hold.Milliseconds(),
+		MarginMilliseconds: r.in.Limits.Margin.Milliseconds(), Attended: true,
+	}
+	held := make(chan error, 1)
+	go func() {
+		held <- eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error {
+			return p.Hold(ctx, request, sync.OnceFunc(entered))
+		})
+	}()
+	patience := time.NewTimer(r.in.Limits.Drain)
+	defer patience.Stop()
+	for {
+		select {
+		case err := <-held:
+			return err
+		case <-patience.C:
+			if err := r.hurry(ctx); err != nil {
+				cancel()
+				<-held
+				return err
+			}
+		}
+	}
+}
+
+func (r *run) fence(ctx context.Context) error {
+	decision, err := r.from.Fence(ctx, r.in.ID)
+	if err == nil && decision != fence.Open {
+		return errDecidedAgainst
+	}
+	return err
+}
+
+// clear ends what is left behind the fence, until nothing is left.
+func (r *run) clear(ctx context.Context) error {
+	seen := map[int]bool{}
+	var logins []int
+	for look := 0; ; look++ {
+		var left []postgres.Session
+		var err error
+		left, logins, err = r.from.Clear(ctx, r.in.ID, look >= leavePolls, logins)
+		if err != nil {
+			return err
+		}
+		for _, session := range left {
+			if look >= leavePolls && !seen[session.PID] {
+				seen[session.PID] = true
+				r.result.Terminated = append(r.result.Terminated, session)
+			}
+		}
+		if len(left) == 0 && len(logins) == 0 {
+			break
+		}
+		if err := postgres.Pause(ctx, fencePoll); err != nil {
+			return fmt.Errorf("%d logins and these sessions on the old side do not end: %v: %w", len(logins), left, err)
+		}
+	}
+	prepared, err := postgres.PreparedTransactions(ctx, r.watcher, r.in.Databases)
+	if err == nil && len(prepared) > 0 {
+		return &Waiting{Obstacles: preparedTransactions(prepared)}
+	}
+	return err
+}
+
+// moveAll drains, sets sequences and flips the poolers, side by side.
+func (r *run) moveAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var mu sync.Mutex
+	var moved atomic.Int64
+	begun := time.Now()
+	longest := func(part *time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		*part = max(*part, time.Since(begun))
+	}
+	for _, l := range r.lanes {
+		drained := make(chan struct{})
+		group.Go(func() error {
+			defer close(drained)
+			defer longest(&r.result.Parts.Drain)
+			id, err := l.commit.Commit(ctx, r.in.From.Instance)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			r.result.Markers[l.database] = id
+			mu.Unlock()
+			return l.drain(ctx, r.in.From.Instance, id)
+		})
+		group.Go(func() error {
+			defer longest(&r.result.Parts.Sequences)
+			if l.shared {
+				<-drained
+			}
+			n, err := l.sequences(ctx)
+			moved.Add(int64(n))
+			return err
+		})
+	}
+	for _, l := range r.lanes {
+		if c := r.carried[l.database]; c != nil {
+			group.Go(func() error {
+				defer longest(&r.result.Parts.Copy)
+				return c.Finish(ctx, l.carry[0], l.carry[1])
+			})
+		}
+	}
+	group.Go(func() error {
+		defer longest(&r.result.Parts.Flip)
+		return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Flip(ctx, r.in.ID) })
+	})
+	err := group.Wait()
+	r.result.SequencesMoved = int(moved.Load())
+	return err
+}
+
+// decide makes the new side ready, durably, and then takes the one decision that counts.
+func (r *run) decide(ctx context.Context) error {
+	r.in.trace(PointReady)
+	return timed(&r.result.Parts.Decide, func() (err error) {
+		r.result.Position, err = r.to.Ready(ctx, r.in.row(), r.keyHash)
+		if err := r.in.traced(PointReady, err); err != nil {
+			return err
+		}
+		r.in.trace(PointDecide)
+		r.decideSent = true
+		verdict, err := r.from.Commit(ctx, r.in.ID, r.in.who(), r.result.Markers)
+		if err := r.in.traced(PointDecide, err); err != nil {
+			return err
+		}
+		if verdict.Decision != fence.Commit {
+			return errDecidedAgainst
+		}
+		r.key = verdict.Key
+		return nil
+	})
+}
+
+// resume opens the new side and lets clients go there.
+func (r *run) resume(ctx context.Context) error {
+	r.in.trace(PointOpen)
+	err := timed(&r.result.Parts.Open, func() error {
+		state, err := r.to.OpenEntrance(ctx, r.in.ID, r.in.who(), r.key)
+		if err == nil && state != "opened" {
+			return errors.New("the new side's entrance is " + state)
+		}
+		return r.in.traced(PointOpen, err)
+	})
+	if err != nil {
+		return err
+	}
+	r.in.trace(PointResume)
+	err = timed(&r.result.Parts.Resume, func() error {
+		return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Resume(ctx, r.in.ID) })
+	})
+	r.result.Held = time.Since(r.result.HeldAt)
+	return r.in.traced(PointResume, err)
+}

@@ -1,0 +1,130 @@
+package switchover
+
+import (
+	"context"
+	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+)
+
+// finishTimeout bounds what follows a switch; it is repeated until done.
+const finishTimeout = 5 * time.Minute
+
+// Finish does what follows a switch that went forward: the forward subscription and its slot end, the old side admits
+// replication, the reverse slot moves to exactly position, and the old side's subscription, which was
+// made before the hold, begins at that position. A second call goes on where the first ended; one that comes after the new side was
+// left again is refused, for by then these objects serve the other direction.
+func Finish(ctx context.Context, in Input, position string) error {
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end()
+	if err := stillServes(ctx, in); err != nil {
+		return err
+	}
+	if err := replication.LandSubscriptions(ctx, in.To, in.Databases, in.ID); err != nil {
+		return err
+	}
+	// before the old side admits anybody: nobody may read the slot again, on behalf of a standby that is promoted and older
+	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		if err := replication.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
+			return err
+		}
+		return replication.DropSlot(ctx, in.From, in.Names.Slot(db, in.To.Instance))
+	})
+	if err != nil {
+		return err
+	}
+	if err := admit(ctx, in); err != nil {
+		return err
+	}
+	if err := replication.LeaveSubscriptions(ctx, in.From, in.Databases, in.ID); err != nil {
+		return err
+	}
+	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		back := in.Names.Slot(db, in.From.Instance)
+		for _, step := range []func() error{
+			func() error { return advance(ctx, in, db, back, position) },
+			func() error {
+				return replication.CreateSubscription(ctx, in.From, replication.SubscribeOptions{
+					Publisher: in.To, Database: db, Names: in.Names, From: position,
+				})
+			},
+		} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Abandon ends a switch that went forward without a way back: what Finish would make on the old side, which may be lost,
+// isn't made, and the new side keeps no WAL for it. Only when somebody said that nobody wants to return. Traffic must be
+// on the new side already: an error says why that isn't sure. A second call finds the first one's work.
+func Abandon(ctx context.Context, in Input) error {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end()
+	if err := stillServes(ctx, in); err != nil {
+		return err
+	}
+	if err := replication.LandSubscriptions(ctx, in.To, in.Databases, in.ID); err != nil {
+		return err
+	}
+	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		if err := replication.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
+			return err
+		}
+		return replication.DropSlot(ctx, in.To, in.Names.Slot(db, in.From.Instance))
+	})
+}
+
+// stillServes is nil if the new side was opened by this switch and hasn't been left since.
+func stillServes(ctx context.Context, in Input) error {
+	to, err := fence.OpenRegister(ctx, in.To)
+	if err != nil {
+		return err
+	}
+	entrance, err := to.Entrance(ctx, in.ID)
+	to.Close(ctx)
+	if err != nil {
+		return err
+	}
+	if entrance.State != "opened" || entrance.Left {
+		return errLeftAgain
+	}
+	return nil
+}
+
+// admit lets replication enter the old side again, which nobody could since the fence.
+func admit(ctx context.Context, in Input) error {
+	var writable []string
+	for _, db := range in.Databases {
+		// Their writes would be refused in a transaction that is read-only, and the apply
+		// worker with them.
+		fires, err := replication.FiresOnApply(ctx, in.To, db)
+		if err != nil {
+			return err
+		}
+		if fires {
+			writable = append(writable, db)
+		}
+	}
+	from, err := fence.OpenRegister(ctx, in.From)
+	if err != nil {
+		return err
+	}
+	defer from.Close(ctx)
+	return from.Admit(ctx, in.ID, writable)
+}
+
+// advance leaves a slot alone that its subscription already reads; prepare made it disabled.
+func advance(ctx context.Context, in Input, db, slot, position string) error {
+	subscription, err := replication.SubscriptionState(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
+	if err != nil || subscription.Enabled {
+		return err
+	}
+	return replication.AdvanceSlot(ctx, in.To, db, slot, position)
+}

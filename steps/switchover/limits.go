@@ -1,0 +1,187 @@
+package switchover
+
+import (
+	"time"
+
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/preflight"
+)
+
+// LongTransactionPolicy says what happens to transactions that stand in a switch's way.
+type LongTransactionPolicy string
+
+// Policies.
+const (
+	// Wait reports them as obstacles.
+	Wait LongTransactionPolicy = "Wait"
+	// Terminate ends their sessions.
+	Terminate LongTransactionPolicy = "Terminate"
+)
+
+// Limits of a switch. Zero values stand for the defaults.
+type Limits struct {
+	// Hold is the longest time that traffic is held, whatever dies.
+	Hold time.Duration
+	// Margin before Hold's end at which agents go to the register.
+	Margin time.Duration
+	// Drain is how long a hold waits for transactions in flight. Default a quarter of Hold.
+	Drain time.Duration
+	// LagBytes of WAL that the new side may be behind at the guard. Default 16 MiB.
+	LagBytes int64
+	// Refresh is how long the new side's materialized views may take to refresh, before anything is held. Default 5 min.
+	Refresh time.Duration
+	// LongTransaction is the age from which a transaction is an obstacle. Default 5 s.
+	LongTransaction time.Duration
+	// LongTransactions says what to do about them. Default Wait.
+	LongTransactions LongTransactionPolicy
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	hold := protocol.HoldLimits{Hold: l.Hold, Margin: l.Margin}.WithDefaults()
+	l.Hold, l.Margin = hold.Hold, hold.Margin
+	set(&l.Drain, l.Hold/4)
+	set(&l.Refresh, 5*time.Minute)
+	set(&l.LongTransaction, 5*time.Second)
+	if l.LagBytes == 0 {
+		l.LagBytes = 16 << 20
+	}
+	if l.LongTransactions == "" {
+		l.LongTransactions = Wait
+	}
+	return l
+}
+
+// stall is how long the controller tries before it undoes: it gives up well before the
+// agents act by themselves.
+func (l Limits) stall() time.Duration { return l.Hold - l.Margin - l.Hold/20 }
+
+// Input says what a switch is between.
+type Input struct {
+	// ID of the switch, new for each attempt; the key of its row in the register.
+	ID string
+	// From serves now, To shall serve.
+	From, To postgres.Server
+	// Databases that applications use.
+	Databases []string
+	// Scope is what the spec says of databases; the guard names what would be left behind.
+	Scope preflight.Scope
+	// Names of the upgrade's objects.
+	Names postgres.Names
+	// Known are the servers of an instance of which it is known that both sides hold the same rows; an instance that
+	// isn't listed is not judged.
+	Known map[string][]postgres.Identity
+	// Poolers that hold and lead the traffic: all of them.
+	Poolers []Pooler
+	Limits  Limits
+	// Who decides, in the register: the controller's pod.
+	Who string
+	// Report, if set, is told the phase before it begins; an error ends the switch before
+	// anything is held. It is called outside the stall only.
+	Report func(phase protocol.Phase) error
+	// Trace, if set, is told each of Preparations and Points just before it begins. It must
+	// return at once: from PointHold on traffic is held.
+	Trace func(point Point)
+	// Traced, if set, is told each part just after it went well, and must return at once, too.
+	Traced func(point Point)
+}
+
+// Point is a numbered part of a switch.
+type Point string
+
+// Points, in order; PointMove stands for drain, sequences and flip, which run side by side.
+const (
+	PointHold   Point = "Hold"
+	PointFence  Point = "Fence"
+	PointClear  Point = "Clear"
+	PointMove   Point = "Move"
+	PointReady  Point = "Ready"
+	PointDecide Point = "Decide"
+	PointOpen   Point = "Open"
+	PointResume Point = "Resume"
+	PointFinish Point = "Finish"
+)
+
+// Preparations, before anything is held.
+const (
+	PointWayBack Point = "WayBack"
+	PointBegin   Point = "Begin"
+	PointStage   Point = "Stage"
+)
+
+// Preparations in order; whoever tests crashes goes through this list, too.
+var Preparations = []Point{PointWayBack, PointBegin, PointStage}
+
+// Points of a switch, in order: whoever tests crashes goes through this list.
+var Points = []Point{PointHold, PointFence, PointClear, PointMove, PointReady, PointDecide, PointOpen, PointResume, PointFinish}
+
+func (in Input) trace(point Point) {
+	if in.Trace != nil {
+		in.Trace(point)
+	}
+}
+
+// traced passes on how a part ended.
+func (in Input) traced(point Point, err error) error {
+	if err == nil && in.Traced != nil {
+		in.Traced(point)
+	}
+	return err
+}
+
+func (in Input) report(phase protocol.Phase) error {
+	if in.Report == nil {
+		return nil
+	}
+	return in.Report(phase)
+}
+
+func (in Input) row() fence.SwitchRow {
+	return fence.SwitchRow{ID: in.ID, From: in.From.Instance, To: in.To.Instance, Databases: in.Databases}
+}
+
+func (in Input) who() string {
+	if in.Who == "" {
+		return "controller"
+	}
+	return in.Who
+}
+
+// Result is what a switch did, measured.
+type Result struct {
+	ID     string
+	HeldAt time.Time
+	// Held from the first hold to the last resume.
+	Held  time.Duration
+	Parts Parts
+	// Position is the new side's WAL position at the commit point.
+	Position string
+	// Markers committed on the old side behind the fence, per database.
+	Markers map[string]int64
+	// SequencesMoved while traffic was held.
+	SequencesMoved int
+	// Terminated sessions that did not leave by themselves.
+	Terminated []postgres.Session
+}
+
+// Parts are the durations of a switch's parts. Hold and Fence overlap, and Drain,
+// Sequences and Flip do.
+type Parts struct {
+	Prepare, Hold, Fence, Drain, Sequences, Copy, Flip, Decide, Open, Resume, Finish time.Duration
+}
+
+// Map gives the parts by name, in microseconds.
+func (p Parts) Map() map[string]int64 {
+	return map[string]int64{
+		"prepare": p.Prepare.Microseconds(), "hold": p.Hold.Microseconds(), "fence": p.Fence.Microseconds(),
+		"drain": p.Drain.Microseconds(), "sequences": p.Sequences.Microseconds(), "copy": p.Copy.Microseconds(), "flip": p.Flip.Microseconds(),
+		"decide": p.Decide.Microseconds(), "open": p.Open.Microseconds(), "resume": p.Resume.Microseconds(),
+		"finish": p.Finish.Microseconds(),
+	}
+}

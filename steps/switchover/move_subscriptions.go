@@ -1,0 +1,30 @@
+package switchover
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gitover/gitover/steps/postgres/replication"
+)
+
+// moveSubscriptions prepares the move of others' subscriptions, as the last thing before the hold: their publishers wait from here
+// on. It does so in sessions that a later run of the switch ends.
+func (r *run) moveSubscriptions(ctx context.Context) error {
+	if !r.in.Scope.MoveSubscriptions {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	var found []string
+	for _, l := range r.lanes {
+		obstacles, err := replication.MoveSubscriptions(ctx, l.conns[0], l.conns[len(l.conns)-1], r.in.ID)
+		if err != nil {
+			return fmt.Errorf("move the subscriptions of database %q: %w", l.database, err)
+		}
+		found = append(found, obstacles...)
+	}
+	if len(found) > 0 {
+		return &Waiting{Obstacles: otherSubscriptions(found)}
+	}
+	return nil
+}

@@ -1,0 +1,27 @@
+package switchover
+
+import (
+	"context"
+
+	"github.com/gitover/gitover/steps/agent/protocol"
+)
+
+// Pooler is one pooler, as the switch sees it: an AgentClient, or a fake in tests. Every
+// method may be called again; a switch that is over is refused with StaleSwitch.
+type Pooler interface {
+	// Name for messages: the pod's.
+	Name() string
+	// State looks.
+	State(ctx context.Context) (protocol.PoolerState, error)
+	// Stage announces a switch.
+	Stage(ctx context.Context, request protocol.StageRequest) error
+	// Hold holds clients: it calls entered when no statement begins any more, and returns
+	// when none runs any more.
+	Hold(ctx context.Context, request protocol.HoldRequest, entered func()) error
+	// Flip leads held clients to the new side, without letting them go.
+	Flip(ctx context.Context, switchID string) error
+	// Resume lets clients go to the new side.
+	Resume(ctx context.Context, switchID string) error
+	// Abort lets clients go to the old side.
+	Abort(ctx context.Context, switchID string) error
+}

@@ -1,0 +1,224 @@
+package switchover
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/transfer"
+)
+
+// prepareTimeout bounds everything before the hold; creating a slot waits for the
+// transactions that run on the new side.
+const prepareTimeout = 2 * time.Minute
+
+// run is one attempt at a switch: its sessions are opened before it begins and never
+// again, so that a later attempt can end them all.
+type run struct {
+	in       Input
+	nonce    string
+	from, to *fence.Register
+	// watcher is a second session on the old side, for looks beside the fence.
+	watcher *pgx.Conn
+	lanes   []*lane
+	result  Result
+	// carried of each database, of what isn't replicated; empty if a switch copies nothing.
+	carried map[string]*transfer.Carried
+	// workersPass: the fence may stand before the last query has ended.
+	workersPass bool
+	// decideSent: the register may have been told 'commit'.
+	decideSent bool
+	// keyHash is of the key to the new side, which the old one gives with 'commit'.
+	keyHash string
+	key     postgres.Password
+}
+
+// prepare does all that can be done before anything is held. After an error nothing needs
+// to be undone: what it made is found again by the next attempt, or dropped when one is undone.
+func prepare(ctx context.Context, in Input) (_ *run, err error) {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	begun := time.Now()
+	r := &run{in: in, nonce: rand.Text()[:16], result: Result{ID: in.ID, Markers: map[string]int64{}}}
+	defer func() {
+		if err != nil {
+			r.dropWayBack()
+			r.close()
+		}
+	}()
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	for _, register := range []*fence.Register{r.from, r.to} {
+		if err := register.TakeOver(ctx, r.nonce); err != nil {
+			return nil, err
+		}
+	}
+	// after the end of earlier runs: one that is undone drops the slots
+	in.trace(PointWayBack)
+	if err := in.traced(PointWayBack, prepareWayBack(ctx, in)); err != nil {
+		return nil, fmt.Errorf("prepare the way back: %w", err)
+	}
+	in.trace(PointBegin)
+	decision, err := r.from.Begin(ctx, in.row())
+	if err := in.traced(PointBegin, err); err != nil {
+		return nil, err
+	}
+	if decision != fence.Open {
+		return nil, fmt.Errorf("switch %s is decided already: %s", in.ID, decision)
+	}
+	if r.keyHash, err = r.from.KeyHash(ctx, in.ID); err != nil {
+		return nil, r.undo(err)
+	}
+	in.trace(PointStage)
+	if err := in.traced(PointStage, r.stage(ctx)); err != nil {
+		return nil, r.undo(err)
+	}
+	r.result.Parts.Prepare = time.Since(begun)
+	return r, nil
+}
+
+// stage copies ahead what can be, and announces the switch to the poolers.
+func (r *run) stage(ctx context.Context) error {
+	if err := r.ahead(ctx); err != nil {
+		return err
+	}
+	request := protocol.StageRequest{SwitchID: r.in.ID, From: protocol.TargetOf(r.in.From, r.in.Databases), To: protocol.TargetOf(r.in.To, r.in.Databases)}
+	return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Stage(ctx, request) })
+}
+
+// prepareWayBack makes publication, slot, marker table and, disabled, the subscription for the reverse
+// direction, before the new side's first write. A slot or subscription of that name is of an attempt that failed.
+func prepareWayBack(ctx context.Context, in Input) error {
+	ctx, end := postgres.ShareSessions(ctx)
+	defer end() // before anything is held
+	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		slot := in.Names.Slot(db, in.From.Instance)
+		for _, step := range []func() error{
+			func() error {
+				return replication.DropSubscription(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
+			},
+			func() error { return replication.DropSlot(ctx, in.To, slot) },
+			func() error { return replication.EnsureMarker(ctx, in.To, db) },
+			func() error { return replication.CreatePublication(ctx, in.To, db, in.Names) },
+			func() error { return replication.CreateSlot(ctx, in.To, db, in.Names, in.From.Instance) },
+			// made now, so that an old side that can't reach the new one is found before the commit point
+			func() error {
+				return replication.PrepareSubscription(ctx, in.From, replication.SubscribeOptions{Publisher: in.To, Database: db, Names: in.Names})
+			},
+		} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// open opens every session that the stall needs.
+func (r *run) open(ctx context.Context) (err error) {
+	if r.from, err = fence.SwitchRegister(ctx, r.in.From, r.nonce); err != nil {
+		return err
+	}
+	if r.workersPass, err = r.from.WorkersPassFence(ctx); err != nil {
+		return err
+	}
+	if r.to, err = fence.SwitchRegister(ctx, r.in.To, r.nonce); err != nil {
+		return err
+	}
+	if r.watcher, err = fence.SwitchSession(ctx, r.in.From, "", r.nonce); err != nil {
+		return err
+	}
+	for _, db := range r.in.Databases {
+		r.lanes = append(r.lanes, &lane{database: db, shared: len(r.in.Databases) > sharedLanes})
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range r.lanes {
+		group.Go(func() error { return l.open(ctx, r.in, r.nonce) })
+	}
+	return group.Wait()
+}
+
+// ahead copies sequences and connection limits once, and warms every statement that the
+// stall will run.
+func (r *run) ahead(ctx context.Context) error {
+	limits, err := r.from.Fences(ctx, r.in.Databases)
+	if err != nil {
+		return err
+	}
+	for _, f := range limits {
+		if err := fence.RememberLimit(ctx, r.to.Conn(), f.Database, f.Limit); err != nil {
+			return err
+		}
+	}
+	for _, register := range []*fence.Register{r.from, r.to} {
+		if err := register.Warm(ctx); err != nil {
+			return err
+		}
+	}
+	if _, err := postgres.PreparedTransactions(ctx, r.watcher, r.in.Databases); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range r.lanes {
+		group.Go(func() error { return l.warm(ctx, r.in.From.Instance) })
+	}
+	return group.Wait()
+}
+
+// close ends the sessions.
+func (r *run) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	for _, register := range []*fence.Register{r.from, r.to} {
+		if register != nil {
+			register.Close(ctx)
+		}
+	}
+	if r.watcher != nil {
+		_ = r.watcher.Close(ctx)
+	}
+	for _, l := range r.lanes {
+		for _, conn := range l.conns {
+			_ = conn.Close(ctx)
+		}
+	}
+}
+
+// eachPooler does the same at all poolers at once.
+func eachPooler(ctx context.Context, poolers []Pooler, do func(context.Context, Pooler) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range poolers {
+		group.Go(func() error { return do(ctx, p) })
+	}
+	return group.Wait()
+}
+
+// eachDatabase does the same in all databases at once, a few at a time.
+func eachDatabase(ctx context.Context, databases []string, do func(context.Context, string) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for _, db := range databases {
+		group.Go(func() error { return do(ctx, db) })
+	}
+	return group.Wait()
+}
+
+// joined is errors.Join that keeps a lone error as it is.
+func joined(errs ...error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}

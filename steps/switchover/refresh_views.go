@@ -1,0 +1,33 @@
+package switchover
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/transfer"
+)
+
+// MaterializedViews of the new side could not be refreshed, or not in time.
+const MaterializedViews ObstacleKind = "MaterializedViews"
+
+// refreshViews has the new side's materialized views show what replication has brought there: clients that saw the
+// old side's last refresh must not read older rows. Nothing is held meanwhile. An obstacle is a *Waiting.
+func refreshViews(ctx context.Context, in Input) error {
+	if slices.Contains(in.Scope.Acknowledged, "materialized_views") {
+		return nil
+	}
+	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		return transfer.RefreshMaterializedViews(ctx, in.From, in.To, db, transfer.AllViews, in.Limits.Refresh)
+	})
+	const agree = "or acknowledge materialized_views in the PgUpgrade: then clients find them as they were at their last refresh there, until you refresh them"
+	var tooLong *transfer.RefreshTooLong
+	switch {
+	case err == nil || ctx.Err() != nil || postgres.Unreachable(err):
+		return err
+	case errors.As(err, &tooLong):
+		return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v: make it faster or drop it, %s", err, agree)}}
+	}
+	return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v; mend it, %s", err, agree)}}
+}

@@ -1,0 +1,89 @@
+package switchover
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/postgres/transfer"
+)
+
+// olderStandby: the new side's primary was replaced, right after the decision, by one that lacks rows.
+type olderStandby struct{ from, to, database string }
+
+func (e *olderStandby) Error() string {
+	return fmt.Sprintf("%s was replaced by a standby that lacks rows of database %q which %s had sent before the switch, so it isn't opened: "+
+		"see \"Both sides are closed\" in docs/operations.md", e.to, e.database, e.from)
+}
+
+// readyAgain makes the new side's entrance of a decided switch anew where its register has forgotten it: a standby was
+// promoted that is a moment older. It must have everything that the old side wrote up to its fence, which is looked at
+// before the old side admits anybody: what was confirmed before the promotion isn't sent again, but the marker behind
+// it might be.
+func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
+	entrance, err := to.Entrance(ctx, in.ID)
+	if err != nil || entrance.State != "" {
+		return err
+	}
+	from, err := fence.OpenRegister(ctx, in.From)
+	if err != nil {
+		return err
+	}
+	defer from.Close(ctx)
+	stands, err := from.State(ctx, in.ID)
+	if err != nil || stands.Decision != fence.Commit {
+		return err
+	}
+	markers, err := from.Markers(ctx, in.ID)
+	if err != nil {
+		return err
+	}
+	for _, db := range in.Databases {
+		id, known := markers[db]
+		if known {
+			if known, err = replication.HasMarker(ctx, in.To, db, in.From.Instance, id); err != nil {
+				return err
+			}
+		}
+		if !known {
+			return &olderStandby{from: in.From.Instance, to: in.To.Instance, database: db}
+		}
+	}
+	// sequences are set beside the drain, so the standby may have the marker and not them
+	if err := admit(ctx, in); err != nil {
+		return err
+	}
+	err = eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
+		return transfer.CopySequences(ctx, in.From, in.To, db)
+	})
+	if err != nil {
+		return err
+	}
+	hash, err := from.KeyHash(ctx, in.ID)
+	if err != nil {
+		return err
+	}
+	_, err = to.Ready(ctx, in.row(), hash)
+	return err
+}
+
+// Reopen opens the side that serves where a fence stands though no switch is in progress: its primary was
+// replaced by a standby that lacks the opening. in is the last switch, which led there. It has no way back
+// afterwards: the slots went with the primary. An error says why it can't be opened. Retry-safe.
+func Reopen(ctx context.Context, in Input) error {
+	in.Limits = in.Limits.withDefaults()
+	from, err := fence.OpenRegister(ctx, in.From)
+	if err != nil {
+		return err
+	}
+	stands, err := from.State(ctx, in.ID)
+	from.Close(ctx)
+	if err != nil {
+		return err
+	}
+	if stands.Decision != fence.Commit {
+		return fmt.Errorf("%s knows nothing of a switch %s that led to %s", in.From.Instance, in.ID, in.To.Instance)
+	}
+	return openEntrance(ctx, in, stands.Key)
+}
