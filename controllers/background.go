@@ -217,7 +217,7 @@ func (b *background) Start(ctx context.Context) error {
 }
 
 // slowly takes an effect that may take hours one look further: begins it, or tells how it fares. over: it is done.
-func (r *UpgradeReconciler) slowly(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, verdict steps.Verdict) (over bool, err error) {
+func (r *UpgradeReconciler) slowly(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, step *steps.Step, verdict steps.Verdict) (over bool, err error) {
 	point, effect := effectOf(upgrade, step, verdict)
 	// looks write to theirs meanwhile
 	own, world := upgrade.DeepCopy(), *s

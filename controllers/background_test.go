@@ -27,7 +27,7 @@ type comparing struct {
 	*testing.T
 	r           *UpgradeReconciler
 	u           *v1alpha1.PgUpgrade
-	seen        *seen
+	seen        *observed
 	client      client.Client
 	blue, green *pg.Server
 	unlock      func()
@@ -71,7 +71,7 @@ func aHangingComparison(t *testing.T) *comparing {
 		}}
 	w.r.background.wake = make(chan event.TypedGenericEvent[*v1alpha1.PgUpgrade])
 	t.Cleanup(w.r.background.stop)
-	w.seen = &seen{facts: steps.Facts{Name: u.Name, Wanted: "17"}}
+	w.seen = &observed{facts: steps.Facts{Name: u.Name, Wanted: "17"}}
 	w.must(w.r.observeProxy(t.Context(), u, w.seen))
 	return w
 }
@@ -96,7 +96,7 @@ func (w *comparing) eventually(what string, is func() bool) {
 func (w *comparing) look() outcome {
 	w.Helper()
 	began := time.Now()
-	o := w.r.walk(w.Context(), w.u, w.seen, patch.NewSerialPatcher(w.u, w.client))
+	o := w.r.runWorkflow(w.Context(), w.u, w.seen, patch.NewSerialPatcher(w.u, w.client))
 	if took := time.Since(began); took > 10*time.Second {
 		w.Errorf("a look took %s", took)
 	}

@@ -47,7 +47,7 @@ func TestFluxsMarkOnTheTargetCountsOnlyWhileNobodyChangedIt(t *testing.T) {
 			t.Errorf("%s: %t", c.story, got)
 		}
 	}
-	if gitSilent(gitops.ErrPathMissing) || gitSilent(&known{reason: v1alpha1.ReasonTargetNotInGit}) || gitSilent(nil) {
+	if gitSilent(gitops.ErrPathMissing) || gitSilent(&reasonError{reason: v1alpha1.ReasonTargetNotInGit}) || gitSilent(nil) {
 		t.Error("what Git says is taken for its silence")
 	}
 }

@@ -44,7 +44,7 @@ func (g *gitPort) ours(ctx context.Context, tip gitops.Tip, step string) error {
 	if err != nil || len(begun) > 0 {
 		return err
 	}
-	return &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
+	return &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
 		"the branch already says what %s would commit to %s, but no commit there is of this PgUpgrade (UID %s) and no file of an instance names it; if the directory is its own, put this line into the instance's kustomization.yaml:\n%s",
 		step, g.upgrade.Spec.Git.Path, owner.UID, owner.Line())}
 }

@@ -69,9 +69,9 @@ func TestWhatAnotherUpgradeDidIsNotDoneForUs(t *testing.T) {
 				"instances/17/kustomization.yaml": s.owner + "\nresources: [../../base]\n",
 			})}
 			for _, step := range []string{steps.CommitCutover, steps.CommitFinalize} {
-				state, err := g.Look(t.Context(), step)
+				state, err := g.CommitState(t.Context(), step)
 				if s.refused == "" {
-					if err != nil || !state.Moot {
+					if err != nil || !state.AlreadyApplied {
 						t.Errorf("%s: %+v, %v", step, state, err)
 					}
 					continue
@@ -79,7 +79,7 @@ func TestWhatAnotherUpgradeDidIsNotDoneForUs(t *testing.T) {
 				if err == nil {
 					t.Fatalf("%s is taken for done: %+v", step, state)
 				}
-				if m := meaningOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+				if m := reasonOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
 					t.Errorf("%s: %+v", step, m)
 				}
 				says(t, err.Error(), s.refused, "# gitover.dev/owner: ours a/orders")

@@ -31,7 +31,7 @@ type gitPort struct {
 }
 
 // git is what the steps see of the fleet repository.
-func (r *UpgradeReconciler) git(upgrade *v1alpha1.PgUpgrade, s *seen) steps.Git {
+func (r *UpgradeReconciler) git(upgrade *v1alpha1.PgUpgrade, s *observed) steps.Git {
 	if r.fleet != nil {
 		return r.fleet(upgrade)
 	}
@@ -96,9 +96,9 @@ func (g *gitPort) instance() gitops.InstanceRequest {
 	return request
 }
 
-// Look finds the commit by its trailers, then asks Git whether it still stands and Flux
+// CommitState finds the commit by its trailers, then asks Git whether it still stands and Flux
 // whether it is applied.
-func (g *gitPort) Look(ctx context.Context, step string) (steps.CommitState, error) {
+func (g *gitPort) CommitState(ctx context.Context, step string) (steps.CommitState, error) {
 	tip, err := g.repository.Fetch(ctx)
 	if err != nil {
 		return steps.CommitState{}, err
@@ -109,7 +109,7 @@ func (g *gitPort) Look(ctx context.Context, step string) (steps.CommitState, err
 	}
 	if len(found) == 0 {
 		moot, err := g.moot(ctx, tip, step)
-		return steps.CommitState{Moot: moot, Delivered: moot}, err
+		return steps.CommitState{AlreadyApplied: moot, Delivered: moot}, err
 	}
 	commit := apiCommit(found[0])
 	state := steps.CommitState{Commit: &commit}

@@ -76,7 +76,7 @@ func TestAnUpgradeMayWriteTheDirectoryThatFluxDeliveredItFrom(t *testing.T) {
 		t.Run(s.story, func(t *testing.T) {
 			u, k := anUpgrade(), aKustomization()
 			s.change(u, k)
-			judge(t, granted(u, k), s.reason, s.says)
+			judge(t, authorize(u, k), s.reason, s.says)
 		})
 	}
 }
@@ -135,7 +135,7 @@ func judge(t *testing.T, err error, reason, says string) {
 	if err == nil {
 		t.Fatalf("allowed; want %s", reason)
 	}
-	if m := meaningOf(err, ""); m.reason != reason || !strings.Contains(err.Error(), says) {
+	if m := reasonOf(err, ""); m.reason != reason || !strings.Contains(err.Error(), says) {
 		t.Fatalf("%s: %v; want %s that says %q", m.reason, err, reason, says)
 	}
 }

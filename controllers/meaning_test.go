@@ -23,7 +23,7 @@ func TestAFailureIsCalledByItsName(t *testing.T) {
 		reason  string
 		stalled bool
 	}{
-		{"a missing Secret", &known{reason: v1alpha1.ReasonSecretNotFound, stalled: true}, v1alpha1.ReasonSecretNotFound, true},
+		{"a missing Secret", &reasonError{reason: v1alpha1.ReasonSecretNotFound, stalled: true}, v1alpha1.ReasonSecretNotFound, true},
 		{"a right that the controller lacks", fmt.Errorf("create Job: %w", apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "jobs"}, "", errors.New("cannot create"))), v1alpha1.ReasonForbidden, true},
 		{"a protected branch", fmt.Errorf("push: %w", gitops.ErrPushForbidden), v1alpha1.ReasonPushRejected, true},
 		{"a Git server that is down", gitops.ErrUnreachable, v1alpha1.ReasonGitUnreachable, false},
@@ -45,7 +45,7 @@ func TestAFailureIsCalledByItsName(t *testing.T) {
 			if got.reason != s.reason || got.stalled != s.stalled {
 				t.Fatalf("outcomeOf(%v) = %s stalled=%v, want %s stalled=%v", s.err, got.reason, got.stalled, s.reason, s.stalled)
 			}
-			if got.again == 0 {
+			if got.requeueAfter == 0 {
 				t.Fatal("never looked at again: what mends it may be out of sight")
 			}
 		})
@@ -88,7 +88,7 @@ func TestAnInstanceAnswersAtItsService(t *testing.T) {
 		}
 	}
 	for _, stranger := range []string{"orders-12", "other-17", "orders", "postgres.example.org"} {
-		if _, err := endpointOf(upgrade, stranger); meaningOf(err, "").reason != v1alpha1.ReasonUnknownTarget {
+		if _, err := endpointOf(upgrade, stranger); reasonOf(err, "").reason != v1alpha1.ReasonUnknownTarget {
 			t.Errorf("endpointOf(%s) = %v, want it refused", stranger, err)
 		}
 	}

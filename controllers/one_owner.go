@@ -45,12 +45,12 @@ func (r *UpgradeReconciler) alone(ctx context.Context, upgrade *v1alpha1.PgUpgra
 			return err
 		}
 		if shared && !first {
-			return &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
+			return &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
 				"PgUpgrade %s/%s has %s, too: what serves there would go with %s, which is to be removed from Git. Give it a directory of its own that includes the base, or delete it",
 				other.Namespace, other.Name, place, upgrade.Status.From)}
 		}
 		if shared {
-			return &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
+			return &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
 				"PgUpgrade %s/%s, which is older, writes %s; one of the two would take the other's database out of Git. Give each a directory of its own that includes the base, and correct spec.git.path, or delete one of the two",
 				other.Namespace, other.Name, place)}
 		}
@@ -110,10 +110,10 @@ func partAround(upgrade *v1alpha1.PgUpgrade, own, directory string) string {
 // stop everybody's otherwise.
 func (r *UpgradeReconciler) writes(ctx context.Context, other *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (bool, error) {
 	k, theirs := &kustomizev1.Kustomization{}, &sourcev1.GitRepository{}
-	var none *known
+	var none *reasonError
 	err := r.referred(ctx, other, other.Spec.Git.KustomizationRef, "Kustomization", k)
 	if err == nil {
-		err = granted(other, k)
+		err = authorize(other, k)
 	}
 	if err == nil {
 		err = r.referred(ctx, other, other.Spec.Git.SourceRef, "GitRepository", theirs)

@@ -101,7 +101,7 @@ func TestOfTwoUpgradesOfOneDirectoryTheOlderGoesOn(t *testing.T) {
 					return
 				}
 				_, err = r.observe(context.Background(), mine)
-				if m := meaningOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+				if m := reasonOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
 					t.Fatalf("%s: %+v: %v", mine.Namespace, m, err)
 				}
 				for _, says := range []string{"PgUpgrade " + others.Namespace + "/orders", "a directory of its own", "spec.git.path"} {
@@ -175,7 +175,7 @@ func TestADirectoryMayLieInAnothersButNotWhereThatWrites(t *testing.T) {
 				t.Errorf("%s in %s, outer first %t: %v", s.inner, s.outer, outerFirst, younger)
 			}
 			if younger != nil {
-				if m := meaningOf(younger, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+				if m := reasonOf(younger, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
 					t.Errorf("%+v", m)
 				}
 				says(t, younger.Error(), "PgUpgrade "+name, s.inner, s.outer, "spec.git.path")

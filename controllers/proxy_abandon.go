@@ -13,7 +13,7 @@ import (
 // wayBackGivenUp is Git's word that nobody wants to return from the switch in progress, which then ends without a way
 // back if that can't be made; empty if Git says no such thing. The version that serves was finalized, or the
 // upgrade was taken back, so that the other instance goes anyway.
-func wayBackGivenUp(x *pair) string {
+func wayBackGivenUp(x *proxyScope) string {
 	s, u := x.proxy.Status.Switch, x.upgrade
 	if s == nil {
 		return ""
@@ -29,7 +29,7 @@ func wayBackGivenUp(x *pair) string {
 }
 
 // abandon ends a switch that went forward and whose way back can't be made.
-func (r *ProxyReconciler) abandon(ctx context.Context, x *pair, in switchover.Input, why *switchover.Unfinished, word string) outcome {
+func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switchover.Input, why *switchover.Unfinished, word string) outcome {
 	if err := switchover.Abandon(ctx, in); err != nil {
 		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.Unfinished{Why: err, WayBack: true})
 	}
@@ -39,7 +39,7 @@ func (r *ProxyReconciler) abandon(ctx context.Context, x *pair, in switchover.In
 }
 
 // openWithoutDecision ends a switch whose old side can't be asked what it decided, on Git's word that it is lost for good.
-func (r *ProxyReconciler) openWithoutDecision(ctx context.Context, x *pair, in switchover.Input, why error, word string) (switchover.State, switchover.Result, error) {
+func (r *ProxyReconciler) openWithoutDecision(ctx context.Context, x *proxyScope, in switchover.Input, why error, word string) (switchover.State, switchover.Result, error) {
 	if err := switchover.OpenWithoutDecision(ctx, in); err != nil {
 		return switchover.StateUnknown, switchover.Result{ID: in.ID}, &switchover.Undecided{Why: err}
 	}
@@ -49,7 +49,7 @@ func (r *ProxyReconciler) openWithoutDecision(ctx context.Context, x *pair, in s
 }
 
 // undecidedAdvice says what a human can do if the old side is lost for good.
-func undecidedAdvice(x *pair) string {
+func undecidedAdvice(x *proxyScope) string {
 	s, u := x.proxy.Status.Switch, x.upgrade
 	if s.To != u.Status.To {
 		return fmt.Sprintf("; if %s is lost for good, delete it so that it can't come back, and take the version back in Git", s.From)
@@ -59,7 +59,7 @@ func undecidedAdvice(x *pair) string {
 }
 
 // unfinishedAdvice says what a human can do about a way back that can't be made.
-func unfinishedAdvice(x *pair) string {
+func unfinishedAdvice(x *proxyScope) string {
 	s, u := x.proxy.Status.Switch, x.upgrade
 	if s.To != u.Status.To {
 		return fmt.Sprintf("; mend it, or take the version back in Git, which gives %s up", s.From)

@@ -25,7 +25,7 @@ func TestOnlyGitGivesAWayBackUp(t *testing.T) {
 		u := &v1alpha1.PgUpgrade{Status: v1alpha1.PgUpgradeStatus{Workflow: c.workflow, From: "orders-15", To: "orders-17"}}
 		u.Name, u.Spec.Soak.FinalizedVersion = "orders", c.finalized
 		p := &v1alpha1.PgProxy{Status: v1alpha1.PgProxyStatus{Switch: &v1alpha1.SwitchStatus{To: c.to, From: "orders-15"}}}
-		x := &pair{proxy: p, upgrade: u}
+		x := &proxyScope{proxy: p, upgrade: u}
 		if word := wayBackGivenUp(x); (word != "") != c.givenUp {
 			t.Errorf("%s: %q", c.says, word)
 		}

@@ -47,7 +47,7 @@ func appliedByFlux(p *v1alpha1.PgProxy, namespace, kustomization string) bool {
 
 // gitSilent: Git can't be asked now, by no fault of what it holds.
 func gitSilent(err error) bool {
-	var k *known
+	var k *reasonError
 	return errors.Is(err, gitops.ErrUnreachable) || errors.Is(err, gitops.ErrUnauthorized) || errors.Is(err, gitops.ErrBadSecret) ||
 		errors.Is(err, context.DeadlineExceeded) ||
 		errors.As(err, &k) && (k.reason == v1alpha1.ReasonSecretNotFound || k.reason == v1alpha1.ReasonSecretInvalid)

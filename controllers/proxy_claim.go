@@ -20,7 +20,7 @@ const patienceWithOthers = 30 * time.Second
 // claim the switch in the status for this controller, if nobody wrote to the object since
 // it was read. Of two controllers that leader election doesn't keep apart, one gets it; for the
 // other the status is as before.
-func (r *ProxyReconciler) claim(ctx context.Context, x *pair, before *v1alpha1.SwitchStatus) error {
+func (r *ProxyReconciler) claim(ctx context.Context, x *proxyScope, before *v1alpha1.SwitchStatus) error {
 	p := x.proxy
 	now := metav1.NewMicroTime(r.Now())
 	p.Status.Switch.Controller, p.Status.Switch.ControllerSince = r.Identity, &now
@@ -38,17 +38,17 @@ func (r *ProxyReconciler) claim(ctx context.Context, x *pair, before *v1alpha1.S
 
 // takeOver a switch that another controller began. Whom leader election has chosen knows
 // that the other is gone; without it, the other gets time to finish, and the outcome says so.
-func (r *ProxyReconciler) takeOver(ctx context.Context, x *pair) *outcome {
+func (r *ProxyReconciler) takeOver(ctx context.Context, x *proxyScope) *outcome {
 	s := x.proxy.Status.Switch
 	if s.Controller == r.Identity {
 		return nil
 	}
 	if left := r.patienceWith(s, limitsOf(x)); left > 0 {
-		return &outcome{reason: v1alpha1.ReasonSwitching, again: left,
+		return &outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: left,
 			message: fmt.Sprintf("controller %s switches to %s; two controllers work on this object: turn leader election on", s.Controller, s.To)}
 	}
 	if err := r.claim(context.WithoutCancel(ctx), x, s.DeepCopy()); err != nil {
-		o := beaten(err)
+		o := claimConflict(err)
 		return &o
 	}
 	return nil
@@ -67,23 +67,23 @@ func (r *ProxyReconciler) patienceWith(s *v1alpha1.SwitchStatus, limits switchov
 	return max(left, 0)
 }
 
-// beaten is the outcome of a claim that failed.
-func beaten(err error) outcome {
+// claimConflict is the outcome of a claim that failed.
+func claimConflict(err error) outcome {
 	if apierrors.IsConflict(err) {
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retryMoment, message: "the object changed a moment ago"}
+		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retryMoment, message: "the object changed a moment ago"}
 	}
 	return outcomeOf(err, v1alpha1.ReasonSwitching)
 }
 
 // liveSwitch is the one that the status names now; nil if there is none.
-func (r *ProxyReconciler) liveSwitch(ctx context.Context, x *pair) (*v1alpha1.SwitchStatus, error) {
+func (r *ProxyReconciler) liveSwitch(ctx context.Context, x *proxyScope) (*v1alpha1.SwitchStatus, error) {
 	live := &v1alpha1.PgProxy{}
 	err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(x.proxy), live)
 	return live.Status.Switch, err
 }
 
 // isOurs says whether the switch is still this controller's. While that can't be asked, it is.
-func (r *ProxyReconciler) isOurs(ctx context.Context, x *pair) bool {
+func (r *ProxyReconciler) isOurs(ctx context.Context, x *proxyScope) bool {
 	s, err := r.liveSwitch(ctx, x)
 	return err != nil || s != nil && s.ID == x.proxy.Status.Switch.ID && s.Controller == r.Identity
 }

@@ -41,8 +41,8 @@ type ProxyReconciler struct {
 	memory  memory
 }
 
-// pair is a proxy with what it refers to.
-type pair struct {
+// proxyScope is a proxy with what it refers to.
+type proxyScope struct {
 	proxy    *v1alpha1.PgProxy
 	upgrade  *v1alpha1.PgUpgrade
 	identity identity
@@ -81,7 +81,7 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if controllerutil.AddFinalizer(p, v1alpha1.Finalizer) {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}
-	before := standing(p)
+	before := lastReported(p)
 	o := r.reconcile(ctx, p, patcher)
 	if ctx.Err() != nil {
 		return ctrl.Result{}, nil
@@ -92,9 +92,9 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	reportSuspended(p, p.Spec.Suspend)
 	report(p, o)
 	p.Status.ObservedGeneration = p.Generation
-	announce(r.Recorder, p, before, o)
-	if o.again == 0 {
-		o.again = slowLook
+	emitEvents(r.Recorder, p, before, o)
+	if o.requeueAfter == 0 {
+		o.requeueAfter = slowLook
 	}
 	if switchWanted(p) { // somebody waits
 		o.failing = false
@@ -107,11 +107,11 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 const slowLook = 10 * time.Second
 
 func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, patcher *patch.SerialPatcher) outcome {
-	x := &pair{proxy: p, upgrade: &v1alpha1.PgUpgrade{}, patcher: patcher}
+	x := &proxyScope{proxy: p, upgrade: &v1alpha1.PgUpgrade{}, patcher: patcher}
 	key := client.ObjectKey{Namespace: p.Namespace, Name: p.Spec.UpgradeRef.Name}
 	if err := r.Uncached.Get(ctx, key, x.upgrade); err != nil {
 		if apierrors.IsNotFound(err) {
-			err = &known{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true, text: fmt.Sprintf("PgUpgrade %s does not exist; check spec.upgradeRef", key.Name)}
+			err = &reasonError{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true, text: fmt.Sprintf("PgUpgrade %s does not exist; check spec.upgradeRef", key.Name)}
 		}
 		return outcomeOf(err, v1alpha1.ReasonActive)
 	}
@@ -128,7 +128,7 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 		p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
 		looking, stop := whileUnchanged(ctx, r.Uncached, p, lookForChanges)
 		defer stop()
-		o := r.steady(looking, x)
+		o := r.reconcileActive(looking, x)
 		o.changed = specChanged(looking)
 		return o
 	}
@@ -144,7 +144,7 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 
 // begin takes spec.target as the active instance of a new proxy: Git says so, it answers,
 // and it has the version of its name. Nothing is switched.
-func (r *ProxyReconciler) begin(ctx context.Context, x *pair) outcome {
+func (r *ProxyReconciler) begin(ctx context.Context, x *proxyScope) outcome {
 	p := x.proxy
 	server, err := r.server(ctx, x, p.Spec.Target)
 	if err != nil {
@@ -155,24 +155,24 @@ func (r *ProxyReconciler) begin(ctx context.Context, x *pair) outcome {
 		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
 	}
 	if want := steps.VersionOf(x.upgrade.Name, x.upgrade.Spec.Adopt, p.Spec.Target); fmt.Sprint(have) != want {
-		return outcome{reason: v1alpha1.ReasonWrongVersion, stalled: true, again: retryStalled,
+		return outcome{reason: v1alpha1.ReasonWrongVersion, stalled: true, requeueAfter: retryStalled,
 			message: fmt.Sprintf("%s answers as PostgreSQL %d, its name says %s", p.Spec.Target, have, want)}
 	}
 	if fenced, err := postgres.IsFenced(ctx, server); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
 	} else if fenced {
-		return outcome{reason: v1alpha1.ReasonUnknownTarget, stalled: true, again: retryStalled,
+		return outcome{reason: v1alpha1.ReasonUnknownTarget, stalled: true, requeueAfter: retryStalled,
 			message: fmt.Sprintf("%s is fenced, so another instance serves; set spec.target to that one", p.Spec.Target)}
 	}
 	if err := r.activate(ctx, x, p.Spec.Target); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonActive)
 	}
 	r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonActive, "%s serves", p.Spec.Target)
-	return r.steady(ctx, x)
+	return r.reconcileActive(ctx, x)
 }
 
 // activate writes down who serves; agents follow it.
-func (r *ProxyReconciler) activate(ctx context.Context, x *pair, instance string) error {
+func (r *ProxyReconciler) activate(ctx context.Context, x *proxyScope, instance string) error {
 	p := x.proxy
 	endpoint, err := endpointOf(x.upgrade, instance)
 	if err != nil {
@@ -188,17 +188,17 @@ func (r *ProxyReconciler) activate(ctx context.Context, x *pair, instance string
 
 // server gives the way to an instance of the pair. An instance that neither serves nor is
 // part of the upgrade in progress is no target: nothing replicates to it.
-func (r *ProxyReconciler) server(ctx context.Context, x *pair, instance string) (postgres.Server, error) {
+func (r *ProxyReconciler) server(ctx context.Context, x *proxyScope, instance string) (postgres.Server, error) {
 	s := x.upgrade.Status
 	if active := x.proxy.Status.Active; active != "" && instance != active && instance != s.From && instance != s.To {
-		return postgres.Server{}, &known{reason: v1alpha1.ReasonUnknownTarget, stalled: true,
+		return postgres.Server{}, &reasonError{reason: v1alpha1.ReasonUnknownTarget, stalled: true,
 			text: fmt.Sprintf("spec.target %q is neither %s, which serves, nor part of an upgrade; set it to an instance of the pair, or change the version in PgUpgrade %s", instance, active, x.upgrade.Name)}
 	}
 	return serverOf(ctx, r.Uncached, x.upgrade, instance)
 }
 
 // databases that the upgrade moves, or all application databases when none runs.
-func (r *ProxyReconciler) databases(ctx context.Context, x *pair, server postgres.Server) ([]string, error) {
+func (r *ProxyReconciler) databases(ctx context.Context, x *proxyScope, server postgres.Server) ([]string, error) {
 	if x.upgrade.Status.Workflow != "" && len(x.upgrade.Status.Databases) > 0 {
 		return x.upgrade.Status.Databases, nil
 	}

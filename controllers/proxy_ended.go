@@ -15,14 +15,14 @@ import (
 )
 
 // after writes down how a switch ended, or that it goes on.
-func (r *ProxyReconciler) after(ctx context.Context, x *pair, result switchover.Result, err error) outcome {
+func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switchover.Result, err error) outcome {
 	p := x.proxy
 	var waiting *switchover.Waiting
 	var aborted *switchover.Aborted
 	var undecided *switchover.Undecided
 	var unfinished *switchover.Unfinished
 	if err != nil && !r.isOurs(ctx, x) {
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: fmt.Sprintf("another controller took switch %s over: turn leader election on", p.Status.Switch.ID)}
+		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retrySoon, message: fmt.Sprintf("another controller took switch %s over: turn leader election on", p.Status.Switch.ID)}
 	}
 	switch {
 	case err == nil:
@@ -38,21 +38,21 @@ func (r *ProxyReconciler) after(ctx context.Context, x *pair, result switchover.
 		if unfinished.WayBack {
 			message += unfinishedAdvice(x)
 		}
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: message}
+		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retrySoon, message: message}
 	case errors.As(err, &undecided):
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: undecided.Error() + undecidedAdvice(x)}
+		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retryStep, message: undecided.Error() + undecidedAdvice(x)}
 	case errors.As(err, &aborted):
 		return r.failed(x, aborted.Result, aborted.Error())
 	}
 	if p.Status.Switch != nil && p.Status.Switch.Phase != string(protocol.PhasePreparing) {
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retryStep, message: err.Error()}
+		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retryStep, message: err.Error()}
 	}
 	// nothing was held and nothing moved
 	return r.failed(x, result, err.Error())
 }
 
 // switched records a switch that is done, all of it.
-func (r *ProxyReconciler) switched(ctx context.Context, x *pair, result switchover.Result) outcome {
+func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result switchover.Result) outcome {
 	crash.Before(ctx, "switch/Record")
 	p := x.proxy
 	if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
@@ -67,15 +67,15 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *pair, result switchov
 		held = fmt.Sprintf("traffic was held for %.1f ms", float64(entry.HeldMicroseconds)/1000)
 	}
 	r.Recorder.AnnotatedEventf(p, revisionOf(entry.Commit), corev1.EventTypeNormal, "Switched", "%s serves instead of %s; %s", entry.To, entry.From, held)
-	o := r.steady(ctx, x)
-	if o.again == 0 || o.again > retrySoon {
-		o.again = retrySoon
+	o := r.reconcileActive(ctx, x)
+	if o.requeueAfter == 0 || o.requeueAfter > retrySoon {
+		o.requeueAfter = retrySoon
 	}
 	return o
 }
 
 // failed records an attempt that left everything as it was.
-func (r *ProxyReconciler) failed(x *pair, result switchover.Result, why string) outcome {
+func (r *ProxyReconciler) failed(x *proxyScope, result switchover.Result, why string) outcome {
 	p := x.proxy
 	entry := r.record(p, result, "Aborted", why)
 	observe(entry)
@@ -86,7 +86,7 @@ func (r *ProxyReconciler) failed(x *pair, result switchover.Result, why string) 
 	next := apiTime(r.Now().Add(retryIntervalOf(p)))
 	p.Status.NextAttempt = &next
 	r.Recorder.Eventf(p, corev1.EventTypeWarning, v1alpha1.ReasonSwitchFailed, "attempt %d of %d to reach %s: %s", p.Status.FailedAttempts, attemptsOf(p), entry.To, why)
-	return outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: why}
+	return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retrySoon, message: why}
 }
 
 func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result switchover.Result, end, why string) v1alpha1.SwitchRecord {
@@ -106,7 +106,7 @@ func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result switchover.Result, 
 }
 
 func waitingFor(p *v1alpha1.PgProxy, w *switchover.Waiting) outcome {
-	return outcome{reason: v1alpha1.ReasonSwitchWaiting, again: retrySoon,
+	return outcome{reason: v1alpha1.ReasonSwitchWaiting, requeueAfter: retrySoon,
 		message: fmt.Sprintf("%s serves; the switch to %s waits: %v", p.Status.Active, p.Spec.Target, w)}
 }
 

@@ -16,14 +16,14 @@ import (
 
 // Fleet answers the PgProxy controller's one question to Git.
 type Fleet interface {
-	// SaysTarget returns nil if the manifest of proxy has its spec.target in a revision that
+	// VerifyTarget returns nil if the manifest of proxy has its spec.target in a revision that
 	// Flux has applied. It reads only, and may be asked again at any time.
-	SaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error
+	VerifyTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error
 }
 
-// SaysTarget implements Fleet. Where Git can't be asked, Flux's own mark on the object counts: a rollback that Flux has
+// VerifyTarget implements Fleet. Where Git can't be asked, Flux's own mark on the object counts: a rollback that Flux has
 // delivered must not wait for a Git server or for the right to push.
-func (r *UpgradeReconciler) SaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
+func (r *UpgradeReconciler) VerifyTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
 	ref := upgrade.Spec.Git.KustomizationRef
 	if !appliedByFlux(proxy, cmp.Or(ref.Namespace, upgrade.Namespace), ref.Name) {
 		return r.gitSaysTarget(ctx, upgrade, proxy)
@@ -44,7 +44,7 @@ func (r *UpgradeReconciler) SaysTarget(ctx context.Context, upgrade *v1alpha1.Pg
 // must not hinder a rollback.
 func (r *UpgradeReconciler) gitSaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
 	if upgrade.Spec.ProxyRef.Name != proxy.Name {
-		return &known{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true,
+		return &reasonError{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true,
 			text: fmt.Sprintf("PgUpgrade %s leads PgProxy %s, not this one; correct spec.upgradeRef here or spec.proxyRef there", upgrade.Name, upgrade.Spec.ProxyRef.Name)}
 	}
 	s, err := r.fleetOf(ctx, upgrade)
@@ -65,8 +65,8 @@ func (r *UpgradeReconciler) gitSaysTarget(ctx context.Context, upgrade *v1alpha1
 		}
 	}
 	if apimeta.IsStatusConditionTrue(s.kustomization.Status.Conditions, meta.ReconcilingCondition) {
-		return &known{reason: v1alpha1.ReasonFluxPending, text: fmt.Sprintf("Kustomization %s is still applying the revision that asks for %s", s.kustomization.Name, proxy.Spec.Target)}
+		return &reasonError{reason: v1alpha1.ReasonFluxPending, text: fmt.Sprintf("Kustomization %s is still applying the revision that asks for %s", s.kustomization.Name, proxy.Spec.Target)}
 	}
-	return &known{reason: v1alpha1.ReasonTargetNotInGit, text: fmt.Sprintf(
+	return &reasonError{reason: v1alpha1.ReasonTargetNotInGit, text: fmt.Sprintf(
 		"spec.target is %s in the cluster, but not in Git at %s, which Flux applied last; commit it to move traffic, or let Flux put it back", proxy.Spec.Target, applied)}
 }

@@ -14,7 +14,7 @@ import (
 
 // letsIn sees to it that the side which serves lets applications in: nil if it does. It doesn't where its primary was
 // replaced, right after a switch, by a standby that lacks the opening, or where a switch away from it was forgotten.
-func (r *ProxyReconciler) letsIn(ctx context.Context, x *pair, server postgres.Server) *outcome {
+func (r *ProxyReconciler) letsIn(ctx context.Context, x *proxyScope, server postgres.Server) *outcome {
 	fenced, err := postgres.IsFenced(ctx, server)
 	if err != nil {
 		o := outcomeOf(err, v1alpha1.ReasonServerUnreachable)
@@ -29,16 +29,16 @@ func (r *ProxyReconciler) letsIn(ctx context.Context, x *pair, server postgres.S
 		return &o
 	}
 	if live != nil {
-		return &outcome{reason: v1alpha1.ReasonSwitching, again: retrySoon, message: fmt.Sprintf("controller %s carries out a switch", live.Controller)}
+		return &outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retrySoon, message: fmt.Sprintf("controller %s carries out a switch", live.Controller)}
 	}
 	if err := r.reopen(ctx, x, server); err != nil {
 		o := outcomeOf(err, v1alpha1.ReasonFenced)
-		o.reason, o.again, o.failing = v1alpha1.ReasonFenced, retrySoon, false // clients wait
+		o.reason, o.requeueAfter, o.failing = v1alpha1.ReasonFenced, retrySoon, false // clients wait
 		o.message = fmt.Sprintf("%s serves, but refuses applications: %s", server.Instance, o.message)
 		return &o
 	}
 	if fenced, err = postgres.IsFenced(ctx, server); err != nil || fenced {
-		return &outcome{reason: v1alpha1.ReasonFenced, again: retrySoon,
+		return &outcome{reason: v1alpha1.ReasonFenced, requeueAfter: retrySoon,
 			message: fmt.Sprintf(`%s serves, but refuses applications, and nothing in its register says why; see "Both sides are closed" in docs/operations.md`, server.Instance)}
 	}
 	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "Reopened", "%s serves, but refused applications: opened again", server.Instance)
@@ -46,7 +46,7 @@ func (r *ProxyReconciler) letsIn(ctx context.Context, x *pair, server postgres.S
 }
 
 // closed is letsIn for the active side, where it answers: what else is wrong with it a switch says better.
-func (r *ProxyReconciler) closed(ctx context.Context, x *pair) *outcome {
+func (r *ProxyReconciler) closed(ctx context.Context, x *proxyScope) *outcome {
 	server, err := r.server(ctx, x, x.proxy.Status.Active)
 	if err != nil {
 		return nil
@@ -58,7 +58,7 @@ func (r *ProxyReconciler) closed(ctx context.Context, x *pair) *outcome {
 }
 
 // reopen settles what keeps the active side closed.
-func (r *ProxyReconciler) reopen(ctx context.Context, x *pair, server postgres.Server) error {
+func (r *ProxyReconciler) reopen(ctx context.Context, x *proxyScope, server postgres.Server) error {
 	last := lastSwitchTo(x.proxy, x.proxy.Status.Active)
 	if last == nil {
 		return errors.New("no switch is known that led to it")
@@ -69,7 +69,7 @@ func (r *ProxyReconciler) reopen(ctx context.Context, x *pair, server postgres.S
 	}
 	away := in
 	away.From, away.To = in.To, in.From
-	if err := switchover.SettleForgotten(ctx, away); err != nil {
+	if err := switchover.AbortOrphanedSwitches(ctx, away); err != nil {
 		return err
 	}
 	if fenced, err := postgres.IsFenced(ctx, server); err != nil || !fenced {

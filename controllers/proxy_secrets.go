@@ -94,7 +94,7 @@ func (r *ProxyReconciler) ownSecret(ctx context.Context, p *v1alpha1.PgProxy, na
 	err := r.Uncached.Get(ctx, types.NamespacedName{Namespace: p.Namespace, Name: name}, secret)
 	if err == nil {
 		if !metav1.IsControlledBy(secret, p) {
-			return nil, &known{reason: v1alpha1.ReasonSecretInvalid, stalled: true,
+			return nil, &reasonError{reason: v1alpha1.ReasonSecretInvalid, stalled: true,
 				text: fmt.Sprintf("Secret %s/%s is not Gitover's; rename it, or remove it if an earlier PgProxy left it", p.Namespace, name)}
 		}
 		return secret, nil

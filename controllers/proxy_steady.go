@@ -23,9 +23,9 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// steady looks after a proxy whose traffic is where Git wants it: the databases that
+// reconcileActive looks after a proxy whose traffic is where Git wants it: the databases that
 // poolers know by name, whether each is in step, and whether a revert would work.
-func (r *ProxyReconciler) steady(ctx context.Context, x *pair) outcome {
+func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) outcome {
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end()
 	p := x.proxy
@@ -56,13 +56,13 @@ func (r *ProxyReconciler) steady(ctx context.Context, x *pair) outcome {
 	}
 	o := outcome{ready: true, reason: v1alpha1.ReasonActive, message: fmt.Sprintf("%s serves through %d poolers", p.Status.Active, p.Status.Poolers.Total)}
 	if x.soon {
-		o.again = retryMoment
+		o.requeueAfter = retryMoment
 	}
 	return o
 }
 
 // lookAtPoolers counts poolers in step and tells what is wrong with the others.
-func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome, error) {
+func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*outcome, error) {
 	p := x.proxy
 	poolers, err := r.poolers(ctx, x)
 	if err != nil {
@@ -91,16 +91,16 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *pair) (*outcome,
 			reason = v1alpha1.ReasonPoolerRefused
 			trouble = append(trouble, state.ManyProcesses(pooler.Name()))
 		default:
-			count.InStep++
+			count.Ready++
 		}
 	}
-	count.Human = fmt.Sprintf("%d/%d", count.InStep, count.Total)
+	count.Display = fmt.Sprintf("%d/%d", count.Ready, count.Total)
 	p.Status.Poolers = count
 	switch {
 	case count.Total == 0:
-		return &outcome{reason: v1alpha1.ReasonNoPoolers, message: "no running pod matches spec.pooler.selector", again: retrySoon}, nil
+		return &outcome{reason: v1alpha1.ReasonNoPoolers, message: "no running pod matches spec.pooler.selector", requeueAfter: retrySoon}, nil
 	case len(trouble) > 0:
-		return &outcome{reason: reason, message: strings.Join(trouble, "; "), again: retrySoon}, nil
+		return &outcome{reason: reason, message: strings.Join(trouble, "; "), requeueAfter: retrySoon}, nil
 	}
 	return nil, nil
 }
@@ -123,17 +123,17 @@ func askAll(ctx context.Context, poolers []switchover.Pooler, patience time.Dura
 
 // poolers reaches every pod that matches the selector and may carry clients: a pod that
 // is terminating still does.
-func (r *ProxyReconciler) poolers(ctx context.Context, x *pair) ([]switchover.Pooler, error) {
+func (r *ProxyReconciler) poolers(ctx context.Context, x *proxyScope) ([]switchover.Pooler, error) {
 	found, _, err := r.poolersOn(ctx, x)
 	return found, err
 }
 
 // poolersOn also has the pod of each.
-func (r *ProxyReconciler) poolersOn(ctx context.Context, x *pair) (found []switchover.Pooler, byName map[string]*corev1.Pod, err error) {
+func (r *ProxyReconciler) poolersOn(ctx context.Context, x *proxyScope) (found []switchover.Pooler, byName map[string]*corev1.Pod, err error) {
 	p := x.proxy
 	selector, err := metav1.LabelSelectorAsSelector(&p.Spec.Pooler.Selector)
 	if err != nil {
-		return nil, nil, &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf("spec.pooler.selector: %v", err)}
+		return nil, nil, &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf("spec.pooler.selector: %v", err)}
 	}
 	var pods corev1.PodList
 	if err := r.Uncached.List(ctx, &pods, client.InNamespace(p.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {

@@ -24,17 +24,17 @@ import (
 )
 
 // move makes spec.target the active instance by a switch.
-func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
+func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome {
 	ctx = crash.Scope(ctx)
 	p := x.proxy
-	if o := r.postponed(x); o != nil {
+	if o := r.backoff(x); o != nil {
 		return *o
 	}
-	if err := r.Fleet.SaysTarget(ctx, x.upgrade, p); err != nil {
+	if err := r.Fleet.VerifyTarget(ctx, x.upgrade, p); err != nil {
 		o := outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 		if o.reason == v1alpha1.ReasonFluxPending {
 			// objects change a moment before Flux says so of the whole revision
-			o.again = retryMoment
+			o.requeueAfter = retryMoment
 		}
 		return o
 	}
@@ -47,10 +47,10 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 	if live, err := r.liveSwitch(ctx, x); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	} else if live != nil {
-		return outcome{reason: v1alpha1.ReasonSwitching, again: retryMoment, message: fmt.Sprintf("controller %s begins a switch", live.Controller)}
+		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retryMoment, message: fmt.Sprintf("controller %s begins a switch", live.Controller)}
 	}
 	// a switch whose status was lost must not keep this one waiting for ever
-	if err := switchover.SettleForgotten(ctx, input); err != nil {
+	if err := switchover.AbortOrphanedSwitches(ctx, input); err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	servers, err := steps.Identities(ctx, input.From, input.To)
@@ -76,9 +76,9 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 		Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now()), Servers: servers}
 	if err := r.phase(ctx, x, protocol.PhasePreparing); err != nil {
 		p.Status.Switch = nil
-		return beaten(err)
+		return claimConflict(err)
 	}
-	if o := r.overtaken(ctx, x); o != nil {
+	if o := r.removalStarted(ctx, x); o != nil {
 		p.Status.Switch = nil
 		return *o
 	}
@@ -87,9 +87,9 @@ func (r *ProxyReconciler) move(ctx context.Context, x *pair) outcome {
 	return r.after(ctx, x, result, err)
 }
 
-// postponed is the outcome of a switch that isn't to begin now: its target goes, or the next
+// backoff is the outcome of a switch that isn't to begin now: its target goes, or the next
 // attempt isn't due.
-func (r *ProxyReconciler) postponed(x *pair) *outcome {
+func (r *ProxyReconciler) backoff(x *proxyScope) *outcome {
 	p := x.proxy
 	if p.Status.FailedTarget != p.Spec.Target {
 		p.Status.FailedTarget, p.Status.FailedAttempts, p.Status.LastFailure, p.Status.NextAttempt = p.Spec.Target, 0, "", nil
@@ -98,14 +98,14 @@ func (r *ProxyReconciler) postponed(x *pair) *outcome {
 		return o
 	}
 	if p.Status.FailedAttempts >= attemptsOf(p) {
-		return &outcome{reason: v1alpha1.ReasonSwitchFailed, stalled: true, again: retryStalled,
+		return &outcome{reason: v1alpha1.ReasonSwitchFailed, stalled: true, requeueAfter: retryStalled,
 			message: fmt.Sprintf("%d attempts to switch to %s failed, %s goes on serving: %s. Mend it, then set spec.target back and forth or raise spec.switch.attempts",
 				p.Status.FailedAttempts, p.Spec.Target, p.Status.Active, p.Status.LastFailure)}
 	}
 	if next := p.Status.NextAttempt; next != nil {
 		// more than the interval is left only if the clock was set back
 		if left := next.Sub(r.Now()); left > 0 && left <= retryIntervalOf(p) {
-			return &outcome{reason: v1alpha1.ReasonSwitching, again: left, message: fmt.Sprintf("attempt %d of %d to reach %s failed: %s; next attempt at %s",
+			return &outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: left, message: fmt.Sprintf("attempt %d of %d to reach %s failed: %s; next attempt at %s",
 				p.Status.FailedAttempts, attemptsOf(p), p.Spec.Target, p.Status.LastFailure, next.UTC().Format("15:04:05 UTC"))}
 		}
 	}
@@ -113,7 +113,7 @@ func (r *ProxyReconciler) postponed(x *pair) *outcome {
 }
 
 // recover ends a switch that another process, or a failure, left in progress.
-func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
+func (r *ProxyReconciler) recover(ctx context.Context, x *proxyScope) outcome {
 	s := x.proxy.Status.Switch
 	if o := r.takeOver(ctx, x); o != nil {
 		return *o
@@ -138,7 +138,7 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *pair) outcome {
 }
 
 // input gathers what a switch is between; the register is made on both sides first.
-func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to string) (switchover.Input, error) {
+func (r *ProxyReconciler) input(ctx context.Context, x *proxyScope, id, from, to string) (switchover.Input, error) {
 	old, err := r.server(ctx, x, from)
 	if err != nil {
 		return switchover.Input{}, err
@@ -172,7 +172,7 @@ func (r *ProxyReconciler) input(ctx context.Context, x *pair, id, from, to strin
 
 // phase writes a switch's phase down, outside the stall only. From Finishing on the new
 // side serves, whatever happens.
-func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase protocol.Phase) error {
+func (r *ProxyReconciler) phase(ctx context.Context, x *proxyScope, phase protocol.Phase) error {
 	s := x.proxy.Status.Switch
 	if s == nil {
 		return nil
@@ -202,7 +202,7 @@ func (r *ProxyReconciler) phase(ctx context.Context, x *pair, phase protocol.Pha
 
 // cause is the commit that asked for the switch: our own cutover commit, or else the
 // revision that Flux had applied when the target was seen to differ.
-func (r *ProxyReconciler) cause(ctx context.Context, x *pair) *v1alpha1.Commit {
+func (r *ProxyReconciler) cause(ctx context.Context, x *proxyScope) *v1alpha1.Commit {
 	status := x.upgrade.Status
 	if status.Workflow == steps.Upgrade && x.proxy.Spec.Target == status.To {
 		for i := len(status.Commits) - 1; i >= 0; i-- {
@@ -223,7 +223,7 @@ func (r *ProxyReconciler) cause(ctx context.Context, x *pair) *v1alpha1.Commit {
 	return nil
 }
 
-func limitsOf(x *pair) switchover.Limits {
+func limitsOf(x *proxyScope) switchover.Limits {
 	spec := x.proxy.Spec.Switch
 	limits := switchover.Limits{LongTransactions: switchover.LongTransactionPolicy(spec.LongTransactions)}
 	if d := spec.HoldLimit; d != nil {

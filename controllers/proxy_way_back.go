@@ -23,7 +23,7 @@ const followTimeout = 30 * time.Second
 
 // wayBack keeps RollbackReady true to the reverse replication. Its error is one of the
 // server that clients use.
-func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
+func (r *ProxyReconciler) wayBack(ctx context.Context, x *proxyScope) error {
 	p, s := x.proxy, x.upgrade.Status
 	soaking := (s.Workflow == steps.Upgrade && s.Step == steps.Soak) || s.Workflow == steps.RolledBack
 	other := s.From
@@ -31,7 +31,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 		other = s.To
 	}
 	if !soaking || other == "" {
-		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonNoWayBack, "no other instance follows %s", p.Status.Active)
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonRollbackUnavailable, "no other instance follows %s", p.Status.Active)
 		return nil
 	}
 	active, err := serverOf(ctx, r.Uncached, x.upgrade, p.Status.Active)
@@ -47,7 +47,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *pair) error {
 		if ctx.Err() != nil { // not the servers' fault
 			return
 		}
-		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, meaningOf(err, v1alpha1.ReasonReplicationBroken).reason,
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, reasonOf(err, v1alpha1.ReasonReplicationBroken).reason,
 			"can't tell whether %s follows: %v", other, err)
 	}
 	looking, cancel := context.WithTimeout(ctx, followTimeout)
@@ -171,7 +171,7 @@ func (r reverseReplication) tendTables(ctx context.Context, db string) (left str
 			return "", err
 		}
 	}
-	tables, err := replication.FollowTables(ctx, r.active, r.follower, db, r.names, schema.Whole)
+	tables, err := replication.RefreshPublication(ctx, r.active, r.follower, db, r.names, schema.Whole)
 	if err != nil || len(tables) == 0 {
 		return "", err
 	}

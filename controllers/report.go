@@ -22,8 +22,8 @@ type outcome struct {
 	stalled bool
 	// failing: the look or its effect failed, as may pass.
 	failing bool
-	// again is when to look next; zero leaves it to the interval.
-	again time.Duration
+	// requeueAfter is when to look next; zero leaves it to the interval.
+	requeueAfter time.Duration
 	// changed: the spec is another by now, so the look says nothing.
 	changed bool
 }
@@ -67,10 +67,10 @@ func reportSuspended(object conditioned, suspended bool) {
 // looked at again all the same, since what mends it may be out of sight (a Secret, a
 // server, a branch's protection).
 func outcomeOf(err error, during string) outcome {
-	m := meaningOf(err, cmp.Or(during, v1alpha1.ReasonProgressing))
-	o := outcome{reason: m.reason, message: err.Error(), stalled: m.stalled, failing: !m.stalled, again: retrySoon}
+	m := reasonOf(err, cmp.Or(during, v1alpha1.ReasonProgressing))
+	o := outcome{reason: m.reason, message: err.Error(), stalled: m.stalled, failing: !m.stalled, requeueAfter: retrySoon}
 	if m.stalled {
-		o.again = retryStalled
+		o.requeueAfter = retryStalled
 	}
 	return o
 }
@@ -85,9 +85,9 @@ const (
 	retryStalled = 10 * time.Second
 )
 
-// announce emits one event per change of reason, so that a failure that stays the same
+// emitEvents emits one event per change of reason, so that a failure that stays the same
 // doesn't fill the event log.
-func announce(recorder record.EventRecorder, object conditioned, before string, o outcome) {
+func emitEvents(recorder record.EventRecorder, object conditioned, before string, o outcome) {
 	now := o.reason + "\x00" + fmt.Sprint(o.stalled)
 	if before == now {
 		return
@@ -99,8 +99,8 @@ func announce(recorder record.EventRecorder, object conditioned, before string, 
 	recorder.Event(object, kind, o.reason, cmp.Or(o.message, o.reason))
 }
 
-// standing remembers what was last reported, for announce.
-func standing(object conditioned) string {
+// lastReported remembers what was last reported, for announce.
+func lastReported(object conditioned) string {
 	ready := conditions.Get(object, v1alpha1.ReadyCondition)
 	if ready == nil {
 		return ""

@@ -29,7 +29,7 @@ func (r *retries) after(object types.NamespacedName, o outcome) time.Duration {
 	})
 	if !o.failing {
 		r.failures.Forget(object)
-		return o.again
+		return o.requeueAfter
 	}
 	return wait.Jitter(r.failures.When(object), retryJitter)
 }

@@ -23,7 +23,7 @@ func TestALookThatFailsAgainAndAgainIsRepeatedLessOften(t *testing.T) {
 		within(r.after(orders, failed), least)
 	}
 	within(r.after(stock, failed), firstRetry)
-	if got := r.after(orders, outcome{again: retrySoon}); got != retrySoon {
+	if got := r.after(orders, outcome{requeueAfter: retrySoon}); got != retrySoon {
 		t.Errorf("a step in progress is looked at after %s", got)
 	}
 	within(r.after(orders, failed), firstRetry)
@@ -31,7 +31,7 @@ func TestALookThatFailsAgainAndAgainIsRepeatedLessOften(t *testing.T) {
 	within(r.after(orders, failed), firstRetry)
 
 	// what a human must mend is looked at as ever
-	if stalled := outcomeOf(&known{reason: "UnknownTarget", stalled: true}, "Verify"); r.after(stock, stalled) != retryStalled {
+	if stalled := outcomeOf(&reasonError{reason: "UnknownTarget", stalled: true}, "Verify"); r.after(stock, stalled) != retryStalled {
 		t.Errorf("a stalled object is looked at after %s", r.after(stock, stalled))
 	}
 }

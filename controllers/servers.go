@@ -33,7 +33,7 @@ func endpointOf(upgrade *v1alpha1.PgUpgrade, instance string) (v1alpha1.Endpoint
 	}
 	version := steps.VersionOf(upgrade.Name, nil, instance)
 	if version == "" {
-		return v1alpha1.Endpoint{}, &known{reason: v1alpha1.ReasonUnknownTarget, stalled: true,
+		return v1alpha1.Endpoint{}, &reasonError{reason: v1alpha1.ReasonUnknownTarget, stalled: true,
 			text: fmt.Sprintf("%q is no instance of PgUpgrade %s; instances are called %s-<version>", instance, upgrade.Name, upgrade.Name)}
 	}
 	service := upgrade.Spec.Instance.Service
@@ -88,7 +88,7 @@ func secretOf(ctx context.Context, c client.Reader, namespace, name string) (*co
 	secret := &corev1.Secret{}
 	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
 	if apierrors.IsNotFound(err) {
-		return nil, &known{reason: v1alpha1.ReasonSecretNotFound, stalled: true,
+		return nil, &reasonError{reason: v1alpha1.ReasonSecretNotFound, stalled: true,
 			text: fmt.Sprintf("Secret %s/%s does not exist; create it", namespace, name)}
 	}
 	if err != nil {
@@ -100,7 +100,7 @@ func secretOf(ctx context.Context, c client.Reader, namespace, name string) (*co
 func keyOf(secret *corev1.Secret, key string) (string, error) {
 	value := string(secret.Data[key])
 	if value == "" {
-		return "", &known{reason: v1alpha1.ReasonSecretInvalid, stalled: true,
+		return "", &reasonError{reason: v1alpha1.ReasonSecretInvalid, stalled: true,
 			text: fmt.Sprintf("Secret %s/%s has no key %q; add it", secret.Namespace, secret.Name, key)}
 	}
 	return value, nil

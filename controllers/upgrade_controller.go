@@ -101,7 +101,7 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 		upgrade.Status.ObservedGeneration = upgrade.Generation
 		return ctrl.Result{}, nil
 	}
-	before := standing(upgrade)
+	before := lastReported(upgrade)
 	o := r.reconcile(ctx, upgrade, patcher)
 	if ctx.Err() != nil {
 		// shutting down: the next leader looks anew
@@ -109,9 +109,9 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	}
 	report(upgrade, o)
 	upgrade.Status.ObservedGeneration = upgrade.Generation
-	announce(r.Recorder, upgrade, before, o)
-	if o.again == 0 {
-		o.again = intervalOf(upgrade)
+	emitEvents(r.Recorder, upgrade, before, o)
+	if o.requeueAfter == 0 {
+		o.requeueAfter = intervalOf(upgrade)
 	}
 	return ctrl.Result{RequeueAfter: r.retries.after(request.NamespacedName, o)}, nil
 }
@@ -122,7 +122,7 @@ func (r *UpgradeReconciler) reconcile(ctx context.Context, upgrade *v1alpha1.PgU
 		log.FromContext(ctx).Info("can't observe", "reason", err.Error())
 		return outcomeOf(err, upgrade.Status.Step)
 	}
-	return r.walk(ctx, upgrade, seen, patcher)
+	return r.runWorkflow(ctx, upgrade, seen, patcher)
 }
 
 // persist patches spec metadata and status; our conditions are ours alone.
@@ -156,7 +156,7 @@ func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpg
 		return nil, nil
 	}
 	if leader := proxy.Spec.UpgradeRef.Name; leader != upgrade.Name {
-		return nil, &known{reason: v1alpha1.ReasonInvalidSpec, stalled: true,
+		return nil, &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true,
 			text: fmt.Sprintf("PgProxy %s belongs to PgUpgrade %s, and nobody else may move its traffic; correct spec.proxyRef here or spec.upgradeRef there", proxy.Name, leader)}
 	}
 	return proxy, nil

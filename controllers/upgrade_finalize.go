@@ -39,7 +39,7 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 		}
 	}
 	if rest.waits && r.Now().Sub(upgrade.DeletionTimestamp.Time) < deletePatience {
-		o := outcome{reason: v1alpha1.ReasonProgressing, again: retryStalled}
+		o := outcome{reason: v1alpha1.ReasonProgressing, requeueAfter: retryStalled}
 		if rest.trouble != nil {
 			o = outcomeOf(rest.trouble, v1alpha1.ReasonProgressing)
 		}
@@ -91,7 +91,7 @@ func (r *UpgradeReconciler) clear(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	switch {
 	case err == nil, postgres.HostMissing(err):
 		// a server that is gone took its slots along
-	case meaningOf(err, "").reason == v1alpha1.ReasonSecretNotFound:
+	case reasonOf(err, "").reason == v1alpha1.ReasonSecretNotFound:
 		// without its password there is nothing to wait for; between two runs nothing replicates
 		if upgrade.Status.Workflow != "" {
 			unasked()

@@ -18,8 +18,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// seen is what one look at the world found; reads only.
-type seen struct {
+// observed is what one look at the world found; reads only.
+type observed struct {
 	proxy         *v1alpha1.PgProxy
 	source        *sourcev1.GitRepository
 	kustomization *kustomizev1.Kustomization
@@ -29,7 +29,7 @@ type seen struct {
 
 // observe reads the objects an upgrade refers to, opens its repository, and learns which
 // version Git asks for.
-func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*seen, error) {
+func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*observed, error) {
 	s, err := r.fleetOf(ctx, upgrade)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpg
 
 // observeProxy learns who serves, and who shall; again after each effect of a step, since a
 // push takes its time and Flux and people don't wait for it.
-func (r *UpgradeReconciler) observeProxy(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen) (err error) {
+func (r *UpgradeReconciler) observeProxy(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed) (err error) {
 	if s.proxy, err = r.proxyOf(ctx, upgrade); err != nil {
 		return err
 	}
@@ -62,12 +62,12 @@ func (r *UpgradeReconciler) observeProxy(ctx context.Context, upgrade *v1alpha1.
 // fleetOf reads the Flux objects that an upgrade refers to and opens the repository. An
 // upgrade that Flux didn't deliver from the directory it names is refused before anything
 // else is read.
-func (r *UpgradeReconciler) fleetOf(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*seen, error) {
-	s := &seen{source: &sourcev1.GitRepository{}, kustomization: &kustomizev1.Kustomization{}}
+func (r *UpgradeReconciler) fleetOf(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*observed, error) {
+	s := &observed{source: &sourcev1.GitRepository{}, kustomization: &kustomizev1.Kustomization{}}
 	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.KustomizationRef, "Kustomization", s.kustomization); err != nil {
 		return nil, err
 	}
-	if err := granted(upgrade, s.kustomization); err != nil {
+	if err := authorize(upgrade, s.kustomization); err != nil {
 		return nil, err
 	}
 	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.SourceRef, "GitRepository", s.source); err != nil {
@@ -82,14 +82,14 @@ func (r *UpgradeReconciler) fleetOf(ctx context.Context, upgrade *v1alpha1.PgUpg
 func (r *UpgradeReconciler) referred(ctx context.Context, upgrade *v1alpha1.PgUpgrade, ref v1alpha1.ObjectReference, kind string, into client.Object) error {
 	namespace := cmp.Or(ref.Namespace, upgrade.Namespace)
 	if namespace != upgrade.Namespace && r.NoCrossNamespaceRefs {
-		return denied("%s %s/%s is in another namespace, which this installation forbids; put one in %s", kind, namespace, ref.Name, upgrade.Namespace)
+		return accessDenied("%s %s/%s is in another namespace, which this installation forbids; put one in %s", kind, namespace, ref.Name, upgrade.Namespace)
 	}
 	err := r.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, into)
 	if apierrors.IsNotFound(err) && namespace != upgrade.Namespace && kind == "Kustomization" {
 		return undelivered(upgrade, namespace, ref.Name)
 	}
 	if apierrors.IsNotFound(err) {
-		return &known{reason: v1alpha1.ReasonSourceNotFound, stalled: true,
+		return &reasonError{reason: v1alpha1.ReasonSourceNotFound, stalled: true,
 			text: fmt.Sprintf("%s %s/%s does not exist; check spec.git", kind, namespace, ref.Name)}
 	}
 	if err != nil {
@@ -99,18 +99,18 @@ func (r *UpgradeReconciler) referred(ctx context.Context, upgrade *v1alpha1.PgUp
 }
 
 // wanted is the major version that Git asks for, as Flux applied or fetched it.
-func (r *UpgradeReconciler) wanted(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen) (string, error) {
+func (r *UpgradeReconciler) wanted(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed) (string, error) {
 	from := upgrade.Spec.VersionFrom
 	if from == nil {
 		return upgrade.Spec.Version, nil
 	}
 	artifact := s.source.GetArtifact()
 	if artifact == nil {
-		return "", &known{reason: v1alpha1.ReasonFluxPending, text: fmt.Sprintf("GitRepository %s has fetched nothing yet", s.source.Name)}
+		return "", &reasonError{reason: v1alpha1.ReasonFluxPending, text: fmt.Sprintf("GitRepository %s has fetched nothing yet", s.source.Name)}
 	}
 	_, sha, ok := gitops.ParseRevision(artifact.Revision)
 	if !ok {
-		return "", &known{reason: v1alpha1.ReasonFluxFailing, stalled: true, text: fmt.Sprintf("GitRepository %s has the revision %q, which names no commit", s.source.Name, artifact.Revision)}
+		return "", &reasonError{reason: v1alpha1.ReasonFluxFailing, stalled: true, text: fmt.Sprintf("GitRepository %s has the revision %q, which names no commit", s.source.Name, artifact.Revision)}
 	}
 	value, err := s.repository.ReadField(ctx, sha, from.Path, from.Field)
 	if err != nil {
@@ -118,7 +118,7 @@ func (r *UpgradeReconciler) wanted(ctx context.Context, upgrade *v1alpha1.PgUpgr
 	}
 	major := leadingMajor.FindString(value)
 	if !steps.Supported(major) {
-		return "", &known{reason: v1alpha1.ReasonUnsupportedVersion, stalled: true,
+		return "", &reasonError{reason: v1alpha1.ReasonUnsupportedVersion, stalled: true,
 			text: fmt.Sprintf("%s: %s is %q, which is no supported PostgreSQL version; supported are %s", from.Path, from.Field, value, postgres.SupportedVersions())}
 	}
 	return major, nil
@@ -128,7 +128,7 @@ func (r *UpgradeReconciler) wanted(ctx context.Context, upgrade *v1alpha1.PgUpgr
 var leadingMajor = regexp.MustCompile(`^[0-9]+`)
 
 // requestedBy is the commit that last changed the version, as far as Git can tell.
-func (r *UpgradeReconciler) requestedBy(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen) *v1alpha1.Commit {
+func (r *UpgradeReconciler) requestedBy(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed) *v1alpha1.Commit {
 	tip, err := s.repository.Fetch(ctx)
 	if err != nil {
 		return nil

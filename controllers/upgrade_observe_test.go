@@ -16,8 +16,8 @@ func TestAnUpgradeThatNamesAnothersProxyDoesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &UpgradeReconciler{Client: c, Uncached: c}
-	err := r.observeProxy(t.Context(), u, &seen{})
-	if m := meaningOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+	err := r.observeProxy(t.Context(), u, &observed{})
+	if m := reasonOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
 		t.Fatalf("%+v: %v", m, err)
 	}
 	for _, name := range []string{"PgProxy orders belongs to PgUpgrade stock", "spec.proxyRef", "spec.upgradeRef"} {

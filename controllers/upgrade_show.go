@@ -9,8 +9,8 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
-// note what the present step does or waits for.
-func note(status *v1alpha1.PgUpgradeStatus, message string) {
+// setStepMessage what the present step does or waits for.
+func setStepMessage(status *v1alpha1.PgUpgradeStatus, message string) {
 	for i := range status.Steps {
 		if status.Steps[i].Name == status.Step {
 			status.Steps[i].Message = message
@@ -36,11 +36,11 @@ func annotations(status *v1alpha1.PgUpgradeStatus) map[string]string {
 }
 
 // showReplication keeps the Replicating condition true to the steps.
-func showReplication(upgrade *v1alpha1.PgUpgrade, s *seen) {
+func showReplication(upgrade *v1alpha1.PgUpgrade, s *observed) {
 	status := &upgrade.Status
 	if status.Lag == nil {
 		conditions.MarkFalse(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonNotReplicating, "nothing follows %s", cmp.Or(s.facts.Active, "yet"))
 		return
 	}
-	conditions.MarkTrue(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonReplicating, "lag %s at %s", status.Lag.Human, status.Lag.At.UTC().Format("15:04:05 UTC"))
+	conditions.MarkTrue(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonReplicating, "lag %s at %s", status.Lag.Display, status.Lag.At.UTC().Format("15:04:05 UTC"))
 }

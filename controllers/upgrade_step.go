@@ -18,7 +18,7 @@ import (
 )
 
 // act makes a step's effect and observes the PgProxy anew: it may have moved meanwhile.
-func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, verdict steps.Verdict, run *steps.Run) error {
+func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, step *steps.Step, verdict steps.Verdict, run *steps.Run) error {
 	point, effect := effectOf(upgrade, step, verdict)
 	crash.Before(ctx, point)
 	if err := effect(ctx, run); err != nil {
@@ -38,20 +38,20 @@ func effectOf(upgrade *v1alpha1.PgUpgrade, step *steps.Step, verdict steps.Verdi
 }
 
 // back returns to an earlier step, since Git took back what led on from it, or a crash did.
-func (r *UpgradeReconciler) back(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, verdict steps.Verdict) error {
+func (r *UpgradeReconciler) back(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, verdict steps.Verdict) error {
 	status := &upgrade.Status
 	now := metav1.NewTime(r.Now().Truncate(time.Second))
-	status.Steps = append(withoutStep(withoutStep(status.Steps, status.Step), verdict.Back), v1alpha1.StepStatus{Name: verdict.Back, StartedAt: &now, Message: verdict.Message})
-	status.Step = verdict.Back
-	r.Recorder.Event(upgrade, corev1.EventTypeNormal, verdict.Back, verdict.Message)
+	status.Steps = append(withoutStep(withoutStep(status.Steps, status.Step), verdict.ReturnTo), v1alpha1.StepStatus{Name: verdict.ReturnTo, StartedAt: &now, Message: verdict.Message})
+	status.Step = verdict.ReturnTo
+	r.Recorder.Event(upgrade, corev1.EventTypeNormal, verdict.ReturnTo, verdict.Message)
 	return r.observeProxy(ctx, upgrade, s)
 }
 
-func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *seen) *steps.Run {
+func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps.Run {
 	return &steps.Run{
 		Upgrade: upgrade, Proxy: s.proxy, Status: &upgrade.Status,
-		Git:  r.git(upgrade, s),
-		Live: func(ctx context.Context) (*v1alpha1.PgProxy, error) { return r.live(ctx, upgrade) },
+		Git:        r.git(upgrade, s),
+		FreshProxy: func(ctx context.Context) (*v1alpha1.PgProxy, error) { return r.live(ctx, upgrade) },
 		Cluster: &clusterPort{Client: r.Client, pods: r.Pods, namespace: upgrade.Namespace, upgrade: upgrade.Name,
 			images: upgrade.Spec.Instance.Images},
 		Server: func(ctx context.Context, instance string) (postgres.Server, error) {
@@ -81,7 +81,7 @@ func (r *UpgradeReconciler) live(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 	}
 	have, want := stored.Status, upgrade.Status
 	if have.Run != want.Run || have.Workflow != want.Workflow || have.Step != want.Step {
-		return nil, &known{reason: v1alpha1.ReasonProgressing, text: fmt.Sprintf("step %s is not stored; another controller went on to %s", want.Step, cmp.Or(have.Step, "the end"))}
+		return nil, &reasonError{reason: v1alpha1.ReasonProgressing, text: fmt.Sprintf("step %s is not stored; another controller went on to %s", want.Step, cmp.Or(have.Step, "the end"))}
 	}
 	return r.proxyOf(ctx, upgrade)
 }

@@ -20,7 +20,7 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		return caughtUp, err
 	}
 	if run.Status.Verification == nil {
-		return Verdict{Back: Verify, Message: "DDL was run on " + run.Status.To + ", so rows are compared again"}, nil
+		return Verdict{ReturnTo: Verify, Message: "DDL was run on " + run.Status.To + ", so rows are compared again"}, nil
 	}
 	blue, green, err := run.both(ctx)
 	if err != nil {
@@ -30,7 +30,7 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		return Verdict{}, err
 	} else if why != "" {
 		v := waiting(v1alpha1.ReasonReplicationBroken, "%s; rows are compared again, since it may lack some", why)
-		v.Back = Verify
+		v.ReturnTo = Verify
 		return v, nil
 	}
 	if movesSubscriptions(run.Upgrade) { // people learn of it before they approve
@@ -62,7 +62,7 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 // spec wakes the upgrade by itself.
 func gateClosed(reason, message string, args ...any) Verdict {
 	v := waiting(reason, message, args...)
-	v.Again = 5 * time.Second
+	v.RequeueAfter = 5 * time.Second
 	return v
 }
 

@@ -38,7 +38,7 @@ func awaitActive(ctx context.Context, run *Run, commit, instance string) (Verdic
 	case proxy.Status.Active == instance && proxy.Spec.Target == instance && proxy.Status.Switch == nil:
 		return done("%s serves", instance), nil
 	case state.RevertedBy != nil && commit == CommitRollback && proxy.Spec.Target != instance:
-		return waiting(v1alpha1.ReasonContradiction, "the version says %s shall serve, but %s (%s) made %s the target again; make spec.version and the PgProxy's spec.target agree",
+		return waiting(v1alpha1.ReasonConflictingSpec, "the version says %s shall serve, but %s (%s) made %s the target again; make spec.version and the PgProxy's spec.target agree",
 			instance, short(state.RevertedBy.SHA), state.RevertedBy.Author, proxy.Spec.Target), nil
 	case state.RevertedBy != nil && proxy.Spec.Target != instance && proxy.Status.Switch == nil:
 		return Verdict{Reverted: state.RevertedBy, Reason: v1alpha1.ReasonRolledBack,

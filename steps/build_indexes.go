@@ -13,7 +13,7 @@ import (
 // replication goes on.
 func buildIndexesDone(ctx context.Context, run *Run) (Verdict, error) {
 	verdict, err := schemaDone(ctx, run, copy.PostData, schema.Whole)
-	if err != nil || verdict.Act {
+	if err != nil || verdict.RunNeeded {
 		return verdict, err
 	}
 	green, err := run.green(ctx)

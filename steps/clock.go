@@ -33,6 +33,6 @@ func clockSkew(ctx context.Context, run *Run) (*Verdict, error) {
 	}
 	v := waiting(v1alpha1.ReasonClockSkew, "the controller's clock is %s %s that of %s; set the wrong one right (NTP) on its node. Nothing that depends on the time goes on before they agree within %s",
 		ahead.Abs().Round(time.Second), direction, server.Instance, clockTolerance)
-	v.Again = slowLook
+	v.RequeueAfter = slowLook
 	return &v, nil
 }

@@ -26,7 +26,7 @@ func TestAClockThatWasSetOpensNoGate(t *testing.T) {
 			Git:    branch{untouched{t}, "orders-17"},
 		}
 		run.Upgrade.Name, run.Upgrade.Spec.Soak.Duration = "orders", &hour
-		run.Upgrade.Spec.Limits.LagFor = &metav1.Duration{}
+		run.Upgrade.Spec.Limits.LagStableFor = &metav1.Duration{}
 		return run
 	}
 	judge := func(verdict Verdict, err error) string {
@@ -107,7 +107,7 @@ func TestAClockThatWasSetBackKeepsNothingWaiting(t *testing.T) {
 		t.Errorf("rows that were compared are compared again: %+v, %v", verdict, err)
 	}
 	run.Status.Verification = &v1alpha1.VerificationStatus{At: future, Mismatches: []string{"one"}}
-	if verdict, err := verifyDone(t.Context(), run); err != nil || !verdict.Act {
+	if verdict, err := verifyDone(t.Context(), run); err != nil || !verdict.RunNeeded {
 		t.Errorf("rows that differed are not compared again: %+v, %v", verdict, err)
 	}
 }

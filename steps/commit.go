@@ -12,7 +12,7 @@ import (
 // commit that somebody reverted is an instruction, never made again.
 func commitDone(step string) func(context.Context, *Run) (Verdict, error) {
 	return func(ctx context.Context, run *Run) (Verdict, error) {
-		state, err := run.Git.Look(ctx, step)
+		state, err := run.Git.CommitState(ctx, step)
 		if err != nil {
 			return Verdict{}, err
 		}
@@ -23,7 +23,7 @@ func commitDone(step string) func(context.Context, *Run) (Verdict, error) {
 		case state.Commit != nil:
 			record(run.Status, step, *state.Commit)
 			return done("commit %s is on the branch", short(state.Commit.SHA)), nil
-		case state.Moot:
+		case state.AlreadyApplied:
 			return done("the branch already says so"), nil
 		}
 		return act("to be committed"), nil
@@ -52,7 +52,7 @@ func record(status *v1alpha1.PgUpgradeStatus, step string, commit v1alpha1.Commi
 
 // delivered asks Flux, and stamps the commit's entry when it first says yes.
 func delivered(ctx context.Context, run *Run, step string) (CommitState, error) {
-	state, err := run.Git.Look(ctx, step)
+	state, err := run.Git.CommitState(ctx, step)
 	if err != nil || !state.Delivered || state.Commit == nil {
 		return state, err
 	}
@@ -88,7 +88,7 @@ func evidence(run *Run, step string) Evidence {
 		}
 		add("Gitover-Approved", "%s", approval(run))
 	case CommitRollback:
-		if run.Proxy != nil && run.Proxy.Status.LastFailure != "" && run.Status.Workflow == GiveUp {
+		if run.Proxy != nil && run.Proxy.Status.LastFailure != "" && run.Status.Workflow == RevertCutover {
 			add("Gitover-Reason", "%s", oneLine(run.Proxy.Status.LastFailure))
 		} else {
 			add("Gitover-Reason", "the version was taken back")

@@ -27,11 +27,11 @@ func TestReplicationGoesOnAfterTheSuperusersPasswordWasChanged(t *testing.T) {
 				rotate(p.blue, fmt.Sprintf("rotated-%d", i))
 				p.blue.Exec("d", fmt.Sprintf("INSERT INTO first VALUES (%d)", i))
 				var said string
-				p.until(step, "acting", func(v Verdict) bool { said = v.Message; return v.Act })
+				p.until(step, "acting", func(v Verdict) bool { said = v.Message; return v.RunNeeded })
 				if !strings.Contains(said, p.green.Instance+" still connects to "+p.blue.Instance) {
 					t.Errorf("%s: %s", step, said)
 				}
-				p.until(step, "done or waiting", func(v Verdict) bool { return !v.Act })
+				p.until(step, "done or waiting", func(v Verdict) bool { return !v.RunNeeded })
 				p.arrives("SELECT count(*) FROM first", fmt.Sprint(i+1))
 			}
 			if strings.Contains(p.green.Log(), "rotated-") {

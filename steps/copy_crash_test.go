@@ -108,7 +108,7 @@ func TestADatabaseIsCopiedAnewWhenAWorkerCannotGoOn(t *testing.T) {
 			p.blue.Exec("d", "SELECT pg_drop_replication_slot('"+slot+"')")
 			p.green.Run()
 			v := p.until(seenBy, "copies anew", func(v Verdict) bool { return strings.Contains(v.Message, "copied anew") })
-			if !strings.Contains(v.Message, table) || !v.Act && v.Back != CopyData {
+			if !strings.Contains(v.Message, table) || !v.RunNeeded && v.ReturnTo != CopyData {
 				t.Errorf("%+v", v)
 			}
 			p.blue.Exec("d", "DELETE FROM t0 WHERE id = 7; INSERT INTO t0 VALUES (1001)")

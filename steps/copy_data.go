@@ -34,12 +34,12 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 			subscribed = false
 			continue
 		}
-		stranded, err := replication.Stranded(ctx, blue, green, db, run.Names())
+		stranded, err := replication.OrphanedTableSyncs(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return Verdict{}, err
 		}
 		if len(stranded) > 0 {
-			return Verdict{Act: true, Reason: v1alpha1.ReasonReplicationBroken, Message: strandedText(run, db, stranded)}, nil
+			return Verdict{RunNeeded: true, Reason: v1alpha1.ReasonReplicationBroken, Message: strandedText(run, db, stranded)}, nil
 		}
 		tables, err := replication.FailedCopies(ctx, green, db, run.Names())
 		if err != nil {
@@ -93,7 +93,7 @@ func copyDataRun(ctx context.Context, run *Run) error {
 		return err
 	}
 	err = eachDatabase(ctx, run, func(ctx context.Context, db string) error {
-		stranded, err := replication.Stranded(ctx, blue, green, db, run.Names())
+		stranded, err := replication.OrphanedTableSyncs(ctx, blue, green, db, run.Names())
 		if err == nil && len(stranded) > 0 {
 			err = replication.DropCopy(ctx, blue, green, db, run.Names())
 		}
@@ -154,7 +154,7 @@ func failedLately(run *Run) bool {
 // roomOn names a full disk, which the count of failures doesn't.
 func roomOn(ctx context.Context, run *Run, green postgres.Server) error {
 	for _, db := range run.Status.Databases {
-		if err := preflight.CheckRoom(ctx, green, db); postgres.DiskFull(err) {
+		if err := preflight.CheckDiskSpace(ctx, green, db); postgres.DiskFull(err) {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ const (
 
 // lagFor is how long the lag must stay under its limit; the API server fills the default.
 func (r *Run) lagFor() time.Duration {
-	return ptr.Deref(r.Upgrade.Spec.Limits.LagFor, metav1.Duration{Duration: 5 * time.Second}).Duration
+	return ptr.Deref(r.Upgrade.Spec.Limits.LagStableFor, metav1.Duration{Duration: 5 * time.Second}).Duration
 }
 
 func (r *Run) soak() time.Duration {

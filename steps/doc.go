@@ -6,11 +6,11 @@
 // memory. A crash anywhere resumes: Done is asked again, and Run finds its own work.
 //
 // States: Upgrade walks from Preflight to AwaitPruned; Abort removes green before the
-// cutover; Rollback returns traffic first and then aborts; GiveUp takes our own cutover
+// cutover; Rollback returns traffic first and then aborts; RevertCutover takes our own cutover
 // commit back when the switch can't be made; RolledBack waits for a human. Next holds
 // the transitions.
 //
-// What takes an instance away (leaving.go) asks first, past every cache, whether the other
+// What takes an instance away (removal_guard.go) asks first, past every cache, whether the other
 // one serves and nothing leads away from it; the step is stored by then, so that the PgProxy
 // controller sees it before it begins a switch.
 //

@@ -39,7 +39,7 @@ func urgency(f preflight.Finding) int {
 	switch {
 	case f.Blocks():
 		return 0
-	case f.Severity != preflight.Handle:
+	case f.Severity != preflight.Info:
 		return 1
 	}
 	return 2

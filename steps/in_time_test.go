@@ -57,7 +57,7 @@ func follow(t *testing.T, run *Run, publisher, subscriber *pg.Server) {
 func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
 	run, blue, green := twoServers(t, Upgrade, StopReverse)
 	ctx := t.Context()
-	run.Live = func(context.Context) (*v1alpha1.PgProxy, error) {
+	run.FreshProxy = func(context.Context) (*v1alpha1.PgProxy, error) {
 		return aProxy(green.Instance, blue.Instance, ""), nil
 	}
 	must := func(err error) {
@@ -71,7 +71,7 @@ func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
 	step, _ := Find(Upgrade, StopReverse)
 	v, err := step.Done(ctx, run)
 	must(err)
-	if v.Back != Soak {
+	if v.ReturnTo != Soak {
 		t.Fatalf("the revert came in time, but %+v", v)
 	}
 	// half of the effect, as a crash leaves it
@@ -79,14 +79,14 @@ func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
 	must(err)
 	v, err = step.Done(ctx, run)
 	must(err)
-	if v.Back != "" || v.Done || v.Act || v.Reason != v1alpha1.ReasonContradiction {
+	if v.ReturnTo != "" || v.Done || v.RunNeeded || v.Reason != v1alpha1.ReasonConflictingSpec {
 		t.Fatalf("the way back has ended, but %+v", v)
 	}
 	// Git agrees: the rest goes
-	run.Live = func(context.Context) (*v1alpha1.PgProxy, error) {
+	run.FreshProxy = func(context.Context) (*v1alpha1.PgProxy, error) {
 		return aProxy(green.Instance, green.Instance, ""), nil
 	}
-	if v, err = step.Done(ctx, run); err != nil || !v.Act {
+	if v, err = step.Done(ctx, run); err != nil || !v.RunNeeded {
 		t.Fatalf("%+v, %v", v, err)
 	}
 	must(step.Run(ctx, run))

@@ -24,7 +24,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 			return nil, err
 		}
 		left, later := withoutLater(run, left)
-		var stuck []replication.Unfollowed
+		var stuck []replication.UnreplicatedTable
 		missing := false
 		for _, u := range left {
 			if u.State == "" || u.Gone || u.Anew {
@@ -81,12 +81,12 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 }
 
 // withoutLater leaves out tables that get a replica identity once green has all indexes, and says whether there are any.
-func withoutLater(run *Run, left []replication.Unfollowed) (now []replication.Unfollowed, later bool) {
+func withoutLater(run *Run, left []replication.UnreplicatedTable) (now []replication.UnreplicatedTable, later bool) {
 	if run.Status.Step != CopyData {
 		return left, false
 	}
 	for _, u := range left {
-		if identitiesToGive(run, []replication.Unfollowed{u}) == "" {
+		if identitiesToGive(run, []replication.UnreplicatedTable{u}) == "" {
 			now = append(now, u)
 		}
 	}
@@ -99,12 +99,12 @@ func copiedAnew(ctx context.Context, run *Run, blue, green postgres.Server, db s
 	if run.Status.Step == CopyData || run.switching() {
 		return nil, nil
 	}
-	stranded, err := replication.Stranded(ctx, blue, green, db, run.Names())
+	stranded, err := replication.OrphanedTableSyncs(ctx, blue, green, db, run.Names())
 	if err != nil || len(stranded) == 0 {
 		return nil, err
 	}
 	run.Status.Verification, run.Status.Comparing = nil, nil
-	return &Verdict{Back: CopyData, Message: strandedText(run, db, stranded)}, nil
+	return &Verdict{ReturnTo: CopyData, Message: strandedText(run, db, stranded)}, nil
 }
 
 // copying is the verdict while tables are copied after CopyData, and what is to be added to its
@@ -154,7 +154,7 @@ func followRun(ctx context.Context, run *Run) error {
 				return err
 			}
 		}
-		_, err := replication.FollowTables(ctx, blue, green, db, run.Names(), run.schemaPart())
+		_, err := replication.RefreshPublication(ctx, blue, green, db, run.Names(), run.schemaPart())
 		return err
 	})
 }

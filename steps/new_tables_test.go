@@ -51,7 +51,7 @@ func newPairFilled(t *testing.T, from, to int, onGreen pg.Settings, fill func(*p
 	}
 	upgrade := &v1alpha1.PgUpgrade{}
 	upgrade.UID = pg.UpgradeUID
-	upgrade.Spec.Limits.LagFor = &metav1.Duration{Duration: time.Millisecond}
+	upgrade.Spec.Limits.LagStableFor = &metav1.Duration{Duration: time.Millisecond}
 	p.run = &Run{
 		Upgrade: upgrade, Now: time.Now, Workers: &replication.Workers{}, Proxy: &v1alpha1.PgProxy{},
 		Status: &v1alpha1.PgUpgradeStatus{From: p.blue.Instance, To: p.green.Instance, Databases: []string{"d"},
@@ -86,7 +86,7 @@ func (p *pair) until(name, what string, stop func(Verdict) bool) Verdict {
 		if stop(v) {
 			return v
 		}
-		if v.Act {
+		if v.RunNeeded {
 			effect := step.Run
 			if v.Effect != nil {
 				effect = v.Effect
@@ -109,7 +109,7 @@ func (p *pair) done(step string) {
 func (p *pair) says(step, reason string, words ...string) {
 	p.t.Helper()
 	p.until(step, reason+" "+strings.Join(words, ", "), func(v Verdict) bool {
-		all := v.Reason == reason && !v.Done && !v.Act
+		all := v.Reason == reason && !v.Done && !v.RunNeeded
 		for _, w := range words {
 			all = all && strings.Contains(v.Message, w)
 		}
@@ -172,12 +172,12 @@ func TestATableWithRowsOnGreenIsNamedAndNotEmptied(t *testing.T) {
 	if err != nil || len(left) != 1 || !left[0].Referenced {
 		t.Fatalf("%+v, %v", left, err)
 	}
-	p.says(CatchUp, v1alpha1.ReasonReplicationBroken, left[0].Mend())
+	p.says(CatchUp, v1alpha1.ReasonReplicationBroken, left[0].FixSQL())
 	if got := p.green.Query("d", "SELECT count(*) FROM kinds"); got != "2" {
 		t.Errorf("%s rows are left", got)
 	}
 	p.blue.Exec("d", "DELETE FROM kinds WHERE id = 2")
-	p.green.Exec("d", left[0].Mend())
+	p.green.Exec("d", left[0].FixSQL())
 	p.done(CatchUp)
 	p.arrives("SELECT string_agg(id::text, ' ') FROM kinds", "1")
 }
@@ -211,7 +211,7 @@ func TestNoTableIsCopiedToAServerThatIsOpen(t *testing.T) {
 	p.done(CopyData)
 	p.green.Exec("", "ALTER DATABASE d CONNECTION LIMIT -1")
 	p.both("CREATE TABLE second (id int PRIMARY KEY)")
-	left, err := replication.FollowTables(t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names(), schema.Whole)
+	left, err := replication.RefreshPublication(t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names(), schema.Whole)
 	if err == nil || !strings.Contains(err.Error(), "isn't fenced") {
 		t.Errorf("%+v, %v", left, err)
 	}

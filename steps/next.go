@@ -79,7 +79,7 @@ func Next(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 		return idleOrBegin(status, facts)
 	case Upgrade:
 		return duringUpgrade(status, facts, from, to)
-	case GiveUp:
+	case RevertCutover:
 		if facts.Active == status.To && facts.Target == status.To {
 			return Decision{Workflow: Upgrade, Step: Soak, Reason: v1alpha1.ReasonSoakInProgress, Message: status.To + " serves after all"}
 		}
@@ -119,7 +119,7 @@ func duringUpgrade(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string
 			return rollback(status, facts)
 		}
 		if facts.GaveUp && facts.Target == status.To && facts.Active == status.From {
-			return Decision{Workflow: GiveUp, Step: CommitRollback, Reason: v1alpha1.ReasonSwitchFailed,
+			return Decision{Workflow: RevertCutover, Step: CommitRollback, Reason: v1alpha1.ReasonSwitchFailed,
 				Message: "the switch could not be made; taking the cutover commit back"}
 		}
 		return stay(status, "", "")
@@ -170,7 +170,7 @@ func servesAfterAll(status v1alpha1.PgUpgradeStatus, why string) Decision {
 
 // disagree: a third version is asked for while the target is green.
 func disagree(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
-	return stay(status, v1alpha1.ReasonContradiction,
+	return stay(status, v1alpha1.ReasonConflictingSpec,
 		fmt.Sprintf("Git asks for version %s, but the PgProxy's spec.target is %s; set it to %s to have %s removed, or the version back",
 			facts.Wanted, status.To, status.From, status.To))
 }
@@ -237,7 +237,7 @@ func Advance(status v1alpha1.PgUpgradeStatus) Decision {
 		return Decision{Idle: true, Outcome: "Aborted", Reason: v1alpha1.ReasonUpToDate}
 	case Rollback:
 		return Decision{Idle: true, Outcome: "RolledBack", Reason: v1alpha1.ReasonUpToDate}
-	case GiveUp:
+	case RevertCutover:
 		return Decision{Workflow: RolledBack, Step: AwaitDecision, Reason: v1alpha1.ReasonRolledBack}
 	}
 	return stay(status, "", "")

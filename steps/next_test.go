@@ -47,7 +47,7 @@ func TestNextObeysGit(t *testing.T) {
 		{"a rollback that a human reverts with the version soaks again", at(Rollback, AwaitRollback), facts("17", "orders-17", "orders-17"), Upgrade, Soak, false},
 		{"a retry half-way tries the same step again", at(Upgrade, BuildIndexes), retry(facts("17", "orders-15", "orders-15")), Upgrade, BuildIndexes, false},
 		{"the bump is reverted between the cutover commit and the switch: traffic first", at(Upgrade, AwaitSwitch), facts("15", "orders-15", "orders-17"), Rollback, CommitRollback, false},
-		{"the switch can't be made: our commit is taken back", at(Upgrade, AwaitSwitch), gaveUp(facts("17", "orders-15", "orders-17")), GiveUp, CommitRollback, false},
+		{"the switch can't be made: our commit is taken back", at(Upgrade, AwaitSwitch), gaveUp(facts("17", "orders-15", "orders-17")), RevertCutover, CommitRollback, false},
 		{"attempts for another target mean nothing", at(Upgrade, AwaitSwitch), gaveUp(facts("17", "orders-15", "orders-15")), Upgrade, AwaitSwitch, false},
 		{"a revert of the cutover during the soak", at(Upgrade, Soak), facts("17", "orders-15", "orders-15"), RolledBack, AwaitDecision, false},
 		{"a revert that has not switched yet is awaited", at(Upgrade, Soak), facts("17", "orders-17", "orders-15"), Upgrade, Soak, false},
@@ -62,7 +62,7 @@ func TestNextObeysGit(t *testing.T) {
 		{"the bump is reverted after a rollback: green goes", at(RolledBack, AwaitDecision), facts("15", "orders-15", "orders-15"), Abort, StopReplication, false},
 		{"the revert of the revert and of the bump at once: the target first", at(RolledBack, AwaitDecision), facts("15", "orders-15", "orders-17"), Rollback, CommitRollback, false},
 		{"a revert of the revert beside a third version: Git has to agree with itself", at(RolledBack, AwaitDecision), facts("18", "orders-15", "orders-17"), RolledBack, AwaitDecision, false},
-		{"a human makes the target green after we gave up", at(GiveUp, AwaitRollback), facts("17", "orders-17", "orders-17"), Upgrade, Soak, false},
+		{"a human makes the target green after we gave up", at(RevertCutover, AwaitRollback), facts("17", "orders-17", "orders-17"), Upgrade, Soak, false},
 	}
 	for _, s := range stories {
 		t.Run(s.story, func(t *testing.T) {

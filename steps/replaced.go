@@ -134,7 +134,7 @@ func compareInTime(run *Run, follows string, goesOn Verdict) *Verdict {
 	switch {
 	case since >= again || since < 0: // less than nothing: a clock was set back
 		goesOn.Message += "; comparing rows" + comparingText(run.Status.Comparing)
-		goesOn.Act, goesOn.Slow, goesOn.Effect, goesOn.Again = true, true, compareSides, slowAgain
+		goesOn.RunNeeded, goesOn.Slow, goesOn.Effect, goesOn.RequeueAfter = true, true, compareSides, slowAgain
 		return &goesOn
 	case len(v.Mismatches) > 0:
 		differ := waiting(v1alpha1.ReasonVerificationFailed, "%d differences were found: %s. Don't return to %s before they are mended; compared again every %s",

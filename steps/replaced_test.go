@@ -40,7 +40,7 @@ func TestRowsAreComparedAgainWhenAPrimaryWasReplaced(t *testing.T) {
 				p.done(step)
 			}
 			p.losesRows()
-			p.until(Approve, "back", func(v Verdict) bool { return v.Back == Verify && strings.Contains(v.Message, p.green.Instance) })
+			p.until(Approve, "back", func(v Verdict) bool { return v.ReturnTo == Verify && strings.Contains(v.Message, p.green.Instance) })
 			p.says(Verify, v1alpha1.ReasonVerificationFailed, "first")
 			p.green.Exec("d", "SET session_replication_role = replica; DELETE FROM first")
 			p.blue.Exec("d", "DELETE FROM first")
@@ -69,7 +69,7 @@ func TestASoakComparesRowsWhenAPrimaryWasReplaced(t *testing.T) {
 	}
 	p.losesRows()
 	v := look()
-	if v == nil || !v.Act || v.Effect == nil {
+	if v == nil || !v.RunNeeded || v.Effect == nil {
 		t.Fatalf("%+v", v)
 	}
 	if err := v.Effect(t.Context(), p.run); err != nil {
@@ -163,7 +163,7 @@ func TestASoakComparesRowsAsOftenAsGitAsks(t *testing.T) {
 	compare := func() {
 		t.Helper()
 		v := look()
-		if v == nil || !v.Act || !v.Slow || v.Reason != v1alpha1.ReasonSoakInProgress || !strings.HasPrefix(v.Message, "it soaks; comparing rows") {
+		if v == nil || !v.RunNeeded || !v.Slow || v.Reason != v1alpha1.ReasonSoakInProgress || !strings.HasPrefix(v.Message, "it soaks; comparing rows") {
 			t.Fatalf("%+v", v)
 		}
 		if err := v.Effect(t.Context(), p.run); err != nil {

@@ -61,7 +61,7 @@ func showIdentities(ctx context.Context, run *Run, s postgres.Server) (string, e
 }
 
 // identitiesToGive says which tables of list get a replica identity, in words; empty: none.
-func identitiesToGive(run *Run, list []replication.Unfollowed) string {
+func identitiesToGive(run *Run, list []replication.UnreplicatedTable) string {
 	if !GivesIdentities(run.Upgrade) {
 		return ""
 	}

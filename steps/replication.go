@@ -87,7 +87,7 @@ func lag(ctx context.Context, run *Run, publisher postgres.Server, subscriber st
 // showLag fills status.lag and keeps since when it has been under the limit.
 func showLag(run *Run, bytes, limit int64) {
 	now := timestamp(run.Now())
-	next := &v1alpha1.LagStatus{Bytes: bytes, At: now, Human: humanBytes(bytes)}
+	next := &v1alpha1.LagStatus{Bytes: bytes, At: now, Display: humanBytes(bytes)}
 	if bytes <= limit {
 		next.UnderLimitSince = &now
 		// a clock that was set back must not make the past the future

@@ -21,9 +21,9 @@ type Run struct {
 	Status  *v1alpha1.PgUpgradeStatus
 	Git     Git
 	Cluster Cluster
-	// Live reads the PgProxy as the API server has it now; nil if there's none. It is an error
+	// FreshProxy reads the PgProxy as the API server has it now; nil if there's none. It is an error
 	// if the stored status isn't at the step that asks.
-	Live func(ctx context.Context) (*v1alpha1.PgProxy, error)
+	FreshProxy func(ctx context.Context) (*v1alpha1.PgProxy, error)
 	// Server gives the way to an instance; it reads the Secret anew at each call.
 	Server func(ctx context.Context, instance string) (postgres.Server, error)
 	// Register makes the decision register of a server, with the agents' role.
@@ -41,8 +41,8 @@ type Run struct {
 type CommitState struct {
 	// Commit is nil while it is not on the branch.
 	Commit *v1alpha1.Commit
-	// Moot: the branch's content is already what the commit would make it.
-	Moot bool
+	// AlreadyApplied: the branch's content is already what the commit would make it.
+	AlreadyApplied bool
 	// RevertedBy somebody: an instruction, never to be undone.
 	RevertedBy *v1alpha1.Commit
 	// Delivered: Flux applied the commit or a descendant.
@@ -58,8 +58,8 @@ type Evidence []struct{ Key, Value string }
 type Git interface {
 	// CheckInstance asks whether we may push, and builds green's manifests in memory.
 	CheckInstance(ctx context.Context) error
-	// Look for the commit that step makes in this run and attempt.
-	Look(ctx context.Context, step string) (CommitState, error)
+	// CommitState for the commit that step makes in this run and attempt.
+	CommitState(ctx context.Context, step string) (CommitState, error)
 	// Targets says whether the tip of the branch leads traffic to the instance, whatever Flux
 	// has applied of it.
 	Targets(ctx context.Context, instance string) (bool, error)

@@ -18,7 +18,7 @@ func TestDDLBeforeTheCutover(t *testing.T) {
 	p.blue.Exec("d", "CREATE TABLE second (id int PRIMARY KEY)")
 	p.blue.Exec("d", "INSERT INTO second VALUES (7)")
 	p.until(CatchUp, "the drift is named", func(v Verdict) bool { // PostgreSQL stops at the row, which may be said first
-		return v.Reason == v1alpha1.ReasonSchemaDrift && !v.Act && strings.Contains(v.Message, "ALTER TABLE public.first ADD COLUMN note text DEFAULT 'none'::text") &&
+		return v.Reason == v1alpha1.ReasonSchemaDrift && !v.RunNeeded && strings.Contains(v.Message, "ALTER TABLE public.first ADD COLUMN note text DEFAULT 'none'::text") &&
 			strings.Contains(v.Message, "CREATE TABLE public.second")
 	})
 	p.run.Upgrade.Spec.ApplyDDL = "BeforeCutover"
@@ -32,7 +32,7 @@ func TestDDLBeforeTheCutover(t *testing.T) {
 	if p.run.Status.Verification != nil {
 		t.Error("rows aren't compared again")
 	}
-	p.until(Approve, "back to Verify", func(v Verdict) bool { return v.Back == Verify })
+	p.until(Approve, "back to Verify", func(v Verdict) bool { return v.ReturnTo == Verify })
 
 	// a column that was renamed must not be dropped with what is in it
 	p.blue.Exec("d", "ALTER TABLE first RENAME COLUMN note TO remark")

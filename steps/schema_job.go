@@ -42,7 +42,7 @@ func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part schema.Par
 			changed, err = drifted(ctx, run, blue, green, db, "", part)
 			verdict = ptr.Deref(changed, Verdict{})
 		}
-		if err != nil || verdict.Act {
+		if err != nil || verdict.RunNeeded {
 			return verdict, err
 		}
 	}

@@ -48,7 +48,7 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	if !manual {
 		soaking = waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback until %s",
 			run.Status.To, run.Status.From, end.UTC().Format("2006-01-02 15:04:05 UTC"))
-		soaking.Again = min(max(left, 0), slowLook)
+		soaking.RequeueAfter = min(max(left, 0), slowLook)
 	}
 	if manual || left > 0 {
 		if v := compareInTime(run, run.Status.From, soaking); v != nil {

@@ -10,11 +10,11 @@ import (
 
 // Workflows by name, as status.workflow has them.
 const (
-	Upgrade    = "Upgrade"
-	Abort      = "Abort"
-	Rollback   = "Rollback"
-	GiveUp     = "GiveUp"
-	RolledBack = "RolledBack"
+	Upgrade       = "Upgrade"
+	Abort         = "Abort"
+	Rollback      = "Rollback"
+	RevertCutover = "RevertCutover"
+	RolledBack    = "RolledBack"
 )
 
 // Steps by name, as status.step, conditions and commit trailers have them.
@@ -54,17 +54,17 @@ type Step struct {
 	// Run makes the effect; a second run finds the first one's work. Nil where there is
 	// nothing to do but wait.
 	Run func(ctx context.Context, run *Run) error
-	// Patience is how long the step may wait before it is reported as stalled (it goes on
+	// StallAfter is how long the step may wait before it is reported as stalled (it goes on
 	// waiting all the same). Zero: for ever, as a soak or an approval does.
-	Patience time.Duration
+	StallAfter time.Duration
 }
 
 // Verdict on a step.
 type Verdict struct {
 	// Done: the next step may begin.
 	Done bool
-	// Act: not done, and Run would help.
-	Act bool
+	// RunNeeded: not done, and Run would help.
+	RunNeeded bool
 	// Slow: the effect may take hours. It goes on beside the looks, which must say the same of it until it is over: it is
 	// ended when they don't. It tells by Run.Note what the status should have.
 	Slow bool
@@ -73,13 +73,13 @@ type Verdict struct {
 	// Reason and Message say what is waited for, in words of the API. Before an effect a reason is
 	// that of an event, for what people should hear of though nothing is waited for.
 	Reason, Message string
-	// Again is when to look next; zero means the default of a step in progress.
-	Again time.Duration
+	// RequeueAfter is when to look next; zero means the default of a step in progress.
+	RequeueAfter time.Duration
 	// Reverted is the commit by which somebody took our commit back.
 	Reverted *v1alpha1.Commit
-	// Back is the earlier step of the same workflow to return to: Git took back what led
+	// ReturnTo is the earlier step of the same workflow to return to: Git took back what led
 	// here, and this step has had no effect yet; or what that step made was lost.
-	Back string
+	ReturnTo string
 }
 
 func done(message string, args ...any) Verdict {
@@ -87,12 +87,12 @@ func done(message string, args ...any) Verdict {
 }
 
 func act(message string, args ...any) Verdict {
-	return Verdict{Act: true, Message: fmt.Sprintf(message, args...)}
+	return Verdict{RunNeeded: true, Message: fmt.Sprintf(message, args...)}
 }
 
 // slowly is act for an effect that may take hours.
 func slowly(message string, args ...any) Verdict {
-	return Verdict{Act: true, Slow: true, Message: fmt.Sprintf(message, args...), Again: slowAgain}
+	return Verdict{RunNeeded: true, Slow: true, Message: fmt.Sprintf(message, args...), RequeueAfter: slowAgain}
 }
 
 // slowAgain is how often an upgrade is looked at while a slow effect goes on.
@@ -105,11 +105,11 @@ func waiting(reason, message string, args ...any) Verdict {
 // removal is how an instance that never served, or has been rolled back from, goes.
 var removal = []Step{
 	// drop what replicates, on both sides; a lost green doesn't stop us
-	sparing(Step{StopReplication, stopReplicationDone, stopReplicationRun, 10 * time.Minute}),
+	guardRemoval(Step{StopReplication, stopReplicationDone, stopReplicationRun, 10 * time.Minute}),
 	// take green's manifests out of Git
-	sparing(Step{CommitRemoveGreen, commitDone(CommitRemoveGreen), commitRun(CommitRemoveGreen), 10 * time.Minute}),
+	guardRemoval(Step{CommitRemoveGreen, commitDone(CommitRemoveGreen), commitRun(CommitRemoveGreen), 10 * time.Minute}),
 	// Flux prunes green; its volumes go too
-	sparing(Step{AwaitGreenGone, awaitGreenGoneDone, deleteGreenVolumes, 15 * time.Minute}),
+	guardRemoval(Step{AwaitGreenGone, awaitGreenGoneDone, deleteGreenVolumes, 15 * time.Minute}),
 }
 
 // Workflows are the tables, to be read from top to bottom.
@@ -148,11 +148,11 @@ var Workflows = map[string][]Step{
 		// the way back is open
 		{Soak, soakDone, nil, 0},
 		// the point of no return: reverse replication ends
-		sparing(Step{StopReverse, stopReplicationDone, stopReplicationRun, 10 * time.Minute}),
+		guardRemoval(Step{StopReverse, stopReplicationDone, stopReplicationRun, 10 * time.Minute}),
 		// take blue's manifests out of Git
-		sparing(Step{CommitFinalize, commitDone(CommitFinalize), commitRun(CommitFinalize), 10 * time.Minute}),
+		guardRemoval(Step{CommitFinalize, commitDone(CommitFinalize), commitRun(CommitFinalize), 10 * time.Minute}),
 		// Flux prunes blue
-		sparing(Step{AwaitPruned, awaitBlueGoneDone, deleteBlueVolumes, 15 * time.Minute}),
+		guardRemoval(Step{AwaitPruned, awaitBlueGoneDone, deleteBlueVolumes, 15 * time.Minute}),
 	},
 	// the version was taken back, or changed again, before the cutover
 	Abort: removal,
@@ -162,7 +162,7 @@ var Workflows = map[string][]Step{
 		{AwaitRollback, awaitRollbackDone, nil, 15 * time.Minute},
 	}, removal...),
 	// the switch could not be made: take our cutover commit back so that Git never lies
-	GiveUp: {
+	RevertCutover: {
 		{CommitRollback, commitDone(CommitRollback), commitRun(CommitRollback), 10 * time.Minute},
 		{AwaitRollback, awaitRollbackDone, nil, 15 * time.Minute},
 	},

@@ -9,7 +9,7 @@ const (
 	// PgUpgrade, False: any step's name while it runs (Preflight, CommitGreen, …), and the
 	// reasons of StalledCondition.
 	// PgProxy, True:  Active
-	// PgProxy, False: Switching, SwitchWaiting, SwitchFailed, NoWayBack, Contradiction, and
+	// PgProxy, False: Switching, SwitchWaiting, SwitchFailed, RollbackUnavailable, ConflictingSpec, and
 	// the reasons of StalledCondition.
 	ReadyCondition = "Ready"
 
@@ -43,9 +43,9 @@ const (
 	ReasonRolledBack = "RolledBack"
 	// ReasonAborting: the version was reverted before the cutover; green is being removed.
 	ReasonAborting = "Aborting"
-	// ReasonContradiction: spec.version and the proxy's spec.target want different things, or
+	// ReasonConflictingSpec: spec.version and the proxy's spec.target want different things, or
 	// the target is an instance that is being removed.
-	ReasonContradiction = "Contradiction"
+	ReasonConflictingSpec = "ConflictingSpec"
 	// ReasonWaitingForSoak: another version was asked for during the soak.
 	ReasonWaitingForSoak = "WaitingForSoak"
 	// ReasonSuspended: spec.suspend is true.
@@ -166,9 +166,9 @@ const (
 	ReasonPoolerRefused = "PoolerRefused"
 	// ReasonUpgradeNotFound: spec.upgradeRef names nothing.
 	ReasonUpgradeNotFound = "UpgradeNotFound"
-	// ReasonNoWayBack: no reverse replication (before the cutover, or finalized); a target that
+	// ReasonRollbackUnavailable: no reverse replication (before the cutover, or finalized); a target that
 	// asks for it all the same is not followed.
-	ReasonNoWayBack = "NoWayBack"
+	ReasonRollbackUnavailable = "RollbackUnavailable"
 )
 
 // Finalizer keeps an object until Gitover has cleaned up what is safe.

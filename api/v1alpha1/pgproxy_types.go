@@ -142,11 +142,11 @@ type PgProxyStatus struct {
 
 // PoolerCount counts poolers.
 type PoolerCount struct {
-	InStep int32 `json:"inStep"`
-	Total  int32 `json:"total"`
-	// Human is "inStep/total".
+	Ready int32 `json:"ready"`
+	Total int32 `json:"total"`
+	// Display is "ready/total".
 	// +optional
-	Human string `json:"human,omitempty"`
+	Display string `json:"display,omitempty"`
 }
 
 // SwitchStatus is a switch in progress. It is written before anything is held and never
@@ -222,7 +222,7 @@ type SwitchRecord struct {
 // +kubebuilder:resource:path=pgproxies,shortName=pgp,categories={gitover,all}
 // +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.spec.target`
 // +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.active`
-// +kubebuilder:printcolumn:name="Poolers",type=string,JSONPath=`.status.poolers.human`
+// +kubebuilder:printcolumn:name="Poolers",type=string,JSONPath=`.status.poolers.display`
 // +kubebuilder:printcolumn:name="Rollback",type=string,JSONPath=`.status.conditions[?(@.type=="RollbackReady")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`

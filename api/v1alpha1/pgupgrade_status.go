@@ -21,7 +21,7 @@ type PgUpgradeStatus struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// Workflow in progress: Upgrade, Abort, Rollback, GiveUp or RolledBack; empty when
+	// Workflow in progress: Upgrade, Abort, Rollback, RevertCutover or RolledBack; empty when
 	// there's none.
 	// +optional
 	Workflow string `json:"workflow,omitempty"`
@@ -148,9 +148,9 @@ type LagStatus struct {
 	Bytes int64 `json:"bytes"`
 	// At is when it was measured.
 	At metav1.Time `json:"at"`
-	// Human is Bytes as people read it.
+	// Display is Bytes as people read it.
 	// +optional
-	Human string `json:"human,omitempty"`
+	Display string `json:"display,omitempty"`
 	// UnderLimitSince is when the lag last went below limits.lag.
 	// +optional
 	UnderLimitSince *metav1.Time `json:"underLimitSince,omitempty"`

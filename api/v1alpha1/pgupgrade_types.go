@@ -329,10 +329,10 @@ type LimitsSpec struct {
 	// +optional
 	Lag *resource.Quantity `json:"lag,omitempty"`
 
-	// LagFor is how long the lag must stay under the limit.
+	// LagStableFor is how long the lag must stay under the limit.
 	// +kubebuilder:default="5s"
 	// +optional
-	LagFor *metav1.Duration `json:"lagFor,omitempty"`
+	LagStableFor *metav1.Duration `json:"lagStableFor,omitempty"`
 
 	// RetainedWAL that the side that serves may hold for one database of the side that follows before the upgrade is
 	// reported as stalled. 0 is no limit.
@@ -444,7 +444,7 @@ type SoakSpec struct {
 // +kubebuilder:printcolumn:name="To",type=string,JSONPath=`.status.to`
 // +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.step`
 // +kubebuilder:printcolumn:name="Copied",type=string,JSONPath=`.status.copy.percent`
-// +kubebuilder:printcolumn:name="Lag",type=string,JSONPath=`.status.lag.human`
+// +kubebuilder:printcolumn:name="Lag",type=string,JSONPath=`.status.lag.display`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -333,8 +333,8 @@ func (in *LimitsSpec) DeepCopyInto(out *LimitsSpec) {
 		x := (*in).DeepCopy()
 		*out = &x
 	}
-	if in.LagFor != nil {
-		in, out := &in.LagFor, &out.LagFor
+	if in.LagStableFor != nil {
+		in, out := &in.LagStableFor, &out.LagStableFor
 		*out = new(v1.Duration)
 		**out = **in
 	}

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler/pgbouncer"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
-	"github.com/gitover/gitover/steps/pooler/pgbouncer"
 )
 
 // Options are the settings of one agent.
@@ -108,10 +108,10 @@ func (a *agent) on(do func(context.Context, *pgbouncer.Console) error) error {
 	return do(ctx, console)
 }
 
-// lead makes the pooler lead to t: file, RELOAD, and a look at what it made of it. After a
+// applyTarget makes the pooler lead to t: file, RELOAD, and a look at what it made of it. After a
 // failure the file is what it was. prepared says that t's file lies beside the target
 // file already. The caller holds mu.
-func (a *agent) lead(t protocol.Target, prepared bool) error {
+func (a *agent) applyTarget(t protocol.Target, prepared bool) error {
 	left := a.target
 	content, err := poolerTarget(t).Render()
 	if err != nil {
@@ -126,7 +126,7 @@ func (a *agent) lead(t protocol.Target, prepared bool) error {
 		return fmt.Errorf("write the target file: %w", err)
 	}
 	if err := a.reload(t, left); err != nil {
-		a.putBack(left)
+		a.restoreTarget(left)
 		return err
 	}
 	a.target, a.verified = t, true
@@ -150,8 +150,8 @@ func (a *agent) reload(t, left protocol.Target) error {
 	})
 }
 
-// putBack restores the file that was there; whether the pooler takes it shows later.
-func (a *agent) putBack(t protocol.Target) {
+// restoreTarget restores the file that was there; whether the pooler takes it shows later.
+func (a *agent) restoreTarget(t protocol.Target) {
 	if !usable(t) {
 		return
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
-	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/pooler/pgbouncer"
+	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 // verifyInterval is how often a pooler that did not confirm its target is asked again, and

@@ -156,7 +156,7 @@ func (a *agent) startHold(h *hold) error {
 	if err == nil {
 		finish(h.entered)
 	}
-	a.tasks.Go(func() { a.keep(h, drained) })
+	a.tasks.Go(func() { a.maintainHold(h, drained) })
 	a.tasks.Go(func() { a.watch(h) })
 	return nil
 }
@@ -206,9 +206,9 @@ func (a *agent) pause(h *hold) (<-chan error, error) {
 	}
 }
 
-// keep sees the hold through: it tells when nothing runs any more, and pauses a pooler
+// maintainHold sees the hold through: it tells when nothing runs any more, and pauses a pooler
 // again that was restarted or resumed by somebody else.
-func (a *agent) keep(h *hold, drained <-chan error) {
+func (a *agent) maintainHold(h *hold, drained <-chan error) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
 	for {

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler/pgbouncer"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
-	"github.com/gitover/gitover/steps/pooler/pgbouncer"
 )
 
 const (
@@ -148,7 +148,7 @@ func (a *agent) ask(ctx context.Context, h *hold, decide bool) (fence.Verdict, e
 // openNewSide lifts the new side's fence with the key that the old one gave.
 func (a *agent) openNewSide(ctx context.Context, h *hold, key postgres.Password) error {
 	return a.atRegister(ctx, h, h.To, func(register *fence.Register) error {
-		state, err := register.OpenEntrance(ctx, h.SwitchID, "agent "+a.o.Name, key)
+		state, err := register.Unfence(ctx, h.SwitchID, "agent "+a.o.Name, key)
 		if err == nil && state != "opened" {
 			return fmt.Errorf("the entrance of %s is %q", h.To.Instance, state)
 		}
@@ -169,11 +169,11 @@ func (a *agent) letGo(h *hold, to protocol.Target, phase protocol.HoldPhase) err
 		return nil
 	}
 	if a.target.Host != to.Host || a.target.Port != to.Port {
-		if err := a.lead(to, false); err != nil {
+		if err := a.applyTarget(to, false); err != nil {
 			return err
 		}
 	}
-	return a.settle(h, phase)
+	return a.resolve(h, phase)
 }
 
 // release lets clients go without knowing the decision. Without an error that is done, or no
@@ -205,8 +205,8 @@ func (a *agent) release(h *hold) error {
 // heldMilliseconds since the hold began, whatever became of the agent meanwhile.
 func (h *hold) heldMilliseconds() int64 { return time.Duration(now() - h.Since).Milliseconds() }
 
-// settle resumes the pooler and settles the hold. The caller holds mu.
-func (a *agent) settle(h *hold, phase protocol.HoldPhase) error {
+// resolve resumes the pooler and settles the hold. The caller holds mu.
+func (a *agent) resolve(h *hold, phase protocol.HoldPhase) error {
 	before := h.Phase
 	h.Phase = phase
 	if err := a.resume(); err != nil {
@@ -234,7 +234,7 @@ func (a *agent) flip(id string) error {
 	case h.Phase != protocol.PhaseHeld && h.Phase != protocol.PhaseReleased:
 		return a.stale("clients are not held for switch %s: %s", id, h.Phase)
 	}
-	if err := a.lead(h.To, h.Phase == protocol.PhaseHeld); err != nil {
+	if err := a.applyTarget(h.To, h.Phase == protocol.PhaseHeld); err != nil {
 		return err
 	}
 	if h.Phase == protocol.PhaseHeld {
@@ -253,7 +253,7 @@ func (a *agent) forward(id string) error {
 		err = a.stale("switch %s is not the one here", id)
 	case h.Phase == protocol.PhaseForward:
 	case h.Phase == protocol.PhaseFlipped, h.Phase == protocol.PhaseReleased && a.target.Host == h.To.Host && a.target.Port == h.To.Port:
-		err = a.settle(h, protocol.PhaseForward)
+		err = a.resolve(h, protocol.PhaseForward)
 	default:
 		err = a.stale("the pooler was not led to the new side of switch %s: %s", id, h.Phase)
 	}

@@ -159,14 +159,14 @@ func (r *registers) ask(ctx context.Context, register *fence.Register, c call) (
 	case "state":
 		verdict, err = register.State(ctx, id)
 	case "admit":
-		return "", register.Admit(ctx, id, nil)
+		return "", register.AllowReplication(ctx, id, nil)
 	case "ready":
 		_, err = register.Ready(ctx, row, r.hashes[c.sw])
 		return "position", err
 	case "open":
-		return register.OpenEntrance(ctx, id, who, r.keys[c.sw])
+		return register.Unfence(ctx, id, who, r.keys[c.sw])
 	default:
-		return register.OpenEntrance(ctx, id, who, "a guess")
+		return register.Unfence(ctx, id, who, "a guess")
 	}
 	if verdict.Decision != "" {
 		decision = verdict.Decision

@@ -34,7 +34,7 @@ func TestWhatASwitchCopiesOrMovesNoLongerBlocks(t *testing.T) {
 		if before[trouble].Name == "" || before[instead].Name != "" {
 			t.Errorf("without help: %+v, %+v", before[trouble], before[instead])
 		}
-		if after[trouble].Name != "" || after[instead].Severity != preflight.Handle {
+		if after[trouble].Name != "" || after[instead].Severity != preflight.Info {
 			t.Errorf("with help: %+v, %+v", after[trouble], after[instead])
 		}
 	}

@@ -91,9 +91,9 @@ func Unreadable(err error) bool {
 	return false
 }
 
-// Shut: nobody may connect to the database, superusers included; worth a retry, since a
+// ConnectionsDisabled: nobody may connect to the database, superusers included; worth a retry, since a
 // switch that is not finished does this.
-func Shut(err error) bool {
+func ConnectionsDisabled(err error) bool {
 	var connect *pgconn.ConnectError
 	return errors.As(err, &connect) && hasState(err, stateNotInPrerequisite)
 }
@@ -125,7 +125,7 @@ func Unreachable(err error) bool {
 	if Untrusted(err) {
 		return false
 	}
-	if hasState(err, stateCannotConnectNow, stateAdminShutdown) || Shut(err) {
+	if hasState(err, stateCannotConnectNow, stateAdminShutdown) || ConnectionsDisabled(err) {
 		return true
 	}
 	var netErr net.Error

@@ -125,20 +125,20 @@ func TestTheRegisterDecidesOnceAndMovesTheFenceWithIt(t *testing.T) {
 			t.Errorf("ready at %q, then %q: %v", position, again, err)
 		}
 		for _, wrong := range []postgres.Password{"", "a guess", postgres.Password(hash)} {
-			if state, err := r.OpenEntrance(ctx, "back", "thief", wrong); err != nil || state != "ready" {
+			if state, err := r.Unfence(ctx, "back", "thief", wrong); err != nil || state != "ready" {
 				t.Errorf("open without the key: %q, %v", state, err)
 			}
 		}
 		expect("opened without the key", fenced)
 		for range 2 {
-			if state, err := r.OpenEntrance(ctx, "back", "test", key); err != nil || state != "opened" {
+			if state, err := r.Unfence(ctx, "back", "test", key); err != nil || state != "opened" {
 				t.Errorf("open: %q, %v", state, err)
 			}
 		}
 		expect("opened", open)
 		decided(t, fence.Open)(r.Begin(ctx, row("c")))
 		decided(t, fence.Open)(r.Fence(ctx, "c"))
-		if state, err := r.OpenEntrance(ctx, "back", "late agent", key); err != nil || state != "opened" {
+		if state, err := r.Unfence(ctx, "back", "late agent", key); err != nil || state != "opened" {
 			t.Errorf("late open: %q, %v", state, err)
 		}
 		expect("opened late, after the server was left again", fenced)
@@ -160,7 +160,7 @@ func TestTheAgentsRoleMayDoFourThings(t *testing.T) {
 	defer r.Close(ctx)
 	stands(t, fence.NeverBegan)(r.State(ctx, "a"))
 	stands(t, fence.Abort)(r.Abort(ctx, "a", "agent"))
-	if state, err := r.OpenEntrance(ctx, "a", "agent", ""); err != nil || state != "" {
+	if state, err := r.Unfence(ctx, "a", "agent", ""); err != nil || state != "" {
 		t.Errorf("open of an unknown switch: %q, %v", state, err)
 	}
 	if _, err := r.Begin(ctx, row("b")); !postgres.RightsMissing(err) {

@@ -118,7 +118,7 @@ func TestEachRightOfTheAgentsIsNeeded(t *testing.T) {
 	}
 	abort := func(ctx context.Context, r *fence.Register) error { _, err := r.Abort(ctx, "s", "me"); return err }
 	open := func(ctx context.Context, r *fence.Register) error {
-		_, err := r.OpenEntrance(ctx, "s", "me", "k")
+		_, err := r.Unfence(ctx, "s", "me", "k")
 		return err
 	}
 	state := func(ctx context.Context, r *fence.Register) error { _, err := r.State(ctx, "s"); return err }

@@ -75,7 +75,7 @@ func (s Server) Address() string {
 func (s Server) Connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	if database == "" {
 		conn, err := s.Connect(ctx, cmp.Or(s.MaintenanceDatabase, "postgres"))
-		if Shut(err) && s.MaintenanceDatabase != MaintenanceDatabase {
+		if ConnectionsDisabled(err) && s.MaintenanceDatabase != MaintenanceDatabase {
 			return s.Connect(ctx, MaintenanceDatabase)
 		}
 		return conn, err

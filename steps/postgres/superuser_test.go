@@ -29,7 +29,7 @@ func TestASideThatWasLeftIsShutToSuperusersUntilItFollows(t *testing.T) {
 			defer r.Close(context.Background())
 			key := leave(t, left, r)
 			for range 2 {
-				must(t, r.Admit(t.Context(), "away", []string{"firing"}))
+				must(t, r.AllowReplication(t.Context(), "away", []string{"firing"}))
 			}
 			superusersOnlyRead(t, left)
 			for _, db := range []string{"shop", "firing"} {
@@ -38,7 +38,7 @@ func TestASideThatWasLeftIsShutToSuperusersUntilItFollows(t *testing.T) {
 				everythingArrives(t, serving, left, db)
 			}
 			comeBack(t, left, r, key)
-			must(t, r.Admit(t.Context(), "away", nil))
+			must(t, r.AllowReplication(t.Context(), "away", nil))
 			if got := left.Query("", "SHOW default_transaction_read_only"); got != "off" {
 				t.Errorf("Gitover's session: %s", got)
 			}
@@ -80,14 +80,14 @@ func leave(t *testing.T, left *pg.Server, r *fence.Register) postgres.Password {
 	defer idle.Close(ctx)
 	decided(t, fence.Open)(r.Fence(ctx, "away"))
 	for _, user := range []string{"root", "app", "postgres"} {
-		if _, err := as(left, user).Connect(ctx, "shop"); !postgres.Shut(err) || !postgres.Unreachable(err) {
+		if _, err := as(left, user).Connect(ctx, "shop"); !postgres.ConnectionsDisabled(err) || !postgres.Unreachable(err) {
 			t.Errorf("%s connects to a side that is shut: %v", user, err)
 		}
 	}
 	var logins []int
 	eventually(t, "the superuser's session ends", func() bool {
 		var still []postgres.Session
-		still, logins, err = r.Clear(ctx, "away", true, logins)
+		still, logins, err = r.TerminateSessions(ctx, "away", true, logins)
 		must(t, err)
 		return len(still) == 0 && len(logins) == 0
 	})
@@ -99,8 +99,8 @@ func leave(t *testing.T, left *pg.Server, r *fence.Register) postgres.Password {
 	conn, err := elsewhere.Connect(ctx, "")
 	must(t, err)
 	conn.Close(ctx)
-	must(t, r.Admit(ctx, "away", nil))
-	if _, err := as(left, "root").Connect(ctx, "shop"); !postgres.Shut(err) {
+	must(t, r.AllowReplication(ctx, "away", nil))
+	if _, err := as(left, "root").Connect(ctx, "shop"); !postgres.ConnectionsDisabled(err) {
 		t.Errorf("admitted before the decision: %v", err)
 	}
 	left.Exec("", "ALTER DATABASE shop ALLOW_CONNECTIONS true")
@@ -145,7 +145,7 @@ func comeBack(t *testing.T, left *pg.Server, r *fence.Register, key postgres.Pas
 	must(t, err)
 	_, err = r.Ready(t.Context(), fence.SwitchRow{ID: "back", From: "there", To: "here"}, hash)
 	must(t, err)
-	state, err := r.OpenEntrance(t.Context(), "back", "test", key)
+	state, err := r.Unfence(t.Context(), "back", "test", key)
 	if err != nil || state != "opened" {
 		t.Fatalf("%s, %v", state, err)
 	}

@@ -24,11 +24,11 @@ const (
 	resumeTimeout = 5 * time.Second
 )
 
-// stall is everything between the hold and the resume. Nothing in it writes to the API
+// criticalSection is everything between the hold and the resume. Nothing in it writes to the API
 // server or opens a connection.
-func (r *run) stall(parent context.Context) error {
+func (r *run) criticalSection(parent context.Context) error {
 	r.result.HeldAt = time.Now()
-	ctx, cancel := context.WithTimeout(parent, r.in.Limits.stall())
+	ctx, cancel := context.WithTimeout(parent, r.in.Limits.heldForAtMost())
 	defer cancel()
 	r.in.trace(PointHold)
 	if err := r.holdAndFence(ctx); err != nil {
@@ -93,7 +93,7 @@ func (r *run) holdAndFence(parent context.Context) error {
 	}
 	r.in.trace(PointClear)
 	begun := time.Now()
-	err := r.in.traced(PointClear, r.clear(parent))
+	err := r.in.traced(PointClear, r.terminateSessions(parent))
 	r.result.Parts.Fence += time.Since(begun)
 	return err
 }
@@ -120,7 +120,7 @@ func (r *run) hold(parent context.Context, entered func()) error {
 		case err := <-held:
 			return err
 		case <-patience.C:
-			if err := r.hurry(ctx); err != nil {
+			if err := r.handleSlowTransactions(ctx); err != nil {
 				cancel()
 				<-held
 				return err
@@ -137,14 +137,14 @@ func (r *run) fence(ctx context.Context) error {
 	return err
 }
 
-// clear ends what is left behind the fence, until nothing is left.
-func (r *run) clear(ctx context.Context) error {
+// terminateSessions ends what is left behind the fence, until nothing is left.
+func (r *run) terminateSessions(ctx context.Context) error {
 	seen := map[int]bool{}
 	var logins []int
 	for look := 0; ; look++ {
 		var left []postgres.Session
 		var err error
-		left, logins, err = r.from.Clear(ctx, r.in.ID, look >= leavePolls, logins)
+		left, logins, err = r.from.TerminateSessions(ctx, r.in.ID, look >= leavePolls, logins)
 		if err != nil {
 			return err
 		}
@@ -246,7 +246,7 @@ func (r *run) decide(ctx context.Context) error {
 func (r *run) resume(ctx context.Context) error {
 	r.in.trace(PointOpen)
 	err := timed(&r.result.Parts.Open, func() error {
-		state, err := r.to.OpenEntrance(ctx, r.in.ID, r.in.who(), r.key)
+		state, err := r.to.Unfence(ctx, r.in.ID, r.in.who(), r.key)
 		if err == nil && state != "opened" {
 			return errors.New("the new side's entrance is " + state)
 		}

@@ -87,7 +87,7 @@ func stillServes(ctx context.Context, in Input) error {
 	if err != nil {
 		return err
 	}
-	entrance, err := to.Entrance(ctx, in.ID)
+	entrance, err := to.IncomingSwitch(ctx, in.ID)
 	to.Close(ctx)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func admit(ctx context.Context, in Input) error {
 		return err
 	}
 	defer from.Close(ctx)
-	return from.Admit(ctx, in.ID, writable)
+	return from.AllowReplication(ctx, in.ID, writable)
 }
 
 // advance leaves a slot alone that its subscription already reads; prepare made it disabled.

@@ -75,7 +75,7 @@ func guardTables(ctx context.Context, in Input, db string) ([]Obstacle, error) {
 			return nil, err
 		}
 	}
-	left, err := replication.FollowTables(ctx, in.From, in.To, db, in.Names, schema.Whole)
+	left, err := replication.RefreshPublication(ctx, in.From, in.To, db, in.Names, schema.Whole)
 	if err != nil || len(left) == 0 {
 		return nil, err
 	}

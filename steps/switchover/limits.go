@@ -58,9 +58,9 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// stall is how long the controller tries before it undoes: it gives up well before the
+// heldForAtMost is how long the controller tries before it undoes: it gives up well before the
 // agents act by themselves.
-func (l Limits) stall() time.Duration { return l.Hold - l.Margin - l.Hold/20 }
+func (l Limits) heldForAtMost() time.Duration { return l.Hold - l.Margin - l.Hold/20 }
 
 // Input says what a switch is between.
 type Input struct {

@@ -30,7 +30,7 @@ type run struct {
 	from, to *fence.Register
 	// watcher is a second session on the old side, for looks beside the fence.
 	watcher *pgx.Conn
-	lanes   []*lane
+	lanes   []*databaseSession
 	result  Result
 	// carried of each database, of what isn't replicated; empty if a switch copies nothing.
 	carried map[string]*transfer.Carried
@@ -140,7 +140,7 @@ func (r *run) open(ctx context.Context) (err error) {
 		return err
 	}
 	for _, db := range r.in.Databases {
-		r.lanes = append(r.lanes, &lane{database: db, shared: len(r.in.Databases) > sharedLanes})
+		r.lanes = append(r.lanes, &databaseSession{database: db, shared: len(r.in.Databases) > sharedLanes})
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range r.lanes {

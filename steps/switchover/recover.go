@@ -40,7 +40,7 @@ func Recover(ctx context.Context, in Input) (State, Result, error) {
 	if err := in.report(protocol.PhaseSettling); err != nil {
 		return StateUnknown, result, err
 	}
-	state, position, err := settleWithin(ctx, in, in.Limits.Hold+undoTimeout)
+	state, position, err := resolveWithin(ctx, in, in.Limits.Hold+undoTimeout)
 	result.Position = position
 	var behind *poolersBehind
 	switch {
@@ -61,10 +61,10 @@ func Recover(ctx context.Context, in Input) (State, Result, error) {
 	return state, result, nil
 }
 
-func settleWithin(ctx context.Context, in Input, limit time.Duration) (State, string, error) {
+func resolveWithin(ctx context.Context, in Input, limit time.Duration) (State, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return settle(ctx, in)
+	return resolve(ctx, in)
 }
 
 // poolersBehind: the servers are in line with a decision, and these poolers aren't.
@@ -74,10 +74,10 @@ func (e *poolersBehind) Error() string { return e.cause.Error() }
 
 func (e *poolersBehind) Unwrap() error { return e.cause }
 
-// SettleForgotten aborts switches away from in.From that are undecided and have another id
+// AbortOrphanedSwitches aborts switches away from in.From that are undecided and have another id
 // than in.ID: nobody else is going to, when PgProxy's status, which named them, is lost.
 // The old side's fence is lifted with them. Call it before Guard; nothing to do is success.
-func SettleForgotten(ctx context.Context, in Input) error {
+func AbortOrphanedSwitches(ctx context.Context, in Input) error {
 	register, err := fence.OpenRegister(ctx, in.From)
 	if err != nil {
 		return err
@@ -93,16 +93,16 @@ func SettleForgotten(ctx context.Context, in Input) error {
 		if id == in.ID {
 			continue
 		}
-		if _, _, err := settle(ctx, forgotten); err != nil {
+		if _, _, err := resolve(ctx, forgotten); err != nil {
 			return fmt.Errorf("settle the forgotten switch %s: %w", id, err)
 		}
 	}
 	return nil
 }
 
-// settle makes the decision stand and brings servers and poolers in line with it. What it
+// resolve makes the decision stand and brings servers and poolers in line with it. What it
 // returns with StateCommitted beside an error is that poolers or the new side lag.
-func settle(ctx context.Context, in Input) (State, string, error) {
+func resolve(ctx context.Context, in Input) (State, string, error) {
 	entrance, verdict, err := decision(ctx, in)
 	if err != nil {
 		return StateUnknown, "", err
@@ -121,7 +121,7 @@ func settle(ctx context.Context, in Input) (State, string, error) {
 	if err := openEntrance(ctx, in, verdict.Key); err != nil {
 		return StateCommitted, entrance.Position, err
 	}
-	if err := eachOfAll(in.Poolers, func(p Pooler) error { return bringForward(ctx, in, p) }); err != nil {
+	if err := eachOfAll(in.Poolers, func(p Pooler) error { return redirectPooler(ctx, in, p) }); err != nil {
 		return StateCommitted, entrance.Position, &poolersBehind{err}
 	}
 	return StateCommitted, entrance.Position, nil
@@ -130,13 +130,13 @@ func settle(ctx context.Context, in Input) (State, string, error) {
 // decision asks both sides. An entrance that was opened says 'commit' even when the old
 // side is gone; otherwise an undecided switch is aborted. Sessions that an earlier run
 // left are ended first.
-func decision(ctx context.Context, in Input) (entrance fence.Entrance, _ fence.Verdict, err error) {
+func decision(ctx context.Context, in Input) (entrance fence.IncomingSwitch, _ fence.Verdict, err error) {
 	nonce := rand.Text()[:16]
 	to, toErr := fence.SwitchRegister(ctx, in.To, nonce)
 	if toErr == nil {
 		defer to.Close(ctx)
 		if toErr = to.TakeOver(ctx, nonce); toErr == nil {
-			entrance, toErr = to.Entrance(ctx, in.ID)
+			entrance, toErr = to.IncomingSwitch(ctx, in.ID)
 		}
 	}
 	if entrance.State == "opened" {
@@ -192,15 +192,15 @@ func openEntrance(ctx context.Context, in Input, key postgres.Password) error {
 	if err := readyAgain(ctx, in, to); err != nil {
 		return err
 	}
-	state, err := to.OpenEntrance(ctx, in.ID, in.who(), key)
+	state, err := to.Unfence(ctx, in.ID, in.who(), key)
 	if err == nil && state != "opened" {
 		return fmt.Errorf("the entrance of %s for switch %s is %q", in.To.Instance, in.ID, state)
 	}
 	return err
 }
 
-// bringForward leads one pooler to the new side, wherever the switch left it.
-func bringForward(ctx context.Context, in Input, p Pooler) error {
+// redirectPooler leads one pooler to the new side, wherever the switch left it.
+func redirectPooler(ctx context.Context, in Input, p Pooler) error {
 	state, err := p.State(ctx)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func (e *olderStandby) Error() string {
 // before the old side admits anybody: what was confirmed before the promotion isn't sent again, but the marker behind
 // it might be.
 func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
-	entrance, err := to.Entrance(ctx, in.ID)
+	entrance, err := to.IncomingSwitch(ctx, in.ID)
 	if err != nil || entrance.State != "" {
 		return err
 	}

@@ -6,8 +6,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// hurry deals with the transactions that keep a hold from being complete.
-func (r *run) hurry(ctx context.Context) error {
+// handleSlowTransactions deals with the transactions that keep a hold from being complete.
+func (r *run) handleSlowTransactions(ctx context.Context) error {
 	// What began just before the last pooler paused is a little younger than the hold.
 	age := r.in.Limits.Drain / 2
 	long, err := postgres.LongTransactions(ctx, r.watcher, r.in.Databases, age)

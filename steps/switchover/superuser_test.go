@@ -55,7 +55,7 @@ func TestASuperuserCanNotWriteBehindTheFence(t *testing.T) {
 	in.Trace = func(at switchover.Point) {
 		_, err := pgx.ConnectConfig(t.Context(), way)
 		behind := slices.Index(switchover.Points, at) > slices.Index(switchover.Points, switchover.PointFence)
-		if behind && !postgres.Shut(err) {
+		if behind && !postgres.ConnectionsDisabled(err) {
 			t.Errorf("at %s: %v", at, err)
 		}
 	}

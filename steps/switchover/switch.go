@@ -24,7 +24,7 @@ const undoTimeout = 8 * time.Second
 // The end of ctx undoes a switch that is not decided; it doesn't stop one that is.
 func Switch(ctx context.Context, in Input) (Result, error) {
 	in.Limits = in.Limits.withDefaults()
-	if err := SettleForgotten(ctx, in); err != nil {
+	if err := AbortOrphanedSwitches(ctx, in); err != nil {
 		return Result{ID: in.ID}, err
 	}
 	obstacles, err := Guard(ctx, in)
@@ -59,8 +59,8 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 	if err := r.terminateLong(ctx); err != nil {
 		return r.result, r.undo(err)
 	}
-	if err := r.stall(ctx); err != nil {
-		return r.result, r.settle(err)
+	if err := r.criticalSection(ctx); err != nil {
+		return r.result, r.resolve(err)
 	}
 	return r.finish(context.WithoutCancel(ctx))
 }
@@ -114,12 +114,12 @@ func (r *run) finish(ctx context.Context) (Result, error) {
 	return r.result, nil
 }
 
-// settle ends a stall that failed: it asks the register what stands, which is 'abort'
+// resolve ends a stall that failed: it asks the register what stands, which is 'abort'
 // unless the failure came after the decision, and does it.
-func (r *run) settle(why error) error {
+func (r *run) resolve(why error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
 	defer cancel()
-	state, _, err := settle(ctx, r.in)
+	state, _, err := resolve(ctx, r.in)
 	if !r.result.HeldAt.IsZero() {
 		r.result.Held = time.Since(r.result.HeldAt)
 	}
@@ -138,7 +138,7 @@ func (r *run) settle(why error) error {
 }
 
 // undo is settle for a switch that has held nothing yet.
-func (r *run) undo(why error) error { return r.settle(why) }
+func (r *run) undo(why error) error { return r.resolve(why) }
 
 // release tells every pooler to let clients go to the old side.
 func (r *run) release(ctx context.Context) {

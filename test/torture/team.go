@@ -82,7 +82,7 @@ func inOrder(steps ...func() error) error {
 func prepare(file, content string) string {
 	switch {
 	case strings.HasSuffix(file, "upgrade.yaml"):
-		return strings.NewReplacer("  cutover:\n", "  limits:\n    lagFor: 1s\n  retry: \"0\"\n  cutover:\n",
+		return strings.NewReplacer("  cutover:\n", "  limits:\n    lagStableFor: 1s\n  retry: \"0\"\n  cutover:\n",
 			"    finalize: Automatic\n", "    finalize: Automatic\n    finalizedVersion: \"none\"\n").Replace(content)
 	case strings.HasSuffix(file, "proxy.yaml"):
 		return strings.Replace(content, "    transactionLimit: 5s\n", "    transactionLimit: 5s\n    retryInterval: 3s\n    attempts: 30\n", 1)

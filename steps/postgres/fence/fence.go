@@ -82,12 +82,12 @@ func FenceStandby(ctx context.Context, s postgres.Server, databases []string) er
 	return nil
 }
 
-// Clear returns the sessions that are left behind the fence of an open switch, superusers'
+// TerminateSessions returns the sessions that are left behind the fence of an open switch, superusers'
 // too, with end after telling them to end. logins are the processes that may have passed
 // the fence before it stood: a first call, with nil, finds those under way; each further one is
 // given what the one before returned, for whoever comes later is refused. Nobody is left when
 // both are none.
-func (r *Register) Clear(ctx context.Context, id string, end bool, before []int) (left []postgres.Session, logins []int, err error) {
+func (r *Register) TerminateSessions(ctx context.Context, id string, end bool, before []int) (left []postgres.Session, logins []int, err error) {
 	if err := r.conn.QueryRow(ctx, loginsUnderWaySQL, before).Scan(&logins); err != nil {
 		return nil, nil, r.failed("clear", err)
 	}

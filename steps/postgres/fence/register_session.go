@@ -40,8 +40,8 @@ type SwitchRow struct {
 	Databases []string
 }
 
-// Entrance is what the new side knows of a switch that leads to it.
-type Entrance struct {
+// IncomingSwitch is what the new side knows of a switch that leads to it.
+type IncomingSwitch struct {
 	// State is "" (not ready), "ready", "opened" or "closed".
 	State string
 	// Position is the WAL position at which the new side had all and nothing of its own.
@@ -135,12 +135,12 @@ func (r *Register) KeyHash(ctx context.Context, id string) (hash string, err err
 	return hash, r.failed("read the hash of a key", err)
 }
 
-// Admit lets replication's workers enter a side that a switch left for good, and with them
+// AllowReplication lets replication's workers enter a side that a switch left for good, and with them
 // superusers, whose transactions are read-only from then on unless they say otherwise;
 // writable names databases that must stay as they are. It does nothing while another switch
 // away from this server is undecided, or when nothing is shut. A second call finds the first one's
 // work.
-func (r *Register) Admit(ctx context.Context, id string, writable []string) error {
+func (r *Register) AllowReplication(ctx context.Context, id string, writable []string) error {
 	if writable == nil {
 		writable = []string{}
 	}
@@ -162,10 +162,10 @@ func (r *Register) Ready(ctx context.Context, row SwitchRow, keyHash string) (po
 	return position, r.failed("make ready", err)
 }
 
-// OpenEntrance lifts the fence of the new side, once for each switch. key is the one that
+// Unfence lifts the fence of the new side, once for each switch. key is the one that
 // the old side gave with Commit. It returns the entrance's state: "opened", or what
 // kept it from being opened: "ready" with a wrong key.
-func (r *Register) OpenEntrance(ctx context.Context, id, who string, key postgres.Password) (string, error) {
+func (r *Register) Unfence(ctx context.Context, id, who string, key postgres.Password) (string, error) {
 	var state *string
 	err := r.conn.QueryRow(ctx, openSQL, id, who, string(key)).Scan(&state)
 	if state == nil {
@@ -185,12 +185,12 @@ func (r *Register) OpenEntranceWithoutKey(ctx context.Context, id, who string) (
 	return *state, r.failed("open without a key", err)
 }
 
-// Entrance reads what the new side knows of a switch.
-func (r *Register) Entrance(ctx context.Context, id string) (Entrance, error) {
-	var e Entrance
+// IncomingSwitch reads what the new side knows of a switch.
+func (r *Register) IncomingSwitch(ctx context.Context, id string) (IncomingSwitch, error) {
+	var e IncomingSwitch
 	err := r.conn.QueryRow(ctx, entranceSQL, id).Scan(&e.State, &e.Position, &e.Left)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Entrance{}, nil
+		return IncomingSwitch{}, nil
 	}
 	return e, r.failed("read entrance", err)
 }
@@ -217,7 +217,7 @@ func (r *Register) Warm(ctx context.Context) error {
 			return r.failed("warm up", err)
 		}
 	}
-	_, _, err := r.Clear(ctx, "", true, nil)
+	_, _, err := r.TerminateSessions(ctx, "", true, nil)
 	return err
 }
 

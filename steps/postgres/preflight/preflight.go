@@ -20,8 +20,8 @@ import (
 const (
 	// Block stops the upgrade until it is mended or acknowledged.
 	Block = "block"
-	// Handle is Gitover's own work; nobody needs to act.
-	Handle = "handle"
+	// Info is Gitover's own work; nobody needs to act.
+	Info = "info"
 	// Warn goes on and says so.
 	Warn = "warn"
 )

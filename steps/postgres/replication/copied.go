@@ -49,9 +49,9 @@ func setCommits(ctx context.Context, tx postgres.Execer, subscription string, c 
 	return err
 }
 
-// settleCopy has the commits of a subscription wait for the disk no longer, unless one of its
+// restoreAsyncCommit has the commits of a subscription wait for the disk no longer, unless one of its
 // tables is still being copied.
-func settleCopy(ctx context.Context, subscriber postgres.Server, database, subscription string) error {
+func restoreAsyncCommit(ctx context.Context, subscriber postgres.Server, database, subscription string) error {
 	state, err := SubscriptionState(ctx, subscriber, database, subscription)
 	if err != nil || !state.Unsettled {
 		return err
@@ -81,10 +81,10 @@ func settleCopy(ctx context.Context, subscriber postgres.Server, database, subsc
 // copiedTable waits to catch up, by a slot of its own.
 type copiedTable struct{ Table, Slot string }
 
-// Stranded are the tables of database, quoted, that no worker on subscriber can finish: their rows are
+// OrphanedTableSyncs are the tables of database, quoted, that no worker on subscriber can finish: their rows are
 // there, and the slot by which they would catch up is gone. It takes a crash in the few milliseconds
 // between two effects of PostgreSQL's (durableCommits). Reads only.
-func Stranded(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) ([]string, error) {
+func OrphanedTableSyncs(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) ([]string, error) {
 	name := n.Subscription(database, subscriber.Instance)
 	before, err := copiedTables(ctx, subscriber, database, name, []uint32{})
 	if err != nil || len(before) == 0 {

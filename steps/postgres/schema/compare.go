@@ -157,7 +157,7 @@ func (s *schemaSide) look(ctx context.Context) error {
 			return nil
 		}
 	}
-	census, err := NewCensus(ctx, s.conn)
+	census, err := NewCatalogSnapshot(ctx, s.conn)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func storyOf(workflow string) string {
 	switch workflow {
 	case steps.Upgrade:
 		return life
-	case steps.GiveUp, steps.RolledBack, steps.Abort, steps.Rollback:
+	case steps.RevertCutover, steps.RolledBack, steps.Abort, steps.Rollback:
 		return regret
 	}
 	return ""

@@ -163,7 +163,7 @@ func (d *database) prove(instance string) {
 	}
 	d.must(d.app.AwaitEndpoint(ctx, time.Minute))
 	d.must(d.app.AwaitProxy(ctx, time.Minute, "all poolers in step", func(p *v1alpha1.PgProxy) bool {
-		return p.Status.Active == instance && p.Status.Switch == nil && p.Status.Poolers != nil && p.Status.Poolers.InStep == p.Status.Poolers.Total
+		return p.Status.Active == instance && p.Status.Switch == nil && p.Status.Poolers != nil && p.Status.Poolers.Ready == p.Status.Poolers.Total
 	}))
 	d.noCommitTwice()
 	left, err := d.app.Leftovers(ctx, instance)

@@ -12,8 +12,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
-// Unfollowed is a published table whose changes the subscriber doesn't apply.
-type Unfollowed struct {
+// UnreplicatedTable is a published table whose changes the subscriber doesn't apply.
+type UnreplicatedTable struct {
 	// Table is quoted, with its schema.
 	Table string
 	// State of the initial copy, as pg_subscription_rel has it. Empty: the subscription doesn't
@@ -39,11 +39,11 @@ type Unfollowed struct {
 }
 
 // unknown: only REFRESH PUBLICATION would have it followed.
-func (u Unfollowed) unknown() bool { return u.State == "" && !u.Missing }
+func (u UnreplicatedTable) unknown() bool { return u.State == "" && !u.Missing }
 
-// Mend is the SQL by which a superuser empties the table on the subscriber, whose sessions
+// FixSQL is the SQL by which a superuser empties the table on the subscriber, whose sessions
 // are read-only unless they say otherwise.
-func (u Unfollowed) Mend() string {
+func (u UnreplicatedTable) FixSQL() string {
 	if u.Referenced {
 		return "BEGIN READ WRITE; SET LOCAL session_replication_role = replica; DELETE FROM ONLY " + u.Table + "; COMMIT"
 	}
@@ -51,7 +51,7 @@ func (u Unfollowed) Mend() string {
 }
 
 // Why says what keeps the table from being followed on the subscriber, and what to do.
-func (u Unfollowed) Why(subscriber string) string {
+func (u UnreplicatedTable) Why(subscriber string) string {
 	switch {
 	case u.Gone:
 		return fmt.Sprintf("table %s was dropped before it was copied; Gitover has %s forget it", u.Table, subscriber)
@@ -68,13 +68,13 @@ func (u Unfollowed) Why(subscriber string) string {
 	case u.State != "":
 		return fmt.Sprintf("table %s is being copied to %s", u.Table, subscriber)
 	case u.Filled:
-		return fmt.Sprintf("table %s isn't followed yet and has rows on %s, which a copy would double; empty it on %s as a superuser: %s", u.Table, subscriber, subscriber, u.Mend())
+		return fmt.Sprintf("table %s isn't followed yet and has rows on %s, which a copy would double; empty it on %s as a superuser: %s", u.Table, subscriber, subscriber, u.FixSQL())
 	}
 	return fmt.Sprintf("table %s isn't followed yet; Gitover has it copied to %s once the schemas are equal and no other copy is under way", u.Table, subscriber)
 }
 
 // FewUnfollowed puts the first of list into words and counts the others.
-func FewUnfollowed(list []Unfollowed, subscriber string) string {
+func FewUnfollowed(list []UnreplicatedTable, subscriber string) string {
 	const shown = 5
 	var words []string
 	for i, u := range list {
@@ -89,7 +89,7 @@ func FewUnfollowed(list []Unfollowed, subscriber string) string {
 
 // CanFollow: nothing but a refresh is missing. Nobody empties a table by himself, and
 // a copy that is under way isn't disturbed.
-func CanFollow(list []Unfollowed) bool {
+func CanFollow(list []UnreplicatedTable) bool {
 	for _, u := range list {
 		if !u.Gone && !u.unknown() || u.Filled || u.Keyless || u.Anew {
 			return false
@@ -99,13 +99,13 @@ func CanFollow(list []Unfollowed) bool {
 }
 
 // AnyGone of the list.
-func AnyGone(list []Unfollowed) bool {
-	return slices.ContainsFunc(list, func(u Unfollowed) bool { return u.Gone })
+func AnyGone(list []UnreplicatedTable) bool {
+	return slices.ContainsFunc(list, func(u UnreplicatedTable) bool { return u.Gone })
 }
 
 // UnfollowedTables are the tables that publisher publishes in database and subscriber doesn't
 // follow, sorted. Gitover's own are left out. Reads only.
-func UnfollowedTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (found []Unfollowed, err error) {
+func UnfollowedTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (found []UnreplicatedTable, err error) {
 	var tables []PublishableTable
 	err = postgres.WithSession(ctx, publisher, database, func(conn *pgx.Conn) error {
 		tables, err = PublishableTables(ctx, conn, n)
@@ -131,13 +131,13 @@ func UnfollowedTables(ctx context.Context, publisher, subscriber postgres.Server
 }
 
 // withRemedies says of tables without a replica identity which one they could have.
-func withRemedies(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, found []Unfollowed) error {
-	if !slices.ContainsFunc(found, func(u Unfollowed) bool { return u.Keyless }) {
+func withRemedies(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, found []UnreplicatedTable) error {
+	if !slices.ContainsFunc(found, func(u UnreplicatedTable) bool { return u.Keyless }) {
 		return nil
 	}
 	wanted, err := lackingOn(ctx, publisher, database, n, subscriber)
 	for _, w := range wanted {
-		if i := slices.IndexFunc(found, func(u Unfollowed) bool { return u.Keyless && u.Table == w.table }); i >= 0 {
+		if i := slices.IndexFunc(found, func(u UnreplicatedTable) bool { return u.Keyless && u.Table == w.table }); i >= 0 {
 			found[i].Remedy = w.identity
 		}
 	}
@@ -145,14 +145,14 @@ func withRemedies(ctx context.Context, publisher, subscriber postgres.Server, da
 }
 
 // withUnpublished adds to what a subscription doesn't follow what isn't sent to it.
-func withUnpublished(found []Unfollowed, tables []PublishableTable) []Unfollowed {
+func withUnpublished(found []UnreplicatedTable, tables []PublishableTable) []UnreplicatedTable {
 	for _, t := range tables {
 		if t.Published {
 			continue
 		}
-		i := slices.IndexFunc(found, func(u Unfollowed) bool { return u.Table == t.Table })
+		i := slices.IndexFunc(found, func(u UnreplicatedTable) bool { return u.Table == t.Table })
 		if i < 0 {
-			found = append(found, Unfollowed{Table: t.Table, State: "r", Anew: true})
+			found = append(found, UnreplicatedTable{Table: t.Table, State: "r", Anew: true})
 			i = len(found) - 1
 		}
 		found[i].unpublished = true
@@ -163,7 +163,7 @@ func withUnpublished(found []Unfollowed, tables []PublishableTable) []Unfollowed
 
 // unfollowed looks at everything in one snapshot: the rows of a copy that begins meanwhile
 // must not be taken for somebody's.
-func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, published []string) ([]Unfollowed, error) {
+func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, published []string) ([]UnreplicatedTable, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, publis
 	if err != nil {
 		return nil, err
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u Unfollowed, err error) {
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u UnreplicatedTable, err error) {
 		err = row.Scan(&u.Table, &u.State, &u.Missing, &u.Referenced, &u.Gone)
 		return u, err
 	})
@@ -196,7 +196,7 @@ func refreshPublication(subscription string) string {
 	return "ALTER SUBSCRIPTION " + postgres.Ident(subscription) + " REFRESH PUBLICATION WITH (copy_data = true)"
 }
 
-// FollowTables has the subscription of a fenced subscriber take up the tables that it doesn't know,
+// RefreshPublication has the subscription of a fenced subscriber take up the tables that it doesn't know,
 // and returns what it doesn't follow by then: PostgreSQL copies the tables' rows, changes
 // that it skipped before included, in the background. Nothing is done unless each of them
 // is empty there, that part of the schemas is equal, the
@@ -204,11 +204,11 @@ func refreshPublication(subscription string) string {
 // before they were copied are forgotten. A second call finds the first one's
 // work. Once every table is followed, what the copy needed is ended (settleCopy). Not while a
 // switch is in progress.
-func FollowTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, part schema.Part) ([]Unfollowed, error) {
+func RefreshPublication(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, part schema.Part) ([]UnreplicatedTable, error) {
 	name := n.Subscription(database, subscriber.Instance)
 	found, err := UnfollowedTables(ctx, publisher, subscriber, database, n)
 	if err == nil && len(found) == 0 {
-		return nil, settleCopy(ctx, subscriber, database, name)
+		return nil, restoreAsyncCommit(ctx, subscriber, database, name)
 	}
 	if err != nil || !CanFollow(found) {
 		return found, err
@@ -249,7 +249,7 @@ func FollowTables(ctx context.Context, publisher, subscriber postgres.Server, da
 
 // publish adds to the publication what isn't in it: its changes are skipped until the subscription knows the table,
 // whose copy has them.
-func publish(ctx context.Context, publisher postgres.Server, database string, n postgres.Names, found []Unfollowed) error {
+func publish(ctx context.Context, publisher postgres.Server, database string, n postgres.Names, found []UnreplicatedTable) error {
 	var tables []string
 	for _, u := range found {
 		if u.unpublished {

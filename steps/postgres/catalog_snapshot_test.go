@@ -101,7 +101,7 @@ func censusAfter(t *testing.T, server *pg.Server, statements string) string {
 	session, err := server.Connect(t.Context(), "orders")
 	must(t, err)
 	defer session.Close(t.Context())
-	census, err := schema.NewCensus(t.Context(), session)
+	census, err := schema.NewCatalogSnapshot(t.Context(), session)
 	must(t, err)
 	_, err = session.Exec(t.Context(), statements)
 	must(t, err)
@@ -123,7 +123,7 @@ func TestTheCensusOfManyTablesIsQuick(t *testing.T) {
 	session, err := server.Connect(t.Context(), "orders")
 	must(t, err)
 	defer session.Close(t.Context())
-	census, err := schema.NewCensus(t.Context(), session)
+	census, err := schema.NewCatalogSnapshot(t.Context(), session)
 	must(t, err)
 	shortest := time.Hour
 	for range 6 {

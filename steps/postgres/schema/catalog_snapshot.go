@@ -10,9 +10,9 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// Census tells whether DDL changed a database or its server's roles, by sums over the catalogs on a
+// CatalogSnapshot tells whether DDL changed a database or its server's roles, by sums over the catalogs on a
 // warm session. What temporary tables, TRUNCATE and maintenance do isn't seen. Not for concurrent use.
-type Census struct {
+type CatalogSnapshot struct {
 	conn  *pgx.Conn
 	first map[string]string
 	mark  catalogMark
@@ -22,8 +22,8 @@ type Census struct {
 // releases refuse a query its parallel workers.
 const censusSettings = "SET jit = off; SET max_parallel_workers_per_gather = 0"
 
-// NewCensus counts for the first time.
-func NewCensus(ctx context.Context, conn *pgx.Conn) (*Census, error) {
+// NewCatalogSnapshot counts for the first time.
+func NewCatalogSnapshot(ctx context.Context, conn *pgx.Conn) (*CatalogSnapshot, error) {
 	if _, err := conn.Exec(ctx, censusSettings); err != nil {
 		return nil, fmt.Errorf("settings of a session: %w", err)
 	}
@@ -33,12 +33,12 @@ func NewCensus(ctx context.Context, conn *pgx.Conn) (*Census, error) {
 		return nil, err
 	}
 	first, err := count(ctx, conn)
-	return &Census{conn: conn, first: first, mark: mark}, err
+	return &CatalogSnapshot{conn: conn, first: first, mark: mark}, err
 }
 
 // Changed names the kinds of things that are others than the first time, in order: "columns", "views". The catalogs are
 // summed again only if a row of them was written.
-func (c *Census) Changed(ctx context.Context) ([]string, error) {
+func (c *CatalogSnapshot) Changed(ctx context.Context) ([]string, error) {
 	answer, err := touched(ctx, c.conn)
 	if err != nil || answer == c.mark.answer {
 		return nil, err

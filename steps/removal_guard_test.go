@@ -21,7 +21,7 @@ func (u untouched) Targets(context.Context, string) (bool, error) {
 	return false, nil
 }
 func (u untouched) CheckInstance(context.Context) error { u.t.Error("Git was asked"); return nil }
-func (u untouched) Look(context.Context, string) (CommitState, error) {
+func (u untouched) CommitState(context.Context, string) (CommitState, error) {
 	u.t.Error("Git was asked")
 	return CommitState{}, nil
 }
@@ -65,8 +65,8 @@ func TestNothingIsTakenFromTheInstanceThatServes(t *testing.T) {
 		live  func(leaves, stays string) *v1alpha1.PgProxy
 		want  string
 	}{
-		{"the instance serves", func(l, _ string) *v1alpha1.PgProxy { return aProxy(l, l, "") }, v1alpha1.ReasonContradiction},
-		{"it is the target, and the switch has not begun", func(l, s string) *v1alpha1.PgProxy { return aProxy(s, l, "") }, v1alpha1.ReasonContradiction},
+		{"the instance serves", func(l, _ string) *v1alpha1.PgProxy { return aProxy(l, l, "") }, v1alpha1.ReasonConflictingSpec},
+		{"it is the target, and the switch has not begun", func(l, s string) *v1alpha1.PgProxy { return aProxy(s, l, "") }, v1alpha1.ReasonConflictingSpec},
 		{"a switch to it is in progress", func(l, s string) *v1alpha1.PgProxy { return aProxy(s, l, l) }, v1alpha1.ReasonSwitching},
 		{"a switch to it goes on after the target was set back", func(l, s string) *v1alpha1.PgProxy { return aProxy(s, s, l) }, v1alpha1.ReasonSwitching},
 		{"the switch away from it has not begun", func(l, s string) *v1alpha1.PgProxy { return aProxy(l, s, "") }, v1alpha1.ReasonSwitching},
@@ -91,22 +91,22 @@ func TestNothingIsTakenFromTheInstanceThatServes(t *testing.T) {
 						Upgrade: &v1alpha1.PgUpgrade{}, Proxy: aProxy(stays, stays, ""), Now: time.Now,
 						Status: &v1alpha1.PgUpgradeStatus{Workflow: workflow, Step: step.Name, From: blue, To: green},
 						Git:    untouched{t}, Cluster: untouched{t},
-						Live: func(context.Context) (*v1alpha1.PgProxy, error) { return s.live(leaves, stays), nil },
+						FreshProxy: func(context.Context) (*v1alpha1.PgProxy, error) { return s.live(leaves, stays), nil },
 						Server: func(_ context.Context, instance string) (postgres.Server, error) {
 							return postgres.Server{}, errSilent
 						},
 					}
-					if Leaving(*run.Status) != leaves {
-						t.Fatalf("leaving is %q", Leaving(*run.Status))
+					if InstanceBeingRemoved(*run.Status) != leaves {
+						t.Fatalf("leaving is %q", InstanceBeingRemoved(*run.Status))
 					}
 					v, err := step.Done(t.Context(), run)
-					if step.Name == StopReverse && s.want == v1alpha1.ReasonContradiction {
+					if step.Name == StopReverse && s.want == v1alpha1.ReasonConflictingSpec {
 						// whether the revert came in time is seen by blue, which serves again, or asked
 						// of the servers
-						if v.Back != Soak && !errors.Is(err, errSilent) {
+						if v.ReturnTo != Soak && !errors.Is(err, errSilent) {
 							t.Fatalf("judged %+v, %v", v, err)
 						}
-					} else if err != nil || v.Done || v.Act || v.Reason != s.want {
+					} else if err != nil || v.Done || v.RunNeeded || v.Reason != s.want {
 						t.Fatalf("judged %+v, %v; want %s", v, err, s.want)
 					}
 					var refused *Refused
@@ -125,7 +125,7 @@ func TestNothingIsTakenFromTheInstanceThatServes(t *testing.T) {
 func TestARefusalSaysWhatToDo(t *testing.T) {
 	say := func(workflow, step, active, target string) string {
 		run := &Run{Upgrade: &v1alpha1.PgUpgrade{}, Status: &v1alpha1.PgUpgradeStatus{Workflow: workflow, Step: step, From: "orders-15", To: "orders-17"}}
-		return contradiction(run, aProxy(active, target, "")).Message
+		return conflictingSpec(run, aProxy(active, target, "")).Message
 	}
 	for got, want := range map[string]string{
 		say(Upgrade, CommitFinalize, "orders-17", "orders-15"): "the way back to orders-15 has ended, but spec.target of PgProxy orders is orders-15; nothing more is removed before a commit sets it to orders-17",
@@ -193,7 +193,7 @@ type delivery struct {
 	state CommitState
 }
 
-func (d delivery) Look(context.Context, string) (CommitState, error) { return d.state, nil }
+func (d delivery) CommitState(context.Context, string) (CommitState, error) { return d.state, nil }
 
 // Flux may still be about to apply the cutover commit, which is older than the one that takes it back.
 func TestARollbackIsAwaitedUntilFluxAppliedIt(t *testing.T) {

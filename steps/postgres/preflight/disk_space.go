@@ -9,9 +9,9 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// CheckRoom writes half a MiB into a temporary table of database, which goes with the
+// CheckDiskSpace writes half a MiB into a temporary table of database, which goes with the
 // session. An error that DiskFull recognizes says that the server has no room left.
-func CheckRoom(ctx context.Context, s postgres.Server, database string) error {
+func CheckDiskSpace(ctx context.Context, s postgres.Server, database string) error {
 	err := postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, query("check_room"))
 		return err

@@ -19,14 +19,14 @@ var removing = map[string]bool{
 	StopReverse: true, CommitFinalize: true, AwaitPruned: true,
 }
 
-// Leaving is the instance that the step in the status takes away. No switch may begin that
+// InstanceBeingRemoved is the instance that the step in the status takes away. No switch may begin that
 // leads to it. Empty in every other step.
-func Leaving(status v1alpha1.PgUpgradeStatus) string {
-	leaving, _ := parting(status)
+func InstanceBeingRemoved(status v1alpha1.PgUpgradeStatus) string {
+	leaving, _ := removedAndKept(status)
 	return leaving
 }
 
-func parting(status v1alpha1.PgUpgradeStatus) (leaves, stays string) {
+func removedAndKept(status v1alpha1.PgUpgradeStatus) (leaves, stays string) {
 	switch {
 	case !removing[status.Step]:
 		return "", ""
@@ -42,20 +42,20 @@ type Refused struct{ Verdict Verdict }
 
 func (r *Refused) Error() string { return r.Verdict.Message }
 
-// sparing makes a step that takes an instance away ask first who serves, before it judges
+// guardRemoval makes a step that takes an instance away ask first who serves, before it judges
 // and once more before its effect. The step is in the stored status by then, and the PgProxy
 // controller looks for it there once it has stored its claim to a switch: each stores first
 // and reads afterwards, so one of the two sees the other.
-func sparing(s Step) Step {
+func guardRemoval(s Step) Step {
 	judge, effect := s.Done, s.Run
 	s.Done = func(ctx context.Context, run *Run) (Verdict, error) {
-		if refusal, err := inUse(ctx, run); refusal != nil || err != nil {
+		if refusal, err := removalBlocked(ctx, run); refusal != nil || err != nil {
 			return ptr.Deref(refusal, Verdict{}), err
 		}
 		return judge(ctx, run)
 	}
 	s.Run = func(ctx context.Context, run *Run) error {
-		refusal, err := inUse(ctx, run)
+		refusal, err := removalBlocked(ctx, run)
 		if err != nil {
 			return err
 		}
@@ -67,11 +67,11 @@ func sparing(s Step) Step {
 	return s
 }
 
-// inUse is nil if the instance that stays serves, Git wants nothing else, and no switch is
+// removalBlocked is nil if the instance that stays serves, Git wants nothing else, and no switch is
 // in progress.
-func inUse(ctx context.Context, run *Run) (*Verdict, error) {
-	leaves, stays := parting(*run.Status)
-	proxy, err := run.Live(ctx)
+func removalBlocked(ctx context.Context, run *Run) (*Verdict, error) {
+	leaves, stays := removedAndKept(*run.Status)
+	proxy, err := run.FreshProxy(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -86,31 +86,31 @@ func inUse(ctx context.Context, run *Run) (*Verdict, error) {
 	case proxy.Spec.Target == stays:
 		v = waiting(v1alpha1.ReasonSwitching, "%s is not removed before %s serves: %s", leaves, stays, cmp.Or(conditions.GetMessage(proxy, v1alpha1.ReadyCondition), "the switch is beginning"))
 	case run.Status.Step == StopReverse:
-		v, err = takenBackInTime(ctx, run, proxy)
+		v, err = revertedInTime(ctx, run, proxy)
 	default:
-		v = contradiction(run, proxy)
+		v = conflictingSpec(run, proxy)
 	}
 	return &v, err
 }
 
-// takenBackInTime: the revert came between the end of the soak and StopReverse's effect. It
+// revertedInTime: the revert came between the end of the soak and StopReverse's effect. It
 // still counts if nothing of the way back was taken away, and where blue serves again the
 // switch was claimed before this step was stored.
-func takenBackInTime(ctx context.Context, run *Run, proxy *v1alpha1.PgProxy) (Verdict, error) {
+func revertedInTime(ctx context.Context, run *Run, proxy *v1alpha1.PgProxy) (Verdict, error) {
 	if proxy.Status.Active != run.Status.From {
-		open, err := wayBackOpen(ctx, run)
+		open, err := rollbackOpen(ctx, run)
 		if err != nil || !open {
-			return contradiction(run, proxy), err
+			return conflictingSpec(run, proxy), err
 		}
 	}
 	v := waiting(v1alpha1.ReasonSwitching, "the cutover was reverted before the way back ended; the soak goes on until %s serves", proxy.Spec.Target)
-	v.Back = Soak
+	v.ReturnTo = Soak
 	return v, nil
 }
 
-// wayBackOpen: blue still follows green in every database. Slots go first in
+// rollbackOpen: blue still follows green in every database. Slots go first in
 // StopReverse, so where all are left it has had no effect.
-func wayBackOpen(ctx context.Context, run *Run) (bool, error) {
+func rollbackOpen(ctx context.Context, run *Run) (bool, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {
 		return false, err
@@ -128,13 +128,13 @@ func wayBackOpen(ctx context.Context, run *Run) (bool, error) {
 	return true, nil
 }
 
-// contradiction: Git wants traffic on an instance that Git also says is to go.
-func contradiction(run *Run, proxy *v1alpha1.PgProxy) Verdict {
-	leaves, stays := parting(*run.Status)
+// conflictingSpec: Git wants traffic on an instance that Git also says is to go.
+func conflictingSpec(run *Run, proxy *v1alpha1.PgProxy) Verdict {
+	leaves, stays := removedAndKept(*run.Status)
 	why := fmt.Sprintf("Git took the upgrade to %s back", leaves)
 	if run.Status.Workflow == Upgrade {
 		why = fmt.Sprintf("the soak is over and the way back to %s has ended", leaves)
 	}
-	return waiting(v1alpha1.ReasonContradiction, "%s, but spec.target of PgProxy %s is %s; nothing more is removed before a commit sets it to %s",
+	return waiting(v1alpha1.ReasonConflictingSpec, "%s, but spec.target of PgProxy %s is %s; nothing more is removed before a commit sets it to %s",
 		why, proxy.Name, proxy.Spec.Target, stays)
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// walk takes the workflow as far as the world allows now: decide, persist the intent,
+// runWorkflow takes the workflow as far as the world allows now: decide, persist the intent,
 // look, act once, look again.
-func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, patcher *patch.SerialPatcher) outcome {
+func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, patcher *patch.SerialPatcher) outcome {
 	ctx = crash.Scope(ctx)
 	status := &upgrade.Status
 	var acted effectKind
@@ -32,14 +32,14 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 			return noProxy(upgrade)
 		}
 		decision := steps.Next(*status, s.facts)
-		r.enter(ctx, upgrade, s, decision)
+		r.startStep(ctx, upgrade, s, decision)
 		showReplication(upgrade, s)
 		if decision.Idle {
 			if err := r.background.end(ctx, upgrade, ""); err != nil {
 				return r.failed(ctx, upgrade, err)
 			}
 			if s.facts.Active == "" {
-				return outcome{reason: v1alpha1.ReasonUnknownTarget, message: "PgProxy " + s.proxy.Name + " has no active instance yet", again: retrySoon}
+				return outcome{reason: v1alpha1.ReasonUnknownTarget, message: "PgProxy " + s.proxy.Name + " has no active instance yet", requeueAfter: retrySoon}
 			}
 			return r.idle(upgrade, s, decision)
 		}
@@ -49,7 +49,7 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 		}
 		step, _ := steps.Find(status.Workflow, status.Step)
 		if step == nil {
-			return outcome{reason: v1alpha1.ReasonInvalidSpec, stalled: true, again: retryStalled,
+			return outcome{reason: v1alpha1.ReasonInvalidSpec, stalled: true, requeueAfter: retryStalled,
 				message: fmt.Sprintf("status names step %q of workflow %q, which this version of Gitover does not have", status.Step, status.Workflow)}
 		}
 		run := r.run(upgrade, s)
@@ -62,7 +62,7 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 			return r.failed(ctx, upgrade, err)
 		}
 		wanted := ""
-		if verdict.Act && verdict.Slow {
+		if verdict.RunNeeded && verdict.Slow {
 			wanted = slowName(upgrade)
 		}
 		if err := r.background.end(ctx, upgrade, wanted); err != nil {
@@ -71,14 +71,14 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 		switch {
 		case verdict.Done:
 			crash.After(ctx, name)
-			r.leave(ctx, upgrade, verdict)
+			r.completeStep(ctx, upgrade, verdict)
 		case verdict.Reverted != nil:
 			r.reverted(upgrade, verdict)
-		case verdict.Back != "":
+		case verdict.ReturnTo != "":
 			if err := r.back(ctx, upgrade, s, verdict); err != nil {
 				return r.failed(ctx, upgrade, err)
 			}
-		case verdict.Act && (step.Run != nil || verdict.Effect != nil) && acted != effectKind{status.Step, verdict.Slow}:
+		case verdict.RunNeeded && (step.Run != nil || verdict.Effect != nil) && acted != effectKind{status.Step, verdict.Slow}:
 			acted = effectKind{status.Step, verdict.Slow}
 			if o := r.affect(ctx, upgrade, s, step, verdict, run, decision); o != nil {
 				return *o
@@ -87,7 +87,7 @@ func (r *UpgradeReconciler) walk(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 			return r.wait(upgrade, step, verdict, decision)
 		}
 	}
-	return outcome{reason: cmp.Or(status.Step, v1alpha1.ReasonProgressing), message: "going on", again: retryStep}
+	return outcome{reason: cmp.Or(status.Step, v1alpha1.ReasonProgressing), message: "going on", requeueAfter: retryStep}
 }
 
 // effectKind is what a walk makes once: after it, it waits.
@@ -97,10 +97,10 @@ type effectKind struct {
 }
 
 // affect makes a step's effect, or goes on with a slow one. Nil: look again.
-func (r *UpgradeReconciler) affect(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, step *steps.Step, verdict steps.Verdict,
+func (r *UpgradeReconciler) affect(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, step *steps.Step, verdict steps.Verdict,
 	run *steps.Run, decision steps.Decision) *outcome {
-	note(&upgrade.Status, verdict.Message)
-	if troubles[verdict.Reason] && !r.background.goesOn(upgrade, slowName(upgrade)) {
+	setStepMessage(&upgrade.Status, verdict.Message)
+	if warningReasons[verdict.Reason] && !r.background.goesOn(upgrade, slowName(upgrade)) {
 		r.Recorder.Event(upgrade, corev1.EventTypeWarning, verdict.Reason, verdict.Message)
 	}
 	over, err := true, error(nil)
@@ -124,8 +124,8 @@ func (r *UpgradeReconciler) affect(ctx context.Context, upgrade *v1alpha1.PgUpgr
 	return &o
 }
 
-// enter writes a decision into the status; what doesn't change is left alone.
-func (r *UpgradeReconciler) enter(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, d steps.Decision) {
+// startStep writes a decision into the status; what doesn't change is left alone.
+func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, d steps.Decision) {
 	status := &upgrade.Status
 	if d.Idle {
 		return
@@ -165,11 +165,11 @@ func (r *UpgradeReconciler) enter(ctx context.Context, upgrade *v1alpha1.PgUpgra
 }
 
 // takenBack is the commit by which somebody took the cutover back, as far as Git can tell.
-func (r *UpgradeReconciler) takenBack(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *seen, d steps.Decision) *v1alpha1.Commit {
+func (r *UpgradeReconciler) takenBack(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, d steps.Decision) *v1alpha1.Commit {
 	if d.Workflow != steps.RolledBack {
 		return nil
 	}
-	state, err := r.git(upgrade, s).Look(ctx, steps.CommitCutover)
+	state, err := r.git(upgrade, s).CommitState(ctx, steps.CommitCutover)
 	if err != nil {
 		log.FromContext(ctx).Info("can't tell who reverted the cutover", "error", err.Error())
 		return nil
@@ -187,8 +187,8 @@ func withoutStep(all []v1alpha1.StepStatus, name string) []v1alpha1.StepStatus {
 	return kept
 }
 
-// leave closes a finished step and goes to the next, or ends the run.
-func (r *UpgradeReconciler) leave(ctx context.Context, upgrade *v1alpha1.PgUpgrade, verdict steps.Verdict) {
+// completeStep closes a finished step and goes to the next, or ends the run.
+func (r *UpgradeReconciler) completeStep(ctx context.Context, upgrade *v1alpha1.PgUpgrade, verdict steps.Verdict) {
 	status := &upgrade.Status
 	now := metav1.NewTime(r.Now().Truncate(time.Second))
 	for i := range status.Steps {
@@ -241,7 +241,7 @@ func (r *UpgradeReconciler) reverted(upgrade *v1alpha1.PgUpgrade, verdict steps.
 // failed reports an error of a step.
 func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgrade, err error) outcome {
 	o := outcomeOf(err, upgrade.Status.Step)
-	note(&upgrade.Status, o.message)
+	setStepMessage(&upgrade.Status, o.message)
 	if !o.stalled {
 		log.FromContext(ctx).Info("step failed, will be tried again", "step", upgrade.Status.Step, "error", err.Error())
 	}
@@ -251,31 +251,31 @@ func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgr
 // wait reports what a step waits for.
 func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, v steps.Verdict, d steps.Decision) outcome {
 	status := &upgrade.Status
-	o := outcome{reason: cmp.Or(d.Reason, v.Reason, step.Name), message: cmp.Or(v.Message, step.Name), again: v.Again}
+	o := outcome{reason: cmp.Or(d.Reason, v.Reason, step.Name), message: cmp.Or(v.Message, step.Name), requeueAfter: v.RequeueAfter}
 	if d.Reason != "" && d.Message != "" {
 		o.message = d.Message
 	}
-	note(status, o.message)
-	if o.again == 0 {
-		o.again = retryStep
+	setStepMessage(status, o.message)
+	if o.requeueAfter == 0 {
+		o.requeueAfter = retryStep
 	}
 	switch {
 	case status.Workflow == steps.Upgrade && step.Name == steps.Soak && o.reason == v1alpha1.ReasonSoakInProgress:
 		o.ready = true
 	case v.Reason == v1alpha1.ReasonPreflightBlocked:
 		conditions.MarkFalse(upgrade, v1alpha1.PreflightPassedCondition, v1alpha1.ReasonPreflightBlocked, "%s", v.Message)
-		o.stalled, o.again = true, retryStalled
+		o.stalled, o.requeueAfter = true, retryStalled
 	case needsHuman[v.Reason] || needsHuman[o.reason]:
-		o.stalled, o.again = true, retryStalled
-	case step.Patience > 0 && r.Now().Sub(started(status, step.Name)) > step.Patience:
-		o.stalled, o.again = true, retryStalled
-		o.message = fmt.Sprintf("waiting for more than %s: %s", step.Patience, o.message)
+		o.stalled, o.requeueAfter = true, retryStalled
+	case step.StallAfter > 0 && r.Now().Sub(started(status, step.Name)) > step.StallAfter:
+		o.stalled, o.requeueAfter = true, retryStalled
+		o.message = fmt.Sprintf("waiting for more than %s: %s", step.StallAfter, o.message)
 	}
 	return o
 }
 
-// troubles are reasons that an effect goes on beside, or that it mends: said in an event.
-var troubles = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true, v1alpha1.ReasonSchemaDrift: true}
+// warningReasons are reasons that an effect goes on beside, or that it mends: said in an event.
+var warningReasons = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true, v1alpha1.ReasonSchemaDrift: true}
 
 // needsHuman are the reasons of waiting that no time heals.
 var needsHuman = map[string]bool{
@@ -286,25 +286,25 @@ var needsHuman = map[string]bool{
 	v1alpha1.ReasonJobFailed:          true,
 	v1alpha1.ReasonSchemaDrift:        true,
 	v1alpha1.ReasonUnknownTarget:      true,
-	v1alpha1.ReasonContradiction:      true,
+	v1alpha1.ReasonConflictingSpec:    true,
 }
 
 // retryStep is the pace of a step that waits for the world.
 const retryStep = time.Second
 
 func noProxy(upgrade *v1alpha1.PgUpgrade) outcome {
-	return outcome{reason: v1alpha1.ReasonFluxPending, again: retrySoon,
+	return outcome{reason: v1alpha1.ReasonFluxPending, requeueAfter: retrySoon,
 		message: fmt.Sprintf("PgProxy %s does not exist; Flux has to apply it", upgrade.Spec.ProxyRef.Name)}
 }
 
-func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *seen, d steps.Decision) outcome {
+func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *observed, d steps.Decision) outcome {
 	status := &upgrade.Status
 	status.Version = steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, s.facts.Active)
 	if s.facts.Wanted == status.Version {
 		status.HandledVersion, status.HandledRetry = s.facts.Wanted, s.facts.Retry
 		return outcome{ready: true, reason: d.Reason, message: d.Message}
 	}
-	return outcome{reason: d.Reason, message: d.Message, stalled: true, again: retryStalled}
+	return outcome{reason: d.Reason, message: d.Message, stalled: true, requeueAfter: retryStalled}
 }
 
 // lookTimeout bounds one look at a step, which is seconds where servers answer: one that hangs must not

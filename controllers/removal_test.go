@@ -42,7 +42,7 @@ type busyGit struct {
 	meanwhile func()
 }
 
-func (g *busyGit) Look(_ context.Context, step string) (steps.CommitState, error) {
+func (g *busyGit) CommitState(_ context.Context, step string) (steps.CommitState, error) {
 	if !g.commits[step] {
 		return steps.CommitState{}, nil
 	}
@@ -71,11 +71,11 @@ func TestARollbackRemovesNothingWhileTrafficReachesGreen(t *testing.T) {
 	}}
 	r := &UpgradeReconciler{Client: c, Uncached: c, Recorder: record.NewFakeRecorder(32), Now: time.Now,
 		fleet: func(*v1alpha1.PgUpgrade) steps.Git { return git }}
-	s := &seen{facts: steps.Facts{Name: u.Name, Wanted: "15"}}
+	s := &observed{facts: steps.Facts{Name: u.Name, Wanted: "15"}}
 	if err := r.observeProxy(t.Context(), u, s); err != nil {
 		t.Fatal(err)
 	}
-	o := r.walk(t.Context(), u, s, patch.NewSerialPatcher(u, c))
+	o := r.runWorkflow(t.Context(), u, s, patch.NewSerialPatcher(u, c))
 	if !git.commits[steps.CommitRollback] {
 		t.Fatal("the return was not committed")
 	}
@@ -92,7 +92,7 @@ func TestAStepThatTakesSomethingAwayIsStoredBeforeItLooks(t *testing.T) {
 		t.Fatalf("%v, %v", live, err)
 	}
 	u.Status.Step = steps.CommitFinalize // decided, not persisted
-	if _, err := r.live(t.Context(), u); err == nil || meaningOf(err, "").reason != v1alpha1.ReasonProgressing {
+	if _, err := r.live(t.Context(), u); err == nil || reasonOf(err, "").reason != v1alpha1.ReasonProgressing {
 		t.Errorf("looked before it was stored: %v", err)
 	}
 	u.Status.Step = steps.StopReverse
@@ -112,11 +112,11 @@ func TestNoSwitchBeginsToAnInstanceThatGoes(t *testing.T) {
 		reason, says                          string // empty: allowed
 	}{
 		{"the soak has just ended", steps.Upgrade, steps.StopReverse, green, blue, "", v1alpha1.ReasonSwitchWaiting, "in time"},
-		{"the soak has ended, and the revert came too late", steps.Upgrade, steps.StopReverse, green, blue, v1alpha1.ReasonContradiction, v1alpha1.ReasonNoWayBack, "Set spec.target to orders-17"},
-		{"blue's removal is being committed", steps.Upgrade, steps.CommitFinalize, green, blue, "", v1alpha1.ReasonNoWayBack, "the way back to orders-15 has ended"},
-		{"blue's volumes go", steps.Upgrade, steps.AwaitPruned, green, blue, "", v1alpha1.ReasonNoWayBack, "the way back to orders-15 has ended"},
-		{"an abort", steps.Abort, steps.StopReplication, blue, green, "", v1alpha1.ReasonContradiction, "Set spec.target to orders-15"},
-		{"the end of a rollback", steps.Rollback, steps.AwaitGreenGone, blue, green, "", v1alpha1.ReasonContradiction, "removes it (step AwaitGreenGone)"},
+		{"the soak has ended, and the revert came too late", steps.Upgrade, steps.StopReverse, green, blue, v1alpha1.ReasonConflictingSpec, v1alpha1.ReasonRollbackUnavailable, "Set spec.target to orders-17"},
+		{"blue's removal is being committed", steps.Upgrade, steps.CommitFinalize, green, blue, "", v1alpha1.ReasonRollbackUnavailable, "the way back to orders-15 has ended"},
+		{"blue's volumes go", steps.Upgrade, steps.AwaitPruned, green, blue, "", v1alpha1.ReasonRollbackUnavailable, "the way back to orders-15 has ended"},
+		{"an abort", steps.Abort, steps.StopReplication, blue, green, "", v1alpha1.ReasonConflictingSpec, "Set spec.target to orders-15"},
+		{"the end of a rollback", steps.Rollback, steps.AwaitGreenGone, blue, green, "", v1alpha1.ReasonConflictingSpec, "removes it (step AwaitGreenGone)"},
 		{"back to blue in an abort", steps.Abort, steps.StopReplication, green, blue, "", "", ""},
 		{"a revert during the soak", steps.Upgrade, steps.Soak, green, blue, "", "", ""},
 		{"the return that a rollback committed", steps.Rollback, steps.AwaitRollback, green, blue, "", "", ""},
@@ -132,12 +132,12 @@ func TestNoSwitchBeginsToAnInstanceThatGoes(t *testing.T) {
 			r := &ProxyReconciler{Client: c, Uncached: c, Now: time.Now, Identity: "me"}
 			// before the claim: nothing is asked of any server
 			if s.reason != "" {
-				judgeOutcome(t, r.move(t.Context(), &pair{proxy: p.DeepCopy(), upgrade: u}), s.reason, s.says)
+				judgeOutcome(t, r.move(t.Context(), &proxyScope{proxy: p.DeepCopy(), upgrade: u}), s.reason, s.says)
 			}
 			// after it: what was read before the claim was still the soak
 			before := u.DeepCopy()
 			before.Status.Workflow, before.Status.Step = steps.Upgrade, steps.Soak
-			o := r.overtaken(t.Context(), &pair{proxy: p, upgrade: before})
+			o := r.removalStarted(t.Context(), &proxyScope{proxy: p, upgrade: before})
 			if s.reason == "" {
 				if o != nil {
 					t.Fatalf("refused: %s: %s", o.reason, o.message)
@@ -163,7 +163,7 @@ func judgeOutcome(t *testing.T, o outcome, reason, says string) {
 func TestAClaimIsStoredBeforeTheLastLook(t *testing.T) {
 	c, u, p := anAPIServer(t, steps.Upgrade, steps.Soak, "orders-17", "orders-15")
 	r := &ProxyReconciler{Client: c, Uncached: c, Now: time.Now, Identity: "me"}
-	x := &pair{proxy: p, upgrade: u}
+	x := &proxyScope{proxy: p, upgrade: u}
 	p.Status.Switch = &v1alpha1.SwitchStatus{ID: "s", From: "orders-17", To: "orders-15"}
 	if err := r.claim(t.Context(), x, nil); err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestAClaimIsStoredBeforeTheLastLook(t *testing.T) {
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(p), stored); err != nil || stored.Status.Switch == nil {
 		t.Fatalf("the claim is not stored: %v", err)
 	}
-	if o := r.overtaken(t.Context(), x); o != nil {
+	if o := r.removalStarted(t.Context(), x); o != nil {
 		t.Errorf("refused during the soak: %s", o.message)
 	}
 	// the run ends, and another begins, between the two looks
@@ -181,7 +181,7 @@ func TestAClaimIsStoredBeforeTheLastLook(t *testing.T) {
 	if err := c.Status().Update(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
-	if o := r.overtaken(t.Context(), x); o == nil || o.reason != v1alpha1.ReasonSwitchWaiting {
+	if o := r.removalStarted(t.Context(), x); o == nil || o.reason != v1alpha1.ReasonSwitchWaiting {
 		t.Errorf("a switch within a run that is over: %+v", o)
 	}
 }

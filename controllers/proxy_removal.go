@@ -15,29 +15,29 @@ import (
 // nil if it isn't.
 func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome {
 	status := upgrade.Status
-	if steps.Leaving(status) != p.Spec.Target {
+	if steps.InstanceBeingRemoved(status) != p.Spec.Target {
 		return nil
 	}
 	switch {
 	case status.Workflow != steps.Upgrade:
-		return &outcome{reason: v1alpha1.ReasonContradiction, stalled: true, again: retryStalled,
+		return &outcome{reason: v1alpha1.ReasonConflictingSpec, stalled: true, requeueAfter: retryStalled,
 			message: fmt.Sprintf("%s serves; nothing leads to %s any more: PgUpgrade %s removes it (step %s), since Git took that upgrade back. Set spec.target to %s by a commit",
 				p.Status.Active, p.Spec.Target, upgrade.Name, status.Step, p.Status.Active)}
-	case status.Step == steps.StopReverse && conditions.GetReason(upgrade, v1alpha1.ReadyCondition) != v1alpha1.ReasonContradiction:
-		return &outcome{reason: v1alpha1.ReasonSwitchWaiting, again: retrySoon,
+	case status.Step == steps.StopReverse && conditions.GetReason(upgrade, v1alpha1.ReadyCondition) != v1alpha1.ReasonConflictingSpec:
+		return &outcome{reason: v1alpha1.ReasonSwitchWaiting, requeueAfter: retrySoon,
 			message: fmt.Sprintf("%s serves; the soak is over and PgUpgrade %s is about to end the way back to %s. It looks whether the revert came in time",
 				p.Status.Active, upgrade.Name, p.Spec.Target)}
 	}
-	return &outcome{reason: v1alpha1.ReasonNoWayBack, stalled: true, again: retryStalled,
+	return &outcome{reason: v1alpha1.ReasonRollbackUnavailable, stalled: true, requeueAfter: retryStalled,
 		message: fmt.Sprintf("%s serves; the way back to %s has ended, which lacks the rows written since: PgUpgrade %s removes it (step %s). Set spec.target to %s by a commit; an older version is a new upgrade",
 			p.Status.Active, p.Spec.Target, upgrade.Name, status.Step, p.Status.Active)}
 }
 
-// overtaken looks at the PgUpgrade once more, past the cache, when a switch is claimed and
+// removalStarted looks at the PgUpgrade once more, past the cache, when a switch is claimed and
 // has done nothing yet. The PgUpgrade controller stores a step that takes an instance away and
 // then looks for such a claim: each stores first and reads afterwards, so one of the two sees
 // the other. An outcome other than nil ends the claim.
-func (r *ProxyReconciler) overtaken(ctx context.Context, x *pair) *outcome {
+func (r *ProxyReconciler) removalStarted(ctx context.Context, x *proxyScope) *outcome {
 	upgrade := &v1alpha1.PgUpgrade{}
 	if err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(x.upgrade), upgrade); err != nil {
 		o := outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
@@ -45,7 +45,7 @@ func (r *ProxyReconciler) overtaken(ctx context.Context, x *pair) *outcome {
 	}
 	had, has := x.upgrade.Status, upgrade.Status
 	if had.Run != has.Run || (had.Workflow == "") != (has.Workflow == "") {
-		return &outcome{reason: v1alpha1.ReasonSwitchWaiting, again: retryMoment,
+		return &outcome{reason: v1alpha1.ReasonSwitchWaiting, requeueAfter: retryMoment,
 			message: fmt.Sprintf("%s serves; PgUpgrade %s began or ended a run a moment ago", x.proxy.Status.Active, upgrade.Name)}
 	}
 	return leaving(x.proxy, upgrade)

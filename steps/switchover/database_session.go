@@ -15,11 +15,11 @@ import (
 	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
-// lane is what one database needs inside the stall, warm.
-type lane struct {
+// databaseSession is what one database needs inside the stall, warm.
+type databaseSession struct {
 	database      string
 	commit, await *replication.Marker
-	census        *schema.Census
+	census        *schema.CatalogSnapshot
 	read          *transfer.SequenceReader
 	write         *transfer.SequenceWriter
 	ahead         map[transfer.SequenceName]transfer.SequenceValue
@@ -34,7 +34,7 @@ type lane struct {
 // milliseconds more, and half the connections.
 const sharedLanes = 4
 
-func (l *lane) open(ctx context.Context, in Input, nonce string) error {
+func (l *databaseSession) open(ctx context.Context, in Input, nonce string) error {
 	session := func(s postgres.Server) (*pgx.Conn, error) {
 		conn, err := fence.SwitchSession(ctx, s, l.database, nonce)
 		if err == nil {
@@ -63,7 +63,7 @@ func (l *lane) open(ctx context.Context, in Input, nonce string) error {
 	if l.commit, err = replication.NewMarker(ctx, conns[0]); err != nil {
 		return err
 	}
-	if l.census, err = schema.NewCensus(ctx, conns[0]); err != nil { // before anybody looks
+	if l.census, err = schema.NewCatalogSnapshot(ctx, conns[0]); err != nil { // before anybody looks
 		return err
 	}
 	if l.read, err = transfer.NewSequenceReader(ctx, conns[1]); err != nil {
@@ -84,7 +84,7 @@ func (l *lane) open(ctx context.Context, in Input, nonce string) error {
 }
 
 // sequences sets those that moved since they were copied ahead, and returns how many.
-func (l *lane) sequences(ctx context.Context) (int, error) {
+func (l *databaseSession) sequences(ctx context.Context) (int, error) {
 	now, err := l.read.Read(ctx)
 	if err != nil {
 		return 0, err
@@ -98,7 +98,7 @@ func (l *lane) sequences(ctx context.Context) (int, error) {
 
 // sameSchema as when the switch began to be prepared: whoever looked at the schema since then saw what
 // is there behind the fence. A migration whose transaction was in flight commits after every look.
-func (l *lane) sameSchema(ctx context.Context, from string) error {
+func (l *databaseSession) sameSchema(ctx context.Context, from string) error {
 	changed, err := l.census.Changed(ctx)
 	if err != nil || len(changed) == 0 {
 		return err
@@ -109,7 +109,7 @@ func (l *lane) sameSchema(ctx context.Context, from string) error {
 
 // drain waits until the new side has a row that was committed behind the fence. The schema is looked at
 // meanwhile, on the other side's session: rows of a new table can keep that row from ever arriving.
-func (l *lane) drain(parent context.Context, from string, id int64) error {
+func (l *databaseSession) drain(parent context.Context, from string, id int64) error {
 	group, ctx := errgroup.WithContext(parent)
 	group.Go(func() error { return l.sameSchema(ctx, from) })
 	group.Go(func() error {
@@ -122,7 +122,7 @@ func (l *lane) drain(parent context.Context, from string, id int64) error {
 }
 
 // warm runs twice what will run once more while traffic is held.
-func (l *lane) warm(ctx context.Context, from string) error {
+func (l *databaseSession) warm(ctx context.Context, from string) error {
 	if err := l.commit.Forget(ctx, from); err != nil {
 		return err
 	}
