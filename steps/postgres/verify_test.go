@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 	"strings"
@@ -111,7 +112,7 @@ func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
 		INSERT INTO large SELECT 3 * n, 'row ' || n FROM generate_series(1, 240000) n; ANALYZE large`)
 	replicate(t, blue, green)
 	blue.Exec("shop", `INSERT INTO large VALUES (-5, 'before all'), (9000000, 'after all')`)
-	report, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
+	report, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{BytesAtOnce: 1})
 	must(t, err)
 	if report.Tables != 8 || report.Rows != 240002+500+3000+9000+100+50+20 || len(report.Mismatches) > 0 {
 		t.Errorf("equal sides: %+v", report)
@@ -123,7 +124,7 @@ func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
 	}
 	green.Exec("shop", `SET session_replication_role = replica; DELETE FROM large WHERE id = 600000;
 		UPDATE large SET what = 'other' WHERE id IN (3, 9000000); INSERT INTO large VALUES (300001, 'nobody wrote this')`)
-	report, err = verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
+	report, err = verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{BytesAtOnce: 1})
 	must(t, err)
 	all := strings.Join(report.Mismatches, "\n")
 	for _, want := range []string{"row (600000) is missing", "row (3) differs", "row (9000000) differs", "row (300001) is only on the new side"} {
@@ -146,7 +147,7 @@ func TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers(t *testing.T) {
 			ANALYZE`)
 		replicate(t, blue, green)
 		compare := func() verify.Report {
-			report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", verify.Options{})
+			report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", verify.Options{BytesAtOnce: 1})
 			must(t, err)
 			return report
 		}
@@ -188,6 +189,7 @@ func TestAnInterruptedComparisonGoesOnWhereItWas(t *testing.T) {
 	var stops []stop
 	compare := func(o verify.Options) verify.Report {
 		t.Helper()
+		o.BytesAtOnce = cmp.Or(o.BytesAtOnce, 1)
 		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", o)
 		must(t, err)
 		return report
@@ -207,6 +209,10 @@ func TestAnInterruptedComparisonGoesOnWhereItWas(t *testing.T) {
 	green.Exec("d", "SET session_replication_role = replica; DELETE FROM b WHERE id IN (99999, 100000, 200000)")
 	if report := compare(verify.Options{From: middle}); len(report.Mismatches) != 2 || report.Rows != 100001+200000 || report.Tables != 1 {
 		t.Errorf("from the middle: %+v", report)
+	}
+	// also where the table isn't cut any more
+	if report := compare(verify.Options{From: middle, BytesAtOnce: 1 << 40}); len(report.Mismatches) != 2 || report.Rows != 100001+200000 || report.Tables != 1 {
+		t.Errorf("from the middle of a table that isn't cut: %+v", report)
 	}
 	// a bound of another column says nothing of this one
 	middle.Bound = `"other" >= 100000`

@@ -17,11 +17,11 @@ import (
 type verifiedTable struct {
 	Schema, Table string
 	Columns, Key  []string
-	// Slice is a column of integers, or of UUIDs, that leads a unique index, and Estimate the number of rows
-	// as the planner knows it.
-	Slice     string
-	SliceUUID bool
-	Estimate  int64
+	// Slice is a column of integers, or of UUIDs, that leads a unique index, Estimate the number of rows as the planner
+	// knows it, and Size in bytes.
+	Slice          string
+	SliceUUID      bool
+	Estimate, Size int64
 	// KeyShown: Key may be shown to people who may not see rows.
 	KeyShown bool
 	// within is the range of Slice that is compared, low its lower end; first marks a table's first range.

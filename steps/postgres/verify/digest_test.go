@@ -43,9 +43,9 @@ func TestRowsThatChangedOnBlueAreNotJudged(t *testing.T) {
 }
 
 func TestALargeTableIsCutWithoutGapsOrOverlaps(t *testing.T) {
-	table := verifiedTable{Schema: "s", Table: "t", Slice: "id", Estimate: 4 * sliceRows}
+	table := verifiedTable{Schema: "s", Table: "t", Slice: "id"}
 	var got []string
-	for _, s := range table.cut(-100, 300, false) {
+	for _, s := range table.cut(4, -100, 300, false) {
 		got = append(got, s.where(""))
 	}
 	want := []string{
@@ -59,7 +59,7 @@ func TestALargeTableIsCutWithoutGapsOrOverlaps(t *testing.T) {
 	low, _ := table.number("00000000-0000-0000-0000-000000000001")
 	high, _ := table.number("ffffffff-ffff-ffff-ffff-000000000001")
 	got = nil
-	for _, s := range table.cut(low, high, false) {
+	for _, s := range table.cut(4, low, high, false) {
 		got = append(got, s.where(""))
 	}
 	want = []string{
@@ -72,15 +72,31 @@ func TestALargeTableIsCutWithoutGapsOrOverlaps(t *testing.T) {
 		t.Errorf("slices %q, want %q", got, want)
 	}
 	table.SliceUUID = false
-	table.Estimate = 1000 * sliceRows
 	// few values far apart, the whole range of an integer: never an empty or a reversed slice
 	for _, r := range [][2]int64{{5, 5}, {1, 2}, {math.MinInt64, math.MaxInt64}} {
-		parts := table.cut(r[0], r[1], false)
+		parts := table.cut(1000, r[0], r[1], false)
 		if len(parts) == 0 || !parts[0].first {
 			t.Errorf("range %v gives %d slices", r, len(parts))
 		}
 		if len(parts) == 1 && parts[0].within != "" {
 			t.Errorf("range %v: a lone slice must be the whole table, not %q", r, parts[0].within)
+		}
+	}
+}
+
+func TestATableIsCutIntoNoMoreSlicesThanPay(t *testing.T) {
+	table := verifiedTable{Estimate: 1_000_000, Size: 1 << 30}
+	for _, c := range []struct {
+		o    Options
+		want int64
+	}{
+		{Options{BytesAtOnce: 128 << 20}, 8},
+		{Options{BytesAtOnce: 1}, 20},
+		{Options{BytesAtOnce: 2 << 30}, 1},
+		{Options{BytesAtOnce: 2 << 30, SamplePercent: 10}, 20},
+	} {
+		if got := table.sliceCount(c.o); got != c.want {
+			t.Errorf("%+v: %d slices, want %d", c.o, got, c.want)
 		}
 	}
 }

@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	// sliceRows is about how many rows are compared at once. A short look leaves
-	// applications little time to change what is being looked at.
+	// sliceRows are as few as are worth a slice.
 	sliceRows = 50_000
 	// mostSlices of one table.
 	mostSlices = 100_000
@@ -24,13 +23,23 @@ const (
 	verifyWorkers = 2
 )
 
-// slices cuts a large table into ranges of integers, or of UUIDs, that lead one of its unique
-// indexes, so that each is read through the index. These sort alike everywhere, which
-// text does not. A table without one stays whole. From, if not empty, is the low of an earlier slice, to go on with: what
-// is below it is done.
-func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn, from string) ([]verifiedTable, error) {
+// sliceCount of a table. A short look leaves applications little time to change what is being looked at; but a slice is
+// read through an index, which takes longer than to read as much in the order in which it lies there. A sample is of
+// many small slices, and a pace is kept by small ones.
+func (t verifiedTable) sliceCount(o Options) int64 {
+	count := t.Estimate / sliceRows
+	if o.SamplePercent == 0 && o.Pace == nil {
+		count = min(count, t.Size/o.BytesAtOnce)
+	}
+	return min(max(count, 1), mostSlices)
+}
+
+// slices cuts a large table into so many ranges of integers, or of UUIDs, that lead one of its unique indexes. These sort
+// alike everywhere, which text does not. From, if not empty, is the low of an earlier slice, to go on with: what is below
+// it is done.
+func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn, count int64, from string) ([]verifiedTable, error) {
 	t.first = true
-	if t.Slice == "" || t.Estimate < 2*sliceRows {
+	if t.Slice == "" || count < 2 && from == "" {
 		return []verifiedTable{t}, nil
 	}
 	// no min and max of UUIDs before 18
@@ -55,7 +64,7 @@ func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn, from string) 
 	if onward {
 		bounds[0] = low
 	}
-	return t.cut(bounds[0], bounds[1], onward), nil
+	return t.cut(count, bounds[0], bounds[1], onward), nil
 }
 
 // after is the number from which on a table is still to be compared; false if from names none of the column by which
@@ -87,17 +96,16 @@ func (t verifiedTable) bound(number int64) string {
 	return fmt.Sprintf("'%s-%s-%s-0000-000000000000'::uuid", half[:8], half[8:12], half[12:])
 }
 
-// cut makes slices of equal width. The first and the last are open, for rows that come meanwhile; onward, the first
+// cut makes count slices of equal width. The first and the last are open, for rows that come meanwhile; onward, the first
 // begins at low, for what is below it is done.
-func (t verifiedTable) cut(low, high int64, onward bool) []verifiedTable {
-	number := min(t.Estimate/sliceRows, mostSlices)
+func (t verifiedTable) cut(count, low, high int64, onward bool) []verifiedTable {
 	var bounds []int64
 	if onward {
 		bounds = append(bounds, low)
 	}
-	for i := int64(1); i < number; i++ {
+	for i := int64(1); i < count; i++ {
 		// in floating point, since the distance may exceed an integer
-		bound := int64(float64(low) + (float64(high)-float64(low))*float64(i)/float64(number))
+		bound := int64(float64(low) + (float64(high)-float64(low))*float64(i)/float64(count))
 		if bound > low && (len(bounds) == 0 || bound > bounds[len(bounds)-1]) {
 			bounds = append(bounds, bound)
 		}

@@ -28,6 +28,8 @@ type Options struct {
 	Patience time.Duration
 	// Rounds is how often rows that changed meanwhile are looked at again; five.
 	Rounds int
+	// BytesAtOnce of a table are about what one statement reads, but no fewer than 50,000 rows; 128 MiB.
+	BytesAtOnce int64
 	// RowsAtOnce bounds the memory that single rows take, about 300 bytes each; 50,000.
 	RowsAtOnce int64
 	// From is where to begin; the zero value is the first table.
@@ -67,15 +69,10 @@ type Report struct {
 // has applied, must be the same on green; anything else is read again. Needs the marker
 // table on both sides. Reads only, but for markers.
 func Compare(ctx context.Context, blue, green postgres.Server, database string, o Options) (Report, error) {
-	if o.Patience == 0 {
-		o.Patience = 2 * time.Minute
-	}
-	if o.Rounds == 0 {
-		o.Rounds = 5
-	}
-	if o.RowsAtOnce == 0 {
-		o.RowsAtOnce = 50_000
-	}
+	o.Patience = cmp.Or(o.Patience, 2*time.Minute)
+	o.Rounds = cmp.Or(o.Rounds, 5)
+	o.BytesAtOnce = cmp.Or(o.BytesAtOnce, 128<<20)
+	o.RowsAtOnce = cmp.Or(o.RowsAtOnce, 50_000)
 	if err := sameCluster(ctx, blue, o.Standby); err != nil {
 		return Report{}, err
 	}
@@ -93,7 +90,7 @@ func Compare(ctx context.Context, blue, green postgres.Server, database string, 
 			if t.Schema == o.From.Schema && t.Table == o.From.Table {
 				from = o.From.Bound
 			}
-			slices, err := t.slices(ctx, conn, from)
+			slices, err := t.slices(ctx, conn, t.sliceCount(o), from)
 			if err != nil {
 				return err
 			}
