@@ -1,0 +1,182 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// VersionFrom names a scalar in a YAML file.
+type VersionFrom struct {
+	// Path of the file from the repository's root.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(p, p == '..')",message="path must stay inside the repository"
+	Path string `json:"path"`
+
+	// Field is the dotted path of the value, e.g. "postgresql.image.tag". A value such as
+	// "17.2" counts as its major version.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Field string `json:"field"`
+}
+
+// GitSpec names the Flux objects that deliver the manifests, and the credentials to push.
+//
+// +kubebuilder:validation:XValidation:rule="self.path == oldSelf.path && self.sourceRef == oldSelf.sourceRef",message="git.sourceRef and git.path are immutable; make a new PgUpgrade instead"
+type GitSpec struct {
+	// SourceRef names the Flux GitRepository.
+	SourceRef ObjectReference `json:"sourceRef"`
+
+	// KustomizationRef names the Flux Kustomization that applies Path. It must be the one
+	// that delivered this PgUpgrade: that is the grant to write Path.
+	KustomizationRef ObjectReference `json:"kustomizationRef"`
+
+	// Path of the directory that holds upgrade, proxy, base and instances: the path of the
+	// Kustomization, or below it.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(p, p == '..')",message="path must stay inside the repository"
+	Path string `json:"path"`
+
+	// Branch to push to; the GitRepository's own by default, and no other if it follows one.
+	// +kubebuilder:validation:MaxLength=255
+	// +optional
+	Branch string `json:"branch,omitempty"`
+
+	// PushSecretRef names a Secret in Flux's format with the right to push; the
+	// GitRepository's own by default, if it is in the same namespace.
+	// +optional
+	PushSecretRef *SecretReference `json:"pushSecretRef,omitempty"`
+
+	// Author of Gitover's commits.
+	// +optional
+	Author CommitAuthor `json:"author,omitempty"`
+
+	// MessageTemplate is a Go text/template for the body of commit messages.
+	// +kubebuilder:validation:MaxLength=4096
+	// +optional
+	MessageTemplate string `json:"messageTemplate,omitempty"`
+}
+
+// CommitAuthor of Gitover's commits.
+type CommitAuthor struct {
+	// +kubebuilder:default="Gitover"
+	// +kubebuilder:validation:MaxLength=128
+	// +optional
+	Name string `json:"name,omitempty"`
+
+	// +kubebuilder:default="gitover@users.noreply.gitover.dev"
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	Email string `json:"email,omitempty"`
+}
+
+// LimitsSpec bounds what an upgrade may do.
+type LimitsSpec struct {
+	// Lag under which green counts as caught up.
+	// +kubebuilder:default="1Mi"
+	// +optional
+	Lag *resource.Quantity `json:"lag,omitempty"`
+
+	// LagStableFor is how long the lag must stay under the limit.
+	// +kubebuilder:default="5s"
+	// +optional
+	LagStableFor *metav1.Duration `json:"lagStableFor,omitempty"`
+
+	// RetainedWAL that the side that serves may hold for one database of the side that follows before the upgrade is
+	// reported as stalled. 0 is no limit.
+	// +kubebuilder:default="50Gi"
+	// +optional
+	RetainedWAL *resource.Quantity `json:"retainedWAL,omitempty"`
+
+	// Verify says how rows are compared before the cutover: Hashes of all rows; Sample: of all rows of small tables and
+	// of VerifySample percent of each table of more than a million rows that has a key of integers or UUIDs; or
+	// Counts: rows are counted, not compared.
+	// +kubebuilder:default=Hashes
+	// +kubebuilder:validation:Enum=Hashes;Sample;Counts
+	// +optional
+	Verify string `json:"verify,omitempty"`
+
+	// VerifySample is the percentage of a large table's rows that a Sample compares.
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=99
+	// +optional
+	VerifySample int32 `json:"verifySample,omitempty"`
+
+	// VerifyStandby is where a standby of the side that serves answers: a Service of the namespace, or a host, and a port unless
+	// it is connection.port; "{version}" and "{instance}" are replaced. Rows of that side are read there, and on its
+	// primary only those that seem to differ.
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9{]([-a-z0-9.{}]*[a-z0-9}])?(:[0-9]{1,5})?$`
+	// +optional
+	VerifyStandby string `json:"verifyStandby,omitempty"`
+
+	// VerifyRowsPerSecond is how many rows a comparison of hashes reads of each side in a second; as many as it can if 0.
+	// +kubebuilder:validation:Minimum=0
+	// +optional
+	VerifyRowsPerSecond int32 `json:"verifyRowsPerSecond,omitempty"`
+}
+
+// CutoverSpec is the gate before the cutover commit.
+type CutoverSpec struct {
+	// Approval: Automatic, or Manual: wait for ApprovedVersion.
+	// +kubebuilder:default=Automatic
+	// +kubebuilder:validation:Enum=Automatic;Manual
+	// +optional
+	Approval string `json:"approval,omitempty"`
+
+	// ApprovedVersion opens a manual gate for this target version. Set it by a commit.
+	// +optional
+	ApprovedVersion string `json:"approvedVersion,omitempty"`
+
+	// Windows in which the cutover may happen, in UTC; any time if empty.
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Windows []Window `json:"windows,omitempty"`
+}
+
+// Window is a daily time span in UTC; it may cross midnight.
+type Window struct {
+	// Days on which it begins; every day if empty.
+	// +kubebuilder:validation:MaxItems=7
+	// +listType=set
+	// +optional
+	Days []Weekday `json:"days,omitempty"`
+
+	// Start as HH:MM.
+	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
+	Start string `json:"start"`
+
+	// End as HH:MM.
+	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
+	End string `json:"end"`
+}
+
+// Weekday in English, abbreviated.
+// +kubebuilder:validation:Enum=Mon;Tue;Wed;Thu;Fri;Sat;Sun
+type Weekday string
+
+// SoakSpec is the time in which a revert loses nothing.
+type SoakSpec struct {
+	// Duration after the cutover.
+	// +kubebuilder:default="24h"
+	// +optional
+	Duration *metav1.Duration `json:"duration,omitempty"`
+
+	// CompareEvery is how often rows of both sides are compared again during the soak, and after a rollback, as Limits.Verify says. Never
+	// if not set: a comparison reads every table of the server that serves.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m')",message="soak.compareEvery must be a minute or more"
+	// +optional
+	CompareEvery *metav1.Duration `json:"compareEvery,omitempty"`
+
+	// Finalize: Automatic when Duration is over, or Manual: wait for FinalizedVersion.
+	// +kubebuilder:default=Automatic
+	// +kubebuilder:validation:Enum=Automatic;Manual
+	// +optional
+	Finalize string `json:"finalize,omitempty"`
+
+	// FinalizedVersion ends the soak of this version at once. Set it by a commit.
+	// +optional
+	FinalizedVersion string `json:"finalizedVersion,omitempty"`
+}

@@ -1,0 +1,83 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
+)
+
+// failed reports an error of a step.
+func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgrade, err error) outcome {
+	o := outcomeOf(err, upgrade.Status.Step)
+	setStepMessage(&upgrade.Status, o.message)
+	if !o.stalled {
+		log.FromContext(ctx).Info("step failed, will be tried again", "step", upgrade.Status.Step, "error", err.Error())
+	}
+	return o
+}
+
+// wait reports what a step waits for.
+func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, v steps.Verdict, d steps.Decision) outcome {
+	status := &upgrade.Status
+	o := outcome{reason: cmp.Or(d.Reason, v.Reason, step.Name), message: cmp.Or(v.Message, step.Name), requeueAfter: v.RequeueAfter}
+	if d.Reason != "" && d.Message != "" {
+		o.message = d.Message
+	}
+	setStepMessage(status, o.message)
+	if o.requeueAfter == 0 {
+		o.requeueAfter = retryStep
+	}
+	switch {
+	case status.Workflow == steps.Upgrade && step.Name == steps.Soak && o.reason == v1alpha1.ReasonSoakInProgress:
+		o.ready = true
+	case v.Reason == v1alpha1.ReasonPreflightBlocked:
+		conditions.MarkFalse(upgrade, v1alpha1.PreflightPassedCondition, v1alpha1.ReasonPreflightBlocked, "%s", v.Message)
+		o.stalled, o.requeueAfter = true, retryStalled
+	case needsHuman[v.Reason] || needsHuman[o.reason]:
+		o.stalled, o.requeueAfter = true, retryStalled
+	case step.StallAfter > 0 && r.Now().Sub(started(status, step.Name)) > step.StallAfter:
+		o.stalled, o.requeueAfter = true, retryStalled
+		o.message = fmt.Sprintf("waiting for more than %s: %s", step.StallAfter, o.message)
+	}
+	return o
+}
+
+// warningReasons are reasons that an effect goes on beside, or that it mends: said in an event.
+var warningReasons = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true, v1alpha1.ReasonSchemaDrift: true}
+
+// needsHuman are the reasons of waiting that no time heals.
+var needsHuman = map[string]bool{
+	v1alpha1.ReasonFluxSuspended:      true,
+	v1alpha1.ReasonSlotLost:           true,
+	v1alpha1.ReasonRetainedWAL:        true,
+	v1alpha1.ReasonVerificationFailed: true,
+	v1alpha1.ReasonJobFailed:          true,
+	v1alpha1.ReasonSchemaDrift:        true,
+	v1alpha1.ReasonUnknownTarget:      true,
+	v1alpha1.ReasonConflictingSpec:    true,
+}
+
+// retryStep is the pace of a step that waits for the world.
+const retryStep = time.Second
+
+func noProxy(upgrade *v1alpha1.PgUpgrade) outcome {
+	return outcome{reason: v1alpha1.ReasonFluxPending, requeueAfter: retrySoon,
+		message: fmt.Sprintf("PgProxy %s does not exist; Flux has to apply it", upgrade.Spec.ProxyRef.Name)}
+}
+
+func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *observed, d steps.Decision) outcome {
+	status := &upgrade.Status
+	status.Version = steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, s.facts.Active)
+	if s.facts.Wanted == status.Version {
+		status.HandledVersion, status.HandledRetry = s.facts.Wanted, s.facts.Retry
+		return outcome{ready: true, reason: d.Reason, message: d.Message}
+	}
+	return outcome{reason: d.Reason, message: d.Message, stalled: true, requeueAfter: retryStalled}
+}
