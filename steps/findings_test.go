@@ -36,7 +36,7 @@ func TestManyFindingsAreReadable(t *testing.T) {
 	}
 	want := []string{
 		"Block replica_identity: table t0, 0", "Block replica_identity: table t1, 0", "Block replica_identity: table t2, 0", "Block replica_identity: 1997 more, 1997",
-		"Warn tablespaces: tablespace fast, 0", "Block large_objects: 3 large objects, 0", "Handle sequences: 7 sequences, 0",
+		"Warn tablespaces: tablespace fast, 0", "Block large_objects: 3 large objects, 0", "Info sequences: 7 sequences, 0",
 	}
 	if !slices.Equal(lines, want) {
 		t.Errorf("shown:\n%s", strings.Join(lines, "\n"))

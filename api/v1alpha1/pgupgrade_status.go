@@ -160,8 +160,8 @@ type LagStatus struct {
 type Finding struct {
 	// Name of the rule.
 	Name string `json:"name"`
-	// Severity: Block stops the upgrade, Handle is done by Gitover, Warn goes on.
-	// +kubebuilder:validation:Enum=Block;Handle;Warn
+	// Severity: Block stops the upgrade, Info is done by Gitover, Warn goes on.
+	// +kubebuilder:validation:Enum=Block;Info;Warn
 	Severity string `json:"severity"`
 	// +optional
 	Database string `json:"database,omitempty"`
