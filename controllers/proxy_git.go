@@ -26,11 +26,11 @@ type Fleet interface {
 func (r *UpgradeReconciler) VerifyTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
 	ref := upgrade.Spec.Git.KustomizationRef
 	if !appliedByFlux(proxy, cmp.Or(ref.Namespace, upgrade.Namespace), ref.Name) {
-		return r.gitSaysTarget(ctx, upgrade, proxy)
+		return r.verifyTargetInGit(ctx, upgrade, proxy)
 	}
 	asking, cancel := context.WithTimeout(ctx, gitPatience)
 	defer cancel()
-	err := r.gitSaysTarget(asking, upgrade, proxy)
+	err := r.verifyTargetInGit(asking, upgrade, proxy)
 	if ctx.Err() == nil && gitSilent(err) {
 		log.FromContext(ctx).Info("Git can't be asked; spec.target is as Flux applied it", "error", err.Error())
 		return nil
@@ -38,11 +38,11 @@ func (r *UpgradeReconciler) VerifyTarget(ctx context.Context, upgrade *v1alpha1.
 	return err
 }
 
-// gitSaysTarget asks Git. Whoever edits the object in the cluster changes what it
+// verifyTargetInGit asks Git. Whoever edits the object in the cluster changes what it
 // says until Flux comes by; only Git may move traffic. The revisions that count are the
 // last that Flux applied and the last that it tried: an object elsewhere in it that fails
 // must not hinder a rollback.
-func (r *UpgradeReconciler) gitSaysTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
+func (r *UpgradeReconciler) verifyTargetInGit(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
 	if upgrade.Spec.ProxyRef.Name != proxy.Name {
 		return &reasonError{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true,
 			text: fmt.Sprintf("PgUpgrade %s leads PgProxy %s, not this one; correct spec.upgradeRef here or spec.proxyRef there", upgrade.Name, upgrade.Spec.ProxyRef.Name)}

@@ -175,7 +175,7 @@ func (r reverseReplication) tendTables(ctx context.Context, db string) (left str
 	if err != nil || len(tables) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("database %q: %s", db, replication.FewUnfollowed(tables, r.follower.Instance)), nil
+	return fmt.Sprintf("database %q: %s", db, replication.DescribeUnreplicated(tables, r.follower.Instance)), nil
 }
 
 // severed says what ended the replication of a database for good; nothing if empty.

@@ -19,7 +19,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		if back, err := copiedAnew(ctx, run, blue, green, db); back != nil || err != nil {
 			return back, err
 		}
-		left, err := replication.UnfollowedTables(ctx, blue, green, db, run.Names())
+		left, err := replication.UnreplicatedTables(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return nil, err
 		}
@@ -33,7 +33,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 			}
 		}
 		var v Verdict
-		switch words := replication.FewUnfollowed(stuck, green.Instance); {
+		switch words := replication.DescribeUnreplicated(stuck, green.Instance); {
 		case missing:
 			drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart())
 			if drift != nil || err != nil {
@@ -62,7 +62,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 			if v, err = copying(ctx, run, green); err != nil {
 				return nil, err
 			}
-			v.Message = fmt.Sprintf("database %q: %s%s", db, replication.FewUnfollowed(left, green.Instance), v.Message)
+			v.Message = fmt.Sprintf("database %q: %s%s", db, replication.DescribeUnreplicated(left, green.Instance), v.Message)
 		case identitiesToGive(run, stuck) != "" && !run.switching():
 			v = act("database %q: %s", db, identitiesToGive(run, stuck))
 		case !replication.CanFollow(stuck) || run.switching():

@@ -60,7 +60,7 @@ func NewKubernetesSource(config *rest.Config, namespace, name string, log *slog.
 	return &KubernetesSource{client: client, base: base, query: query, log: log}, nil
 }
 
-// Run implements ActiveSource.
+// Run implements Source.
 func (s *KubernetesSource) Run(ctx context.Context, seen func(Active)) error {
 	pauses := sourcePauses
 	for ctx.Err() == nil {

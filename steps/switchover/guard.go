@@ -21,7 +21,7 @@ const guardMarkerWait = 10 * time.Second
 const checksAtOnce = 3
 
 // Guard looks for everything that stands in a switch's way, and changes nothing but a marker row and
-// the subscription: it has the new side take up tables that it doesn't follow (postgres.FollowTables).
+// the subscription: it has the new side take up tables that it doesn't follow (replication.RefreshPublication).
 // All obstacles are named in one pass. An error means that it could not look.
 func Guard(ctx context.Context, in Input) ([]Obstacle, error) {
 	in.Limits = in.Limits.withDefaults()

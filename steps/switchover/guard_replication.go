@@ -80,7 +80,7 @@ func guardTables(ctx context.Context, in Input, db string) ([]Obstacle, error) {
 		return nil, err
 	}
 	return []Obstacle{obstacle(NotReplicating, "database %q does not replicate all tables to %s: %s",
-		db, in.To.Instance, replication.FewUnfollowed(left, in.To.Instance))}, nil
+		db, in.To.Instance, replication.DescribeUnreplicated(left, in.To.Instance))}, nil
 }
 
 func whyNot(s replication.Subscription) string {

@@ -54,7 +54,7 @@ func (s *stage) madeByHand(table string) {
 		}
 	}
 	insert(0, 9)
-	unknown, err := replication.UnfollowedTables(s.t.Context(), s.servers[s.active].Server, s.other().Server, "orders", s.names)
+	unknown, err := replication.UnreplicatedTables(s.t.Context(), s.servers[s.active].Server, s.other().Server, "orders", s.names)
 	must(s.t, err)
 	if len(unknown) != 3 {
 		s.t.Errorf("not followed: %+v", unknown)

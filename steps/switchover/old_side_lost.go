@@ -32,7 +32,7 @@ func OpenWithoutDecision(ctx context.Context, in Input) error {
 		return err
 	}
 	defer to.Close(ctx)
-	state, err := to.OpenEntranceWithoutKey(ctx, in.ID, in.who())
+	state, err := to.UnfenceWithoutKey(ctx, in.ID, in.who())
 	if err == nil && state != "opened" {
 		return fmt.Errorf("%s is not opened: it had not received everything from %s when that was lost, and may lack rows that clients were told of; "+
 			"restore %s, or see \"The old side is lost in a switch\" in docs/operations.md", in.To.Instance, in.From.Instance, in.From.Instance)

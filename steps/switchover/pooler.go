@@ -6,7 +6,7 @@ import (
 	"github.com/gitover/gitover/steps/agent/protocol"
 )
 
-// Pooler is one pooler, as the switch sees it: an AgentClient, or a fake in tests. Every
+// Pooler is one pooler, as the switch sees it: a protocol.Client, or a fake in tests. Every
 // method may be called again; a switch that is over is refused with StaleSwitch.
 type Pooler interface {
 	// Name for messages: the pod's.

@@ -79,12 +79,12 @@ func (r *run) lateDDL(ctx context.Context) error {
 		late = append(late, found...)
 	}
 	for _, db := range r.in.Databases {
-		left, err := replication.UnfollowedTables(ctx, r.in.From, r.in.To, db, r.in.Names)
+		left, err := replication.UnreplicatedTables(ctx, r.in.From, r.in.To, db, r.in.Names)
 		if err != nil {
 			return err
 		}
 		if len(left) > 0 {
-			late = append(late, obstacle(NotReplicating, "database %q: %s", db, replication.FewUnfollowed(left, r.in.To.Instance)))
+			late = append(late, obstacle(NotReplicating, "database %q: %s", db, replication.DescribeUnreplicated(left, r.in.To.Instance)))
 		}
 	}
 	if len(late) > 0 {

@@ -68,7 +68,7 @@ const (
 )
 
 // OpenRegister opens a session in the register of s, which may be an agent's server
-// value: its role can do Abort, OpenEntrance and State.
+// value: its role can do Abort, Unfence and State.
 func OpenRegister(ctx context.Context, s postgres.Server) (*Register, error) {
 	conn, err := s.Connect(ctx, postgres.MaintenanceDatabase)
 	if err != nil {
@@ -174,9 +174,9 @@ func (r *Register) Unfence(ctx context.Context, id, who string, key postgres.Pas
 	return *state, r.failed("open", err)
 }
 
-// OpenEntranceWithoutKey is OpenEntrance where the old side is lost for good and the key with it. Only a superuser may,
+// UnfenceWithoutKey is Unfence where the old side is lost for good and the key with it. Only a superuser may,
 // and only on a human's word: nobody can ask any more what was decided.
-func (r *Register) OpenEntranceWithoutKey(ctx context.Context, id, who string) (string, error) {
+func (r *Register) UnfenceWithoutKey(ctx context.Context, id, who string) (string, error) {
 	var state *string
 	err := r.conn.QueryRow(ctx, "SELECT gitover.open_without_key($1, $2)", id, who).Scan(&state)
 	if state == nil {

@@ -16,7 +16,7 @@ import (
 // that none does. A worker that has copied a table and caught up notes that in its last transaction,
 // and drops its slot on the publisher before that commits (process_syncing_tables_for_sync in
 // tablesync.c, 14 to 18). When the subscriber crashes before that commit is on its disk, each new
-// worker asks for a slot that is gone, for ever (Stranded).
+// worker asks for a slot that is gone, for ever (OrphanedTableSyncs).
 //
 // A subscriber that has synchronous standbys always waits for them: what it has confirmed to the publisher is
 // not sent again, so a standby that takes its place must have it.

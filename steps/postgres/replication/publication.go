@@ -23,7 +23,7 @@ func missing(tables []PublishableTable) []string {
 }
 
 // createPublication lists its tables, with the options that every version knows. A table made later isn't published
-// before it is on both sides (FollowTables): FOR ALL TABLES would fail an application's UPDATE of one without a key at
+// before it is on both sides (RefreshPublication): FOR ALL TABLES would fail an application's UPDATE of one without a key at
 // once, and stop the subscriber at the rows of one that it doesn't have.
 func createPublication(name string, tables []string) string {
 	list := ""

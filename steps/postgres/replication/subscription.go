@@ -143,7 +143,7 @@ func SetSubscriptionEnabled(ctx context.Context, subscriber postgres.Server, dat
 }
 
 // leaveByThemselves is how long a worker that has copied a table and now catches up gets to end: one that is
-// told to, just as it is done, may have dropped its slot and not said so (Stranded).
+// told to, just as it is done, may have dropped its slot and not said so (OrphanedTableSyncs).
 const leaveByThemselves = 2 * time.Second
 
 // awaitNoWorker returns when the last worker of a disabled subscription has ended. Workers that

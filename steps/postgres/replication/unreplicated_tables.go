@@ -73,8 +73,8 @@ func (u UnreplicatedTable) Why(subscriber string) string {
 	return fmt.Sprintf("table %s isn't followed yet; Gitover has it copied to %s once the schemas are equal and no other copy is under way", u.Table, subscriber)
 }
 
-// FewUnfollowed puts the first of list into words and counts the others.
-func FewUnfollowed(list []UnreplicatedTable, subscriber string) string {
+// DescribeUnreplicated puts the first of list into words and counts the others.
+func DescribeUnreplicated(list []UnreplicatedTable, subscriber string) string {
 	const shown = 5
 	var words []string
 	for i, u := range list {
@@ -103,9 +103,9 @@ func AnyGone(list []UnreplicatedTable) bool {
 	return slices.ContainsFunc(list, func(u UnreplicatedTable) bool { return u.Gone })
 }
 
-// UnfollowedTables are the tables that publisher publishes in database and subscriber doesn't
+// UnreplicatedTables are the tables that publisher publishes in database and subscriber doesn't
 // follow, sorted. Gitover's own are left out. Reads only.
-func UnfollowedTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (found []UnreplicatedTable, err error) {
+func UnreplicatedTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (found []UnreplicatedTable, err error) {
 	var tables []PublishableTable
 	err = postgres.WithSession(ctx, publisher, database, func(conn *pgx.Conn) error {
 		tables, err = PublishableTables(ctx, conn, n)
@@ -206,7 +206,7 @@ func refreshPublication(subscription string) string {
 // switch is in progress.
 func RefreshPublication(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, part schema.Part) ([]UnreplicatedTable, error) {
 	name := n.Subscription(database, subscriber.Instance)
-	found, err := UnfollowedTables(ctx, publisher, subscriber, database, n)
+	found, err := UnreplicatedTables(ctx, publisher, subscriber, database, n)
 	if err == nil && len(found) == 0 {
 		return nil, restoreAsyncCommit(ctx, subscriber, database, name)
 	}
@@ -244,7 +244,7 @@ func RefreshPublication(ctx context.Context, publisher, subscriber postgres.Serv
 	if err != nil {
 		return nil, fmt.Errorf("have database %q of %s follow new tables of %s: %w", database, subscriber.Instance, publisher.Instance, err)
 	}
-	return UnfollowedTables(ctx, publisher, subscriber, database, n)
+	return UnreplicatedTables(ctx, publisher, subscriber, database, n)
 }
 
 // publish adds to the publication what isn't in it: its changes are skipped until the subscription knows the table,
