@@ -60,7 +60,7 @@ $(CACHE)/bin/staticcheck: tools/lint/go.mod tools/lint/go.sum
 check: lint unit verify ## what a pull request has to pass first, without root
 
 .PHONY: generate
-generate: ## make the generated files anew
+generate: ## make the generated files again
 	tools/generate.sh generate
 
 .PHONY: verify

@@ -241,7 +241,7 @@ func (r *UpgradeReconciler) slowly(ctx context.Context, upgrade *v1alpha1.PgUpgr
 	return true, r.observeProxy(ctx, upgrade, s)
 }
 
-// slowName tells an effect from that of another step, attempt or spec, which begins anew.
+// slowName tells an effect from that of another step, attempt or spec, which begins again.
 func slowName(upgrade *v1alpha1.PgUpgrade) string {
 	s := upgrade.Status
 	return fmt.Sprintf("step %s of workflow %s, run %s, attempt %d, generation %d", s.Step, s.Workflow, s.Run, s.Attempt, upgrade.Generation)

@@ -35,7 +35,7 @@ var errorReasons = []struct {
 	errorReason
 }{
 	{apierrors.IsForbidden, errorReason{v1alpha1.ReasonForbidden, true}},
-	// Git: what only a human can mend
+	// Git: what only a human can fix
 	{is(gitops.ErrBadSecret), errorReason{v1alpha1.ReasonSecretInvalid, true}},
 	{is(gitops.ErrBadReference), errorReason{v1alpha1.ReasonInvalidSpec, true}},
 	{is(gitops.ErrUnauthorized), errorReason{v1alpha1.ReasonGitUnauthorized, true}},

@@ -234,7 +234,7 @@ var bodies = map[string]string{
 	steps.CommitGreen:       "Flux will start %[3]s. It receives a copy of %[2]s and follows it; no\napplication reaches it yet. Reverting this commit, or the change of the\nversion, ends the upgrade.",
 	steps.CommitCutover:     "Every row of %[2]s is on %[3]s. When Flux applies this commit, traffic\nmoves to %[3]s; statements wait for a moment and none fails.\n\n%[2]s follows from then on: git revert of this commit is a rollback\nthat loses nothing, until the soak is over.",
 	steps.CommitRollback:    "Traffic belongs to %[2]s. What was written meanwhile is there.",
-	steps.CommitFinalize:    "The soak is over. %[3]s serves alone and %[2]s is removed; there is no\nway back by a revert from here on. A downgrade is a new upgrade: change\nthe version.",
+	steps.CommitFinalize:    "The soak is over. %[3]s serves alone and %[2]s is removed; a revert\nno longer works from here on. A downgrade is a new upgrade: change\nthe version.",
 	steps.CommitRemoveGreen: "The upgrade to %[3]s ended before it was final. %[2]s serves, as before.",
 }
 

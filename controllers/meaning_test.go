@@ -46,7 +46,7 @@ func TestAFailureIsCalledByItsName(t *testing.T) {
 				t.Fatalf("outcomeOf(%v) = %s stalled=%v, want %s stalled=%v", s.err, got.reason, got.stalled, s.reason, s.stalled)
 			}
 			if got.requeueAfter == 0 {
-				t.Fatal("never looked at again: what mends it may be out of sight")
+				t.Fatal("never looked at again: what fixes it may be out of sight")
 			}
 		})
 	}

@@ -28,13 +28,13 @@ func wayBackGivenUp(x *proxyScope) string {
 	return ""
 }
 
-// abandon ends a switch that went forward and whose way back can't be made.
+// abandon ends a switch that went forward and whose rollback path can't be made.
 func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switchover.Input, why *switchover.Unfinished, word string) outcome {
 	if err := switchover.Abandon(ctx, in); err != nil {
 		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.Unfinished{Why: err, WayBack: true})
 	}
 	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "WayBackGivenUp",
-		"%s serves for good, and there is no way back to %s, since %s; it could not be made: %v", in.To.Instance, in.From.Instance, word, why.Why)
+		"%s serves for good, and there is no rollback path to %s, since %s; it could not be made: %v", in.To.Instance, in.From.Instance, word, why.Why)
 	return r.switched(ctx, x, switchover.Result{ID: in.ID})
 }
 
@@ -58,12 +58,12 @@ func undecidedAdvice(x *proxyScope) string {
 		s.From, steps.VersionOf(u.Name, u.Spec.Adopt, s.To), u.Name)
 }
 
-// unfinishedAdvice says what a human can do about a way back that can't be made.
+// unfinishedAdvice says what a human can do about a rollback path that can't be made.
 func unfinishedAdvice(x *proxyScope) string {
 	s, u := x.proxy.Status.Switch, x.upgrade
 	if s.To != u.Status.To {
-		return fmt.Sprintf("; mend it, or take the version back in Git, which gives %s up", s.From)
+		return fmt.Sprintf("; fix it, or take the version back in Git, which gives %s up", s.From)
 	}
-	return fmt.Sprintf("; mend it, or give the way back to %s up for good: commit spec.soak.finalizedVersion: %q in PgUpgrade %s",
+	return fmt.Sprintf("; fix it, or give the rollback path to %s up for good: commit spec.soak.finalizedVersion: %q in PgUpgrade %s",
 		s.From, steps.VersionOf(u.Name, u.Spec.Adopt, s.To), u.Name)
 }

@@ -103,7 +103,7 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 }
 
 // slowLook is the pace of a proxy that has nothing to do: it still watches its poolers
-// and the way back.
+// and the rollback path.
 const slowLook = 10 * time.Second
 
 func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, patcher *patch.SerialPatcher) outcome {

@@ -25,11 +25,11 @@ func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome {
 				p.Status.Active, p.Spec.Target, upgrade.Name, status.Step, p.Status.Active)}
 	case status.Step == steps.StopReverse && conditions.GetReason(upgrade, v1alpha1.ReadyCondition) != v1alpha1.ReasonConflictingSpec:
 		return &outcome{reason: v1alpha1.ReasonSwitchWaiting, requeueAfter: retrySoon,
-			message: fmt.Sprintf("%s serves; the soak is over and PgUpgrade %s is about to end the way back to %s. It looks whether the revert came in time",
+			message: fmt.Sprintf("%s serves; the soak is over and PgUpgrade %s is about to end the rollback path to %s. It looks whether the revert came in time",
 				p.Status.Active, upgrade.Name, p.Spec.Target)}
 	}
 	return &outcome{reason: v1alpha1.ReasonRollbackUnavailable, stalled: true, requeueAfter: retryStalled,
-		message: fmt.Sprintf("%s serves; the way back to %s has ended, which lacks the rows written since: PgUpgrade %s removes it (step %s). Set spec.target to %s by a commit; an older version is a new upgrade",
+		message: fmt.Sprintf("%s serves; the rollback path to %s has ended, which lacks the rows written since: PgUpgrade %s removes it (step %s). Set spec.target to %s by a commit; an older version is a new upgrade",
 			p.Status.Active, p.Spec.Target, upgrade.Name, status.Step, p.Status.Active)}
 }
 

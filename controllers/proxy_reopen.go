@@ -73,12 +73,12 @@ func (r *ProxyReconciler) reopen(ctx context.Context, x *proxyScope, server post
 		return err
 	}
 	if fenced, err := postgres.IsFenced(ctx, server); err != nil || !fenced {
-		return err // its way back is as it was
+		return err // its rollback path is as it was
 	}
 	if err := switchover.Reopen(ctx, in); err != nil {
 		return err
 	}
-	// the slots of the way back went with the primary that is gone
+	// the slots of the rollback path went with the primary that is gone
 	return switchover.Abandon(ctx, in)
 }
 

@@ -86,7 +86,7 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*ou
 			trouble = append(trouble, fmt.Sprintf("pooler %s leads to %q", pooler.Name(), state.Target.Instance))
 		case state.Paused:
 			reason = v1alpha1.ReasonPoolerRefused
-			trouble = append(trouble, fmt.Sprintf("pooler %s is paused, and no switch is in progress: its clients wait until somebody says RESUME in PgBouncer's console", pooler.Name()))
+			trouble = append(trouble, fmt.Sprintf("pooler %s is paused, and no switch is in progress: its clients wait until RESUME is said in PgBouncer's console", pooler.Name()))
 		case state.Others != "":
 			reason = v1alpha1.ReasonPoolerRefused
 			trouble = append(trouble, state.ManyProcesses(pooler.Name()))

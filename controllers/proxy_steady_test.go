@@ -13,7 +13,7 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-// The servers are those of a soak, or of a rollback; nothing but this look tends the way back.
+// The servers are those of a soak, or of a rollback; nothing but this look tends the rollback path.
 func TestTheWayBackGoesOnAfterTheSuperusersPasswordWasChanged(t *testing.T) {
 	b := newWayBack(t)
 	b.until("")

@@ -99,7 +99,7 @@ func (r *ProxyReconciler) backoff(x *proxyScope) *outcome {
 	}
 	if p.Status.FailedAttempts >= attemptsOf(p) {
 		return &outcome{reason: v1alpha1.ReasonSwitchFailed, stalled: true, requeueAfter: retryStalled,
-			message: fmt.Sprintf("%d attempts to switch to %s failed, %s goes on serving: %s. Mend it, then set spec.target back and forth or raise spec.switch.attempts",
+			message: fmt.Sprintf("%d attempts to switch to %s failed, %s goes on serving: %s. Fix it, then set spec.target back and forth or raise spec.switch.attempts",
 				p.Status.FailedAttempts, p.Spec.Target, p.Status.Active, p.Status.LastFailure)}
 	}
 	if next := p.Status.NextAttempt; next != nil {

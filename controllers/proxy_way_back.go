@@ -17,7 +17,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
-// followTimeout bounds a look at the way back, which is well below a second a database where servers
+// followTimeout bounds a look at the rollback path, which is well below a second a database where servers
 // answer.
 const followTimeout = 30 * time.Second
 
@@ -220,7 +220,7 @@ func (r reverseReplication) troubleIn(ctx context.Context, db string, link repli
 	case !link.SlotActive && r.starting:
 		return "", errStarting
 	case !link.SlotActive:
-		return fmt.Sprintf("nobody reads the slot for database %q; PostgreSQL's log on %s says why", db, r.follower.Instance), nil
+		return fmt.Sprintf("nothing reads the slot for database %q; PostgreSQL's log on %s says why", db, r.follower.Instance), nil
 	}
 	return "", nil
 }

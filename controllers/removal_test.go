@@ -113,8 +113,8 @@ func TestNoSwitchBeginsToAnInstanceThatGoes(t *testing.T) {
 	}{
 		{"the soak has just ended", steps.Upgrade, steps.StopReverse, green, blue, "", v1alpha1.ReasonSwitchWaiting, "in time"},
 		{"the soak has ended, and the revert came too late", steps.Upgrade, steps.StopReverse, green, blue, v1alpha1.ReasonConflictingSpec, v1alpha1.ReasonRollbackUnavailable, "Set spec.target to orders-17"},
-		{"blue's removal is being committed", steps.Upgrade, steps.CommitFinalize, green, blue, "", v1alpha1.ReasonRollbackUnavailable, "the way back to orders-15 has ended"},
-		{"blue's volumes go", steps.Upgrade, steps.AwaitPruned, green, blue, "", v1alpha1.ReasonRollbackUnavailable, "the way back to orders-15 has ended"},
+		{"blue's removal is being committed", steps.Upgrade, steps.CommitFinalize, green, blue, "", v1alpha1.ReasonRollbackUnavailable, "the rollback path to orders-15 has ended"},
+		{"blue's volumes go", steps.Upgrade, steps.AwaitPruned, green, blue, "", v1alpha1.ReasonRollbackUnavailable, "the rollback path to orders-15 has ended"},
 		{"an abort", steps.Abort, steps.StopReplication, blue, green, "", v1alpha1.ReasonConflictingSpec, "Set spec.target to orders-15"},
 		{"the end of a rollback", steps.Rollback, steps.AwaitGreenGone, blue, green, "", v1alpha1.ReasonConflictingSpec, "removes it (step AwaitGreenGone)"},
 		{"back to blue in an abort", steps.Abort, steps.StopReplication, green, blue, "", "", ""},

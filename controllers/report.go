@@ -64,7 +64,7 @@ func reportSuspended(object conditioned, suspended bool) {
 }
 
 // outcomeOf an error: its reason, and whether only a human can help. A stalled object is
-// looked at again all the same, since what mends it may be out of sight (a Secret, a
+// looked at again all the same, since what fixes it may be out of sight (a Secret, a
 // server, a branch's protection).
 func outcomeOf(err error, during string) outcome {
 	m := reasonOf(err, cmp.Or(during, v1alpha1.ReasonProgressing))
@@ -81,7 +81,7 @@ const (
 	// retrySoon: a step in progress, or a failure that passes while somebody waits for a switch.
 	retrySoon = 2 * time.Second
 	// retryStalled: waiting for a human; cheap looks, so that it goes on by itself soon
-	// after it is mended.
+	// after it is fixed.
 	retryStalled = 10 * time.Second
 )
 

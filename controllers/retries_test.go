@@ -30,7 +30,7 @@ func TestALookThatFailsAgainAndAgainIsRepeatedLessOften(t *testing.T) {
 	r.forget(orders)
 	within(r.after(orders, failed), firstRetry)
 
-	// what a human must mend is looked at as ever
+	// what a human must fix is looked at as ever
 	if stalled := outcomeOf(&reasonError{reason: "UnknownTarget", stalled: true}, "Verify"); r.after(stock, stalled) != retryStalled {
 		t.Errorf("a stalled object is looked at after %s", r.after(stock, stalled))
 	}

@@ -43,7 +43,7 @@ func endpointOf(upgrade *v1alpha1.PgUpgrade, instance string) (v1alpha1.Endpoint
 	return v1alpha1.Endpoint{Host: fmt.Sprintf("%s-%s.%s.svc", service, version, upgrade.Namespace), Port: port}, nil
 }
 
-// serverOf gives the way to an instance with the credentials of its Secret, read anew so
+// serverOf gives the way to an instance with the credentials of its Secret, read again so
 // that a rotated password is found.
 func serverOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade, instance string) (postgres.Server, error) {
 	endpoint, err := endpointOf(upgrade, instance)

@@ -104,7 +104,7 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	before := lastReported(upgrade)
 	o := r.reconcile(ctx, upgrade, patcher)
 	if ctx.Err() != nil {
-		// shutting down: the next leader looks anew
+		// shutting down: the next leader looks again
 		return ctrl.Result{}, nil
 	}
 	report(upgrade, o)
@@ -157,7 +157,7 @@ func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpg
 	}
 	if leader := proxy.Spec.UpgradeRef.Name; leader != upgrade.Name {
 		return nil, &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true,
-			text: fmt.Sprintf("PgProxy %s belongs to PgUpgrade %s, and nobody else may move its traffic; correct spec.proxyRef here or spec.upgradeRef there", proxy.Name, leader)}
+			text: fmt.Sprintf("PgProxy %s belongs to PgUpgrade %s, and no other may move its traffic; correct spec.proxyRef here or spec.upgradeRef there", proxy.Name, leader)}
 	}
 	return proxy, nil
 }

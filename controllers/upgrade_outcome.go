@@ -49,7 +49,7 @@ func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, 
 	return o
 }
 
-// warningReasons are reasons that an effect goes on beside, or that it mends: said in an event.
+// warningReasons are reasons that an effect goes on beside, or that it fixes: said in an event.
 var warningReasons = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true, v1alpha1.ReasonSchemaDrift: true}
 
 // needsHuman are the reasons of waiting that no time heals.

@@ -17,7 +17,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
-// act makes a step's effect and observes the PgProxy anew: it may have moved meanwhile.
+// act makes a step's effect and observes the PgProxy again: it may have moved meanwhile.
 func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, step *steps.Step, verdict steps.Verdict, run *steps.Run) error {
 	point, effect := effectOf(upgrade, step, verdict)
 	crash.Before(ctx, point)

@@ -63,7 +63,7 @@ func (a Access) secretName() string {
 // NewAccess checks URL, branch and credentials and makes them ready for use.
 // A nil secret means anonymous access. Errors are ErrBadReference or
 // ErrBadSecret, name Secret and key, and never hold a value; they last until
-// somebody mends the object.
+// somebody fixes the object.
 func NewAccess(repositoryURL, branch string, secret *Secret) (Access, error) {
 	parsed, err := url.Parse(strings.TrimSpace(repositoryURL))
 	if err != nil || parsed.Host == "" {

@@ -137,7 +137,7 @@ func evictOldest(except *clone) bool {
 	return true
 }
 
-// drop forgets everything; the next fetch starts anew.
+// drop forgets everything; the next fetch starts again.
 func (c *clone) drop() {
 	if closer, ok := c.objects.(*filesystem.Storage); ok {
 		_ = closer.Close()
@@ -168,7 +168,7 @@ func (c *clone) prepare() error {
 }
 
 // fetch brings the branch's tip, whatever happened to it: a rewritten history
-// replaces ours. A damaged clone is made anew once.
+// replaces ours. A damaged clone is made again once.
 func (c *clone) fetch(ctx context.Context, access Access) error {
 	reused := c.objects != nil && !c.tip.IsZero()
 	err := c.fetchOnce(ctx, access)

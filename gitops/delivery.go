@@ -48,13 +48,13 @@ const (
 // DeliveryState is what Flux has made of a commit, for people and for Gitover.
 type DeliveryState struct {
 	Phase DeliveryPhase
-	// Message says what Flux does or what has to be mended, with the object's name.
+	// Message says what Flux does or what has to be fixed, with the object's name.
 	Message string
 	// Revision that the slowest Kustomization has applied.
 	Revision string
 }
 
-// Failed reports whether somebody has to mend something before Flux can go on.
+// Failed reports whether somebody has to fix something before Flux can go on.
 func (s DeliveryState) Failed() bool {
 	return slices.Contains([]DeliveryPhase{SourceFailed, BuildFailed, ReconciliationFailed, AppliedUnhealthy}, s.Phase)
 }

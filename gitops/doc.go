@@ -35,5 +35,5 @@
 // Errors have a kind (errors.go) for errors.Is and a text that says what to do.
 // Temporary tells those that pass by themselves. No text holds a credential. A
 // clone that is damaged, too old or too large in number is thrown away and made
-// anew; a rewritten history replaces ours.
+// again; a rewritten history replaces ours.
 package gitops

@@ -63,7 +63,7 @@ type Error struct {
 	kind  error
 	text  string
 	cause error
-	// damage: the clone has to be made anew
+	// damage: the clone has to be made again
 	damage bool
 }
 

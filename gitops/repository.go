@@ -117,7 +117,7 @@ func describe(c *object.Commit) Commit {
 	return commit
 }
 
-// locked runs a function while nobody else uses the clone.
+// locked runs a function while no one else uses the clone.
 func (r *Repository) locked(ctx context.Context, use func(*clone) error) error {
 	c := cloneOf(r.access, r.directory, r.now())
 	if err := c.lock(ctx); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // awaitSwitchDone: Flux delivered the cutover commit and the PgProxy controller made it
-// true, with the way back set up behind it.
+// true, with the rollback path set up behind it.
 func awaitSwitchDone(ctx context.Context, run *Run) (Verdict, error) {
 	return awaitActive(ctx, run, CommitCutover, run.Status.To)
 }
@@ -46,7 +46,7 @@ func awaitActive(ctx context.Context, run *Run, commit, instance string) (Verdic
 	case proxy.Spec.Target != instance && !state.Delivered:
 		return waiting(cmp.Or(state.Reason, v1alpha1.ReasonFluxPending), "%s", cmp.Or(state.Message, "waiting for Flux to apply the commit")), nil
 	case proxy.Spec.Target != instance:
-		return waiting(v1alpha1.ReasonFluxPending, "Flux applied the commit, but PgProxy %s still has spec.target %s; is it annotated to be left alone?", proxy.Name, proxy.Spec.Target), nil
+		return waiting(v1alpha1.ReasonFluxPending, "Flux applied the commit, but PgProxy %s still has spec.target %s; is its reconciliation disabled by an annotation?", proxy.Name, proxy.Spec.Target), nil
 	}
 	return waiting(cmp.Or(conditions.GetReason(proxy, v1alpha1.ReadyCondition), v1alpha1.ReasonSwitching), "%s", cmp.Or(conditions.GetMessage(proxy, v1alpha1.ReadyCondition), "the switch is beginning")), nil
 }

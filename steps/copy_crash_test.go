@@ -85,7 +85,7 @@ func TestACopyGoesOnAfterACrashOfTheNewSide(t *testing.T) {
 			p.green.Kill()
 			p.green.Run()
 			p.until(CopyData, "done", func(v Verdict) bool {
-				if strings.Contains(v.Message, "anew") {
+				if strings.Contains(v.Message, "again") {
 					t.Fatal(v.Message)
 				}
 				return v.Done
@@ -107,7 +107,7 @@ func TestADatabaseIsCopiedAnewWhenAWorkerCannotGoOn(t *testing.T) {
 			goOn()
 			p.blue.Exec("d", "SELECT pg_drop_replication_slot('"+slot+"')")
 			p.green.Run()
-			v := p.until(seenBy, "copies anew", func(v Verdict) bool { return strings.Contains(v.Message, "copied anew") })
+			v := p.until(seenBy, "copies again", func(v Verdict) bool { return strings.Contains(v.Message, "copied again") })
 			if !strings.Contains(v.Message, table) || !v.RunNeeded && v.ReturnTo != CopyData {
 				t.Errorf("%+v", v)
 			}

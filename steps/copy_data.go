@@ -15,7 +15,7 @@ import (
 
 // copyDataDone: every table of every database is copied. PostgreSQL's own table
 // synchronisation does the work: parallel, and resumed table by table. A database with a table
-// that can't be resumed is copied anew.
+// that can't be resumed is copied again.
 func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {
@@ -110,9 +110,9 @@ func copyDataRun(ctx context.Context, run *Run) error {
 	return followRun(ctx, run)
 }
 
-// strandedText says why a database is copied anew.
+// strandedText says why a database is copied again.
 func strandedText(run *Run, db string, tables []string) string {
-	return fmt.Sprintf("database %q is copied anew: %s crashed at the moment it had finished %s; nothing is lost, and %s serves on",
+	return fmt.Sprintf("database %q is copied again: %s crashed at the moment it had finished %s; nothing is lost, and %s serves on",
 		db, run.Status.To, some(tables), run.Status.From)
 }
 

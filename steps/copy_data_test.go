@@ -22,7 +22,7 @@ func TestAFailureOfTheCopyIsReportedWhileItIsNew(t *testing.T) {
 		{time.Second, 1, true},
 		{failureShown, 1, false},
 		{time.Second, 2, true},
-		{time.Second, 0, true}, // the server crashed and counts anew
+		{time.Second, 0, true}, // the server crashed and counts again
 		{failureShown, 0, false},
 		{time.Second, 1, true},
 	}

@@ -53,7 +53,7 @@ func follow(t *testing.T, run *Run, publisher, subscriber *pg.Server) {
 }
 
 // The soak is over and StopReverse stored; then Git wants blue again, before anything of the
-// way back was taken away, or after it.
+// rollback path was taken away, or after it.
 func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
 	run, blue, green := twoServers(t, Upgrade, StopReverse)
 	ctx := t.Context()
@@ -80,7 +80,7 @@ func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
 	v, err = step.Done(ctx, run)
 	must(err)
 	if v.ReturnTo != "" || v.Done || v.RunNeeded || v.Reason != v1alpha1.ReasonConflictingSpec {
-		t.Fatalf("the way back has ended, but %+v", v)
+		t.Fatalf("the rollback path has ended, but %+v", v)
 	}
 	// Git agrees: the rest goes
 	run.FreshProxy = func(context.Context) (*v1alpha1.PgProxy, error) {

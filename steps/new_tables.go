@@ -27,7 +27,7 @@ func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Ve
 		var stuck []replication.UnreplicatedTable
 		missing := false
 		for _, u := range left {
-			if u.State == "" || u.Gone || u.Anew {
+			if u.State == "" || u.Gone || u.Again {
 				stuck = append(stuck, u)
 				missing = missing || u.Missing
 			}
@@ -93,8 +93,8 @@ func withoutLater(run *Run, left []replication.UnreplicatedTable) (now []replica
 	return now, len(now) < len(left)
 }
 
-// copiedAnew leads back to CopyData when a table of a database can't be finished any more; nobody else copies
-// a database anew. Nil when none is.
+// copiedAnew leads back to CopyData when a table of a database can't be finished any more; no one else copies
+// a database again. Nil when none is.
 func copiedAnew(ctx context.Context, run *Run, blue, green postgres.Server, db string) (*Verdict, error) {
 	if run.Status.Step == CopyData || run.switching() {
 		return nil, nil
@@ -131,7 +131,7 @@ func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, err
 	return waiting(v1alpha1.ReasonReplicationBroken, "; %s", failuresText(run, failed)), nil
 }
 
-// switching: PgProxy moves traffic, and nobody else touches replication.
+// switching: PgProxy moves traffic, and no one else touches replication.
 func (r *Run) switching() bool { return r.Proxy != nil && r.Proxy.Status.Switch != nil }
 
 // schemaPart that green must have by now: before its indexes are built, half of the schema.

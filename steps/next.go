@@ -127,7 +127,7 @@ func duringUpgrade(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string
 		// a switch back that was claimed before the soak's end was stored counts
 		return duringSoak(status, facts, from, to)
 	}
-	// past the soak there is no way back
+	// past the soak there is no rollback path
 	return stay(status, "", "")
 }
 

@@ -53,7 +53,7 @@ func TestNextObeysGit(t *testing.T) {
 		{"a revert that has not switched yet is awaited", at(Upgrade, Soak), facts("17", "orders-17", "orders-15"), Upgrade, Soak, false},
 		{"the bump is reverted during the soak: traffic first, then green goes", at(Upgrade, Soak), facts("15", "orders-17", "orders-17"), Rollback, CommitRollback, false},
 		{"another version during the soak waits", at(Upgrade, Soak), facts("18", "orders-17", "orders-17"), Upgrade, Soak, false},
-		{"past the soak there is no way back", at(Upgrade, CommitFinalize), facts("15", "orders-17", "orders-17"), Upgrade, CommitFinalize, false},
+		{"past the soak there is no rollback path", at(Upgrade, CommitFinalize), facts("15", "orders-17", "orders-17"), Upgrade, CommitFinalize, false},
 		{"a switch back that began before the soak's end was stored counts", at(Upgrade, StopReverse), facts("17", "orders-15", "orders-15"), RolledBack, AwaitDecision, false},
 		{"a revert at the end of the soak is the step's to judge", at(Upgrade, StopReverse), facts("17", "orders-17", "orders-15"), Upgrade, StopReverse, false},
 		{"after a rollback nothing goes on by itself", at(RolledBack, AwaitDecision), facts("17", "orders-15", "orders-15"), RolledBack, AwaitDecision, false},

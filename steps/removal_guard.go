@@ -94,7 +94,7 @@ func removalBlocked(ctx context.Context, run *Run) (*Verdict, error) {
 }
 
 // revertedInTime: the revert came between the end of the soak and StopReverse's effect. It
-// still counts if nothing of the way back was taken away, and where blue serves again the
+// still counts if nothing of the rollback path was taken away, and where blue serves again the
 // switch was claimed before this step was stored.
 func revertedInTime(ctx context.Context, run *Run, proxy *v1alpha1.PgProxy) (Verdict, error) {
 	if proxy.Status.Active != run.Status.From {
@@ -103,7 +103,7 @@ func revertedInTime(ctx context.Context, run *Run, proxy *v1alpha1.PgProxy) (Ver
 			return conflictingSpec(run, proxy), err
 		}
 	}
-	v := waiting(v1alpha1.ReasonSwitching, "the cutover was reverted before the way back ended; the soak goes on until %s serves", proxy.Spec.Target)
+	v := waiting(v1alpha1.ReasonSwitching, "the cutover was reverted before the rollback path ended; the soak goes on until %s serves", proxy.Spec.Target)
 	v.ReturnTo = Soak
 	return v, nil
 }
@@ -133,7 +133,7 @@ func conflictingSpec(run *Run, proxy *v1alpha1.PgProxy) Verdict {
 	leaves, stays := removedAndKept(*run.Status)
 	why := fmt.Sprintf("Git took the upgrade to %s back", leaves)
 	if run.Status.Workflow == Upgrade {
-		why = fmt.Sprintf("the soak is over and the way back to %s has ended", leaves)
+		why = fmt.Sprintf("the soak is over and the rollback path to %s has ended", leaves)
 	}
 	return waiting(v1alpha1.ReasonConflictingSpec, "%s, but spec.target of PgProxy %s is %s; nothing more is removed before a commit sets it to %s",
 		why, proxy.Name, proxy.Spec.Target, stays)

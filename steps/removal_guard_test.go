@@ -128,7 +128,7 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 		return conflictingSpec(run, aProxy(active, target, "")).Message
 	}
 	for got, want := range map[string]string{
-		say(Upgrade, CommitFinalize, "orders-17", "orders-15"): "the way back to orders-15 has ended, but spec.target of PgProxy orders is orders-15; nothing more is removed before a commit sets it to orders-17",
+		say(Upgrade, CommitFinalize, "orders-17", "orders-15"): "the rollback path to orders-15 has ended, but spec.target of PgProxy orders is orders-15; nothing more is removed before a commit sets it to orders-17",
 		say(Abort, StopReplication, "orders-15", "orders-17"):  "Git took the upgrade to orders-17 back, but spec.target of PgProxy orders is orders-17; nothing more is removed before a commit sets it to orders-15",
 	} {
 		if !strings.Contains(got, want) {
@@ -171,7 +171,7 @@ func TestASoakEndsOnlyWhileGitWantsGreen(t *testing.T) {
 		{"a revert that isn't carried out yet", run("orders-17", "orders-15", "", ""), v1alpha1.ReasonSwitching},
 		{"a revert that is under way", run("orders-17", "orders-15", "orders-15", ""), v1alpha1.ReasonSwitching},
 		{"a revert, beside a finalization", run("orders-17", "orders-15", "", "17"), v1alpha1.ReasonSwitching},
-		{"a finalization, while no server tells of the way back", run("orders-17", "orders-17", "", "17"), ""},
+		{"a finalization, while no server tells of the rollback path", run("orders-17", "orders-17", "", "17"), ""},
 		{"another version's finalization", run("orders-17", "orders-17", "", "16"), "error"},
 	} {
 		v, err := soakDone(t.Context(), s.run)

@@ -93,7 +93,7 @@ func (r *Run) compared(ctx context.Context, servers ...postgres.Server) (bool, e
 }
 
 // followerReplaced is what a soak, or the wait after a rollback, does when a primary was replaced: rows are
-// compared, since the way back may have become a loss. Nil if none was, or if that can't be told: the PgProxy says so.
+// compared, since the rollback path may have become a loss. Nil if none was, or if that can't be told: the PgProxy says so.
 func followerReplaced(ctx context.Context, run *Run, serves, follows string) *Verdict {
 	publisher, subscriber, err := run.pair(ctx, serves, follows)
 	if err != nil {
@@ -113,7 +113,7 @@ func followerReplaced(ctx context.Context, run *Run, serves, follows string) *Ve
 		compare.Effect = compareSides
 		return &compare
 	}
-	differ := waiting(v1alpha1.ReasonVerificationFailed, "%s, and %d differences were found: %s. Don't return to %s before they are mended; compared again every %s",
+	differ := waiting(v1alpha1.ReasonVerificationFailed, "%s, and %d differences were found: %s. Don't return to %s before they are fixed; compared again every %s",
 		why, len(v.Mismatches), some(v.Mismatches), follows, verifyAgain)
 	return &differ
 }
@@ -137,7 +137,7 @@ func compareInTime(run *Run, follows string, goesOn Verdict) *Verdict {
 		goesOn.RunNeeded, goesOn.Slow, goesOn.Effect, goesOn.RequeueAfter = true, true, compareSides, slowAgain
 		return &goesOn
 	case len(v.Mismatches) > 0:
-		differ := waiting(v1alpha1.ReasonVerificationFailed, "%d differences were found: %s. Don't return to %s before they are mended; compared again every %s",
+		differ := waiting(v1alpha1.ReasonVerificationFailed, "%d differences were found: %s. Don't return to %s before they are fixed; compared again every %s",
 			len(v.Mismatches), some(v.Mismatches), follows, again)
 		return &differ
 	}

@@ -110,7 +110,7 @@ func TestWhatIsKnownOfServersIsOfThisRun(t *testing.T) {
 		knows string
 	}{
 		{"a switch of this run", switched(11, "Switched", "orders-15", "orders-17"), "compared switch"},
-		{"and its way back", switched(11, "Switched", "orders-17", "orders-15"), "compared switch"},
+		{"and its rollback path", switched(11, "Switched", "orders-17", "orders-15"), "compared switch"},
 		{"one of an earlier run", switched(9, "Switched", "orders-15", "orders-17"), "compared"},
 		{"one of other instances", switched(11, "Switched", "orders-13", "orders-15"), "compared"},
 		{"no proxy", nil, "compared"},

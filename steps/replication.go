@@ -18,7 +18,7 @@ func brokenReplication(ctx context.Context, run *Run, publisher, subscriber post
 		}
 		if !slot.Exists || slot.Lost {
 			v := waiting(v1alpha1.ReasonSlotLost,
-				"%s no longer has the WAL that %s needs for database %q (slot lost): nothing was switched and nothing is lost, but green must be copied anew; raise max_slot_wal_keep_size, take the version back and ask for it again",
+				"%s no longer has the WAL that %s needs for database %q (slot lost): nothing was switched and nothing is lost, but green must be copied again; raise max_slot_wal_keep_size, take the version back and ask for it again",
 				publisher.Instance, subscriber.Instance, db)
 			return &v, nil
 		}

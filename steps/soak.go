@@ -26,7 +26,7 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	spec := run.Upgrade.Spec.Soak
 	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
 	if spec.FinalizedVersion == version {
-		// whatever has become of the way back
+		// whatever has become of the rollback path
 		return unlessReverted(ctx, run, done("finalization approved by spec.soak.finalizedVersion in Git"))
 	}
 	if err := watchWayBack(ctx, run); err != nil {

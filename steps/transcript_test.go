@@ -11,7 +11,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
-var update = flag.Bool("update", false, "write testdata/*.transcript anew")
+var update = flag.Bool("update", false, "write testdata/*.transcript again")
 
 // story drives the pure part of the workflow with a world that always does what a step
 // wants, until something else happens.
@@ -162,7 +162,7 @@ func TestTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Fatalf("%s differs (go test ./steps -run TestTranscripts -update writes it anew):\n%s", file, got)
+				t.Fatalf("%s differs (go test ./steps -run TestTranscripts -update writes it again):\n%s", file, got)
 			}
 		})
 	}

@@ -45,7 +45,7 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 		return slowly("%s", why), nil
 	case len(v.Mismatches) > 0:
 		return waiting(v1alpha1.ReasonVerificationFailed,
-			"%d differences: %s. Nothing was switched. Mend the rows on %s or take the version back; compared again every %s",
+			"%d differences: %s. Nothing was switched. Fix the rows on %s or take the version back; compared again every %s",
 			len(v.Mismatches), some(v.Mismatches), run.Status.To, verifyAgain), nil
 	}
 	return done("%s compared, %d in flight", comparedText(v), v.InFlight), nil

@@ -26,7 +26,7 @@ func stoppedWorker(ctx context.Context, run *Run, publisher, subscriber postgres
 	return nil, nil
 }
 
-// stoppedWayBack is the same of the way back. A side that follows and can't be asked is PgProxy's to tell, and holds
+// stoppedWayBack is the same of the rollback path. A side that follows and can't be asked is PgProxy's to tell, and holds
 // up no soak.
 func stoppedWayBack(ctx context.Context, run *Run, publisher, subscriber string) *Verdict {
 	active, follower, err := run.pair(ctx, publisher, subscriber)

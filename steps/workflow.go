@@ -145,7 +145,7 @@ var Workflows = map[string][]Step{
 		{CommitCutover, commitDone(CommitCutover), commitRun(CommitCutover), 10 * time.Minute},
 		// Flux delivers it and the PgProxy controller switches
 		{AwaitSwitch, awaitSwitchDone, nil, 15 * time.Minute},
-		// the way back is open
+		// the rollback path is open
 		{Soak, soakDone, nil, 0},
 		// the point of no return: reverse replication ends
 		guardRemoval(Step{StopReverse, stopReplicationDone, stopReplicationRun, 10 * time.Minute}),

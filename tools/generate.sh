@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the generated files anew: deepcopy functions, CRDs, the controller's role and the
+# Makes the generated files again: deepcopy functions, CRDs, the controller's role and the
 # API reference. "generate" writes them into the checkout; "verify" makes them elsewhere,
 # shows the difference and fails if there is one.
 set -eu

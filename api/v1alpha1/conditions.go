@@ -37,7 +37,7 @@ const (
 const (
 	// ReasonUpToDate: the active instance has the version that Git asks for.
 	ReasonUpToDate = "UpToDate"
-	// ReasonSoakInProgress: cut over; the way back is open until the soak ends.
+	// ReasonSoakInProgress: cut over; the rollback path is open until the soak ends.
 	ReasonSoakInProgress = "SoakInProgress"
 	// ReasonRolledBack: a revert of the cutover commit was applied; waiting for a new version or a retry.
 	ReasonRolledBack = "RolledBack"

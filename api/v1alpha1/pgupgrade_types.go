@@ -48,7 +48,7 @@ type PgUpgradeSpec struct {
 	// +optional
 	Cutover CutoverSpec `json:"cutover,omitempty"`
 
-	// Soak says how long the way back stays open.
+	// Soak says how long the rollback path stays open.
 	// +optional
 	Soak SoakSpec `json:"soak,omitempty"`
 

@@ -24,7 +24,7 @@ import (
 const (
 	// sourceSteady is how long the API server keeps a watch that serves; one that ends sooner is begun again after a pause.
 	sourceSteady = 5 * time.Second
-	// watchSeconds after which the API server ends a watch, and it is begun anew.
+	// watchSeconds after which the API server ends a watch, and it is begun again.
 	watchSeconds = 240
 )
 

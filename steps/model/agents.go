@@ -85,7 +85,7 @@ func (s *state) join(i int) {
 }
 
 // alone is what becomes of a state when no controller ever comes back: the dead-men act, and
-// nobody else does.
+// no one else does.
 func (s state) alone(flaw Flaw) state {
 	const steps = 9 // the rest of an old hold, the present one, and one that is joined
 	for range steps {

@@ -5,7 +5,7 @@ func (s *state) known(flaw Flaw) bool {
 	return flaw == NoIdentity || !s.replaced[0] && !s.replaced[1]
 }
 
-// readyAgain makes an entrance anew that the new side's register has forgotten.
+// readyAgain makes an entrance again that the new side's register has forgotten.
 func (s *state) readyAgain(sw uint8, flaw Flaw) {
 	from, to := s.from[sw], s.to(sw)
 	if s.standbys == noStandbys || s.entrance[sw] != none || s.row[sw] != commit || flaw == NoReopen {

@@ -26,7 +26,7 @@ func (s *state) settle(i int, flaw Flaw) bool {
 
 // again lets the second controller, done with the first one's switch, run another: back
 // if that one went forward, the same way if not. It waits until its sessions open and the
-// way back is there.
+// rollback path is there.
 func (s *state) again(i int) bool {
 	c := &s.controllers[i]
 	if s.standbys != noStandbys && c.pc != stepAborted && c.sw == s.last && s.row[c.sw] == commit && s.entrance[c.sw] == none {

@@ -74,7 +74,7 @@ func hostileObjects() string {
 	return b.String()
 }
 
-// TestHostileNamesAreOnlyNames takes them through the whole upgrade and its way back. To 18, since 19 takes no line breaks.
+// TestHostileNamesAreOnlyNames takes them through the whole upgrade and its rollback path. To 18, since 19 takes no line breaks.
 func TestHostileNamesAreOnlyNames(t *testing.T) {
 	somePairs(t, [][2]int{{13, 18}}, func(t *testing.T, blue, green *pg.Server) {
 		ctx := t.Context()
@@ -111,7 +111,7 @@ func TestHostileNamesAreOnlyNames(t *testing.T) {
 			must(t, replication.DropSubscription(ctx, green.Server, db, names.Subscription(db, green.Instance)))
 			subscribe(t, green, blue, db, false)
 			green.Exec(db, "INSERT INTO kept VALUES (2, 'back')")
-			eventually(t, "the way back of "+db, func() bool { return blue.Query(db, "SELECT b FROM kept WHERE a = 2") == "back" })
+			eventually(t, "the rollback path of "+db, func() bool { return blue.Query(db, "SELECT b FROM kept WHERE a = 2") == "back" })
 		}
 		for _, s := range []*pg.Server{blue, green} {
 			left, err := replication.RemoveAll(ctx, s.Server, names)

@@ -20,7 +20,7 @@ func ofNineteen(t *testing.T, blue, green *pg.Server, databases ...string) []pre
 	return slices.DeleteFunc(lockFindings(t, blue, green, databases...), func(f preflight.Finding) bool { return !slices.Contains(nineteen, f.Name) })
 }
 
-// TestWhatNineteenRefusesIsFoundWhileTheOldServerServes, and the statement that each finding proposes mends it.
+// TestWhatNineteenRefusesIsFoundWhileTheOldServerServes, and the statement that each finding proposes fixes it.
 func TestWhatNineteenRefusesIsFoundWhileTheOldServerServes(t *testing.T) {
 	blue, green := pg.Start(t, 18, pg.Settings{"wal_level": "logical", "max_locks_per_transaction": "128"}), pg.Start(t, 19, pg.Logical)
 	two := "two\nlines"
@@ -67,7 +67,7 @@ func TestWhatNineteenRefusesIsFoundWhileTheOldServerServes(t *testing.T) {
 	}
 	mendForNineteen(t, blue, green, findings)
 	if findings := ofNineteen(t, blue, green, "d", "two lines"); len(findings) > 0 {
-		t.Errorf("mended, and still found: %s", list(findings))
+		t.Errorf("fixed, and still found: %s", list(findings))
 	}
 
 	blue.Exec("", "ALTER SYSTEM SET standard_conforming_strings = off")
@@ -137,7 +137,7 @@ func TestWhatNineteenAloneHasIsFoundBeforeADowngrade(t *testing.T) {
 }
 
 // TestIndexesOnAddressesArriveWithNineteensOperatorClass, from whichever they had: btree_gist's was the default up to 18. The
-// new side needs no more than wal_level = replica to feed the way back.
+// new side needs no more than wal_level = replica to feed the rollback path.
 func TestIndexesOnAddressesArriveWithNineteensOperatorClass(t *testing.T) {
 	blue, green := pg.Start(t, 18, pg.Logical), pg.Start(t, 19, pg.Settings{"wal_level": "replica"})
 	blue.Exec("", "CREATE DATABASE d")
@@ -167,6 +167,6 @@ func TestIndexesOnAddressesArriveWithNineteensOperatorClass(t *testing.T) {
 	must(t, err)
 	must(t, awaitMarker(t.Context(), green, blue, "d", id))
 	if got := blue.Query("d", "SELECT ip FROM t WHERE a = 1"); got != "10.9.9.9" {
-		t.Errorf("on the way back: %s", got)
+		t.Errorf("on the rollback path: %s", got)
 	}
 }

@@ -91,7 +91,7 @@ func randomSchema(t *testing.T, serving, following *pg.Server, seed uint64) {
 	if d := drift(); len(d.Differences) > 0 {
 		t.Fatalf("seed %d: once copied, %q", seed, d.Differences)
 	}
-	changed, mended, unknown := 0, 0, map[string]bool{}
+	changed, fixed, unknown := 0, 0, map[string]bool{}
 	changes := 15
 	if pg.Full {
 		changes = 40
@@ -119,7 +119,7 @@ func randomSchema(t *testing.T, serving, following *pg.Server, seed uint64) {
 			t.Errorf("seed %d: %s: %q: %v", seed, statement, ddl.Statements, err)
 		}
 		if left := drift(); len(left.Differences) == 0 {
-			mended++
+			fixed++
 			continue
 		} else if len(ddl.Unknown) == 0 {
 			t.Errorf("seed %d: %s: after %q, %q", seed, statement, ddl.Statements, left.Differences)
@@ -130,7 +130,7 @@ func randomSchema(t *testing.T, serving, following *pg.Server, seed uint64) {
 			t.Fatalf("seed %d: the same change on both sides: %s: %q", seed, statement, left.Differences)
 		}
 	}
-	t.Logf("seed %d: %d statements of a schema, %d changes, %d mended by statements; by hand: %q", seed, len(ran), changed, mended, slices.Sorted(maps.Keys(unknown)))
+	t.Logf("seed %d: %d statements of a schema, %d changes, %d fixed by statements; by hand: %q", seed, len(ran), changed, fixed, slices.Sorted(maps.Keys(unknown)))
 }
 
 // secretOfDump differs from run to run.

@@ -32,7 +32,7 @@ func TestAReplicaIdentityThatSomebodyElseChangedStays(t *testing.T) {
 			}
 			for table, why := range map[string]string{
 				"": "", `public."My own"`: "", "public.unindexed": "", "public.renamed": "somebody made it NOTHING since, not Gitover",
-				"public.captured": "publication cdc, which is somebody else's, needs it", "public.part": "publication cdc, which is somebody else's, needs it",
+				"public.captured": "publication cdc, which isn't Gitover's, needs it", "public.part": "publication cdc, which isn't Gitover's, needs it",
 			} {
 				if got, there := stays[table]; !there || got != why {
 					t.Errorf("table %q stays: %q, %v", table, got, there)

@@ -106,7 +106,7 @@ func agentOf(s *pg.Server) postgres.Server {
 	return agent
 }
 
-// TestEachRightOfTheAgentsIsNeeded takes one away at a time; the next EnsureRegister mends it.
+// TestEachRightOfTheAgentsIsNeeded takes one away at a time; the next EnsureRegister fixes it.
 func TestEachRightOfTheAgentsIsNeeded(t *testing.T) {
 	settle := func(t *testing.T, s *pg.Server, call func(context.Context, *fence.Register) error) error {
 		r, err := fence.OpenRegister(t.Context(), agentOf(s))

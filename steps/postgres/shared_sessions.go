@@ -46,7 +46,7 @@ func placeOf(s Server, database string) sessionPlace {
 	return sessionPlace{s.Address(), s.User, cmp.Or(database, s.MaintenanceDatabase, "postgres"), s.SSLMode, string(s.CA), s.Password}
 }
 
-// session that is nobody else's, with the settings of a new one.
+// session that is no one else's, with the settings of a new one.
 func session(ctx context.Context, s Server, database string) (_ *pgx.Conn, release func(), err error) {
 	shared, _ := ctx.Value(sharedKey{}).(*sharedSessions)
 	place := placeOf(s, database)

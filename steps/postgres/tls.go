@@ -37,7 +37,7 @@ func (s Server) trust(config *pgx.ConnConfig) error {
 	return nil
 }
 
-// preferTLS goes on over the same connection when the server has no TLS, as libpq does: the driver logs in anew, and
+// preferTLS goes on over the same connection when the server has no TLS, as libpq does: the driver logs in again, and
 // the server would start two processes for each session. Without TLS is also the driver's second attempt, after one that
 // began with it failed.
 func preferTLS(config *pgx.ConnConfig) {
@@ -153,8 +153,8 @@ func (e *connectionFailure) distrust() string {
 	case errors.As(e.cause, &invalid):
 		return "the server's certificate isn't valid: " + invalid.Error()
 	case strings.Contains(text, "require_auth check failed"), strings.Contains(text, "channel binding check failed"):
-		return "the server asks for the password in a way that could show it to somebody else, and isn't verified: " +
-			"use scram-sha-256 in pg_hba.conf and password_encryption and set the password anew, or sslMode verify-full"
+		return "the server asks for the password in a way that could show it to others, and isn't verified: " +
+			"use scram-sha-256 in pg_hba.conf and password_encryption and set the password again, or sslMode verify-full"
 	case e.demandsTLS && strings.Contains(text, "server refused TLS connection"):
 		return "the server has no TLS, which sslMode demands: turn ssl on there"
 	}

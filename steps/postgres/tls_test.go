@@ -128,7 +128,7 @@ func TestALoginTakesOneConnectionWithTLSAndWithout(t *testing.T) {
 	}
 }
 
-// TestAnUpgradeRunsOverVerifiedTLS goes from the first connection to the way back with servers
+// TestAnUpgradeRunsOverVerifiedTLS goes from the first connection to the rollback path with servers
 // that take nothing but TLS: with a CA bundle where the servers can read it, and without.
 func TestAnUpgradeRunsOverVerifiedTLS(t *testing.T) {
 	for _, rootCert := range []string{pg.RootCert, ""} {
@@ -146,7 +146,7 @@ func TestAnUpgradeRunsOverVerifiedTLS(t *testing.T) {
 			must(t, replication.DropSubscription(t.Context(), green.Server, "shop", names.Subscription("shop", green.Instance)))
 			subscribe(t, green, blue, "shop", false)
 			green.Exec("shop", "INSERT INTO loose VALUES (1000, 'back')")
-			eventually(t, "a row that was written after the cutover is on the way back", func() bool {
+			eventually(t, "a row that was written after the cutover is on the rollback path", func() bool {
 				return blue.Query("shop", "SELECT b FROM loose WHERE a = 1000") == "back"
 			})
 			for _, s := range []*pg.Server{blue, green} {

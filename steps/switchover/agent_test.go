@@ -97,7 +97,7 @@ func TestAPoolerThatStartsDuringASwitchLeadsToTheRightSide(t *testing.T) {
 				late = s.newPooler("late")
 				close(born)
 			}()
-			// nobody else opens sessions now
+			// no one else opens sessions now
 			eventually(t, "it has asked what stands, and asks again", func() bool {
 				return s.cables[in.From.Instance].connections() >= asked+2
 			})

@@ -8,7 +8,7 @@ import (
 )
 
 // cable carries TCP connections to an address. Cut, it carries nothing and says nothing, as
-// a network that drops packets; mended, what was on the way arrives.
+// a network that drops packets; fixed, what was on the way arrives.
 type cable struct {
 	listener net.Listener
 	to       string
@@ -41,7 +41,7 @@ func newCable(t *testing.T, to string) *cable {
 	})
 	t.Cleanup(func() {
 		_ = listener.Close()
-		c.mend()
+		c.fix()
 		c.mu.Lock()
 		for end := range c.ends {
 			_ = end.Close()
@@ -69,7 +69,7 @@ func (c *cable) cut() {
 	c.whole = make(chan struct{})
 }
 
-func (c *cable) mend() {
+func (c *cable) fix() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {

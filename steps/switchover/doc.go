@@ -10,7 +10,7 @@
 //
 // # A switch, in order
 //
-// Guard and prepare hold nobody: the way back is made (publication, slot and marker table on the new
+// Guard and prepare hold nobody: the rollback path is made (publication, slot and marker table on the new
 // side; on the old side, disabled, the subscription, which proves that it reaches the new side), sequences and connection limits are copied ahead, sessions are opened and
 // their statements planned, the poolers' next file is written beside the present one, and
 // the switch's row is opened in the old side's register. Then, with traffic held:

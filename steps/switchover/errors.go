@@ -91,7 +91,7 @@ func (e *Undecided) Error() string {
 // done yet. Call Recover until it is.
 type Unfinished struct {
 	Why error
-	// WayBack: it is the way back that could not be made, which Abandon does without.
+	// WayBack: it is the rollback path that could not be made, which Abandon does without.
 	WayBack bool
 }
 

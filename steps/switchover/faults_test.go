@@ -30,7 +30,7 @@ const restart = time.Second
 var faults = []fault{
 	{"the controller is cut off from a pooler", func(s *stage, _ switchover.Input) func() {
 		s.poolers[0].cable.cut()
-		return s.poolers[0].cable.mend
+		return s.poolers[0].cable.fix
 	}, switchover.PointClear},
 	{"an agent dies, and starts again", func(s *stage, _ switchover.Input) func() {
 		back := make(chan struct{})
@@ -66,15 +66,15 @@ var faults = []fault{
 	}, switchover.PointReady},
 	{"the old side falls silent", func(s *stage, in switchover.Input) func() {
 		s.cables[in.From.Instance].cut()
-		return s.cables[in.From.Instance].mend
-	}, switchover.PointMove}, // the decision may be on its way when the cable is mended
+		return s.cables[in.From.Instance].fix
+	}, switchover.PointMove}, // the decision may be on its way when the cable is fixed
 	{"the new side dies", func(s *stage, in switchover.Input) func() {
 		s.servers[in.To.Instance].Kill()
 		return s.servers[in.To.Instance].Run
 	}, switchover.PointReady},
 	{"the new side falls silent", func(s *stage, in switchover.Input) func() {
 		s.cables[in.To.Instance].cut()
-		return s.cables[in.To.Instance].mend
+		return s.cables[in.To.Instance].fix
 	}, switchover.PointReady},
 }
 

@@ -59,7 +59,7 @@ func Finish(ctx context.Context, in Input, position string) error {
 	})
 }
 
-// Abandon ends a switch that went forward without a way back: what Finish would make on the old side, which may be lost,
+// Abandon ends a switch that went forward without a rollback path: what Finish would make on the old side, which may be lost,
 // isn't made, and the new side keeps no WAL for it. Only when somebody said that nobody wants to return. Traffic must be
 // on the new side already: an error says why that isn't sure. A second call finds the first one's work.
 func Abandon(ctx context.Context, in Input) error {

@@ -63,7 +63,7 @@ func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error)
 
 // guardTables: PostgreSQL skips the changes of a table that was made on both sides and that the
 // subscription doesn't know. Whoever asks for a switch has such tables taken up,
-// since nobody else may come by until then: traffic hasn't been held yet, and while they are copied the guard
+// since no one else may come by until then: traffic hasn't been held yet, and while they are copied the guard
 // is closed.
 func guardTables(ctx context.Context, in Input, db string) ([]Obstacle, error) {
 	if in.Scope.GiveIdentities {

@@ -17,7 +17,7 @@ CREATE VIEW seen AS SELECT client FROM keyless;
 CREATE MATERIALIZED VIEW kept AS SELECT 1 AS one`
 
 // A migration writes its row beside its DDL, and DDL isn't replicated: the new side would have the row
-// alone, and no later run of the migration would mend it.
+// alone, and no later run of the migration would fix it.
 func TestAMigrationThatCommitsBetweenTheLastLookAndTheFenceUndoesTheSwitch(t *testing.T) {
 	s := newStage(t, 15, 17)
 	s.onBothSides(migrated)

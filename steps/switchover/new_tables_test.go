@@ -77,14 +77,14 @@ func TestATableWithRowsOnTheSideThatFollowsIsNamed(t *testing.T) {
 	for _, server := range []*pg.Server{s.other(), s.servers[s.active]} { // or the apply worker stops for a while
 		server.Exec("orders", `SET default_transaction_read_only = off; CREATE TABLE "Filled" (id bigint PRIMARY KEY); INSERT INTO "Filled" VALUES (1)`)
 	}
-	mend := `BEGIN READ WRITE; TRUNCATE ONLY public."Filled"; COMMIT`
+	fix := `BEGIN READ WRITE; TRUNCATE ONLY public."Filled"; COMMIT`
 	for range 2 {
-		s.named(s.obstacles(), switchover.NotReplicating, `public."Filled"`, s.other().Instance, mend)
+		s.named(s.obstacles(), switchover.NotReplicating, `public."Filled"`, s.other().Instance, fix)
 	}
 	if got := s.other().Query("orders", `SELECT count(*) FROM "Filled"`); got != "1" {
 		t.Errorf("%s rows are left", got)
 	}
-	s.other().Exec("orders", mend)
+	s.other().Exec("orders", fix)
 	s.servers[s.active].Exec("orders", `INSERT INTO "Filled" VALUES (2)`)
 	s.move()
 	if got := s.servers[s.active].Query("orders", `SELECT string_agg(id::text, ' ' ORDER BY id) FROM "Filled"`); got != "1 2" {

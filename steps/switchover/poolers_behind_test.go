@@ -40,7 +40,7 @@ func TestAPoolerThatCannotBeReachedAfterTheDecisionKeepsNothingElseWaiting(t *te
 			t.Errorf("%s: the old side does not follow", db)
 		}
 	}
-	lost.mend()
+	lost.fix()
 	s.switched(in)
 	if state, _, err = switchover.Recover(t.Context(), in); state != switchover.StateCommitted || err != nil {
 		t.Errorf("when the pooler can be reached again: %s, %v", state, err)

@@ -67,7 +67,7 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	// after the end of earlier runs: one that is undone drops the slots
 	in.trace(PointWayBack)
 	if err := in.traced(PointWayBack, prepareWayBack(ctx, in)); err != nil {
-		return nil, fmt.Errorf("prepare the way back: %w", err)
+		return nil, fmt.Errorf("prepare the rollback path: %w", err)
 	}
 	in.trace(PointBegin)
 	decision, err := r.from.Begin(ctx, in.row())

@@ -75,7 +75,7 @@ func (e *poolersBehind) Error() string { return e.cause.Error() }
 func (e *poolersBehind) Unwrap() error { return e.cause }
 
 // AbortOrphanedSwitches aborts switches away from in.From that are undecided and have another id
-// than in.ID: nobody else is going to, when PgProxy's status, which named them, is lost.
+// than in.ID: no one else is going to, when PgProxy's status, which named them, is lost.
 // The old side's fence is lifted with them. Call it before Guard; nothing to do is success.
 func AbortOrphanedSwitches(ctx context.Context, in Input) error {
 	register, err := fence.OpenRegister(ctx, in.From)
@@ -155,14 +155,14 @@ func decision(ctx context.Context, in Input) (entrance fence.IncomingSwitch, _ f
 	case err == nil && stands.Decision == fence.Commit && toErr != nil:
 		return entrance, fence.Verdict{}, toErr
 	case err == nil && stands.Decision == fence.Abort && toErr == nil:
-		// Nobody reads the way back's slots, which keep the new side's WAL. What fails here the
+		// Nobody reads the rollback path's slots, which keep the new side's WAL. What fails here the
 		// next attempt does, or the upgrade's end.
 		_ = to.DropUnreadSlots(ctx, in.ID, in.wayBack(), in.Databases)
 	}
 	return entrance, stands, err
 }
 
-// wayBack names the slots of the way back.
+// wayBack names the slots of the rollback path.
 func (in Input) wayBack() []string {
 	var slots []string
 	for _, db := range in.Databases {

@@ -29,5 +29,5 @@ func refreshViews(ctx context.Context, in Input) error {
 	case errors.As(err, &tooLong):
 		return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v: make it faster or drop it, %s", err, agree)}}
 	}
-	return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v; mend it, %s", err, agree)}}
+	return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v; fix it, %s", err, agree)}}
 }

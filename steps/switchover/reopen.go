@@ -17,7 +17,7 @@ func (e *olderStandby) Error() string {
 		"see \"Both sides are closed\" in docs/operations.md", e.to, e.database, e.from)
 }
 
-// readyAgain makes the new side's entrance of a decided switch anew where its register has forgotten it: a standby was
+// readyAgain makes the new side's entrance of a decided switch again where its register has forgotten it: a standby was
 // promoted that is a moment older. It must have everything that the old side wrote up to its fence, which is looked at
 // before the old side admits anybody: what was confirmed before the promotion isn't sent again, but the marker behind
 // it might be.
@@ -69,7 +69,7 @@ func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
 }
 
 // Reopen opens the side that serves where a fence stands though no switch is in progress: its primary was
-// replaced by a standby that lacks the opening. in is the last switch, which led there. It has no way back
+// replaced by a standby that lacks the opening. in is the last switch, which led there. It has no rollback path
 // afterwards: the slots went with the primary. An error says why it can't be opened. Retry-safe.
 func Reopen(ctx context.Context, in Input) error {
 	in.Limits = in.Limits.withDefaults()

@@ -82,7 +82,7 @@ func TestAStandbyThatIsOlderAndFollowsIsNotSwitchedTo(t *testing.T) {
 	}
 }
 
-// TestASubscriberWaitsForItsSynchronousStandbys before it confirms a row, also on the way back.
+// TestASubscriberWaitsForItsSynchronousStandbys before it confirms a row, also on the rollback path.
 func TestASubscriberWaitsForItsSynchronousStandbys(t *testing.T) {
 	s := newStage(t, 15, 17)
 	blue, green := s.servers[s.active], s.other()
@@ -108,7 +108,7 @@ func TestASubscriberWaitsForItsSynchronousStandbys(t *testing.T) {
 	standby.Run()
 	s.move()
 	if got := commits(blue); got != "off" {
-		t.Errorf("commits of the way back, to a server without standbys: %s", got)
+		t.Errorf("commits of the rollback path, to a server without standbys: %s", got)
 	}
 	s.move()
 	if got := commits(green); got != "on" {

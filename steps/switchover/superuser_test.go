@@ -97,7 +97,7 @@ func (s *stage) startPast(users ...string) *past {
 	return p
 }
 
-// try connects anew and writes one row.
+// try connects again and writes one row.
 func (p *past) try(way *pgx.ConnConfig, id int64) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -20,7 +20,7 @@ func TestASwitchThatWasUndoneLeavesNoSlotBehind(t *testing.T) {
 	in.Report = func(phase protocol.Phase) error {
 		if phase == protocol.PhaseHoldBegins {
 			if unread(in) == "" {
-				t.Error("the way back was not prepared")
+				t.Error("the rollback path was not prepared")
 			}
 			return errors.New("the API server is gone")
 		}
@@ -80,7 +80,7 @@ func TestASwitchThatWasUndoneLeavesNoSlotBehind(t *testing.T) {
 		t.Log(err)
 	}
 	if unread(in) == "" {
-		t.Error("the slots of the way back are gone")
+		t.Error("the slots of the rollback path are gone")
 	}
 	s.oneSideOpen()
 }

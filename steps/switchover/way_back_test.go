@@ -19,7 +19,7 @@ func TestTheWayBackStandsACrashOfTheNewSideRightAfterTheSwitch(t *testing.T) {
 			in := s.input()
 			blue, green := s.servers[in.From.Instance], s.servers[in.To.Instance]
 			in.Trace = func(point switchover.Point) {
-				if point == switchover.PointHold { // the slot of the way back is there already
+				if point == switchover.PointHold { // the slot of the rollback path is there already
 					for _, db := range databases {
 						blue.Exec(db, "INSERT INTO keyless VALUES (1, 1)")
 						blue.Exec(db, "INSERT INTO ledger (client, n) VALUES (1, 1)")
@@ -45,7 +45,7 @@ func TestTheWayBackStandsACrashOfTheNewSideRightAfterTheSwitch(t *testing.T) {
 	}
 }
 
-// The old side may be unable to reach the new one, which nothing but the way back needs. Found after the
+// The old side may be unable to reach the new one, which nothing but the rollback path needs. Found after the
 // commit point, it could never be finished and never be taken back.
 func TestAnOldSideThatCannotReachTheNewOneIsFoundBeforeAnythingIsHeld(t *testing.T) {
 	s := newStage(t, 15, 17)
@@ -112,7 +112,7 @@ func TestAWayBackThatCannotBeMadeIsGivenUp(t *testing.T) {
 	c.end(s)
 }
 
-// TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout where the new side has every row: nobody else knows what was decided, and
+// TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout where the new side has every row: no one else knows what was decided, and
 // nobody but a human knows that it never comes back.
 func TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout(t *testing.T) {
 	for _, c := range []struct {
@@ -147,7 +147,7 @@ func TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), "is not opened: pooler pooler-") {
 					t.Fatalf("opened without its rows: %v", err)
 				}
-				in.Poolers = nil // as if their pods had been made anew
+				in.Poolers = nil // as if their pods had been made again
 				if err := switchover.OpenWithoutDecision(t.Context(), in); err == nil || !strings.Contains(err.Error(), "may lack rows") {
 					t.Fatalf("opened without its rows: %v", err)
 				}

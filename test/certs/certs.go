@@ -25,7 +25,7 @@ type Authority struct {
 // Pair is a certificate and its key, in PEM.
 type Pair struct{ Certificate, Key []byte }
 
-// NewAuthority makes an authority that nobody else knows.
+// NewAuthority makes an authority that no one else knows.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	key := newKey(t)

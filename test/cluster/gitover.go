@@ -32,7 +32,7 @@ func (s *Stage) buildGitover(ctx context.Context) (changed bool, err error) {
 }
 
 // LoadGitover builds the product and brings its image into the running node.
-// When changed is true, pods that run it have to be started anew to get it.
+// When changed is true, pods that run it have to be started again to get it.
 func (s *Stage) LoadGitover(ctx context.Context) (changed bool, err error) {
 	if s.pid == 0 {
 		return false, ErrNotRunning

@@ -109,7 +109,7 @@ func (s *Stage) build(ctx context.Context, wanted []image.Recipe) error {
 		}
 	}
 	if _, err := s.buildGitover(ctx); err != nil {
-		// The stage serves whoever mends it, too.
+		// The stage serves whoever fixes it, too.
 		s.report.Say("going on without a new gitover: %v", err)
 	}
 	return nil

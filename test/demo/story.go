@@ -184,7 +184,7 @@ func (s *story) again(ctx context.Context) error {
 }
 
 func (s *story) finalize(ctx context.Context) error {
-	_, err := s.app.Commit(ctx, "Keep PostgreSQL "+to+": the way back may close", fleet.Replace(s.app.Dir+"/upgrade.yaml",
+	_, err := s.app.Commit(ctx, "Keep PostgreSQL "+to+": the rollback path may close", fleet.Replace(s.app.Dir+"/upgrade.yaml",
 		"    duration: 24h\n", "    duration: 24h\n    finalizedVersion: \""+to+"\"\n"))
 	if err != nil {
 		return err

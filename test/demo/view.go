@@ -14,7 +14,7 @@ import (
 )
 
 // view shows what happens: lines that stay, and below them, on a terminal, a block that
-// is drawn anew. Without a terminal the block becomes a line now and then.
+// is drawn again. Without a terminal the block becomes a line now and then.
 type view struct {
 	plain bool
 	start time.Time

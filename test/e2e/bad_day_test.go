@@ -28,7 +28,7 @@ func long(t *testing.T) {
 // with a reason, and the message says what to do.
 type mishap struct {
 	name string
-	// cause it, and mend what came before: in between nothing may go on.
+	// cause it, and fix what came before: in between nothing may go on.
 	cause  func(s *story)
 	reason string
 	says   []string

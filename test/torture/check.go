@@ -59,7 +59,7 @@ func (t *team) check(ctx context.Context, a plan.Action) error {
 }
 
 // calm comes back after the faults: nothing in progress, all servers and poolers ready, and
-// the way back as well.
+// the rollback path as well.
 func (t *team) calm(ctx context.Context, place plan.Place) error {
 	what := fmt.Sprintf("%s: calm", t.app.Namespace)
 	err := t.app.Await(ctx, calmPatience, what, func(ctx context.Context) (bool, string, error) {

@@ -195,7 +195,7 @@ func (r *Register) IncomingSwitch(ctx context.Context, id string) (IncomingSwitc
 	return e, r.failed("read entrance", err)
 }
 
-// DropUnreadSlots drops those of a way back that was prepared for a switch to this server which
+// DropUnreadSlots drops those of a rollback path that was prepared for a switch to this server which
 // was undone. It spares slots that somebody reads, and all while this server serves databases or another
 // switch leads here.
 func (r *Register) DropUnreadSlots(ctx context.Context, id string, slots, databases []string) error {

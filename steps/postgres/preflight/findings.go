@@ -12,7 +12,7 @@ type Finding struct {
 	Name, Severity string
 	// Database is empty where the whole server is meant.
 	Database, Object string
-	// Why it matters, and the exact SQL or setting that mends it.
+	// Why it matters, and the exact SQL or setting that fixes it.
 	Why, Fix string
 	// Acknowledged findings don't stop the upgrade.
 	Acknowledged bool

@@ -17,7 +17,7 @@ import (
 
 // Severities of findings.
 const (
-	// Block stops the upgrade until it is mended or acknowledged.
+	// Block stops the upgrade until it is fixed or acknowledged.
 	Block = "block"
 	// Info is Gitover's own work; nobody needs to act.
 	Info = "info"

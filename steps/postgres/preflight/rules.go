@@ -37,7 +37,7 @@ type rule struct {
 	File, SQL string
 	// Tables takes the place of a query: it judges each table that would be published.
 	Tables identityEvidence
-	// Why it matters, Fix what mends it: {object}, {detail}, {fix}, {target} are replaced.
+	// Why it matters, Fix what fixes it: {object}, {detail}, {fix}, {target} are replaced.
 	Why, Fix string
 	// Firm rules can't be acknowledged: the upgrade could not work.
 	Firm bool
@@ -103,16 +103,16 @@ var rules = []rule{
 		Why: "A superuser, {object} ({detail}), is held off while a switch runs, but afterwards only a default keeps it from writing to the side that was left.",
 		Fix: "{fix}"},
 	{Name: "other_slots", Severity: Warn, At: onBlue,
-		Why: "{object} ({detail}) belongs to somebody else and doesn't move to the new instance.",
+		Why: "{object} ({detail}) isn't Gitover's and doesn't move to the new instance.",
 		Fix: "Move its consumer after the cutover. {fix}"},
 	{Name: "other_subscriptions", Severity: Warn, At: onBlue,
-		Why: "{object} ({detail}) is somebody else's. It isn't made on the new instance.",
+		Why: "{object} ({detail}) isn't Gitover's. It isn't made on the new instance.",
 		Fix: "Make it on the new instance after finalization."},
 	{Name: "enabled_subscriptions", Severity: Block, At: onBlue,
-		Why: "{object} ({detail}) is somebody else's, and writes behind the fence: a row that comes during a switch goes missing, or comes back as a duplicate key.",
+		Why: "{object} ({detail}) isn't Gitover's, and writes behind the fence: a row that comes during a switch goes missing, or comes back as a duplicate key.",
 		Fix: "{fix} Or have each switch move it by spec.otherSubscriptions: Move."},
 	{Name: "moved_subscriptions", Severity: Info, At: onBlue,
-		Why: "{object} ({detail}) is somebody else's. Each switch moves it to the side that serves then, with its slot and its position; it waits while that switch is prepared and made.",
+		Why: "{object} ({detail}) isn't Gitover's. Each switch moves it to the side that serves then, with its slot and its position; it waits while that switch is prepared and made.",
 		Fix: "Nothing to do, if the new instance can reach its publisher."},
 	{Name: "any_standby", Severity: Block, At: onBlue,
 		Why: "{object} is {detail}, which takes a subscription for a standby: your applications' commits would wait until the new instance has applied them.",
@@ -145,7 +145,7 @@ var rules = []rule{
 
 	// Each database.
 	{Name: "other_publications", Severity: Warn, At: inDatabase,
-		Why: "{object} belongs to somebody else and isn't made on the new instance.",
+		Why: "{object} isn't Gitover's and isn't made on the new instance.",
 		Fix: "Make it on the new instance and move its consumers after the cutover."},
 	{Name: "replica_identity", Severity: Block, At: inDatabase, Firm: true, Tables: lacksIdentity,
 		Why: "Once {object} is published, UPDATE and DELETE on it fail for your applications: {detail}.",
@@ -208,7 +208,7 @@ var rules = []rule{
 	{Name: "row_security", Severity: Info, At: inDatabase,
 		Why: "{object}: replication isn't bound by policies.", Fix: "Nothing to do."},
 	{Name: "generated_columns", Severity: Info, At: inDatabase,
-		Why: "{object} are computed anew on the new instance.", Fix: "Nothing to do."},
+		Why: "{object} are computed again on the new instance.", Fix: "Nothing to do."},
 	{Name: "partitioned_tables", Severity: Info, At: inDatabase,
 		Why: "{object} are replicated partition by partition. A new partition is DDL, which stops the upgrade before its cutover.",
 		Fix: "Make the partitions that the next days need beforehand."},
@@ -225,7 +225,7 @@ var rules = []rule{
 		Why: "Gitover makes roles, databases and subscriptions on the new instance; {object} may not.",
 		Fix: "{fix}"},
 	{Name: "green_wal_level", Severity: Block, At: onGreen, File: "wal_level", Firm: true, WayBack: true,
-		Why: "Without wal_level = logical the new instance can't feed the way back; it is {detail}.{fix}",
+		Why: "Without wal_level = logical the new instance can't feed the rollback path; it is {detail}.{fix}",
 		Fix: "Set wal_level = logical in the manifests of the new instance."},
 	{Name: "green_tablespaces", Severity: Block, At: onGreen, Firm: true,
 		Why: "The new instance has no {object}, which spec.tablespaces names.",

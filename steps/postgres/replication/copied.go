@@ -136,7 +136,7 @@ func copiedTables(ctx context.Context, subscriber postgres.Server, database, nam
 }
 
 // DropCopy ends the subscription of a database, and drops the slots of its tables' workers, so that
-// CreateSubscription copies every table anew; the database's own slot stays, and with it every
+// CreateSubscription copies every table again; the database's own slot stays, and with it every
 // change since. Success when there is none. A second run ends what the first one left.
 func DropCopy(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) error {
 	name := n.Subscription(database, subscriber.Instance)

@@ -27,9 +27,9 @@ func (g GivenIdentity) Stays() string {
 	case g.Table == "":
 		return ""
 	case theirs(g.Now, g.Given):
-		return fmt.Sprintf("somebody made it %s since, not Gitover", g.Now)
+		return fmt.Sprintf("it was changed to %s since, not by Gitover", g.Now)
 	case g.UsedBy != "":
-		return fmt.Sprintf("publication %s, which is somebody else's, needs it", g.UsedBy)
+		return fmt.Sprintf("publication %s, which isn't Gitover's, needs it", g.UsedBy)
 	}
 	return ""
 }

@@ -241,7 +241,7 @@ func unlike(a, b []string) []string {
 }
 
 // errMovedOn: whoever took over did something else with a subscription since it was read.
-var errMovedOn = errors.New("somebody else moves it")
+var errMovedOn = errors.New("another process moves it")
 
 // mark replaces the comment that was read, together with changes of the subscription; nothing if it is another by now, for
 // then somebody else has taken over.

@@ -24,7 +24,7 @@ type Slot struct {
 	RetainedBytes int64
 	// SafeWALBytes may still be written before the slot is at risk; -1 when unlimited.
 	SafeWALBytes int64
-	// Lost slots can't be used again: the subscriber must be seeded anew.
+	// Lost slots can't be used again: the subscriber must be seeded again.
 	Lost bool
 	// Made: the session that makes it has finished.
 	Made bool

@@ -32,8 +32,8 @@ type UnreplicatedTable struct {
 	// Remedy of a keyless one: the replica identity that it could have, as ALTER TABLE takes it; empty if there is none, or somebody
 	// took away the one that Gitover gave it.
 	Remedy string
-	// Anew: the subscription knows a table of this name, but the publisher's was made since, and isn't published.
-	Anew bool
+	// Again: the subscription knows a table of this name, but the publisher's was made since, and isn't published.
+	Again bool
 	// unpublished: the publisher sends nothing of it yet.
 	unpublished bool
 }
@@ -54,7 +54,7 @@ func (u UnreplicatedTable) FixSQL() string {
 func (u UnreplicatedTable) Why(subscriber string) string {
 	switch {
 	case u.Gone:
-		return fmt.Sprintf("table %s was dropped before it was copied; Gitover has %s forget it", u.Table, subscriber)
+		return fmt.Sprintf("table %s was dropped before it was copied; Gitover removes it from the subscription on %s", u.Table, subscriber)
 	case u.Missing:
 		return fmt.Sprintf("table %s isn't on %s: make it there, too", u.Table, subscriber)
 	case u.Keyless:
@@ -63,8 +63,8 @@ func (u UnreplicatedTable) Why(subscriber string) string {
 			fix = fmt.Sprintf("run %s, or %s", alterIdentity(u.Table, u.Remedy), fix)
 		}
 		return fmt.Sprintf("table %s has no replica identity that could be published, so it isn't replicated: on both sides, %s", u.Table, fix)
-	case u.Anew:
-		return fmt.Sprintf("table %s was dropped and made anew, and isn't followed since: drop it and make it anew on %s, too", u.Table, subscriber)
+	case u.Again:
+		return fmt.Sprintf("table %s was dropped and made again, and isn't followed since: drop it and make it again on %s, too", u.Table, subscriber)
 	case u.State != "":
 		return fmt.Sprintf("table %s is being copied to %s", u.Table, subscriber)
 	case u.Filled:
@@ -91,7 +91,7 @@ func DescribeUnreplicated(list []UnreplicatedTable, subscriber string) string {
 // a copy that is under way isn't disturbed.
 func CanFollow(list []UnreplicatedTable) bool {
 	for _, u := range list {
-		if !u.Gone && !u.unknown() || u.Filled || u.Keyless || u.Anew {
+		if !u.Gone && !u.unknown() || u.Filled || u.Keyless || u.Again {
 			return false
 		}
 	}
@@ -152,7 +152,7 @@ func withUnpublished(found []UnreplicatedTable, tables []PublishableTable) []Unr
 		}
 		i := slices.IndexFunc(found, func(u UnreplicatedTable) bool { return u.Table == t.Table })
 		if i < 0 {
-			found = append(found, UnreplicatedTable{Table: t.Table, State: "r", Anew: true})
+			found = append(found, UnreplicatedTable{Table: t.Table, State: "r", Again: true})
 			i = len(found) - 1
 		}
 		found[i].unpublished = true

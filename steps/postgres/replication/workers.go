@@ -58,7 +58,7 @@ func (w *Workers) stopped(name string, s Subscription, now time.Time) bool {
 		m.silentSince = now
 	}
 	w.seen[name] = m
-	// a publisher that is started anew costs one failure
+	// a publisher that is started again costs one failure
 	return m.rises > 1 || m.rises == 1 && !s.Running || !m.silentSince.IsZero() && now.Sub(m.silentSince) >= workerSettled
 }
 

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// memory of this process, so that what didn't change isn't looked at again. When it is full it begins anew.
+// memory of this process, so that what didn't change isn't looked at again. When it is full it begins again.
 type memory[V any] struct {
 	most int
 	mu   sync.Mutex

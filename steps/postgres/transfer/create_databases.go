@@ -16,7 +16,7 @@ import (
 // settings, rights and comment. They are fenced from birth (CONNECTION LIMIT 0), and a
 // database that the image already made is fenced, too; the limit that they have on "from" is
 // remembered for the day the fence is lifted, which needs the register on "to"
-// (EnsureRegister). Never for a server that serves. A second run mends what differs.
+// (EnsureRegister). Never for a server that serves. A second run fixes what differs.
 func CreateDatabases(ctx context.Context, from, to postgres.Server, dbs []postgres.Database) error {
 	version, err := postgres.Version(ctx, to)
 	if err != nil {

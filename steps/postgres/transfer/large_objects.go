@@ -50,7 +50,7 @@ type LargeObjects struct {
 
 // SyncLargeObjects makes the large objects of a database on the side that is to serve equal to those of the side that
 // serves, in a session to each: data, owners, rights and comments. It compares digests and copies what differs, a batch in a transaction. A database that is
-// open to applications is refused; while a batch is copied, nobody else can write large objects there. What it returns lets
+// open to applications is refused; while a batch is copied, no one else can write large objects there. What it returns lets
 // FinishLargeObjects copy what changed since then. A second call goes on where the first ended.
 func SyncLargeObjects(ctx context.Context, from, to *pgx.Conn) (*LargeObjects, error) {
 	state := &LargeObjects{}
@@ -64,7 +64,7 @@ func SyncLargeObjects(ctx context.Context, from, to *pgx.Conn) (*LargeObjects, e
 	if err := copyLargeObjects(ctx, from, to, differ); err != nil {
 		return nil, err
 	}
-	state.extents, _, err = largeObjectsSince(ctx, to, "0") // nobody else writes there
+	state.extents, _, err = largeObjectsSince(ctx, to, "0") // no one else writes there
 	return state, err
 }
 

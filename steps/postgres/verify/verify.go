@@ -221,7 +221,7 @@ func (v *verifier) count(t verifiedTable, rows int64) {
 }
 
 // narrow looks for the rows of a table that differ or change, by groups of which those that are settled drop out: each time
-// the others are grouped anew, until they are few enough to be read one by one. The table is read a few times for that,
+// the others are grouped again, until they are few enough to be read one by one. The table is read a few times for that,
 // be it however large; where groups don't settle, since so many rows differ, the rest is read in portions.
 func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) error {
 	var left selection

@@ -79,7 +79,7 @@ func (w *Writer) value(t *table, c column, m mood) (string, bool) {
 	return quote(pool[w.random.IntN(len(pool))]), true
 }
 
-// named are the values that constraints suggest for a column. They are found anew now and then, since some are random.
+// named are the values that constraints suggest for a column. They are found again now and then, since some are random.
 func (w *Writer) named(t *table, c column) []string {
 	key := t.Name + "." + c.Name
 	known, found := w.suggested[key]
@@ -134,7 +134,7 @@ func (w *Writer) keys(ctx context.Context, t *table, m mood) (map[string]string,
 	return values, nil
 }
 
-// referred are some of the keys that a foreign key can name. They are read anew now and then, and as long as there are none.
+// referred are some of the keys that a foreign key can name. They are read again now and then, and as long as there are none.
 func (w *Writer) referred(ctx context.Context, r reference) ([][]string, error) {
 	id := fmt.Sprint(r.From, r.OID, r.Columns)
 	if known := w.there[id]; len(known) > 0 && w.random.IntN(10) > 0 {

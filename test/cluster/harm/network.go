@@ -27,7 +27,7 @@ func CutPod(ctx context.Context, s *cluster.Stage, namespace, pod string) (Heal,
 		apiServerRules(address))
 }
 
-// CutBetween cuts two pods off from each other, and from nobody else. Traffic
+// CutBetween cuts two pods off from each other, and from no one else. Traffic
 // through a Service is between pods, too.
 func CutBetween(ctx context.Context, s *cluster.Stage, namespaceA, podA, namespaceB, podB string) (Heal, error) {
 	a, err := podAddress(ctx, s, namespaceA, podA)

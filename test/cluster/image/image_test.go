@@ -92,7 +92,7 @@ func TestABinaryImageIsMadeAnewOnlyWhenItsProgramChanged(t *testing.T) {
 	}
 	must(t, os.Remove(filepath.Join(b.Dir, "x", "key"))) // as an interrupted build leaves it
 	if changed, err := b.BuildBinary(binary); err != nil || !changed {
-		t.Errorf("a half-made image wasn't made anew: %v", err)
+		t.Errorf("a half-made image wasn't made again: %v", err)
 	}
 }
 

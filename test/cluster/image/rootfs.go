@@ -52,7 +52,7 @@ func (b Builder) Cached(recipe Recipe) bool {
 }
 
 // Build makes the root file system and the archive of a recipe, unless they are
-// there already. Keys are written last, so that what was half made is made anew.
+// there already. Keys are written last, so that what was half made is made again.
 func (b Builder) Build(ctx context.Context, recipe Recipe) error {
 	if b.Cached(recipe) {
 		return nil

@@ -119,7 +119,7 @@ func (d *database) switched() {
 	d.flows()
 }
 
-// flows: the active instance serves through all poolers, and the way back is open.
+// flows: the active instance serves through all poolers, and the rollback path is open.
 func (d *database) flows() {
 	d.t.Helper()
 	d.must(d.app.AwaitEndpoint(d.t.Context(), 2*time.Minute))

@@ -87,7 +87,7 @@ func (d *database) suffer(faults []fault) {
 			}))
 		case copied:
 			d.endure(f, f.strike(d), begun)
-			if f.seen.reason != v1alpha1.ReasonSlotLost { // which only another copy mends
+			if f.seen.reason != v1alpha1.ReasonSlotLost { // which only another copy fixes
 				d.awaitStep("Approve")
 				d.must(d.app.AwaitUpgrade(d.t.Context(), 3*time.Minute, "it is ready again", func(u *v1alpha1.PgUpgrade) bool {
 					return (sight{"PgUpgrade", v1alpha1.ReadyCondition, v1alpha1.ReasonWaitingForApproval, nil}).in(u.Status.Conditions)

@@ -65,7 +65,7 @@ func TestFaultsDuringTheSoak(t *testing.T) {
 // none is possible, and people end the soak by a commit.
 func (d *database) loseTheWayBack() {
 	d.t.Helper()
-	d.t.Log("— the slot of the way back is dropped")
+	d.t.Log("— the slot of the rollback path is dropped")
 	d.must(d.app.Run(d.t.Context(), d.active, world.Databases[0], `DO $$ DECLARE s record; BEGIN
 		SELECT slot_name INTO STRICT s FROM pg_replication_slots WHERE database = current_database();
 		LOOP

@@ -120,7 +120,7 @@ func ended(outcome string, times int) func(*v1alpha1.PgUpgrade) bool {
 	}
 }
 
-// serves waits until an instance does, and a way back is open.
+// serves waits until an instance does, and a rollback path is open.
 func (d *database) serves(instance string) {
 	d.t.Helper()
 	d.patiently(func(patience time.Duration) error { return d.app.AwaitActive(d.t.Context(), patience, instance) })

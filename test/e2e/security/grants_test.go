@@ -170,7 +170,7 @@ func (c *clerk) grant(ctx context.Context, account, role string, missing right, 
 	return c.write(ctx, account, role)
 }
 
-// write a role anew with what is granted and not withheld.
+// write a role again with what is granted and not withheld.
 func (c *clerk) write(ctx context.Context, account, role string) error {
 	rules := []rbacv1.PolicyRule{}
 	for r := range c.granted[account] {

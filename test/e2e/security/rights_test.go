@@ -224,7 +224,7 @@ func (s *story) cutOver() {
 }
 
 // seeWhatIsMissing: people see which right is missing, in a condition, and it goes on by
-// itself when it is there again. A Secret that lost a key is mended.
+// itself when it is there again. A Secret that lost a key is fixed.
 func (s *story) seeWhatIsMissing() {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -243,7 +243,7 @@ func (s *story) seeWhatIsMissing() {
 	key := client.ObjectKey{Namespace: s.app.Namespace, Name: "orders-gitover-agent"}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
 	must(s.t, s.app.Client.Patch(ctx, secret, client.RawPatch(types.MergePatchType, []byte(`{"data":{"register-user":null}}`))))
-	must(s.t, s.app.Await(ctx, patience, "the Secret is mended", func(ctx context.Context) (bool, string, error) {
+	must(s.t, s.app.Await(ctx, patience, "the Secret is fixed", func(ctx context.Context) (bool, string, error) {
 		err := s.app.Client.Get(ctx, key, secret)
 		return len(secret.Data["register-user"]) > 0, fmt.Sprintf("%d keys", len(secret.Data)), err
 	}))

@@ -36,7 +36,7 @@ func (w *World) clear(ctx context.Context, namespace string) error {
 }
 
 // release what a controller of the namespace's own worked for: it goes with the namespace,
-// and nobody else takes the finalizers off.
+// and no one else takes the finalizers off.
 func (w *World) release(ctx context.Context, namespace string) error {
 	free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
 	left := []client.ListOption{client.InNamespace(namespace), client.HasLabels{OwnController}}

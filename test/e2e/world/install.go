@@ -69,7 +69,7 @@ func (w *World) install(ctx context.Context, dir, namespace string, changes ...f
 			change(object)
 		}
 		if object.GetKind() == "Deployment" {
-			// The tag stays while the image is built anew: each installation starts new pods.
+			// The tag stays while the image is built again: each installation starts new pods.
 			now := time.Now().UTC().Format(time.RFC3339)
 			if err := unstructured.SetNestedField(object.Object, now, "spec", "template", "metadata", "annotations", "gitover.dev/installed-at"); err != nil {
 				return err

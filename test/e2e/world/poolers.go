@@ -42,7 +42,7 @@ func (a *App) WrongPoolers(ctx context.Context, version string) (problems []stri
 }
 
 // servedSoon asks again after a refusal: PgBouncer tells one more client of a login that its server
-// refused a while ago (server_login_retry), and then tries anew.
+// refused a while ago (server_login_retry), and then tries again.
 func (a *App) servedSoon(ctx context.Context, podAddress, database string) (version string, err error) {
 	tick, end := time.NewTicker(look), time.Now().Add(10*time.Second)
 	defer tick.Stop()

@@ -1,4 +1,4 @@
--- Drops the slots of a way back that was prepared for a switch which was undone. Parameters: $1
+-- Drops the slots of a rollback path that was prepared for a switch which was undone. Parameters: $1
 -- names of slots, $2 the switch's id, $3 application databases. Drops none that somebody reads,
 -- none on a server that serves, and none while another switch leads here. A second run finds
 -- nothing.
