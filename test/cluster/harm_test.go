@@ -9,11 +9,12 @@ import (
 	cluster "github.com/gitover/gitover/test/cluster"
 	"github.com/gitover/gitover/test/cluster/harm"
 	"github.com/gitover/gitover/test/cluster/supervisor"
+	"github.com/gitover/gitover/test/pg"
 )
 
 func TestKubernetesAndFluxAreHarmedAndRecover(t *testing.T) {
-	if os.Getenv("GITOVER_E2E") != "1" {
-		t.Skip("needs GITOVER_E2E=1 and the stage: `make cluster`")
+	if os.Getenv("GITOVER_E2E") != "1" || !pg.Full {
+		t.Skip("needs GITOVER_E2E=1, GITOVER_FULL=1 and the stage: `make cluster harm`")
 	}
 	stage, err := cluster.Open(".")
 	if err != nil {
