@@ -9,6 +9,8 @@ IMAGES  ?= postgres-13 postgres-18
 SERVERS := postgres-13 postgres-15 postgres-17 postgres-18 postgres-19
 FUZZTIME ?= 10m
 LINTERS := $(CACHE)/bin/staticcheck
+# What `make integration` tests, with its unit tests.
+INTEGRATION := ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/... ./test/catalogue/...
 # What takes part in `make e2e`, and in `make harm`; each package has the stage for itself.
 E2E     := ./test/cluster ./test/e2e ./test/e2e/fleet ./test/e2e/world ./test/e2e/security ./test/torture
 HARM    := ./test/e2e/faults ./test/e2e/matrix
@@ -32,6 +34,10 @@ build: ## compile gitover to bin/
 .PHONY: unit
 unit: ## unit tests, without servers
 	$(GO) test -short ./...
+
+.PHONY: unit-others
+unit-others: # the unit tests that integration leaves out
+	@$(GO) test -short $$($(GO) list ./... | grep -vxF "$$($(GO) list $(INTEGRATION))")
 
 .PHONY: race
 race: ## all tests but the stage's under the race detector
@@ -87,7 +93,7 @@ images: ## make the images (IMAGES=…), without starting anything
 
 .PHONY: integration
 integration: images ## tests against real PostgreSQL servers, without the stage
-	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/... ./test/catalogue/...
+	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m $(INTEGRATION)
 
 .PHONY: catalogue
 catalogue: images ## real applications' schemas up through every version and down again
@@ -104,9 +110,9 @@ e2e: ## end-to-end tests on the running stage
 .PHONY: harm
 harm: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'TestWhatever|TestASubscriptionOfOthersMoves' ./steps/switchover
-	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run '(Awkward|Roles|NewDatabase|MovesToAnother|Expressions|Healthy)/' ./steps/postgres
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 120m ./steps/postgres
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m ./steps
-	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'DDLOfOneSide|WhatIsNotReplicated|MadeOnBothSides|FallsSilent|AnAgentThatRestarts|AMigration|PastThePoolers' ./steps/postgres ./steps/switchover
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'DDLOfOneSide|WhatIsNotReplicated|MadeOnBothSides|FallsSilent|AnAgentThatRestarts|AMigration|PastThePoolers' ./steps/switchover
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 GITOVER_SEEDS=10 $(GO) test -count=1 -timeout 60m -run TestRandomSchemas -v ./steps/postgres
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/cluster
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|ChangesOfMind" ./test/e2e
@@ -121,7 +127,7 @@ torture: ## random moves and faults under a ledger; DURATION=20m SEED=1 FLEETS=2
 	$(GO) run ./test/torture -duration $(DURATION) -seed $(SEED) -fleets $(FLEETS)
 
 .PHONY: test
-test: lint verify unit integration ## all but harm, fuzz and race; brings the stage up and down itself
+test: lint verify unit-others integration ## all but harm, fuzz and race; brings the stage up and down itself
 	@trap '$(STAGE) down' EXIT; $(MAKE) cluster && $(MAKE) e2e
 
 .PHONY: clean

@@ -48,7 +48,7 @@ func busy(t *testing.T, s *pg.Server, database string) (stop func()) {
 }
 
 func TestVerifyIsExactWhileApplicationsWrite(t *testing.T) {
-	somePairs(t, pairs[:2], func(t *testing.T, blue, green *pg.Server) {
+	onePair(t, pairs[:2], func(t *testing.T, blue, green *pg.Server) {
 		sell(blue)
 		replicate(t, blue, green)
 		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
@@ -139,7 +139,7 @@ func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
 
 // TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers, random ones and those that begin with the time.
 func TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers(t *testing.T) {
-	somePairs(t, pairs[1:3], func(t *testing.T, blue, green *pg.Server) {
+	onePair(t, pairs[1:3], func(t *testing.T, blue, green *pg.Server) {
 		blue.Exec("", "CREATE DATABASE d")
 		blue.Exec("d", `CREATE TABLE random (id uuid PRIMARY KEY, what int); CREATE TABLE timed (id uuid PRIMARY KEY, what int);
 			INSERT INTO random SELECT md5(n::text)::uuid, n FROM generate_series(1, 150000) n;
