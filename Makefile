@@ -115,7 +115,7 @@ harm: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'DDLOfOneSide|WhatIsNotReplicated|MadeOnBothSides|FallsSilent|AnAgentThatRestarts|AMigration|PastThePoolers' ./steps/switchover
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 GITOVER_SEEDS=10 $(GO) test -count=1 -timeout 60m -run TestRandomSchemas -v ./steps/postgres
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/cluster
-	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|ChangesOfMind" ./test/e2e
+	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|WrongCredentials|ChangesOfMind" ./test/e2e
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(HARM)
 
 .PHONY: demo

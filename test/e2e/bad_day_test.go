@@ -84,6 +84,7 @@ func (s *story) commit(message string, edit fleet.Edit) {
 const superuser = "orders-superuser"
 
 func TestWrongCredentialsOfTheDatabase(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := begin(t, world.Founding{Namespace: "credentials", Change: manual})
 	right := s.app.SuperuserSecret()
