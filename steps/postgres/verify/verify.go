@@ -28,7 +28,7 @@ type Options struct {
 	Patience time.Duration
 	// Rounds is how often rows that changed meanwhile are looked at again; five.
 	Rounds int
-	// BytesAtOnce of a table are about what one statement reads, but no fewer than 50,000 rows; 128 MiB.
+	// BytesAtOnce of a table are about what one statement reads, but no fewer than 50,000 rows; 256 MiB.
 	BytesAtOnce int64
 	// RowsAtOnce bounds the memory that single rows take, about 300 bytes each; 50,000.
 	RowsAtOnce int64
@@ -71,7 +71,7 @@ type Report struct {
 func Compare(ctx context.Context, blue, green postgres.Server, database string, o Options) (Report, error) {
 	o.Patience = cmp.Or(o.Patience, 2*time.Minute)
 	o.Rounds = cmp.Or(o.Rounds, 5)
-	o.BytesAtOnce = cmp.Or(o.BytesAtOnce, 128<<20)
+	o.BytesAtOnce = cmp.Or(o.BytesAtOnce, 256<<20)
 	o.RowsAtOnce = cmp.Or(o.RowsAtOnce, 50_000)
 	if err := sameCluster(ctx, blue, o.Standby); err != nil {
 		return Report{}, err
