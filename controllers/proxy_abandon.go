@@ -10,8 +10,8 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// wayBackGivenUp is Git's word that nobody wants to return from the switch in progress, which then ends without a way
-// back if that can't be made; empty if Git says no such thing. The version that serves was finalized, or the
+// wayBackGivenUp is Git's word that nobody wants to return from the switch in progress, which then ends without a
+// rollback path if none can be made; empty if Git says no such thing. The version that serves was finalized, or the
 // upgrade was taken back, so that the other instance goes anyway.
 func wayBackGivenUp(x *proxyScope) string {
 	s, u := x.proxy.Status.Switch, x.upgrade
@@ -64,6 +64,6 @@ func unfinishedAdvice(x *proxyScope) string {
 	if s.To != u.Status.To {
 		return fmt.Sprintf("; fix it, or take the version back in Git, which gives %s up", s.From)
 	}
-	return fmt.Sprintf("; fix it, or give the rollback path to %s up for good: commit spec.soak.finalizedVersion: %q in PgUpgrade %s",
+	return fmt.Sprintf("; fix it, or give up the rollback path to %s for good: commit spec.soak.finalizedVersion: %q in PgUpgrade %s",
 		s.From, steps.VersionOf(u.Name, u.Spec.Adopt, s.To), u.Name)
 }

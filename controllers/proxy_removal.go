@@ -29,7 +29,7 @@ func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome {
 				p.Status.Active, upgrade.Name, p.Spec.Target)}
 	}
 	return &outcome{reason: v1alpha1.ReasonRollbackUnavailable, stalled: true, requeueAfter: retryStalled,
-		message: fmt.Sprintf("%s serves; the rollback path to %s has ended, which lacks the rows written since: PgUpgrade %s removes it (step %s). Set spec.target to %s by a commit; an older version is a new upgrade",
+		message: fmt.Sprintf("%s serves; the rollback path to %s has ended, since it lacks the rows written meanwhile: PgUpgrade %s removes it (step %s). Set spec.target to %s by a commit; an older version is a new upgrade",
 			p.Status.Active, p.Spec.Target, upgrade.Name, status.Step, p.Status.Active)}
 }
 

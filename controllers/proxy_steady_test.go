@@ -34,7 +34,7 @@ func TestAWayBackThatBeginsIsNotBroken(t *testing.T) {
 	if trouble, activeErr, err := replication.keepUp(t.Context(), []string{"d"}); trouble != "" || activeErr != nil || !errors.Is(err, errStarting) {
 		t.Errorf("right after a switch: %q, %v, %v", trouble, activeErr, err)
 	}
-	if trouble := b.look(); !strings.Contains(trouble, "nobody reads the slot") {
+	if trouble := b.look(); !strings.Contains(trouble, "nothing reads the slot") {
 		t.Errorf("later: %q", trouble)
 	}
 }

@@ -99,7 +99,7 @@ func emitEvents(recorder record.EventRecorder, object conditioned, before string
 	recorder.Event(object, kind, o.reason, cmp.Or(o.message, o.reason))
 }
 
-// lastReported remembers what was last reported, for announce.
+// lastReported remembers what was last reported, for emitEvents.
 func lastReported(object conditioned) string {
 	ready := conditions.Get(object, v1alpha1.ReadyCondition)
 	if ready == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
-// setStepMessage what the present step does or waits for.
+// setStepMessage notes what the present step does or waits for.
 func setStepMessage(status *v1alpha1.PgUpgradeStatus, message string) {
 	for i := range status.Steps {
 		if status.Steps[i].Name == status.Step {

@@ -10,7 +10,7 @@ import (
 
 // connected has a step look first whether green still reaches blue as the Secret has it now. A replication
 // connection outlives a change of the password, and ends for good at the next reconnect: so the
-// subscription is written again at once.
+// subscription is rewritten at once.
 func connected(s Step) Step {
 	look, effect := s.Done, s.Run
 	s.Done = func(ctx context.Context, run *Run) (Verdict, error) {
@@ -42,7 +42,7 @@ func staleConnection(ctx context.Context, run *Run) (*Verdict, error) {
 			return nil, err
 		}
 		if stale {
-			v := act("database %q: %s still connects to %s with another address, password or trust than its Secret and the spec say now; the subscription is connected again",
+			v := act("database %q: %s still connects to %s with another address, password or trust than its Secret and the spec say now; the subscription's connection is rewritten",
 				db, green.Instance, blue.Instance)
 			return &v, nil
 		}

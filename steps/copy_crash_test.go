@@ -85,7 +85,7 @@ func TestACopyGoesOnAfterACrashOfTheNewSide(t *testing.T) {
 			p.green.Kill()
 			p.green.Run()
 			p.until(CopyData, "done", func(v Verdict) bool {
-				if strings.Contains(v.Message, "again") {
+				if strings.Contains(v.Message, "copied again") {
 					t.Fatal(v.Message)
 				}
 				return v.Done

@@ -22,7 +22,7 @@ func TestAFailureOfTheCopyIsReportedWhileItIsNew(t *testing.T) {
 		{time.Second, 1, true},
 		{failureShown, 1, false},
 		{time.Second, 2, true},
-		{time.Second, 0, true}, // the server crashed and counts again
+		{time.Second, 0, true}, // the server crashed and counts from zero
 		{failureShown, 0, false},
 		{time.Second, 1, true},
 	}

@@ -69,7 +69,7 @@ func FuzzWindow(f *testing.F) {
 }
 
 // FuzzUpgrade: whatever object the API server might hand out, reading its spec ends well
-// and nothing in it is lost on the rollback path.
+// and nothing in it is lost when it is written and read again.
 func FuzzUpgrade(f *testing.F) {
 	f.Add([]byte(`{"metadata":{"name":"orders"},"spec":{"version":"17","limits":{"lag":"1Mi","lagStableFor":"5s"},"soak":{"duration":"24h"},"cutover":{"windows":[{"days":["Sat"],"start":"22:00","end":"04:00"}]}}}`))
 	f.Add([]byte(`{"spec":{"version":"","limits":{"lag":"-1","lagStableFor":"-1s"},"adopt":{"name":""},"cutover":{"windows":[{"start":"99:99","end":""}]}}}`))

@@ -71,7 +71,7 @@ func TestATableThatComesWithoutAKeyGetsAReplicaIdentityForTheTimeOfTheUpgrade(t 
 			p.blue.Exec("d", "ALTER TABLE late REPLICA IDENTITY NOTHING")
 			v, err = stopReplicationDone(t.Context(), p.run)
 			if err != nil || v.Reason != v1alpha1.ReasonReplicaIdentity ||
-				!strings.Contains(v.Message, `table public.late of database "d" keeps REPLICA IDENTITY NOTHING, not DEFAULT as before the upgrade: somebody made it NOTHING since`) {
+				!strings.Contains(v.Message, `table public.late of database "d" keeps REPLICA IDENTITY NOTHING, not DEFAULT as before the upgrade: it was changed to NOTHING since`) {
 				t.Errorf("it isn't said that somebody's identity stays: %+v, %v", v, err)
 			}
 			for range 2 {

@@ -24,7 +24,7 @@ type Run struct {
 	// FreshProxy reads the PgProxy as the API server has it now; nil if there's none. It is an error
 	// if the stored status isn't at the step that asks.
 	FreshProxy func(ctx context.Context) (*v1alpha1.PgProxy, error)
-	// Server gives the way to an instance; it reads the Secret again at each call.
+	// Server gives the way to an instance; it reads the Secret at each call.
 	Server func(ctx context.Context, instance string) (postgres.Server, error)
 	// Register makes the decision register of a server, with the agents' role.
 	Register func(ctx context.Context, s postgres.Server) error
@@ -58,7 +58,7 @@ type Evidence []struct{ Key, Value string }
 type Git interface {
 	// CheckInstance asks whether we may push, and builds green's manifests in memory.
 	CheckInstance(ctx context.Context) error
-	// CommitState for the commit that step makes in this run and attempt.
+	// CommitState looks for the commit that step makes in this run and attempt.
 	CommitState(ctx context.Context, step string) (CommitState, error)
 	// Targets says whether the tip of the branch leads traffic to the instance, whatever Flux
 	// has applied of it.

@@ -65,7 +65,7 @@ func jobVerdict(ctx context.Context, run *Run, phase copy.Phase, db string, diff
 	case !found:
 		return act("%d objects to make in database %q", len(diff), db), nil
 	case fate.Failed:
-		return waiting(v1alpha1.ReasonJobFailed, "the schema Job of database %q failed: %s. Fix what it says and change spec.retry", db, fate.Message), nil
+		return waiting(v1alpha1.ReasonJobFailed, "the schema Job of database %q failed: %s. Fix the cause and change spec.retry", db, fate.Message), nil
 	case fate.Succeeded:
 		return Verdict{Done: true}, nil
 	}

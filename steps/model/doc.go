@@ -10,13 +10,12 @@
 // whenever they have a session, as if every one of them went past the poolers; superusers
 // wherever they may enter and write.
 //
-// A smaller search (older.go) has a standby take a server's place, once: a synchronous one, or one that stopped to follow
+// A smaller search (older*.go) has a standby take a server's place, once: a synchronous one, or one that stopped to follow
 // at any moment. Then nothing that a client was told may be missing where it is let in, and a controller that comes back
 // lets in somewhere, unless the side that was decided for lacks rows.
 //
-// The register's functions are those of steps/postgres/sql/register.sql, line by line; the
+// The register's functions are those of steps/postgres/fence/sql/register.sql, line by line; the
 // controllers' steps are those of Switch and Recover in steps/switchover. A change there belongs
 // here too; a test holds the functions against the real ones on real servers. Flaws are
-// protections left out: the search must find what each prevents. A few that concern older servers the
-// code lacks itself: TestWhatNothingProtectsFromYet has them.
+// protections left out: the search must find what each prevents.
 package model

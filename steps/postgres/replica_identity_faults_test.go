@@ -31,7 +31,7 @@ func TestAReplicaIdentityThatSomebodyElseChangedStays(t *testing.T) {
 				stays[g.Table] = g.Stays()
 			}
 			for table, why := range map[string]string{
-				"": "", `public."My own"`: "", "public.unindexed": "", "public.renamed": "somebody made it NOTHING since, not Gitover",
+				"": "", `public."My own"`: "", "public.unindexed": "", "public.renamed": "it was changed to NOTHING since, not by Gitover",
 				"public.captured": "publication cdc, which isn't Gitover's, needs it", "public.part": "publication cdc, which isn't Gitover's, needs it",
 			} {
 				if got, there := stays[table]; !there || got != why {

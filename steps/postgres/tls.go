@@ -37,7 +37,7 @@ func (s Server) trust(config *pgx.ConnConfig) error {
 	return nil
 }
 
-// preferTLS goes on over the same connection when the server has no TLS, as libpq does: the driver logs in again, and
+// preferTLS goes on over the same connection when the server has no TLS, as libpq does: the driver would open a second connection, and
 // the server would start two processes for each session. Without TLS is also the driver's second attempt, after one that
 // began with it failed.
 func preferTLS(config *pgx.ConnConfig) {

@@ -43,7 +43,7 @@
 //     wrote, and does that.
 //   - A commit of a side that is not fenced: commit looks at the limits itself and refuses.
 //   - A login that passed the limit just before the fence: Clear waits for the logins that
-//     were under way before it counts sessions (sql/logins_under_way.sql).
+//     were under way before it counts sessions (steps/postgres/fence/sql/logins_under_way.sql).
 //   - A superuser, whom no connection limit binds: the fence allows no connections at all until
 //     Finish, which makes transactions read-only by default as it lets superusers in again.
 //     admit does nothing while another switch of that side is undecided.

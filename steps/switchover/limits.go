@@ -22,9 +22,9 @@ const (
 
 // Limits of a switch. Zero values stand for the defaults.
 type Limits struct {
-	// Hold is the longest time that traffic is held, whatever dies.
+	// Hold is the longest time that traffic is held, whatever dies. Default: that of protocol.HoldLimits.
 	Hold time.Duration
-	// Margin before Hold's end at which agents go to the register.
+	// Margin before Hold's end at which agents go to the register. Default: that of protocol.HoldLimits.
 	Margin time.Duration
 	// Drain is how long a hold waits for transactions in flight. Default a quarter of Hold.
 	Drain time.Duration

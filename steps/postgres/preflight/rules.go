@@ -37,7 +37,7 @@ type rule struct {
 	File, SQL string
 	// Tables takes the place of a query: it judges each table that would be published.
 	Tables identityEvidence
-	// Why it matters, Fix what fixes it: {object}, {detail}, {fix}, {target} are replaced.
+	// Why it matters, Why it matters, and Fix, the SQL or setting that removes it: {object}, {detail}, {fix}, {target} are replaced.
 	Why, Fix string
 	// Firm rules can't be acknowledged: the upgrade could not work.
 	Firm bool
@@ -208,7 +208,7 @@ var rules = []rule{
 	{Name: "row_security", Severity: Info, At: inDatabase,
 		Why: "{object}: replication isn't bound by policies.", Fix: "Nothing to do."},
 	{Name: "generated_columns", Severity: Info, At: inDatabase,
-		Why: "{object} are computed again on the new instance.", Fix: "Nothing to do."},
+		Why: "{object} are recomputed on the new instance.", Fix: "Nothing to do."},
 	{Name: "partitioned_tables", Severity: Info, At: inDatabase,
 		Why: "{object} are replicated partition by partition. A new partition is DDL, which stops the upgrade before its cutover.",
 		Fix: "Make the partitions that the next days need beforehand."},
@@ -225,7 +225,7 @@ var rules = []rule{
 		Why: "Gitover makes roles, databases and subscriptions on the new instance; {object} may not.",
 		Fix: "{fix}"},
 	{Name: "green_wal_level", Severity: Block, At: onGreen, File: "wal_level", Firm: true, WayBack: true,
-		Why: "Without wal_level = logical the new instance can't feed the rollback path; it is {detail}.{fix}",
+		Why: "Without wal_level = logical the new instance can't replicate back to the old one; it is {detail}.{fix}",
 		Fix: "Set wal_level = logical in the manifests of the new instance."},
 	{Name: "green_tablespaces", Severity: Block, At: onGreen, Firm: true,
 		Why: "The new instance has no {object}, which spec.tablespaces names.",

@@ -25,8 +25,8 @@ func ConnectionStale(ctx context.Context, publisher, subscriber postgres.Server,
 	return stale, nil
 }
 
-// RenewConnection writes the way to publisher into the subscription of database again, if it is another by now,
-// and says whether it was. PostgreSQL starts the apply worker again by itself. Publisher must let Gitover in
+// RenewConnection rewrites the connection to publisher in the subscription of database if it is another by now,
+// and says whether it did. PostgreSQL restarts the apply worker by itself. Publisher must let Gitover in
 // first: a Secret that is ahead of its server must not end a connection that works. The password doesn't
 // reach the server's log.
 func RenewConnection(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (renewed bool, err error) {
@@ -42,7 +42,7 @@ func RenewConnection(ctx context.Context, publisher, subscriber postgres.Server,
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("connect the subscription in database %q of %s again to %s: %w", database, subscriber.Instance, publisher.Instance, err)
+		return false, fmt.Errorf("rewrite the connection of the subscription in database %q of %s to %s: %w", database, subscriber.Instance, publisher.Instance, err)
 	}
 	return renewed, nil
 }

@@ -17,7 +17,7 @@ type GivenIdentity struct {
 	Table string
 	// Given, Former and Now are as ALTER TABLE … REPLICA IDENTITY takes them.
 	Given, Former, Now string
-	// UsedBy is a publication of somebody else's that couldn't do without; empty: none.
+	// UsedBy is a publication of somebody else's that couldn't do without it; empty: none.
 	UsedBy string
 }
 

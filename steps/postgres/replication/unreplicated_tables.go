@@ -202,7 +202,7 @@ func refreshPublication(subscription string) string {
 // is empty there, that part of the schemas is equal, the
 // subscription is enabled and no table of it is being copied. Tables that the publisher dropped
 // before they were copied are forgotten. A second call finds the first one's
-// work. Once every table is followed, what the copy needed is ended (settleCopy). Not while a
+// work. Once every table is followed, what the copy needed is ended (restoreAsyncCommit). Not while a
 // switch is in progress.
 func RefreshPublication(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, part schema.Part) ([]UnreplicatedTable, error) {
 	name := n.Subscription(database, subscriber.Instance)

@@ -18,15 +18,12 @@ type CatalogSnapshot struct {
 	mark  catalogMark
 }
 
-// censusSettings: compiling the statement takes longer than running it, and behind a fence old minor
+// catalogSettings: compiling a statement takes longer than running it, and behind a fence old minor
 // releases refuse a query its parallel workers.
-const censusSettings = "SET jit = off; SET max_parallel_workers_per_gather = 0"
+const catalogSettings = "SET jit = off; SET max_parallel_workers_per_gather = 0"
 
-// NewCatalogSnapshot counts for the first time.
+// NewCatalogSnapshot sums the catalogs for the first time.
 func NewCatalogSnapshot(ctx context.Context, conn *pgx.Conn) (*CatalogSnapshot, error) {
-	if _, err := conn.Exec(ctx, censusSettings); err != nil {
-		return nil, fmt.Errorf("settings of a session: %w", err)
-	}
 	// before the sums: DDL that commits between the two costs another count, and isn't missed
 	mark, err := markCatalogs(ctx, conn)
 	if err != nil {
@@ -93,6 +90,9 @@ func markCatalogs(ctx context.Context, conn *pgx.Conn) (m catalogMark, err error
 
 // ask sets the mark in a session, and looks.
 func (m catalogMark) ask(ctx context.Context, conn *pgx.Conn) (answer string, err error) {
+	if _, err := conn.Exec(ctx, catalogSettings); err != nil {
+		return "", fmt.Errorf("settings of a session: %w", err)
+	}
 	if _, err := conn.Exec(ctx, "SELECT set_config('gitover.counted_from', $1, false)", m.since); err != nil {
 		return "", fmt.Errorf("settings of a session: %w", err)
 	}

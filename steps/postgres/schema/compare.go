@@ -140,14 +140,15 @@ func eachSide(ctx context.Context, sides []*schemaSide, do func(*schemaSide, con
 }
 
 // look at what the schema is to be remembered by. The catalogs are summed only if a row of them was written since
-// they were.
+// they were looked at.
 func (s *schemaSide) look(ctx context.Context) error {
 	var server string
 	if err := s.conn.QueryRow(ctx, query("schema_stamp")).Scan(&s.system, &s.version, &server); err != nil {
 		return err
 	}
 	key := sum(s.Address(), server)
-	if known, found := knownSums.get(key); found {
+	known, found := knownSums.get(key)
+	if found {
 		answer, err := known.mark.ask(ctx, s.conn)
 		if err != nil {
 			return err
@@ -156,17 +157,31 @@ func (s *schemaSide) look(ctx context.Context) error {
 			s.stamp = known.stamp
 			return nil
 		}
+		snapshot, err := NewCatalogSnapshot(ctx, s.conn)
+		if err != nil {
+			return err
+		}
+		words := []string{server}
+		for _, kind := range slices.Sorted(maps.Keys(snapshot.first)) {
+			words = append(words, kind, snapshot.first[kind])
+		}
+		known = knownSum{snapshot.mark, stampOf(words...)}
+	} else {
+		// no sums yet: there are none to compare them with. The mark stands for the catalogs while no row of them is written
+		mark, err := markCatalogs(ctx, s.conn)
+		if err != nil {
+			return err
+		}
+		known = knownSum{mark, stampOf(server, "since transaction", mark.since, mark.answer)}
 	}
-	census, err := NewCatalogSnapshot(ctx, s.conn)
-	if err != nil {
-		return err
-	}
-	s.stamp = server
-	for _, kind := range slices.Sorted(maps.Keys(census.first)) {
-		s.stamp += "; " + kind + " " + census.first[kind]
-	}
-	knownSums.put(key, knownSum{census.mark, s.stamp})
+	s.stamp = known.stamp
+	knownSums.put(key, known)
 	return nil
+}
+
+func stampOf(words ...string) string {
+	s := sum(words...)
+	return string(s[:])
 }
 
 // settle asks the side that follows, where nobody minds a lock. If it tells two texts apart, an older version that serves

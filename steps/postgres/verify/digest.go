@@ -24,9 +24,11 @@ type verifiedTable struct {
 	Estimate, Size int64
 	// KeyShown: Key may be shown to people who may not see rows.
 	KeyShown bool
-	// within is the range of Slice that is compared, low its lower end; first marks a table's first range.
-	within, low string
-	first       bool
+	// lower and upper ends of the range of Slice that is compared, each of them none or one; within is that as a
+	// condition, low the lower one. first marks a table's first range.
+	lower, upper []int64
+	within, low  string
+	first        bool
 	// sample: others of the table's ranges aren't compared.
 	sample bool
 }
@@ -216,9 +218,9 @@ func (r reading) equals(other reading) bool {
 	return true
 }
 
-// judge says whether all is equal, and otherwise which groups didn't change on blue and yet
+// judge says which groups didn't change on blue and yet
 // differ on green, and which are hot: they changed on blue, so nothing is known.
-func (c comparison) judge() (equal bool, suspects, hot []int64) {
+func (c comparison) judge() (suspects, hot []int64) {
 	seen := map[int64]bool{}
 	for _, r := range []reading{c.before, c.green, c.after} {
 		for group := range r {
@@ -235,5 +237,5 @@ func (c comparison) judge() (equal bool, suspects, hot []int64) {
 			}
 		}
 	}
-	return len(suspects)+len(hot) == 0, suspects, hot
+	return suspects, hot
 }

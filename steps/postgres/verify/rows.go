@@ -25,7 +25,7 @@ func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, all int64, cho
 		if err != nil {
 			return 0, err
 		}
-		_, suspects, hot := rows.judge()
+		suspects, hot := rows.judge()
 		open = hot
 		for _, row := range suspects {
 			if earlier, again := found[row]; again && earlier == rows.after[row] {

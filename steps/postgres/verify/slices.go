@@ -42,29 +42,32 @@ func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn, count int64, 
 	if t.Slice == "" || count < 2 && from == "" {
 		return []verifiedTable{t}, nil
 	}
+	if low, onward := t.after(from); onward {
+		t = t.between([]int64{low}, nil)
+	}
+	return t.inSlices(ctx, conn, count)
+}
+
+// inSlices cuts a table, or a slice of one, by the values that are there now.
+func (t verifiedTable) inSlices(ctx context.Context, conn *pgx.Conn, count int64) ([]verifiedTable, error) {
+	var ends [2]int64
 	// no min and max of UUIDs before 18
-	var ends [2]string
 	for i, order := range []string{"ASC", "DESC"} {
 		// qualified: a bare name would be the text that is selected
-		query := fmt.Sprintf("SELECT t.%[1]s::text FROM ONLY %[2]s AS t ORDER BY t.%[1]s %[3]s LIMIT 1", postgres.Ident(t.Slice), t.name(), order)
-		if err := conn.QueryRow(ctx, query).Scan(&ends[i]); errors.Is(err, pgx.ErrNoRows) {
+		query := fmt.Sprintf("SELECT t.%[1]s::text FROM ONLY %[2]s AS t%[3]s ORDER BY t.%[1]s %[4]s LIMIT 1", postgres.Ident(t.Slice), t.name(), t.where(""), order)
+		var end string
+		err := conn.QueryRow(ctx, query).Scan(&end)
+		if errors.Is(err, pgx.ErrNoRows) {
 			return []verifiedTable{t}, nil
-		} else if err != nil {
+		}
+		if err == nil {
+			ends[i], err = t.number(end)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("range of table %s: %w", t.name(), err)
 		}
 	}
-	var bounds [2]int64
-	for i, end := range ends {
-		var err error
-		if bounds[i], err = t.number(end); err != nil {
-			return nil, fmt.Errorf("range of table %s: %w", t.name(), err)
-		}
-	}
-	low, onward := t.after(from)
-	if onward {
-		bounds[0] = low
-	}
-	return t.cut(count, bounds[0], bounds[1], onward), nil
+	return t.cut(count, ends[0], ends[1]), nil
 }
 
 // after is the number from which on a table is still to be compared; false if from names none of the column by which
@@ -96,39 +99,35 @@ func (t verifiedTable) bound(number int64) string {
 	return fmt.Sprintf("'%s-%s-%s-0000-000000000000'::uuid", half[:8], half[8:12], half[12:])
 }
 
-// cut makes count slices of equal width. The first and the last are open, for rows that come meanwhile; onward, the first
-// begins at low, for what is below it is done.
-func (t verifiedTable) cut(count, low, high int64, onward bool) []verifiedTable {
-	var bounds []int64
-	if onward {
-		bounds = append(bounds, low)
-	}
+// cut makes count slices of equal width of what lies between the ends of a table's range, or of a slice's. Outermost ends
+// that are open stay so, for rows that come meanwhile.
+func (t verifiedTable) cut(count, low, high int64) []verifiedTable {
+	bounds := [][]int64{t.lower}
+	last := low
 	for i := int64(1); i < count; i++ {
 		// in floating point, since the distance may exceed an integer
 		bound := int64(float64(low) + (float64(high)-float64(low))*float64(i)/float64(count))
-		if bound > low && (len(bounds) == 0 || bound > bounds[len(bounds)-1]) {
-			bounds = append(bounds, bound)
+		if bound > last {
+			bounds, last = append(bounds, []int64{bound}), bound
 		}
 	}
+	bounds = append(bounds, t.upper)
 	var all []verifiedTable
-	if !onward {
-		all = append(all, t.between(nil, bounds[:min(1, len(bounds))]))
-	}
-	for i := range bounds {
-		all = append(all, t.between(bounds[i:i+1], bounds[i+1:min(i+2, len(bounds))]))
+	for i := range bounds[1:] {
+		all = append(all, t.between(bounds[i], bounds[i+1]))
 	}
 	return all
 }
 
 // between is the slice from a bound to another, each of them none or one.
-func (t verifiedTable) between(low, high []int64) verifiedTable {
-	t.first = len(low) == 0
+func (t verifiedTable) between(lower, upper []int64) verifiedTable {
+	t.lower, t.upper, t.first = lower, upper, len(lower) == 0
 	var conditions []string
-	for _, bound := range low {
+	for _, bound := range lower {
 		t.low = fmt.Sprintf("%s >= %s", postgres.Ident(t.Slice), t.bound(bound))
 		conditions = append(conditions, "t."+t.low)
 	}
-	for _, bound := range high {
+	for _, bound := range upper {
 		conditions = append(conditions, fmt.Sprintf("t.%s < %s", postgres.Ident(t.Slice), t.bound(bound)))
 	}
 	t.within = strings.Join(conditions, " AND ")

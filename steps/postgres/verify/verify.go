@@ -28,7 +28,7 @@ type Options struct {
 	Patience time.Duration
 	// Rounds is how often rows that changed meanwhile are looked at again; five.
 	Rounds int
-	// BytesAtOnce of a table are about what one statement reads, but no fewer than 50,000 rows; 256 MiB.
+	// BytesAtOnce: a table is cut into slices of this size or up to twice as much, none of fewer than 50,000 rows; 256 MiB.
 	BytesAtOnce int64
 	// RowsAtOnce bounds the memory that single rows take, about 300 bytes each; 50,000.
 	RowsAtOnce int64
@@ -182,8 +182,8 @@ func (v *verifier) reaches(ctx context.Context, there *replication.Marker) error
 	return there.Await(ctx, v.blueName, id)
 }
 
-// table compares one table, or a slice of one: as a whole, then, where that settles nothing, by groups of rows,
-// then row by row.
+// table compares one table, or a slice of one: as a whole, where that settles nothing by small slices, of those that
+// aren't settled by groups of rows, then row by row.
 func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	if v.options.CountsOnly {
 		if !t.first {
@@ -194,11 +194,17 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	if settled, err := v.settledByStandby(ctx, t, t.sum()); settled || err != nil {
 		return err
 	}
-	rows, equal, err := v.equal(ctx, t)
+	err := v.rows(ctx, t)
 	if postgres.NotFound(err) {
 		v.report.Mismatches = append(v.report.Mismatches, fmt.Sprintf("table %s: %v", t.name(), err))
 		return nil
 	}
+	return err
+}
+
+// rows of a table, or of a slice of one. The less is read at once, the less applications change meanwhile.
+func (v *verifier) rows(ctx context.Context, t verifiedTable) error {
+	rows, equal, err := v.equal(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -206,7 +212,24 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	if equal {
 		return nil
 	}
-	return v.narrow(ctx, t, rows)
+	small := []verifiedTable{t}
+	if t.Slice != "" && rows >= 2*sliceRows {
+		if small, err = t.inSlices(ctx, v.blue, rows/sliceRows); err != nil {
+			return err
+		}
+	}
+	if len(small) == 1 {
+		return v.narrow(ctx, t, rows)
+	}
+	for _, s := range small {
+		if rows, equal, err = v.equal(ctx, s); err == nil && !equal {
+			err = v.narrow(ctx, s, rows)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // count a slice among what was compared.
@@ -232,7 +255,7 @@ func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) erro
 		if err != nil {
 			return err
 		}
-		_, suspects, hot := parts.judge()
+		suspects, hot := parts.judge()
 		chosen := append(suspects, hot...)
 		if len(chosen) == 0 {
 			return nil

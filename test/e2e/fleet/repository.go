@@ -27,7 +27,7 @@ type Person struct{ Name, Email string }
 // Maintainer is who the team's own commits are by.
 var Maintainer = Person{Name: "Ada Maintainer", Email: "ada@example.com"}
 
-// Repository is a clone. Not for concurrent use; each user clones again.
+// Repository is a clone. Not for concurrent use; each user has a clone of their own.
 type Repository struct {
 	dir    string
 	remote Remote

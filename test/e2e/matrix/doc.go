@@ -2,7 +2,7 @@
 // every step of every workflow and every part of a switch, and lets another replica finish.
 //
 // The cells are generated from the tables that the product runs by (steps.Workflows,
-// proxy.Preparations, proxy.Points, proxy.Phases): a new step or part is a new cell, and a cell that no story
+// switchover.Preparations, switchover.Points, protocol.Phases): a new step or part is a new cell, and a cell that no story
 // reaches is a failure. The stories run side by side, each a database in a namespace of its
 // own with two replicas of a controller that has crash points (internal/crash). These ask
 // the referee, here, at each point.

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/gitover/gitover/test/cluster"
@@ -18,7 +20,8 @@ var running *cluster.Stage
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "2") // four are more than two cores can carry in time
+	// a story keeps two cores busy: with more of them controllers lose their leases
+	_ = flag.Set("test.parallel", strconv.Itoa(max(1, runtime.NumCPU()/2)))
 	if onstage.Asked() && !cluster.Existing() {
 		os.Exit(onstage.Run(m, prepare))
 	}

@@ -1,9 +1,10 @@
 -- Indexes: name, definition, whether pg_dump makes it after the data; kind, scope and texts of its expressions (see
 -- judge.go), in the order in which the definition has them. An index that is invalid isn't dumped. Not
--- pg_get_indexdef, which looks for each column's default operator class, a tenth of a millisecond each.
+-- pg_get_indexdef, which looks for each column's default operator class, a tenth of a millisecond each, unless an index has
+-- several expressions, which pg_get_expr doesn't tell apart.
 -- $1: Gitover's own schema. Reads only.
 WITH indexes AS MATERIALIZED (
-  SELECT i.*,
+  SELECT i.*, CASE WHEN i.indexprs IS NOT NULL THEN cardinality(array_positions(i.indkey::int2[], 0::int2)) END AS expressions,
          i.indisunique AND (SELECT indnullsnotdistinct FROM pg_index p WHERE p.indexrelid = i.indexrelid) AS nulls, -- from 15 on
          format('%I.%I', n.nspname, c.relname) AS name, format('%I.%I', n.nspname, t.relname) AS tablename, m.amname, c.reloptions, pg_get_expr(i.indpred, i.indrelid) AS predicate,
          concat_ws(', ', CASE WHEN NOT i.indisvalid THEN 'not valid' END,
@@ -16,7 +17,7 @@ WITH indexes AS MATERIALIZED (
 ), parts AS MATERIALIZED ( -- an operator class is left out if it is its own type's default. GiST's for inet and cidr is btree_gist's
   -- up to 18 and GiST's own from 19 on, and a dump doesn't say which is meant
   SELECT i.indexrelid, x.attnum AS number, x.attnum <= i.indnkeyatts AS key,
-         CASE WHEN i.indkey[x.attnum - 1] = 0 THEN pg_get_indexdef(i.indexrelid, x.attnum, false) END AS expression, a.attname,
+         CASE WHEN i.indkey[x.attnum - 1] = 0 THEN CASE WHEN i.expressions = 1 THEN pg_get_expr(i.indexprs, i.indrelid) ELSE pg_get_indexdef(i.indexrelid, x.attnum, false) END END AS expression, a.attname,
          concat_ws(' ', CASE WHEN i.indcollation[x.attnum - 1] NOT IN (0, 'pg_catalog."default"'::regcollation) THEN 'collate ' || i.indcollation[x.attnum - 1]::regcollation::text END,
            CASE WHEN o.opcdefault AND o.opcintype = x.atttypid OR i.amname = 'gist' AND o.opcname IN ('inet_ops', 'gist_inet_ops', 'gist_cidr_ops') THEN NULL WHEN o.opcnamespace = 'pg_catalog'::regnamespace THEN quote_ident(o.opcname)
                 ELSE o.opcnamespace::regnamespace::text || '.' || quote_ident(o.opcname) END,

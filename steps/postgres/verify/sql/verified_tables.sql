@@ -7,7 +7,7 @@ SELECT n.nspname::text, c.relname::text,
        ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
              WHERE i.indrelid = c.oid AND (i.indisreplident OR c.relreplident = 'd' AND i.indisprimary) ORDER BY a.attnum),
        coalesce(cut.attname::text, ''), coalesce(cut.atttypid = 'uuid'::regtype, false),
-       greatest(c.reltuples, 0)::bigint, pg_table_size(c.oid),
+       greatest(c.reltuples, 0)::bigint, coalesce(pg_table_size(c.oid), 0),
        coalesce((SELECT bool_and(a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype))
                  FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
                  WHERE i.indrelid = c.oid AND (i.indisreplident OR c.relreplident = 'd' AND i.indisprimary)), false)
