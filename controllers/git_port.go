@@ -108,8 +108,8 @@ func (g *gitPort) CommitState(ctx context.Context, step string) (steps.CommitSta
 		return steps.CommitState{}, err
 	}
 	if len(found) == 0 {
-		moot, err := g.moot(ctx, tip, step)
-		return steps.CommitState{AlreadyApplied: moot, Delivered: moot}, err
+		applied, err := g.alreadyApplied(ctx, tip, step)
+		return steps.CommitState{AlreadyApplied: applied, Delivered: applied}, err
 	}
 	commit := apiCommit(found[0])
 	state := steps.CommitState{Commit: &commit}

@@ -10,10 +10,10 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// wayBackGivenUp is Git's word that nobody wants to return from the switch in progress, which then ends without a
+// rollbackAbandoned is Git's word that nobody wants to return from the switch in progress, which then ends without a
 // rollback path if none can be made; empty if Git says no such thing. The version that serves was finalized, or the
 // upgrade was taken back, so that the other instance goes anyway.
-func wayBackGivenUp(x *proxyScope) string {
+func rollbackAbandoned(x *proxyScope) string {
 	s, u := x.proxy.Status.Switch, x.upgrade
 	if s == nil {
 		return ""
@@ -33,7 +33,7 @@ func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switcho
 	if err := switchover.Abandon(ctx, in); err != nil {
 		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.Unfinished{Why: err, WayBack: true})
 	}
-	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "WayBackGivenUp",
+	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "RollbackAbandoned",
 		"%s serves for good, and there is no rollback path to %s, since %s; it could not be made: %v", in.To.Instance, in.From.Instance, word, why.Why)
 	return r.switched(ctx, x, switchover.Result{ID: in.ID})
 }

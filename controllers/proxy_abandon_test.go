@@ -26,7 +26,7 @@ func TestOnlyGitGivesAWayBackUp(t *testing.T) {
 		u.Name, u.Spec.Soak.FinalizedVersion = "orders", c.finalized
 		p := &v1alpha1.PgProxy{Status: v1alpha1.PgProxyStatus{Switch: &v1alpha1.SwitchStatus{To: c.to, From: "orders-15"}}}
 		x := &proxyScope{proxy: p, upgrade: u}
-		if word := wayBackGivenUp(x); (word != "") != c.givenUp {
+		if word := rollbackAbandoned(x); (word != "") != c.givenUp {
 			t.Errorf("%s: %q", c.says, word)
 		}
 		if advice := unfinishedAdvice(x); c.to == u.Status.To && !strings.Contains(advice, `finalizedVersion: "17"`) {

@@ -122,7 +122,7 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *proxyScope) outcome {
 	if err != nil {
 		return outcomeOf(err, v1alpha1.ReasonSwitching)
 	}
-	word := wayBackGivenUp(x)
+	word := rollbackAbandoned(x)
 	state, result, err := switchover.Recover(ctx, input)
 	if word != "" && state == switchover.StateUnknown {
 		state, result, err = r.openWithoutDecision(ctx, x, input, err, word)

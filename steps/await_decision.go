@@ -10,7 +10,7 @@ import (
 
 // awaitDecisionDone never is: Next leaves this step when Git says how.
 func awaitDecisionDone(ctx context.Context, run *Run) (Verdict, error) {
-	if v, err := brokenWayBack(ctx, run, run.Status.From, run.Status.To, "take the version back"); v != nil || err != nil {
+	if v, err := rollbackBroken(ctx, run, run.Status.From, run.Status.To, "take the version back"); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
 	back := waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", run.Status.To)

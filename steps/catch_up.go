@@ -30,7 +30,7 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 		return Verdict{}, err
 	}
 	showLag(run, bytes, run.lagLimit())
-	if since := run.Status.Lag.UnderLimitSince; since != nil && run.Now().Sub(since.Time) >= run.lagFor() {
+	if since := run.Status.Lag.UnderLimitSince; since != nil && run.Now().Sub(since.Time) >= run.lagStableFor() {
 		if v, err := leftBehind(ctx, run, blue); v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
 		}
@@ -40,7 +40,7 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 		return alsoSaid(verdict)(showIdentities(ctx, run, blue))
 	}
-	return waiting(CatchUp, "lag %s, limit %s for %s", humanBytes(bytes), humanBytes(run.lagLimit()), run.lagFor()), nil
+	return waiting(CatchUp, "lag %s, limit %s for %s", humanBytes(bytes), humanBytes(run.lagLimit()), run.lagStableFor()), nil
 }
 
 // leftBehind names what came after the preflight and the guard would not let a switch leave

@@ -17,8 +17,8 @@ const (
 	mostMismatches = 20
 )
 
-// lagFor is how long the lag must stay under its limit; the API server fills the default.
-func (r *Run) lagFor() time.Duration {
+// lagStableFor is how long the lag must stay under its limit; the API server fills the default.
+func (r *Run) lagStableFor() time.Duration {
 	return ptr.Deref(r.Upgrade.Spec.Limits.LagStableFor, metav1.Duration{Duration: 5 * time.Second}).Duration
 }
 

@@ -93,7 +93,7 @@ func FuzzUpgrade(f *testing.F) {
 			t.Fatal("a deep copy differs")
 		}
 		run := &Run{Upgrade: &upgrade}
-		_, _ = run.lagFor(), run.soak()
+		_, _ = run.lagStableFor(), run.soak()
 		spec := upgrade.Spec
 		inWindow(spec.Cutover.Windows, time.Unix(0, 0))
 		for _, text := range []string{oneLine(windowText(spec.Cutover.Windows)), VersionOf(upgrade.Name, spec.Adopt, upgrade.Status.To)} {

@@ -16,7 +16,7 @@ import (
 // tables to copy.
 func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Verdict, error) {
 	for _, db := range run.Status.Databases {
-		if back, err := copiedAnew(ctx, run, blue, green, db); back != nil || err != nil {
+		if back, err := copyAgain(ctx, run, blue, green, db); back != nil || err != nil {
 			return back, err
 		}
 		left, err := replication.UnreplicatedTables(ctx, blue, green, db, run.Names())
@@ -93,9 +93,9 @@ func withoutLater(run *Run, left []replication.UnreplicatedTable) (now []replica
 	return now, len(now) < len(left)
 }
 
-// copiedAnew leads back to CopyData when a table of a database can't be finished any more; no one else copies
+// copyAgain leads back to CopyData when a table of a database can't be finished any more; no one else copies
 // a database again. Nil when none is.
-func copiedAnew(ctx context.Context, run *Run, blue, green postgres.Server, db string) (*Verdict, error) {
+func copyAgain(ctx context.Context, run *Run, blue, green postgres.Server, db string) (*Verdict, error) {
 	if run.Status.Step == CopyData || run.switching() {
 		return nil, nil
 	}

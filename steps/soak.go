@@ -38,7 +38,7 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	end := proxy.Status.ActiveSince.Add(run.soak())
 	left, manual := end.Sub(run.Now()), spec.Finalize == "Manual"
 	if manual || left > 0 {
-		v, err := brokenWayBack(ctx, run, run.Status.To, run.Status.From, fmt.Sprintf("commit spec.soak.finalizedVersion: %q to end the soak", version))
+		v, err := rollbackBroken(ctx, run, run.Status.To, run.Status.From, fmt.Sprintf("commit spec.soak.finalizedVersion: %q to end the soak", version))
 		if v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
 		}
@@ -62,12 +62,12 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	return unlessReverted(ctx, run, done("soaked for %s", run.soak()))
 }
 
-// brokenWayBack is why the side that follows can't be returned to, or what it costs; nil if all is well.
-func brokenWayBack(ctx context.Context, run *Run, serves, follows, wayOut string) (*Verdict, error) {
+// rollbackBroken is why the side that follows can't be returned to, or what it costs; nil if all is well.
+func rollbackBroken(ctx context.Context, run *Run, serves, follows, wayOut string) (*Verdict, error) {
 	if v, err := retainedFor(ctx, run, serves, follows, wayOut); v != nil || err != nil {
 		return v, err
 	}
-	if v := stoppedWayBack(ctx, run, serves, follows); v != nil {
+	if v := rollbackStopped(ctx, run, serves, follows); v != nil {
 		return v, nil
 	}
 	return followerReplaced(ctx, run, serves, follows), nil

@@ -26,9 +26,9 @@ func stoppedWorker(ctx context.Context, run *Run, publisher, subscriber postgres
 	return nil, nil
 }
 
-// stoppedWayBack is the same of the rollback path. A side that follows and can't be asked is PgProxy's to tell, and holds
+// rollbackStopped is the same of the rollback path. A side that follows and can't be asked is PgProxy's to tell, and holds
 // up no soak.
-func stoppedWayBack(ctx context.Context, run *Run, publisher, subscriber string) *Verdict {
+func rollbackStopped(ctx context.Context, run *Run, publisher, subscriber string) *Verdict {
 	active, follower, err := run.pair(ctx, publisher, subscriber)
 	if err != nil {
 		return nil

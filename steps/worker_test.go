@@ -54,7 +54,7 @@ func TestATableThatWasDroppedAndMadeAnewOnBlueIsNamed(t *testing.T) {
 	p.done(CopyData)
 	p.done(Approve)
 	p.blue.Exec("d", "DROP TABLE first; CREATE TABLE first (id int PRIMARY KEY); INSERT INTO first VALUES (2)")
-	p.says(CatchUp, v1alpha1.ReasonReplicationBroken, "public.first was dropped and made again", "drop it and make it again on "+p.green.Instance)
+	p.says(CatchUp, v1alpha1.ReasonReplicationBroken, "public.first was dropped and recreated", "drop and recreate it on "+p.green.Instance)
 	p.green.Exec("d", "DROP TABLE first; CREATE TABLE first (id int PRIMARY KEY)")
 	p.done(CatchUp)
 	p.arrives("SELECT string_agg(id::text, ' ') FROM first", "2")

@@ -68,8 +68,8 @@ func (t *team) calm(ctx context.Context, place plan.Place) error {
 			return false, "", err
 		}
 		n := p.Status.Poolers
-		inStep := n != nil && n.Total == 2 && n.Ready == 2
-		return p.Status.Switch == nil && inStep, fmt.Sprintf("poolers %+v, switch %+v", n, p.Status.Switch), nil
+		ready := n != nil && n.Total == 2 && n.Ready == 2
+		return p.Status.Switch == nil && ready, fmt.Sprintf("poolers %+v, switch %+v", n, p.Status.Switch), nil
 	})
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func (u UnreplicatedTable) Why(subscriber string) string {
 		}
 		return fmt.Sprintf("table %s has no replica identity that could be published, so it isn't replicated: on both sides, %s", u.Table, fix)
 	case u.Again:
-		return fmt.Sprintf("table %s was dropped and made again, and isn't followed since: drop it and make it again on %s, too", u.Table, subscriber)
+		return fmt.Sprintf("table %s was dropped and recreated, and is no longer replicated: drop and recreate it on %s, too", u.Table, subscriber)
 	case u.State != "":
 		return fmt.Sprintf("table %s is being copied to %s", u.Table, subscriber)
 	case u.Filled:
