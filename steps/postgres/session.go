@@ -33,9 +33,9 @@ func Queries(files embed.FS) func(name string) string {
 // how long anything may run or wait.
 const sessionSettings = `
 SET search_path = ''; SET standard_conforming_strings = on; SET default_transaction_read_only = off; SET synchronous_commit = on;
-SELECT pg_catalog.set_config('session_replication_role', 'replica', false) FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper;
+SELECT pg_catalog.set_config('session_replication_role', 'replica', false) WHERE pg_catalog.current_setting('is_superuser') = 'on';
 SET client_min_messages = warning; SET jit = off;` + TextSettings + `;
-SELECT pg_catalog.set_config('transaction_timeout', '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
+SELECT pg_catalog.set_config('transaction_timeout', '0', false) WHERE pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL;
 SET statement_timeout = '5min'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5min'`
 
 // TextSettings make values read the same on every version and in every locale, and rows be seen whatever policies say.
