@@ -26,6 +26,30 @@ func TestGitoversCommitsAreDurableWhateverTheServersDefault(t *testing.T) {
 	}
 }
 
+// TestASessionIsSetUpByWhatItsServerAndItsUserAllow: triggers of applications don't fire for what a superuser does, which
+// others may not ask for, and no default ends a transaction from 17 on.
+func TestASessionIsSetUpByWhatItsServerAndItsUserAllow(t *testing.T) {
+	for _, major := range []int{15, 17} {
+		s := pg.Start(t, major, nil)
+		s.Exec("", "CREATE ROLE reader LOGIN PASSWORD 'reader'")
+		if major >= 17 {
+			s.Exec("", "ALTER DATABASE postgres SET transaction_timeout = '1h'")
+		}
+		reader := s.Server
+		reader.User, reader.Password = "reader", "reader"
+		for role, server := range map[string]postgres.Server{"replica": s.Server, "origin": reader} {
+			must(t, postgres.WithSession(t.Context(), server, "", func(conn *pgx.Conn) error {
+				var got, timeout string
+				err := conn.QueryRow(t.Context(), "SELECT current_setting('session_replication_role'), coalesce(current_setting('transaction_timeout', true), '0')").Scan(&got, &timeout)
+				if got != role || timeout != "0" {
+					t.Errorf("%d as %s: session_replication_role %s, transaction_timeout %s", major, server.User, got, timeout)
+				}
+				return err
+			}))
+		}
+	}
+}
+
 func TestOfSeveralQueriesAskedAtOnceTheOneThatFailsIsKnown(t *testing.T) {
 	s := pg.Start(t, 15, nil)
 	type row struct{ Word string }

@@ -8,7 +8,7 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-// BenchmarkStatistics of 18 on 19: collected again, as Gitover does, beside those that pg_dump brings over from 18 on.
+// BenchmarkStatistics of 18 on 19: collected by ANALYZE, as Gitover does, beside those that pg_dump brings over from 18 on.
 func BenchmarkStatistics(b *testing.B) {
 	r := newReport(b, "statistics")
 	for _, c := range []struct{ name, make string }{
@@ -33,7 +33,7 @@ func BenchmarkStatistics(b *testing.B) {
 				})
 				green.Exec("orders", "DELETE FROM pg_statistic WHERE starelid >= 16384")
 				took := seconds(b, func() error { return transfer.Analyze(b.Context(), green.Server, "orders") })
-				r.Against(c.name, "planner statistics collected again", "s", took, "pg_dump --statistics-only and psql", brought)
+				r.Against(c.name, "planner statistics collected by ANALYZE", "s", took, "pg_dump --statistics-only and psql", brought)
 			}
 		})
 	}
