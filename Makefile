@@ -66,7 +66,7 @@ $(CACHE)/bin/staticcheck: tools/lint/go.mod tools/lint/go.sum
 check: lint unit verify ## what a pull request has to pass first, without root
 
 .PHONY: generate
-generate: ## make the generated files again
+generate: ## regenerate what is generated
 	tools/generate.sh generate
 
 .PHONY: verify

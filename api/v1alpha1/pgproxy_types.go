@@ -142,6 +142,7 @@ type PgProxyStatus struct {
 
 // PoolerCount counts poolers.
 type PoolerCount struct {
+	// Ready poolers lead where they should.
 	Ready int32 `json:"ready"`
 	Total int32 `json:"total"`
 	// Display is "ready/total".

@@ -1,17 +1,6 @@
 package model
 
-import (
-	"os"
-	"testing"
-)
-
-// once: a search needs no servers, and takes a minute; make unit has done it when the tests on real servers begin.
-func once(t *testing.T) {
-	t.Helper()
-	if os.Getenv("GITOVER_INTEGRATION") == "1" {
-		t.Skip("make unit searches")
-	}
-}
+import "testing"
 
 // search visits every state once and returns what is wrong with the first bad one, now or if
 // the controllers died for good, and how many it saw.
@@ -38,7 +27,6 @@ func search(first state, flaw Flaw) (wrong string, states int) {
 }
 
 func TestNoInterleavingOpensBothSidesLosesARowOrHoldsTrafficForEver(t *testing.T) {
-	once(t)
 	wrong, states := search(initial(), NoFlaw)
 	t.Logf("%d states", states)
 	if wrong != "" {
@@ -47,7 +35,6 @@ func TestNoInterleavingOpensBothSidesLosesARowOrHoldsTrafficForEver(t *testing.T
 }
 
 func TestEveryProtectionIsNeeded(t *testing.T) {
-	once(t)
 	for _, flaw := range []Flaw{
 		FenceUnasked, OpenTwice, OpenKeyless, NoReady, NoTakeOver, NoClear, AbortAfterCommit, NotShut, AdmitWritable,
 		ForgetHold, ReleaseBlind,

@@ -7,7 +7,6 @@ import (
 )
 
 func TestAServerThatComesBackOlderBreaksNothing(t *testing.T) {
-	once(t)
 	for name, standbys := range map[string]uint8{"synchronous": synchronous, "asynchronous": asynchronous} {
 		first := initialWith(standbys, NoFlaw)
 		wrong, states := search(first, NoFlaw)
@@ -20,7 +19,6 @@ func TestAServerThatComesBackOlderBreaksNothing(t *testing.T) {
 }
 
 func TestEveryProtectionFromOlderServersIsNeeded(t *testing.T) {
-	once(t)
 	for flaw, standbys := range map[Flaw]uint8{NoIdentity: asynchronous, NoReopen: asynchronous, ReadyUnasked: asynchronous, NoWait: synchronous,
 		BeginFenced: asynchronous, OnlySteady: asynchronous, ReadyHole: asynchronous, AdmitFirst: asynchronous, ReadySequences: asynchronous} {
 		found(t, flaw, standbys)
@@ -29,7 +27,6 @@ func TestEveryProtectionFromOlderServersIsNeeded(t *testing.T) {
 
 // TestAsynchronousStandbysMayForgetADecidedSwitch: nothing protects from that, which docs/limits.md says.
 func TestAsynchronousStandbysMayForgetADecidedSwitch(t *testing.T) {
-	once(t)
 	found(t, NoFlaw, forgetful)
 }
 

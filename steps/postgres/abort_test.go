@@ -10,7 +10,7 @@ import (
 )
 
 func TestAnUpgradeAbortedDuringTheCopyLeavesNothing(t *testing.T) {
-	onePair(t, [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}}, func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pg.Pairs([2]int{15, 17}, [2]int{postgres.Latest, postgres.Oldest}), func(t *testing.T, blue, green *pg.Server) {
 		for _, s := range []*pg.Server{blue, green} {
 			s.Exec("", "CREATE DATABASE d CONNECTION LIMIT 0")
 			s.Exec("d", "CREATE TABLE big (a int PRIMARY KEY, b text)")

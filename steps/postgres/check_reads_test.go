@@ -9,7 +9,7 @@ import (
 
 // TestACheckThatReadsAnotherTableHoldsItsRowsBackUntilThatOneIsCopied, as Logto's checks do. A dump has the same trouble.
 func TestACheckThatReadsAnotherTableHoldsItsRowsBackUntilThatOneIsCopied(t *testing.T) {
-	onePair(t, [][2]int{{13, 18}, {18, 13}}, func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pg.Pairs([2]int{13, 18}, [2]int{18, 13}), func(t *testing.T, blue, green *pg.Server) {
 		blue.Exec("", "CREATE DATABASE d")
 		blue.Exec("d", `CREATE TABLE z_kinds (id int PRIMARY KEY, kind text NOT NULL); INSERT INTO z_kinds SELECT g, 'user' FROM generate_series(1, 20000) g;
 			CREATE FUNCTION kind_is(int, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT kind FROM public.z_kinds WHERE id = $1) = $2; END $$;

@@ -11,7 +11,7 @@ import (
 
 // TestASideThatCannotReachTheOtherIsFoundBeforeTheCopy, whichever side it is and whatever keeps it.
 func TestASideThatCannotReachTheOtherIsFoundBeforeTheCopy(t *testing.T) {
-	onePair(t, pairs[2:4], func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pg.Pairs(pairs[2:4]...), func(t *testing.T, blue, green *pg.Server) {
 		connections := func(blue, green postgres.Server) (objects, why string) {
 			findings, err := preflight.CheckPair(t.Context(), blue, green, request(18))
 			must(t, err)

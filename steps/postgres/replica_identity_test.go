@@ -43,7 +43,7 @@ func automatic(target int, databases ...string) preflight.Request {
 }
 
 func TestTablesWithoutAReplicaIdentityGetOneForTheTimeOfTheUpgrade(t *testing.T) {
-	onePair(t, [][2]int{{18, 13}, {15, 17}, {13, 18}}, func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pg.Pairs([2]int{18, 13}, [2]int{15, 17}, [2]int{13, 18}), func(t *testing.T, blue, green *pg.Server) {
 		ctx := t.Context()
 		blue.Exec("", "CREATE DATABASE d")
 		blue.Exec("d", keyless)

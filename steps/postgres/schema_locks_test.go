@@ -26,9 +26,6 @@ func lockFindings(t *testing.T, blue, green *pg.Server, databases ...string) []p
 }
 
 func TestALockTableThatIsTooSmallForTheSchemaBlocksOnBothSides(t *testing.T) {
-	if !pg.Full {
-		t.Skip("a long story: GITOVER_FULL=1, or make harm")
-	}
 	blue, green := pg.Start(t, 15, roomy), pg.Start(t, 17, pg.Logical)
 	for _, database := range []string{"d", "e"} {
 		blue.Exec("", "CREATE DATABASE "+database)

@@ -68,7 +68,7 @@ func newSleeper(t *testing.T, s *pg.Server, word string) *sleeper {
 
 // TestAControllerThatSleptEmptiesNoTable that another has filled meanwhile.
 func TestAControllerThatSleptEmptiesNoTable(t *testing.T) {
-	onePair(t, pairs[:2], func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pg.Pairs(pairs[:2]...), func(t *testing.T, blue, green *pg.Server) {
 		for _, s := range []*pg.Server{blue, green} {
 			s.Exec("", "CREATE DATABASE d CONNECTION LIMIT 0")
 			s.Exec("d", "CREATE TABLE t (a int PRIMARY KEY)")

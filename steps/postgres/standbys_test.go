@@ -11,7 +11,7 @@ import (
 
 // TestStandbysThatNoCommitWaitsForAreNamed on either side; replication of ours is no standby.
 func TestStandbysThatNoCommitWaitsForAreNamed(t *testing.T) {
-	onePair(t, pairs[1:3], func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pg.Pairs(pairs[1:3]...), func(t *testing.T, blue, green *pg.Server) {
 		blue.Exec("", "CREATE DATABASE d")
 		blue.Exec("d", "CREATE TABLE t (a int PRIMARY KEY)")
 		replicate(t, blue, green)

@@ -29,14 +29,6 @@ func eachPair(t *testing.T, story func(t *testing.T, blue, green *pg.Server)) {
 	somePairs(t, [][2]int{pairs[2], pairs[1]}, story)
 }
 
-// onePair runs a story that versions make little difference to on the first pair; under GITOVER_FULL=1 on all of them.
-func onePair(t *testing.T, pairs [][2]int, story func(t *testing.T, blue, green *pg.Server)) {
-	if !pg.Full {
-		pairs = pairs[:1]
-	}
-	somePairs(t, pairs, story)
-}
-
 func somePairs(t *testing.T, pairs [][2]int, story func(t *testing.T, blue, green *pg.Server)) {
 	for _, p := range pairs {
 		t.Run(fmt.Sprintf("%d to %d", p[0], p[1]), func(t *testing.T) {

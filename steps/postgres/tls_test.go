@@ -132,7 +132,7 @@ func TestALoginTakesOneConnectionWithTLSAndWithout(t *testing.T) {
 // that take nothing but TLS: with a CA bundle where the servers can read it, and without.
 func TestAnUpgradeRunsOverVerifiedTLS(t *testing.T) {
 	for _, rootCert := range []string{pg.RootCert, ""} {
-		onePair(t, pairs[2:4], func(t *testing.T, blue, green *pg.Server) {
+		somePairs(t, pg.Pairs(pairs[2:4]...), func(t *testing.T, blue, green *pg.Server) {
 			authority := certs.NewAuthority(t)
 			for _, s := range []*pg.Server{blue, green} {
 				overTLS(t, s, authority, tomorrow(), "localhost")
@@ -162,7 +162,7 @@ func TestAnUpgradeRunsOverVerifiedTLS(t *testing.T) {
 // its bundle for, or the publisher doesn't prove that it knows the password's verifier.
 func TestAServerFollowsNoRogue(t *testing.T) {
 	authority, stranger := certs.NewAuthority(t), certs.NewAuthority(t)
-	onePair(t, [][2]int{{17, 13}, {15, 18}}, func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pg.Pairs([2]int{17, 13}, [2]int{15, 18}), func(t *testing.T, blue, green *pg.Server) {
 		overTLS(t, blue, authority, tomorrow(), "localhost")
 		green.Exec("", "ALTER DATABASE postgres CONNECTION LIMIT 0")
 		must(t, replication.CreatePublication(t.Context(), blue.Server, "postgres", names))

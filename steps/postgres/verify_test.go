@@ -20,35 +20,38 @@ import (
 // inserts, deletes and rows that end up as they were.
 func busy(t *testing.T, s *pg.Server, database string) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	var wait sync.WaitGroup
-	for _, statements := range []string{
+	return repeating(t, s, database, 10*time.Millisecond,
 		`UPDATE customers SET vip = NOT vip WHERE id = 1 + (random() * 20)::int; UPDATE customers SET name = name WHERE id = 300`,
 		`INSERT INTO orders (customer, total) VALUES (1, random() * 100); DELETE FROM orders WHERE id % 97 = (random() * 96)::int`,
-		`UPDATE loose SET b = random()::text WHERE a = 20; UPDATE events SET what = '{"a": 1}' WHERE at = '2025-02-01'`,
-	} {
+		`UPDATE loose SET b = random()::text WHERE a = 20; UPDATE events SET what = '{"a": 1}' WHERE at = '2025-02-01'`)
+}
+
+// repeating runs statements, each in a session of its own, until the returned function is called.
+func repeating(t *testing.T, s *pg.Server, database string, every time.Duration, statements ...string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wait sync.WaitGroup
+	for _, statement := range statements {
 		conn, err := s.Connect(ctx, database)
 		must(t, err)
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
+		wait.Go(func() {
 			defer conn.Close(context.Background())
-			pace := time.NewTicker(10 * time.Millisecond)
+			pace := time.NewTicker(every)
 			defer pace.Stop()
 			for ctx.Err() == nil {
 				<-pace.C
-				if _, err := conn.Exec(ctx, statements); err != nil && ctx.Err() == nil {
+				if _, err := conn.Exec(ctx, statement); err != nil && ctx.Err() == nil {
 					t.Errorf("writer: %v", err)
 					return
 				}
 			}
-		}()
+		})
 	}
 	return func() { cancel(); wait.Wait() }
 }
 
 func TestVerifyIsExactWhileApplicationsWrite(t *testing.T) {
-	onePair(t, pairs[:2], func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pg.Pairs(pairs[:2]...), func(t *testing.T, blue, green *pg.Server) {
 		sell(blue)
 		replicate(t, blue, green)
 		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "shop", verify.Options{})
@@ -139,7 +142,7 @@ func TestVerifyFindsWhatDiffersInALargeTable(t *testing.T) {
 
 // TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers, random ones and those that begin with the time.
 func TestVerifyCutsATableOfUUIDsAndFindsWhatDiffers(t *testing.T) {
-	onePair(t, pairs[1:3], func(t *testing.T, blue, green *pg.Server) {
+	somePairs(t, pg.Pairs(pairs[1:3]...), func(t *testing.T, blue, green *pg.Server) {
 		blue.Exec("", "CREATE DATABASE d")
 		blue.Exec("d", `CREATE TABLE random (id uuid PRIMARY KEY, what int); CREATE TABLE timed (id uuid PRIMARY KEY, what int);
 			INSERT INTO random SELECT md5(n::text)::uuid, n FROM generate_series(1, 150000) n;
@@ -224,28 +227,6 @@ func TestAnInterruptedComparisonGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
-// updating runs a statement fifty times a second until the returned function is called.
-func updating(t *testing.T, s *pg.Server, statement string) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	conn, err := s.Connect(ctx, "d")
-	must(t, err)
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		defer conn.Close(context.WithoutCancel(ctx))
-		pace := time.NewTicker(20 * time.Millisecond)
-		defer pace.Stop()
-		for ctx.Err() == nil {
-			<-pace.C
-			if _, err := conn.Exec(ctx, statement); err != nil && ctx.Err() == nil {
-				t.Errorf("writer: %v", err)
-				return
-			}
-		}
-	})
-	return func() { cancel(); wait.Wait() }
-}
-
 // TestATableThatIsWrittenToIsComparedInSmallSlices once it was found to differ as a whole: of rows that change all the time
 // few stay unknown.
 func TestATableThatIsWrittenToIsComparedInSmallSlices(t *testing.T) {
@@ -254,7 +235,7 @@ func TestATableThatIsWrittenToIsComparedInSmallSlices(t *testing.T) {
 	blue.Exec("d", "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t SELECT n, 0 FROM generate_series(1, 250000) n; ANALYZE")
 	replicate(t, blue, green)
 	green.Exec("d", "SET session_replication_role = replica; UPDATE t SET n = -1 WHERE id = 5; DELETE FROM t WHERE id = 250000")
-	stop := updating(t, blue, "UPDATE t SET n = n + 1 WHERE id IN (SELECT 6 + random() * 249993 FROM generate_series(1, 20))")
+	stop := repeating(t, blue, "d", 20*time.Millisecond, "UPDATE t SET n = n + 1 WHERE id IN (SELECT 6 + random() * 249993 FROM generate_series(1, 20))")
 	report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", verify.Options{})
 	stop()
 	must(t, err)
@@ -277,7 +258,7 @@ func TestATableWithoutANumberToCutItByIsReadAFewTimes(t *testing.T) {
 	blue.Exec("d", "CREATE TABLE t (key text PRIMARY KEY, n int); INSERT INTO t SELECT md5(n::text), 0 FROM generate_series(1, 100000) n; ANALYZE")
 	replicate(t, blue, green)
 	green.Exec("d", "SET session_replication_role = replica; UPDATE t SET n = -1 WHERE key IN (md5('1'), md5('2')); DELETE FROM t WHERE key = md5('3')")
-	stop := updating(t, blue, "UPDATE t SET n = n + 1 WHERE key IN (SELECT md5((4 + random() * 99995)::int::text) FROM generate_series(1, 20))")
+	stop := repeating(t, blue, "d", 20*time.Millisecond, "UPDATE t SET n = n + 1 WHERE key IN (SELECT md5((4 + random() * 99995)::int::text) FROM generate_series(1, 20))")
 	report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", verify.Options{RowsAtOnce: 1000})
 	stop()
 	must(t, err)

@@ -4,9 +4,7 @@
 // # Authority
 //
 // Switch, Recover and Finish do what they are told; whether traffic should move is the
-// PgProxy controller's affair. An agent writes what PgProxy says is active into its own
-// pooler, does what a controller with the right certificate asks, and lets held clients
-// go when the controller is gone, or silent. Nobody here writes to the API server.
+// PgProxy controller's affair. Nothing here writes to the API server.
 //
 // # A switch, in order
 //

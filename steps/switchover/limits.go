@@ -1,6 +1,7 @@
 package switchover
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
@@ -38,23 +39,19 @@ type Limits struct {
 	LongTransactions LongTransactionPolicy
 }
 
+// OfHold are those that agents keep.
+func (l Limits) OfHold() protocol.HoldLimits {
+	return protocol.HoldLimits{Hold: l.Hold, Margin: l.Margin}
+}
+
 func (l Limits) withDefaults() Limits {
-	set := func(d *time.Duration, value time.Duration) {
-		if *d == 0 {
-			*d = value
-		}
-	}
-	hold := protocol.HoldLimits{Hold: l.Hold, Margin: l.Margin}.WithDefaults()
+	hold := l.OfHold().WithDefaults()
 	l.Hold, l.Margin = hold.Hold, hold.Margin
-	set(&l.Drain, l.Hold/4)
-	set(&l.Refresh, 5*time.Minute)
-	set(&l.LongTransaction, 5*time.Second)
-	if l.LagBytes == 0 {
-		l.LagBytes = 16 << 20
-	}
-	if l.LongTransactions == "" {
-		l.LongTransactions = Wait
-	}
+	l.Drain = cmp.Or(l.Drain, l.Hold/4)
+	l.LagBytes = cmp.Or(l.LagBytes, 16<<20)
+	l.Refresh = cmp.Or(l.Refresh, 5*time.Minute)
+	l.LongTransaction = cmp.Or(l.LongTransaction, 5*time.Second)
+	l.LongTransactions = cmp.Or(l.LongTransactions, Wait)
 	return l
 }
 

@@ -203,7 +203,7 @@ func (s *stage) input() switchover.Input {
 		if _, over := s.over.Load(in.ID); over {
 			return nil
 		}
-		s.say(&agent.ActiveSwitch{ID: in.ID, Holding: phase != protocol.PhasePreparing, To: protocol.TargetOf(in.To, databases), Limits: protocol.HoldLimits{Hold: in.Limits.Hold, Margin: in.Limits.Margin}})
+		s.say(&agent.ActiveSwitch{ID: in.ID, Holding: phase != protocol.PhasePreparing, To: protocol.TargetOf(in.To, databases), Limits: in.Limits.OfHold()})
 		return nil
 	}
 	return in

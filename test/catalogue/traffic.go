@@ -57,7 +57,7 @@ func (j *journey) switchOver() {
 		Names: j.names, Poolers: []switchover.Pooler{j.client}, Who: "catalogue",
 	}
 	in.Report = func(phase protocol.Phase) error {
-		j.say(&agent.ActiveSwitch{ID: in.ID, Holding: phase != protocol.PhasePreparing, To: protocol.TargetOf(in.To, in.Databases), Limits: protocol.HoldLimits{Hold: in.Limits.Hold, Margin: in.Limits.Margin}})
+		j.say(&agent.ActiveSwitch{ID: in.ID, Holding: phase != protocol.PhasePreparing, To: protocol.TargetOf(in.To, in.Databases), Limits: in.Limits.OfHold()})
 		return nil
 	}
 	j.awaitGuard(in)

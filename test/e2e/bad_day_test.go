@@ -16,14 +16,6 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-// long stories are told by make harm.
-func long(t *testing.T) {
-	t.Helper()
-	if !pg.Full {
-		t.Skip("a long story: GITOVER_FULL=1, or make harm")
-	}
-}
-
 // mishap is something that a team or its surroundings got wrong: it shows as a condition
 // with a reason, and the message says what to do.
 type mishap struct {
@@ -84,7 +76,7 @@ func (s *story) commit(message string, edit fleet.Edit) {
 const superuser = "orders-superuser"
 
 func TestWrongCredentialsOfTheDatabase(t *testing.T) {
-	long(t)
+	pg.Long(t)
 	t.Parallel()
 	s := begin(t, world.Founding{Namespace: "credentials", Change: manual})
 	right := s.app.SuperuserSecret()
@@ -102,7 +94,7 @@ func TestWrongCredentialsOfTheDatabase(t *testing.T) {
 }
 
 func TestWrongManifestsAndAGitServerThatRefuses(t *testing.T) {
-	long(t)
+	pg.Long(t)
 	t.Parallel()
 	const patch = "    patches:\n    - target: {kind: StatefulSet}\n      patch: \"[{op: remove, path: /spec/nowhere}]\"\n"
 	git := ownRepository(t, "refusing")
@@ -162,7 +154,7 @@ func TestAVersionThatIsNoneWhenItComesFromAnotherFile(t *testing.T) {
 
 // A team that changes its mind at every turn.
 func TestChangesOfMindOnTheWay(t *testing.T) {
-	long(t)
+	pg.Long(t)
 	t.Parallel()
 	s := begin(t, world.Founding{Namespace: "fickle", Change: manual})
 	// no image of that version: says which, and another version takes its place

@@ -1,9 +1,20 @@
 package pg
 
-import "os"
+import (
+	"os"
+	"testing"
+)
 
 // Full says that the long form of a story is wanted (GITOVER_FULL=1, make harm).
 var Full = os.Getenv("GITOVER_FULL") == "1"
+
+// Long skips a story that is told in its long form only.
+func Long(t testing.TB) {
+	t.Helper()
+	if !Full {
+		t.Skip("a long story: GITOVER_FULL=1, or make harm")
+	}
+}
 
 // Pairs of versions that a story is told for: the first alone, unless its long form is wanted.
 func Pairs(pairs ...[2]int) [][2]int {

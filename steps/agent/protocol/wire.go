@@ -43,7 +43,10 @@ type HoldRequest struct {
 	Attended bool `json:"attended,omitempty"`
 }
 
-func (h HoldRequest) Limit() time.Duration  { return milliseconds(h.LimitMilliseconds) }
+// Limit from now.
+func (h HoldRequest) Limit() time.Duration { return milliseconds(h.LimitMilliseconds) }
+
+// Margin before the limit.
 func (h HoldRequest) Margin() time.Duration { return milliseconds(h.MarginMilliseconds) }
 
 // milliseconds that are too many for a Duration are as many as it takes.
@@ -105,6 +108,7 @@ type PoolerSession struct {
 	AgeMilliseconds int64  `json:"ageMilliseconds"`
 }
 
+// Age of the connection.
 func (s PoolerSession) Age() time.Duration {
 	return milliseconds(s.AgeMilliseconds)
 }

@@ -18,9 +18,9 @@ type CatalogSnapshot struct {
 	mark  catalogMark
 }
 
-// catalogSettings: compiling a statement takes longer than running it, and behind a fence old minor
+// setMark in a session. Compiling a statement takes longer than running it, and behind a fence old minor
 // releases refuse a query its parallel workers.
-const catalogSettings = "SET jit = off; SET max_parallel_workers_per_gather = 0"
+const setMark = "SELECT set_config('gitover.counted_from', $1, false), set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false)"
 
 // NewCatalogSnapshot sums the catalogs for the first time.
 func NewCatalogSnapshot(ctx context.Context, conn *pgx.Conn) (*CatalogSnapshot, error) {
@@ -90,10 +90,7 @@ func markCatalogs(ctx context.Context, conn *pgx.Conn) (m catalogMark, err error
 
 // ask sets the mark in a session, and looks.
 func (m catalogMark) ask(ctx context.Context, conn *pgx.Conn) (answer string, err error) {
-	if _, err := conn.Exec(ctx, catalogSettings); err != nil {
-		return "", fmt.Errorf("settings of a session: %w", err)
-	}
-	if _, err := conn.Exec(ctx, "SELECT set_config('gitover.counted_from', $1, false)", m.since); err != nil {
+	if _, err := conn.Exec(ctx, setMark, m.since); err != nil {
 		return "", fmt.Errorf("settings of a session: %w", err)
 	}
 	return touched(ctx, conn)

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,13 +33,16 @@ var (
 	sameMeanings = memory[bool]{most: 200_000}
 )
 
+// stamp of a schema: it is another one when the schema isn't the same any more.
+type stamp = [sha256.Size]byte
+
 type knownSum struct {
 	mark  catalogMark
-	stamp string
+	stamp stamp
 }
 
 type knownDrift struct {
-	stamps [2]string
+	stamps [2]stamp
 	drift  Drift
 }
 
@@ -51,8 +55,7 @@ type schemaSide struct {
 	// system identifier, and version.
 	system  string
 	version int
-	// stamp is another one when the schema isn't the same any more.
-	stamp string
+	stamp   stamp
 }
 
 // Compare says how a part of the schema on the side that follows differs from the one that serves. Texts that
@@ -81,7 +84,7 @@ func compare(ctx context.Context, sides []*schemaSide, database string, part Par
 		return Drift{}, err
 	}
 	key := sum(sides[0].Address(), sides[1].Address(), database, string(part))
-	stamps := [2]string{sides[0].stamp, sides[1].stamp}
+	stamps := [2]stamp{sides[0].stamp, sides[1].stamp}
 	if known, found := knownDrifts.get(key); found && known.stamps == stamps {
 		return known.drift.clone(), nil
 	}
@@ -165,23 +168,18 @@ func (s *schemaSide) look(ctx context.Context) error {
 		for _, kind := range slices.Sorted(maps.Keys(snapshot.first)) {
 			words = append(words, kind, snapshot.first[kind])
 		}
-		known = knownSum{snapshot.mark, stampOf(words...)}
+		known = knownSum{snapshot.mark, sum(words...)}
 	} else {
 		// no sums yet: there are none to compare them with. The mark stands for the catalogs while no row of them is written
 		mark, err := markCatalogs(ctx, s.conn)
 		if err != nil {
 			return err
 		}
-		known = knownSum{mark, stampOf(server, "since transaction", mark.since, mark.answer)}
+		known = knownSum{mark, sum(server, "since transaction", mark.since, mark.answer)}
 	}
 	s.stamp = known.stamp
 	knownSums.put(key, known)
 	return nil
-}
-
-func stampOf(words ...string) string {
-	s := sum(words...)
-	return string(s[:])
 }
 
 // settle asks the side that follows, where nobody minds a lock. If it tells two texts apart, an older version that serves

@@ -24,11 +24,8 @@ type verifiedTable struct {
 	Estimate, Size int64
 	// KeyShown: Key may be shown to people who may not see rows.
 	KeyShown bool
-	// lower and upper ends of the range of Slice that is compared, each of them none or one; within is that as a
-	// condition, low the lower one. first marks a table's first range.
-	lower, upper []int64
-	within, low  string
-	first        bool
+	// lower end of the range of Slice that is compared, and the upper one, which isn't in it; nil where it is open.
+	lower, upper *int64
 	// sample: others of the table's ranges aren't compared.
 	sample bool
 }
@@ -151,10 +148,7 @@ func (v *verifier) equal(ctx context.Context, t verifiedTable) (rows int64, same
 		return 0, false, err
 	}
 	rows = before[0].Count
-	if err := v.barrier(ctx); err != nil {
-		return 0, false, err
-	}
-	green, err := readDigests(ctx, v.green, t.sum())
+	green, err := v.onGreen(ctx, t.sum())
 	if err != nil {
 		return 0, false, err
 	}
@@ -168,10 +162,7 @@ func (v *verifier) read(ctx context.Context, rows int64, sql string, args ...any
 		return c, err
 	}
 	rows = cmp.Or(rows, c.before[0].Count)
-	if err = v.barrier(ctx); err != nil {
-		return c, err
-	}
-	if c.green, err = readDigests(ctx, v.green, sql, args...); err != nil {
+	if c.green, err = v.onGreen(ctx, sql, args...); err != nil {
 		return c, err
 	}
 	if c.green.equals(c.before) {
@@ -182,6 +173,14 @@ func (v *verifier) read(ctx context.Context, rows int64, sql string, args ...any
 		return c, err
 	}
 	return c, v.pace(ctx, 2*rows)
+}
+
+// onGreen asks green once it has all that blue has committed until now.
+func (v *verifier) onGreen(ctx context.Context, sql string, args ...any) (reading, error) {
+	if err := v.barrier(ctx); err != nil {
+		return nil, err
+	}
+	return readDigests(ctx, v.green, sql, args...)
 }
 
 func readDigests(ctx context.Context, conn *pgx.Conn, sql string, args ...any) (reading, error) {

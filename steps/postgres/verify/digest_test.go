@@ -85,11 +85,11 @@ func TestALargeTableIsCutWithoutGapsOrOverlaps(t *testing.T) {
 	// few values far apart, the whole range of an integer: never an empty or a reversed slice
 	for _, r := range [][2]int64{{5, 5}, {1, 2}, {math.MinInt64, math.MaxInt64}} {
 		parts := table.cut(1000, r[0], r[1])
-		if len(parts) == 0 || !parts[0].first {
+		if len(parts) == 0 || !parts[0].first() {
 			t.Errorf("range %v gives %d slices", r, len(parts))
 		}
-		if len(parts) == 1 && parts[0].within != "" {
-			t.Errorf("range %v: a lone slice must be the whole table, not %q", r, parts[0].within)
+		if len(parts) == 1 && parts[0].where("") != "" {
+			t.Errorf("range %v: a lone slice must be the whole table, not %q", r, parts[0].where(""))
 		}
 	}
 }

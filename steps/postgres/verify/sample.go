@@ -17,7 +17,7 @@ func sampled(slices []verifiedTable, percent int32) []verifiedTable {
 	var chosen []verifiedTable
 	for i, s := range slices {
 		hash := fnv.New32a()
-		_, _ = hash.Write([]byte(s.name() + s.low))
+		_, _ = hash.Write([]byte(s.name() + s.low()))
 		if i == 0 || i == len(slices)-1 || int32(hash.Sum32()%100) < percent {
 			s.sample = true
 			chosen = append(chosen, s)

@@ -38,12 +38,11 @@ func (t verifiedTable) sliceCount(o Options) int64 {
 // alike everywhere, which text does not. From, if not empty, is the low of an earlier slice, to go on with: what is below
 // it is done.
 func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn, count int64, from string) ([]verifiedTable, error) {
-	t.first = true
 	if t.Slice == "" || count < 2 && from == "" {
 		return []verifiedTable{t}, nil
 	}
 	if low, onward := t.after(from); onward {
-		t = t.between([]int64{low}, nil)
+		t.lower = &low
 	}
 	return t.inSlices(ctx, conn, count)
 }
@@ -102,49 +101,50 @@ func (t verifiedTable) bound(number int64) string {
 // cut makes count slices of equal width of what lies between the ends of a table's range, or of a slice's. Outermost ends
 // that are open stay so, for rows that come meanwhile.
 func (t verifiedTable) cut(count, low, high int64) []verifiedTable {
-	bounds := [][]int64{t.lower}
-	last := low
+	bounds, last := []*int64{t.lower}, low
 	for i := int64(1); i < count; i++ {
 		// in floating point, since the distance may exceed an integer
 		bound := int64(float64(low) + (float64(high)-float64(low))*float64(i)/float64(count))
 		if bound > last {
-			bounds, last = append(bounds, []int64{bound}), bound
+			bounds, last = append(bounds, &bound), bound
 		}
 	}
 	bounds = append(bounds, t.upper)
 	var all []verifiedTable
 	for i := range bounds[1:] {
-		all = append(all, t.between(bounds[i], bounds[i+1]))
+		t.lower, t.upper = bounds[i], bounds[i+1]
+		all = append(all, t)
 	}
 	return all
 }
 
-// between is the slice from a bound to another, each of them none or one.
-func (t verifiedTable) between(lower, upper []int64) verifiedTable {
-	t.lower, t.upper, t.first = lower, upper, len(lower) == 0
-	var conditions []string
-	for _, bound := range lower {
-		t.low = fmt.Sprintf("%s >= %s", postgres.Ident(t.Slice), t.bound(bound))
-		conditions = append(conditions, "t."+t.low)
+// first range of a table, or all of it.
+func (t verifiedTable) first() bool { return t.lower == nil }
+
+// low is the lower end as a condition; empty if it is open.
+func (t verifiedTable) low() string {
+	if t.lower == nil {
+		return ""
 	}
-	for _, bound := range upper {
-		conditions = append(conditions, fmt.Sprintf("t.%s < %s", postgres.Ident(t.Slice), t.bound(bound)))
-	}
-	t.within = strings.Join(conditions, " AND ")
-	return t
+	return fmt.Sprintf("%s >= %s", postgres.Ident(t.Slice), t.bound(*t.lower))
 }
 
 // where joins the slice's range and another filter.
 func (t verifiedTable) where(filter string) string {
-	switch {
-	case t.within == "" && filter == "":
-		return ""
-	case t.within == "":
-		return " WHERE " + filter
-	case filter == "":
-		return " WHERE " + t.within
+	var conditions []string
+	if low := t.low(); low != "" {
+		conditions = append(conditions, "t."+low)
 	}
-	return " WHERE " + t.within + " AND " + filter
+	if t.upper != nil {
+		conditions = append(conditions, fmt.Sprintf("t.%s < %s", postgres.Ident(t.Slice), t.bound(*t.upper)))
+	}
+	if filter != "" {
+		conditions = append(conditions, filter)
+	}
+	if len(conditions) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(conditions, " AND ")
 }
 
 // compareAll compares slices side by side and adds up what they found.
@@ -210,6 +210,6 @@ func (s *summary) add(slice int, found Report) {
 	}
 	if s.tell != nil && s.next > before && s.next < len(s.work) {
 		t := s.work[s.next]
-		s.tell(s.all, Place{Schema: t.Schema, Table: t.Table, Bound: t.low})
+		s.tell(s.all, Place{Schema: t.Schema, Table: t.Table, Bound: t.low()})
 	}
 }

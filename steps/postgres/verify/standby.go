@@ -76,10 +76,7 @@ func (v *verifier) settledByStandby(ctx context.Context, t verifiedTable, sql st
 	if err != nil {
 		return false, err
 	}
-	if err := v.barrier(ctx); err != nil {
-		return false, err
-	}
-	green, err := readDigests(ctx, v.green, sql)
+	green, err := v.onGreen(ctx, sql)
 	if postgres.NotFound(err) {
 		return false, nil
 	}
