@@ -15,9 +15,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/test/objects"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -93,7 +95,7 @@ func (w *comparing) eventually(what string, is func() bool) {
 }
 
 // look as the controller does; a look never waits for an effect of hours.
-func (w *comparing) look() outcome {
+func (w *comparing) look() outcome.Outcome {
 	w.Helper()
 	began := time.Now()
 	o := w.r.runWorkflow(w.Context(), w.u, w.seen, patch.NewSerialPatcher(w.u, w.client))
@@ -121,8 +123,8 @@ func TestAComparisonOfHoursKeepsNothingFromBeingSeen(t *testing.T) {
 	w.blue.Exec("d", "INSERT INTO t VALUES (5000)") // that green can't apply
 	o := w.look()
 	judgeOutcome(t, o, v1alpha1.ReasonRetainedWAL, "spec.limits.retainedWAL")
-	if !o.stalled || !w.goesOn() || !strings.Contains(o.message, "comparing rows") {
-		t.Errorf("stalled %v, comparison goes on %v: %s", o.stalled, w.goesOn(), o.message)
+	if !o.Stalled || !w.goesOn() || !strings.Contains(o.Message, "comparing rows") {
+		t.Errorf("stalled %v, comparison goes on %v: %s", o.Stalled, w.goesOn(), o.Message)
 	}
 	w.u.Spec.Limits.RetainedWAL = nil
 
@@ -175,7 +177,7 @@ func TestSlowEffectsTakeTurns(t *testing.T) {
 	running, leave := make(chan string, 2*effectsAtOnce), make(chan struct{})
 	upgrades := make([]*v1alpha1.PgUpgrade, effectsAtOnce+1)
 	for i := range upgrades {
-		upgrades[i] = anUpgrade()
+		upgrades[i] = objects.Upgrade()
 		upgrades[i].Name = fmt.Sprint(i)
 		if _, err := b.of(t.Context(), upgrades[i], "copy", func(ctx context.Context, _ *slowEffect) error {
 			running <- fmt.Sprint(i)
@@ -208,7 +210,7 @@ func TestSlowEffectsTakeTurns(t *testing.T) {
 		t.Error("two effects of one upgrade")
 	}
 	b.stop()
-	if _, err := b.of(t.Context(), anUpgrade(), "late", nil); !errors.Is(err, errEnded) {
+	if _, err := b.of(t.Context(), objects.Upgrade(), "late", nil); !errors.Is(err, errEnded) {
 		t.Errorf("begun after the end: %v", err)
 	}
 }
@@ -216,7 +218,7 @@ func TestSlowEffectsTakeTurns(t *testing.T) {
 func TestWhatAnEffectToldIsShownOnlyInItsOwnAttempt(t *testing.T) {
 	var b background
 	t.Cleanup(b.stop)
-	u := anUpgrade()
+	u := objects.Upgrade()
 	u.Status.Run, u.Status.Attempt = "r", 1
 	tell := func() *slowEffect {
 		e, err := b.of(t.Context(), u, "compare", func(_ context.Context, e *slowEffect) error {

@@ -15,6 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
+	"github.com/gitover/gitover/controllers/pace"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/switchover"
@@ -47,7 +49,7 @@ func TestFluxsMarkOnTheTargetCountsOnlyWhileNobodyChangedIt(t *testing.T) {
 			t.Errorf("%s: %t", c.story, got)
 		}
 	}
-	if gitSilent(gitops.ErrPathMissing) || gitSilent(&reasonError{reason: v1alpha1.ReasonTargetNotInGit}) || gitSilent(nil) {
+	if gitSilent(gitops.ErrPathMissing) || gitSilent(&outcome.ReasonError{Reason: v1alpha1.ReasonTargetNotInGit}) || gitSilent(nil) {
 		t.Error("what Git says is taken for its silence")
 	}
 }
@@ -118,7 +120,7 @@ func TestASlowLookEndsWhenTheSpecIsChanged(t *testing.T) {
 	scheme := schemeOf(t, v1alpha1.AddToScheme)
 	p := &v1alpha1.PgProxy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "orders", Generation: 3}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(p).Build()
-	ctx, stop := whileUnchanged(t.Context(), c, p, time.Millisecond)
+	ctx, stop := pace.WhileUnchanged(t.Context(), c, p, time.Millisecond)
 	defer stop()
 	change := func(edit func(*v1alpha1.PgProxy)) {
 		t.Helper()
@@ -143,12 +145,12 @@ func TestASlowLookEndsWhenTheSpecIsChanged(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("goes on though the spec is another")
 	}
-	if !specChanged(ctx) {
+	if !pace.SpecChanged(ctx) {
 		t.Error(context.Cause(ctx))
 	}
-	other, end := whileUnchanged(t.Context(), c, p, time.Hour)
+	other, end := pace.WhileUnchanged(t.Context(), c, p, time.Hour)
 	end()
-	if other.Err() == nil || specChanged(other) {
+	if other.Err() == nil || pace.SpecChanged(other) {
 		t.Error("the end of a look is taken for a change")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
@@ -20,7 +21,7 @@ func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, ta
 	if err := c.Get(ctx, key, &proxy); err != nil {
 		return nil, fmt.Errorf("read PgProxy: %w", err)
 	}
-	server, err := serverOf(ctx, c, upgrade, proxy.Status.Active)
+	server, err := access.ServerOf(ctx, c, upgrade, proxy.Status.Active)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@
 // removed while a switch to it is claimed, and no switch begins to one that goes. Nothing of SQL and nothing of Git
 // plumbing is here: git_port.go and cluster_port.go lend the steps what they ask for.
 //
-// On failure: report.go alone turns outcomes and errors into conditions and events. An
-// unknown error is transient and tried again with backoff; a known one has a reason that
-// the API documents, and a message that says what to do.
+// On failure: package outcome turns errors into conditions and events. Package access says what an upgrade may reach,
+// package pace how often servers are looked at.
 package controllers

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
 )
@@ -44,7 +45,7 @@ func (g *gitPort) ours(ctx context.Context, tip gitops.Tip, step string) error {
 	if err != nil || len(begun) > 0 {
 		return err
 	}
-	return &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
+	return &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, Text: fmt.Sprintf(
 		"the branch already says what %s would commit to %s, but no commit there is of this PgUpgrade (UID %s) and no file of an instance names it; if the directory is its own, put this line into the instance's kustomization.yaml:\n%s",
 		step, g.upgrade.Spec.Git.Path, owner.UID, owner.Line())}
 }

@@ -10,8 +10,10 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/test/objects"
 )
 
 // aFleet is a real Git server whose directory apps/a holds these files.
@@ -50,7 +52,7 @@ func aFleet(t *testing.T, files map[string]string) *gitops.Repository {
 
 // Another cluster's upgrade cut over and removed blue in the directory that this one applies too.
 func TestWhatAnotherUpgradeDidIsNotDoneForUs(t *testing.T) {
-	u := anUpgrade()
+	u := objects.Upgrade()
 	u.UID = "ours"
 	u.Spec.ProxyRef.Name = "orders"
 	u.Status = v1alpha1.PgUpgradeStatus{Run: "r", From: "orders-15", To: "orders-17", Attempt: 1}
@@ -79,7 +81,7 @@ func TestWhatAnotherUpgradeDidIsNotDoneForUs(t *testing.T) {
 				if err == nil {
 					t.Fatalf("%s is taken for done: %+v", step, state)
 				}
-				if m := reasonOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+				if m := outcome.ReasonOf(err, ""); m.Reason != v1alpha1.ReasonInvalidSpec || !m.Stalled {
 					t.Errorf("%s: %+v", step, m)
 				}
 				says(t, err.Error(), s.refused, "# gitover.dev/owner: ours a/orders")

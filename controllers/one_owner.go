@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
 )
@@ -45,12 +47,12 @@ func (r *UpgradeReconciler) alone(ctx context.Context, upgrade *v1alpha1.PgUpgra
 			return err
 		}
 		if shared && !first {
-			return &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
+			return &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, Text: fmt.Sprintf(
 				"PgUpgrade %s/%s has %s, too: what serves there would go with %s, which is to be removed from Git. Give it a directory of its own that includes the base, or delete it",
 				other.Namespace, other.Name, place, upgrade.Status.From)}
 		}
 		if shared {
-			return &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf(
+			return &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, Text: fmt.Sprintf(
 				"PgUpgrade %s/%s, which is older, writes %s; one of the two would take the other's database out of Git. Give each a directory of its own that includes the base, and correct spec.git.path, or delete one of the two",
 				other.Namespace, other.Name, place)}
 		}
@@ -110,16 +112,16 @@ func partAround(upgrade *v1alpha1.PgUpgrade, own, directory string) string {
 // stop everybody's otherwise.
 func (r *UpgradeReconciler) writes(ctx context.Context, other *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (bool, error) {
 	k, theirs := &kustomizev1.Kustomization{}, &sourcev1.GitRepository{}
-	var none *reasonError
+	var none *outcome.ReasonError
 	err := r.referred(ctx, other, other.Spec.Git.KustomizationRef, "Kustomization", k)
 	if err == nil {
-		err = authorize(other, k)
+		err = access.Authorize(other, k)
 	}
 	if err == nil {
 		err = r.referred(ctx, other, other.Spec.Git.SourceRef, "GitRepository", theirs)
 	}
 	if err == nil {
-		err = mayPush(other, theirs)
+		err = access.MayPush(other, theirs)
 	}
 	if errors.As(err, &none) || errors.Is(err, gitops.ErrBadPath) {
 		return false, nil

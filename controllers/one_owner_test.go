@@ -14,7 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/test/objects"
 )
 
 // ofOneDirectory are two upgrades, in namespaces a and b, that came at noon from one directory, with the GitRepository of
@@ -22,7 +24,7 @@ import (
 func ofOneDirectory(t *testing.T, noon time.Time, change func(*v1alpha1.PgUpgrade, *kustomizev1.Kustomization, *sourcev1.GitRepository)) (
 	r *UpgradeReconciler, u, other *v1alpha1.PgUpgrade, source, others *sourcev1.GitRepository) {
 	t.Helper()
-	u, k, g := anUpgrade(), aKustomization(), &sourcev1.GitRepository{}
+	u, k, g := objects.Upgrade(), objects.Kustomization(), &sourcev1.GitRepository{}
 	u.CreationTimestamp = metav1.NewTime(noon)
 	g.Namespace, g.Name = "a", "fleet"
 	g.Spec.URL, g.Spec.Reference = "https://git.example.org/fleet", &sourcev1.GitRepositoryRef{Branch: "main"}
@@ -101,7 +103,7 @@ func TestOfTwoUpgradesOfOneDirectoryTheOlderGoesOn(t *testing.T) {
 					return
 				}
 				_, err = r.observe(context.Background(), mine)
-				if m := reasonOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+				if m := outcome.ReasonOf(err, ""); m.Reason != v1alpha1.ReasonInvalidSpec || !m.Stalled {
 					t.Fatalf("%s: %+v: %v", mine.Namespace, m, err)
 				}
 				for _, says := range []string{"PgUpgrade " + others.Namespace + "/orders", "a directory of its own", "spec.git.path"} {
@@ -175,7 +177,7 @@ func TestADirectoryMayLieInAnothersButNotWhereThatWrites(t *testing.T) {
 				t.Errorf("%s in %s, outer first %t: %v", s.inner, s.outer, outerFirst, younger)
 			}
 			if younger != nil {
-				if m := reasonOf(younger, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+				if m := outcome.ReasonOf(younger, ""); m.Reason != v1alpha1.ReasonInvalidSpec || !m.Stalled {
 					t.Errorf("%+v", m)
 				}
 				says(t, younger.Error(), "PgUpgrade "+name, s.inner, s.outer, "spec.git.path")

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/switchover"
 )
@@ -29,7 +30,7 @@ func rollbackAbandoned(x *proxyScope) string {
 }
 
 // abandon ends a switch that went forward and whose rollback path can't be made.
-func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switchover.Input, why *switchover.Unfinished, word string) outcome {
+func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switchover.Input, why *switchover.Unfinished, word string) outcome.Outcome {
 	if err := switchover.Abandon(ctx, in); err != nil {
 		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.Unfinished{Why: err, WayBack: true})
 	}

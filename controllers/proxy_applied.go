@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 )
 
@@ -47,8 +48,8 @@ func appliedByFlux(p *v1alpha1.PgProxy, namespace, kustomization string) bool {
 
 // gitSilent: Git can't be asked now, by no fault of what it holds.
 func gitSilent(err error) bool {
-	var k *reasonError
+	var k *outcome.ReasonError
 	return errors.Is(err, gitops.ErrUnreachable) || errors.Is(err, gitops.ErrUnauthorized) || errors.Is(err, gitops.ErrBadSecret) ||
 		errors.Is(err, context.DeadlineExceeded) ||
-		errors.As(err, &k) && (k.reason == v1alpha1.ReasonSecretNotFound || k.reason == v1alpha1.ReasonSecretInvalid)
+		errors.As(err, &k) && (k.Reason == v1alpha1.ReasonSecretNotFound || k.Reason == v1alpha1.ReasonSecretInvalid)
 }

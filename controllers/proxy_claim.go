@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps/switchover"
 )
 
@@ -38,14 +39,14 @@ func (r *ProxyReconciler) claim(ctx context.Context, x *proxyScope, before *v1al
 
 // takeOver a switch that another controller began. Whom leader election has chosen knows
 // that the other is gone; without it, the other gets time to finish, and the outcome says so.
-func (r *ProxyReconciler) takeOver(ctx context.Context, x *proxyScope) *outcome {
+func (r *ProxyReconciler) takeOver(ctx context.Context, x *proxyScope) *outcome.Outcome {
 	s := x.proxy.Status.Switch
 	if s.Controller == r.Identity {
 		return nil
 	}
 	if left := r.patienceWith(s, limitsOf(x)); left > 0 {
-		return &outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: left,
-			message: fmt.Sprintf("controller %s switches to %s; two controllers work on this object: turn leader election on", s.Controller, s.To)}
+		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: left,
+			Message: fmt.Sprintf("controller %s switches to %s; two controllers work on this object: turn leader election on", s.Controller, s.To)}
 	}
 	if err := r.claim(context.WithoutCancel(ctx), x, s.DeepCopy()); err != nil {
 		o := claimConflict(err)
@@ -68,11 +69,11 @@ func (r *ProxyReconciler) patienceWith(s *v1alpha1.SwitchStatus, limits switchov
 }
 
 // claimConflict is the outcome of a claim that failed.
-func claimConflict(err error) outcome {
+func claimConflict(err error) outcome.Outcome {
 	if apierrors.IsConflict(err) {
-		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retryMoment, message: "the object changed a moment ago"}
+		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetryMoment, Message: "the object changed a moment ago"}
 	}
-	return outcomeOf(err, v1alpha1.ReasonSwitching)
+	return outcome.Of(err, v1alpha1.ReasonSwitching)
 }
 
 // liveSwitch is the one that the status names now; nil if there is none.

@@ -15,6 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/outcome"
+	"github.com/gitover/gitover/controllers/pace"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 )
@@ -36,8 +39,8 @@ type ProxyReconciler struct {
 	Now     func() time.Time
 	agents  agentCache
 
-	slow    slowLane
-	retries retries
+	slow    pace.SlowLane
+	retries outcome.Retries
 	memory  memory
 }
 
@@ -61,12 +64,12 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	p := &v1alpha1.PgProxy{}
 	// what this controller wrote a moment ago must be seen: a switch in progress is in it
 	if err := r.Uncached.Get(ctx, request.NamespacedName, p); err != nil {
-		r.retries.forget(request.NamespacedName)
+		r.retries.Forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	leave, ok := r.slow.enter(request.NamespacedName, switchWanted(p), r.Now)
+	leave, ok := r.slow.Enter(request.NamespacedName, switchWanted(p), r.Now)
 	if !ok {
-		return ctrl.Result{RequeueAfter: slowTurn}, nil
+		return ctrl.Result{RequeueAfter: pace.SlowTurn}, nil
 	}
 	defer leave()
 	patcher := patch.NewSerialPatcher(p, r.Client)
@@ -81,43 +84,43 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if controllerutil.AddFinalizer(p, v1alpha1.Finalizer) {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}
-	before := lastReported(p)
+	before := outcome.LastReported(p)
 	o := r.reconcile(ctx, p, patcher)
 	if ctx.Err() != nil {
 		return ctrl.Result{}, nil
 	}
-	if o.changed {
+	if o.Changed {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}
-	reportSuspended(p, p.Spec.Suspend)
-	report(p, o)
+	outcome.ReportSuspended(p, p.Spec.Suspend)
+	outcome.Report(p, o)
 	p.Status.ObservedGeneration = p.Generation
-	emitEvents(r.Recorder, p, before, o)
-	if o.requeueAfter == 0 {
-		o.requeueAfter = slowLook
+	outcome.EmitEvents(r.Recorder, p, before, o)
+	if o.RequeueAfter == 0 {
+		o.RequeueAfter = slowLook
 	}
 	if switchWanted(p) { // somebody waits
-		o.failing = false
+		o.Failing = false
 	}
-	return ctrl.Result{RequeueAfter: r.retries.after(request.NamespacedName, o)}, nil
+	return ctrl.Result{RequeueAfter: r.retries.After(request.NamespacedName, o)}, nil
 }
 
 // slowLook is the pace of a proxy that has nothing to do: it still watches its poolers
 // and the rollback path.
 const slowLook = 10 * time.Second
 
-func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, patcher *patch.SerialPatcher) outcome {
+func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, patcher *patch.SerialPatcher) outcome.Outcome {
 	x := &proxyScope{proxy: p, upgrade: &v1alpha1.PgUpgrade{}, patcher: patcher}
 	key := client.ObjectKey{Namespace: p.Namespace, Name: p.Spec.UpgradeRef.Name}
 	if err := r.Uncached.Get(ctx, key, x.upgrade); err != nil {
 		if apierrors.IsNotFound(err) {
-			err = &reasonError{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true, text: fmt.Sprintf("PgUpgrade %s does not exist; check spec.upgradeRef", key.Name)}
+			err = &outcome.ReasonError{Reason: v1alpha1.ReasonUpgradeNotFound, Stalled: true, Text: fmt.Sprintf("PgUpgrade %s does not exist; check spec.upgradeRef", key.Name)}
 		}
-		return outcomeOf(err, v1alpha1.ReasonActive)
+		return outcome.Of(err, v1alpha1.ReasonActive)
 	}
 	var err error
 	if x.identity, err = r.identity(ctx, p); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonActive)
+		return outcome.Of(err, v1alpha1.ReasonActive)
 	}
 	switch {
 	case p.Status.Switch != nil:
@@ -126,10 +129,10 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 		return r.begin(ctx, x)
 	case p.Status.Active == p.Spec.Target:
 		p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
-		looking, stop := whileUnchanged(ctx, r.Uncached, p, lookForChanges)
+		looking, stop := pace.WhileUnchanged(ctx, r.Uncached, p, pace.LookForChanges)
 		defer stop()
 		o := r.reconcileActive(looking, x)
-		o.changed = specChanged(looking)
+		o.Changed = pace.SpecChanged(looking)
 		return o
 	}
 	// Git wants the other, or somebody wants nothing done: what serves must let in all the same
@@ -137,35 +140,35 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 		return *o
 	}
 	if p.Spec.Suspend {
-		return outcome{reason: v1alpha1.ReasonSuspended, message: fmt.Sprintf("%s serves; Git wants %s, but spec.suspend is true", p.Status.Active, p.Spec.Target), stalled: true}
+		return outcome.Outcome{Reason: v1alpha1.ReasonSuspended, Message: fmt.Sprintf("%s serves; Git wants %s, but spec.suspend is true", p.Status.Active, p.Spec.Target), Stalled: true}
 	}
 	return r.move(ctx, x)
 }
 
 // begin takes spec.target as the active instance of a new proxy: Git says so, it answers,
 // and it has the version of its name. Nothing is switched.
-func (r *ProxyReconciler) begin(ctx context.Context, x *proxyScope) outcome {
+func (r *ProxyReconciler) begin(ctx context.Context, x *proxyScope) outcome.Outcome {
 	p := x.proxy
 	server, err := r.server(ctx, x, p.Spec.Target)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonActive)
+		return outcome.Of(err, v1alpha1.ReasonActive)
 	}
 	have, err := postgres.Version(ctx, server)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
+		return outcome.Of(err, v1alpha1.ReasonServerUnreachable)
 	}
 	if want := steps.VersionOf(x.upgrade.Name, x.upgrade.Spec.Adopt, p.Spec.Target); fmt.Sprint(have) != want {
-		return outcome{reason: v1alpha1.ReasonWrongVersion, stalled: true, requeueAfter: retryStalled,
-			message: fmt.Sprintf("%s answers as PostgreSQL %d, its name says %s", p.Spec.Target, have, want)}
+		return outcome.Outcome{Reason: v1alpha1.ReasonWrongVersion, Stalled: true, RequeueAfter: outcome.RetryStalled,
+			Message: fmt.Sprintf("%s answers as PostgreSQL %d, its name says %s", p.Spec.Target, have, want)}
 	}
 	if fenced, err := postgres.IsFenced(ctx, server); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
+		return outcome.Of(err, v1alpha1.ReasonServerUnreachable)
 	} else if fenced {
-		return outcome{reason: v1alpha1.ReasonUnknownTarget, stalled: true, requeueAfter: retryStalled,
-			message: fmt.Sprintf("%s is fenced, so another instance serves; set spec.target to that one", p.Spec.Target)}
+		return outcome.Outcome{Reason: v1alpha1.ReasonUnknownTarget, Stalled: true, RequeueAfter: outcome.RetryStalled,
+			Message: fmt.Sprintf("%s is fenced, so another instance serves; set spec.target to that one", p.Spec.Target)}
 	}
 	if err := r.activate(ctx, x, p.Spec.Target); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonActive)
+		return outcome.Of(err, v1alpha1.ReasonActive)
 	}
 	r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonActive, "%s serves", p.Spec.Target)
 	return r.reconcileActive(ctx, x)
@@ -174,7 +177,7 @@ func (r *ProxyReconciler) begin(ctx context.Context, x *proxyScope) outcome {
 // activate writes down who serves; agents follow it.
 func (r *ProxyReconciler) activate(ctx context.Context, x *proxyScope, instance string) error {
 	p := x.proxy
-	endpoint, err := endpointOf(x.upgrade, instance)
+	endpoint, err := access.EndpointOf(x.upgrade, instance)
 	if err != nil {
 		return err
 	}
@@ -191,10 +194,10 @@ func (r *ProxyReconciler) activate(ctx context.Context, x *proxyScope, instance 
 func (r *ProxyReconciler) server(ctx context.Context, x *proxyScope, instance string) (postgres.Server, error) {
 	s := x.upgrade.Status
 	if active := x.proxy.Status.Active; active != "" && instance != active && instance != s.From && instance != s.To {
-		return postgres.Server{}, &reasonError{reason: v1alpha1.ReasonUnknownTarget, stalled: true,
-			text: fmt.Sprintf("spec.target %q is neither %s, which serves, nor part of an upgrade; set it to an instance of the pair, or change the version in PgUpgrade %s", instance, active, x.upgrade.Name)}
+		return postgres.Server{}, &outcome.ReasonError{Reason: v1alpha1.ReasonUnknownTarget, Stalled: true,
+			Text: fmt.Sprintf("spec.target %q is neither %s, which serves, nor part of an upgrade; set it to an instance of the pair, or change the version in PgUpgrade %s", instance, active, x.upgrade.Name)}
 	}
-	return serverOf(ctx, r.Uncached, x.upgrade, instance)
+	return access.ServerOf(ctx, r.Uncached, x.upgrade, instance)
 }
 
 // databases that the upgrade moves, or all application databases when none runs.

@@ -9,20 +9,21 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/switchover"
 )
 
 // after writes down how a switch ended, or that it goes on.
-func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switchover.Result, err error) outcome {
+func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switchover.Result, err error) outcome.Outcome {
 	p := x.proxy
 	var waiting *switchover.Waiting
 	var aborted *switchover.Aborted
 	var undecided *switchover.Undecided
 	var unfinished *switchover.Unfinished
 	if err != nil && !r.isOurs(ctx, x) {
-		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retrySoon, message: fmt.Sprintf("another controller took switch %s over: turn leader election on", p.Status.Switch.ID)}
+		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: fmt.Sprintf("another controller took switch %s over: turn leader election on", p.Status.Switch.ID)}
 	}
 	switch {
 	case err == nil:
@@ -32,31 +33,31 @@ func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switc
 		return waitingFor(p, waiting)
 	case errors.As(err, &unfinished):
 		if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
-			return outcomeOf(err, v1alpha1.ReasonSwitching)
+			return outcome.Of(err, v1alpha1.ReasonSwitching)
 		}
 		message := unfinished.Error()
 		if unfinished.WayBack {
 			message += unfinishedAdvice(x)
 		}
-		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retrySoon, message: message}
+		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: message}
 	case errors.As(err, &undecided):
-		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retryStep, message: undecided.Error() + undecidedAdvice(x)}
+		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: retryStep, Message: undecided.Error() + undecidedAdvice(x)}
 	case errors.As(err, &aborted):
 		return r.failed(x, aborted.Result, aborted.Error())
 	}
 	if p.Status.Switch != nil && p.Status.Switch.Phase != string(protocol.PhasePreparing) {
-		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retryStep, message: err.Error()}
+		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: retryStep, Message: err.Error()}
 	}
 	// nothing was held and nothing moved
 	return r.failed(x, result, err.Error())
 }
 
 // switched records a switch that is done, all of it.
-func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result switchover.Result) outcome {
+func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result switchover.Result) outcome.Outcome {
 	crash.Before(ctx, "switch/Record")
 	p := x.proxy
 	if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonSwitching)
+		return outcome.Of(err, v1alpha1.ReasonSwitching)
 	}
 	entry := r.record(p, result, "Switched", "")
 	p.Status.Switch = nil
@@ -68,14 +69,14 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result sw
 	}
 	r.Recorder.AnnotatedEventf(p, revisionOf(entry.Commit), corev1.EventTypeNormal, "Switched", "%s serves instead of %s; %s", entry.To, entry.From, held)
 	o := r.reconcileActive(ctx, x)
-	if o.requeueAfter == 0 || o.requeueAfter > retrySoon {
-		o.requeueAfter = retrySoon
+	if o.RequeueAfter == 0 || o.RequeueAfter > outcome.RetrySoon {
+		o.RequeueAfter = outcome.RetrySoon
 	}
 	return o
 }
 
 // failed records an attempt that left everything as it was.
-func (r *ProxyReconciler) failed(x *proxyScope, result switchover.Result, why string) outcome {
+func (r *ProxyReconciler) failed(x *proxyScope, result switchover.Result, why string) outcome.Outcome {
 	p := x.proxy
 	entry := r.record(p, result, "Aborted", why)
 	observe(entry)
@@ -86,7 +87,7 @@ func (r *ProxyReconciler) failed(x *proxyScope, result switchover.Result, why st
 	next := apiTime(r.Now().Add(retryIntervalOf(p)))
 	p.Status.NextAttempt = &next
 	r.Recorder.Eventf(p, corev1.EventTypeWarning, v1alpha1.ReasonSwitchFailed, "attempt %d of %d to reach %s: %s", p.Status.FailedAttempts, attemptsOf(p), entry.To, why)
-	return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retrySoon, message: why}
+	return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: why}
 }
 
 func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result switchover.Result, end, why string) v1alpha1.SwitchRecord {
@@ -105,9 +106,9 @@ func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result switchover.Result, 
 	return entry
 }
 
-func waitingFor(p *v1alpha1.PgProxy, w *switchover.Waiting) outcome {
-	return outcome{reason: v1alpha1.ReasonSwitchWaiting, requeueAfter: retrySoon,
-		message: fmt.Sprintf("%s serves; the switch to %s waits: %v", p.Status.Active, p.Spec.Target, w)}
+func waitingFor(p *v1alpha1.PgProxy, w *switchover.Waiting) outcome.Outcome {
+	return outcome.Outcome{Reason: v1alpha1.ReasonSwitchWaiting, RequeueAfter: outcome.RetrySoon,
+		Message: fmt.Sprintf("%s serves; the switch to %s waits: %v", p.Status.Active, p.Spec.Target, w)}
 }
 
 func revisionOf(c *v1alpha1.Commit) map[string]string {

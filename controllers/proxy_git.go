@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 )
 
@@ -44,8 +45,8 @@ func (r *UpgradeReconciler) VerifyTarget(ctx context.Context, upgrade *v1alpha1.
 // must not hinder a rollback.
 func (r *UpgradeReconciler) verifyTargetInGit(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
 	if upgrade.Spec.ProxyRef.Name != proxy.Name {
-		return &reasonError{reason: v1alpha1.ReasonUpgradeNotFound, stalled: true,
-			text: fmt.Sprintf("PgUpgrade %s leads PgProxy %s, not this one; correct spec.upgradeRef here or spec.proxyRef there", upgrade.Name, upgrade.Spec.ProxyRef.Name)}
+		return &outcome.ReasonError{Reason: v1alpha1.ReasonUpgradeNotFound, Stalled: true,
+			Text: fmt.Sprintf("PgUpgrade %s leads PgProxy %s, not this one; correct spec.upgradeRef here or spec.proxyRef there", upgrade.Name, upgrade.Spec.ProxyRef.Name)}
 	}
 	s, err := r.fleetOf(ctx, upgrade)
 	if err != nil {
@@ -65,8 +66,8 @@ func (r *UpgradeReconciler) verifyTargetInGit(ctx context.Context, upgrade *v1al
 		}
 	}
 	if apimeta.IsStatusConditionTrue(s.kustomization.Status.Conditions, meta.ReconcilingCondition) {
-		return &reasonError{reason: v1alpha1.ReasonFluxPending, text: fmt.Sprintf("Kustomization %s is still applying the revision that asks for %s", s.kustomization.Name, proxy.Spec.Target)}
+		return &outcome.ReasonError{Reason: v1alpha1.ReasonFluxPending, Text: fmt.Sprintf("Kustomization %s is still applying the revision that asks for %s", s.kustomization.Name, proxy.Spec.Target)}
 	}
-	return &reasonError{reason: v1alpha1.ReasonTargetNotInGit, text: fmt.Sprintf(
+	return &outcome.ReasonError{Reason: v1alpha1.ReasonTargetNotInGit, Text: fmt.Sprintf(
 		"spec.target is %s in the cluster, but not in Git at %s, which Flux applied last; commit it to move traffic, or let Flux put it back", proxy.Spec.Target, applied)}
 }

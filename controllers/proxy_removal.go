@@ -8,28 +8,29 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
 )
 
 // leaving is the outcome of a proxy whose target is the instance that upgrade takes away;
 // nil if it isn't.
-func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome {
+func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome.Outcome {
 	status := upgrade.Status
 	if steps.InstanceBeingRemoved(status) != p.Spec.Target {
 		return nil
 	}
 	switch {
 	case status.Workflow != steps.Upgrade:
-		return &outcome{reason: v1alpha1.ReasonConflictingSpec, stalled: true, requeueAfter: retryStalled,
-			message: fmt.Sprintf("%s serves; nothing leads to %s any more: PgUpgrade %s removes it (step %s), since Git took that upgrade back. Set spec.target to %s by a commit",
+		return &outcome.Outcome{Reason: v1alpha1.ReasonConflictingSpec, Stalled: true, RequeueAfter: outcome.RetryStalled,
+			Message: fmt.Sprintf("%s serves; nothing leads to %s any more: PgUpgrade %s removes it (step %s), since Git took that upgrade back. Set spec.target to %s by a commit",
 				p.Status.Active, p.Spec.Target, upgrade.Name, status.Step, p.Status.Active)}
 	case status.Step == steps.StopReverse && conditions.GetReason(upgrade, v1alpha1.ReadyCondition) != v1alpha1.ReasonConflictingSpec:
-		return &outcome{reason: v1alpha1.ReasonSwitchWaiting, requeueAfter: retrySoon,
-			message: fmt.Sprintf("%s serves; the soak is over and PgUpgrade %s is about to end the rollback path to %s. It looks whether the revert came in time",
+		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitchWaiting, RequeueAfter: outcome.RetrySoon,
+			Message: fmt.Sprintf("%s serves; the soak is over and PgUpgrade %s is about to end the rollback path to %s. It looks whether the revert came in time",
 				p.Status.Active, upgrade.Name, p.Spec.Target)}
 	}
-	return &outcome{reason: v1alpha1.ReasonRollbackUnavailable, stalled: true, requeueAfter: retryStalled,
-		message: fmt.Sprintf("%s serves; the rollback path to %s has ended, since it lacks the rows written meanwhile: PgUpgrade %s removes it (step %s). Set spec.target to %s by a commit; an older version is a new upgrade",
+	return &outcome.Outcome{Reason: v1alpha1.ReasonRollbackUnavailable, Stalled: true, RequeueAfter: outcome.RetryStalled,
+		Message: fmt.Sprintf("%s serves; the rollback path to %s has ended, since it lacks the rows written meanwhile: PgUpgrade %s removes it (step %s). Set spec.target to %s by a commit; an older version is a new upgrade",
 			p.Status.Active, p.Spec.Target, upgrade.Name, status.Step, p.Status.Active)}
 }
 
@@ -37,16 +38,16 @@ func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome {
 // has done nothing yet. The PgUpgrade controller stores a step that takes an instance away and
 // then looks for such a claim: each stores first and reads afterwards, so one of the two sees
 // the other. An outcome other than nil ends the claim.
-func (r *ProxyReconciler) removalStarted(ctx context.Context, x *proxyScope) *outcome {
+func (r *ProxyReconciler) removalStarted(ctx context.Context, x *proxyScope) *outcome.Outcome {
 	upgrade := &v1alpha1.PgUpgrade{}
 	if err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(x.upgrade), upgrade); err != nil {
-		o := outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+		o := outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 		return &o
 	}
 	had, has := x.upgrade.Status, upgrade.Status
 	if had.Run != has.Run || (had.Workflow == "") != (has.Workflow == "") {
-		return &outcome{reason: v1alpha1.ReasonSwitchWaiting, requeueAfter: retryMoment,
-			message: fmt.Sprintf("%s serves; PgUpgrade %s began or ended a run a moment ago", x.proxy.Status.Active, upgrade.Name)}
+		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitchWaiting, RequeueAfter: outcome.RetryMoment,
+			Message: fmt.Sprintf("%s serves; PgUpgrade %s began or ended a run a moment ago", x.proxy.Status.Active, upgrade.Name)}
 	}
 	return leaving(x.proxy, upgrade)
 }

@@ -8,16 +8,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/switchover"
 )
 
 // letsIn sees to it that the side which serves lets applications in: nil if it does. It doesn't where its primary was
 // replaced, right after a switch, by a standby that lacks the opening, or where a switch away from it was forgotten.
-func (r *ProxyReconciler) letsIn(ctx context.Context, x *proxyScope, server postgres.Server) *outcome {
+func (r *ProxyReconciler) letsIn(ctx context.Context, x *proxyScope, server postgres.Server) *outcome.Outcome {
 	fenced, err := postgres.IsFenced(ctx, server)
 	if err != nil {
-		o := outcomeOf(err, v1alpha1.ReasonServerUnreachable)
+		o := outcome.Of(err, v1alpha1.ReasonServerUnreachable)
 		return &o
 	}
 	if !fenced {
@@ -25,28 +26,28 @@ func (r *ProxyReconciler) letsIn(ctx context.Context, x *proxyScope, server post
 	}
 	live, err := r.liveSwitch(ctx, x)
 	if err != nil {
-		o := outcomeOf(err, v1alpha1.ReasonSwitching)
+		o := outcome.Of(err, v1alpha1.ReasonSwitching)
 		return &o
 	}
 	if live != nil {
-		return &outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retrySoon, message: fmt.Sprintf("controller %s carries out a switch", live.Controller)}
+		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: fmt.Sprintf("controller %s carries out a switch", live.Controller)}
 	}
 	if err := r.reopen(ctx, x, server); err != nil {
-		o := outcomeOf(err, v1alpha1.ReasonFenced)
-		o.reason, o.requeueAfter, o.failing = v1alpha1.ReasonFenced, retrySoon, false // clients wait
-		o.message = fmt.Sprintf("%s serves, but refuses applications: %s", server.Instance, o.message)
+		o := outcome.Of(err, v1alpha1.ReasonFenced)
+		o.Reason, o.RequeueAfter, o.Failing = v1alpha1.ReasonFenced, outcome.RetrySoon, false // clients wait
+		o.Message = fmt.Sprintf("%s serves, but refuses applications: %s", server.Instance, o.Message)
 		return &o
 	}
 	if fenced, err = postgres.IsFenced(ctx, server); err != nil || fenced {
-		return &outcome{reason: v1alpha1.ReasonFenced, requeueAfter: retrySoon,
-			message: fmt.Sprintf(`%s serves, but refuses applications, and nothing in its register says why; see "Both sides are closed" in docs/operations.md`, server.Instance)}
+		return &outcome.Outcome{Reason: v1alpha1.ReasonFenced, RequeueAfter: outcome.RetrySoon,
+			Message: fmt.Sprintf(`%s serves, but refuses applications, and nothing in its register says why; see "Both sides are closed" in docs/operations.md`, server.Instance)}
 	}
 	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "Reopened", "%s serves, but refused applications: opened again", server.Instance)
 	return nil
 }
 
 // closed is letsIn for the active side, where it answers: what else is wrong with it a switch says better.
-func (r *ProxyReconciler) closed(ctx context.Context, x *proxyScope) *outcome {
+func (r *ProxyReconciler) closed(ctx context.Context, x *proxyScope) *outcome.Outcome {
 	server, err := r.server(ctx, x, x.proxy.Status.Active)
 	if err != nil {
 		return nil

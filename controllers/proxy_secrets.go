@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
 )
@@ -94,8 +96,8 @@ func (r *ProxyReconciler) ownSecret(ctx context.Context, p *v1alpha1.PgProxy, na
 	err := r.Uncached.Get(ctx, types.NamespacedName{Namespace: p.Namespace, Name: name}, secret)
 	if err == nil {
 		if !metav1.IsControlledBy(secret, p) {
-			return nil, &reasonError{reason: v1alpha1.ReasonSecretInvalid, stalled: true,
-				text: fmt.Sprintf("Secret %s/%s is not Gitover's; rename it, or remove it if an earlier PgProxy left it", p.Namespace, name)}
+			return nil, &outcome.ReasonError{Reason: v1alpha1.ReasonSecretInvalid, Stalled: true,
+				Text: fmt.Sprintf("Secret %s/%s is not Gitover's; rename it, or remove it if an earlier PgProxy left it", p.Namespace, name)}
 		}
 		return secret, nil
 	}
@@ -186,10 +188,10 @@ func randomPassword() ([]byte, error) {
 
 // registerPassword is the agents' password for the decision register.
 func registerPassword(ctx context.Context, c client.Reader, p *v1alpha1.PgProxy) (postgres.Password, error) {
-	secret, err := secretOf(ctx, c, p.Namespace, agentSecretName(p))
+	secret, err := access.SecretOf(ctx, c, p.Namespace, agentSecretName(p))
 	if err != nil {
 		return "", err
 	}
-	password, err := keyOf(secret, keyRegisterPassword)
+	password, err := access.KeyOf(secret, keyRegisterPassword)
 	return postgres.Password(password), err
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/switchover"
@@ -25,44 +26,44 @@ import (
 
 // reconcileActive looks after a proxy whose traffic is where Git wants it: the databases that
 // poolers know by name, whether each is in step, and whether a revert would work.
-func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) outcome {
+func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) outcome.Outcome {
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end()
 	p := x.proxy
 	if err := r.activate(ctx, x, p.Status.Active); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonActive)
+		return outcome.Of(err, v1alpha1.ReasonActive)
 	}
 	server, err := r.server(ctx, x, p.Status.Active)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonActive)
+		return outcome.Of(err, v1alpha1.ReasonActive)
 	}
 	databases, err := r.databases(ctx, x, server)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
+		return outcome.Of(err, v1alpha1.ReasonServerUnreachable)
 	}
 	p.Status.Databases = databases
 	if o := r.letsIn(ctx, x, server); o != nil {
 		return *o
 	}
 	if err := r.wayBack(ctx, x); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonServerUnreachable)
+		return outcome.Of(err, v1alpha1.ReasonServerUnreachable)
 	}
 	trouble, err := r.lookAtPoolers(ctx, x)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonPoolerRefused)
+		return outcome.Of(err, v1alpha1.ReasonPoolerRefused)
 	}
 	if trouble != nil {
 		return *trouble
 	}
-	o := outcome{ready: true, reason: v1alpha1.ReasonActive, message: fmt.Sprintf("%s serves through %d poolers", p.Status.Active, p.Status.Poolers.Total)}
+	o := outcome.Outcome{Ready: true, Reason: v1alpha1.ReasonActive, Message: fmt.Sprintf("%s serves through %d poolers", p.Status.Active, p.Status.Poolers.Total)}
 	if x.soon {
-		o.requeueAfter = retryMoment
+		o.RequeueAfter = outcome.RetryMoment
 	}
 	return o
 }
 
 // lookAtPoolers counts poolers in step and tells what is wrong with the others.
-func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*outcome, error) {
+func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*outcome.Outcome, error) {
 	p := x.proxy
 	poolers, err := r.poolers(ctx, x)
 	if err != nil {
@@ -98,9 +99,9 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*ou
 	p.Status.Poolers = count
 	switch {
 	case count.Total == 0:
-		return &outcome{reason: v1alpha1.ReasonNoPoolers, message: "no running pod matches spec.pooler.selector", requeueAfter: retrySoon}, nil
+		return &outcome.Outcome{Reason: v1alpha1.ReasonNoPoolers, Message: "no running pod matches spec.pooler.selector", RequeueAfter: outcome.RetrySoon}, nil
 	case len(trouble) > 0:
-		return &outcome{reason: reason, message: strings.Join(trouble, "; "), requeueAfter: retrySoon}, nil
+		return &outcome.Outcome{Reason: reason, Message: strings.Join(trouble, "; "), RequeueAfter: outcome.RetrySoon}, nil
 	}
 	return nil, nil
 }
@@ -133,7 +134,7 @@ func (r *ProxyReconciler) poolersOn(ctx context.Context, x *proxyScope) (found [
 	p := x.proxy
 	selector, err := metav1.LabelSelectorAsSelector(&p.Spec.Pooler.Selector)
 	if err != nil {
-		return nil, nil, &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true, text: fmt.Sprintf("spec.pooler.selector: %v", err)}
+		return nil, nil, &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, Text: fmt.Sprintf("spec.pooler.selector: %v", err)}
 	}
 	var pods corev1.PodList
 	if err := r.Uncached.List(ctx, &pods, client.InNamespace(p.Namespace), client.MatchingLabelsSelector{Selector: selector}); err != nil {

@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
@@ -24,43 +26,43 @@ import (
 )
 
 // move makes spec.target the active instance by a switch.
-func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome {
+func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outcome {
 	ctx = crash.Scope(ctx)
 	p := x.proxy
 	if o := r.backoff(x); o != nil {
 		return *o
 	}
 	if err := r.Fleet.VerifyTarget(ctx, x.upgrade, p); err != nil {
-		o := outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
-		if o.reason == v1alpha1.ReasonFluxPending {
+		o := outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
+		if o.Reason == v1alpha1.ReasonFluxPending {
 			// objects change a moment before Flux says so of the whole revision
-			o.requeueAfter = retryMoment
+			o.RequeueAfter = outcome.RetryMoment
 		}
 		return o
 	}
 	id := "gitover-" + string(p.UID)[:8] + "-" + strconv.FormatInt(r.Now().UnixNano(), 36)
 	input, err := r.input(ctx, x, id, p.Status.Active, p.Spec.Target)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	// another controller's switch is no forgotten one
 	if live, err := r.liveSwitch(ctx, x); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	} else if live != nil {
-		return outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: retryMoment, message: fmt.Sprintf("controller %s begins a switch", live.Controller)}
+		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetryMoment, Message: fmt.Sprintf("controller %s begins a switch", live.Controller)}
 	}
 	// a switch whose status was lost must not keep this one waiting for ever
 	if err := switchover.AbortOrphanedSwitches(ctx, input); err != nil {
-		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	servers, err := steps.Identities(ctx, input.From, input.To)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	// a look without any trace comes first: an obstacle may stay for long
 	obstacles, err := switchover.Guard(ctx, input)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	if len(obstacles) > 0 {
 		return waitingFor(p, &switchover.Waiting{Obstacles: obstacles})
@@ -68,9 +70,9 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome {
 	for _, s := range servers { // a primary that is replaced from here on is one too many, whatever was known before
 		input.Known[s.Instance] = []postgres.Identity{{System: s.SystemIdentifier, Timeline: s.Timeline}}
 	}
-	endpoint, err := endpointOf(x.upgrade, p.Spec.Target)
+	endpoint, err := access.EndpointOf(x.upgrade, p.Spec.Target)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonSwitchWaiting)
+		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	p.Status.Switch = &v1alpha1.SwitchStatus{ID: id, From: p.Status.Active, To: p.Spec.Target, Endpoint: &endpoint,
 		Commit: r.cause(ctx, x), StartedAt: apiTime(r.Now()), Servers: servers}
@@ -89,7 +91,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome {
 
 // backoff is the outcome of a switch that isn't to begin now: its target goes, or the next
 // attempt isn't due.
-func (r *ProxyReconciler) backoff(x *proxyScope) *outcome {
+func (r *ProxyReconciler) backoff(x *proxyScope) *outcome.Outcome {
 	p := x.proxy
 	if p.Status.FailedTarget != p.Spec.Target {
 		p.Status.FailedTarget, p.Status.FailedAttempts, p.Status.LastFailure, p.Status.NextAttempt = p.Spec.Target, 0, "", nil
@@ -98,14 +100,14 @@ func (r *ProxyReconciler) backoff(x *proxyScope) *outcome {
 		return o
 	}
 	if p.Status.FailedAttempts >= attemptsOf(p) {
-		return &outcome{reason: v1alpha1.ReasonSwitchFailed, stalled: true, requeueAfter: retryStalled,
-			message: fmt.Sprintf("%d attempts to switch to %s failed, %s goes on serving: %s. Fix it, then set spec.target back and forth or raise spec.switch.attempts",
+		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitchFailed, Stalled: true, RequeueAfter: outcome.RetryStalled,
+			Message: fmt.Sprintf("%d attempts to switch to %s failed, %s goes on serving: %s. Fix it, then set spec.target back and forth or raise spec.switch.attempts",
 				p.Status.FailedAttempts, p.Spec.Target, p.Status.Active, p.Status.LastFailure)}
 	}
 	if next := p.Status.NextAttempt; next != nil {
 		// more than the interval is left only if the clock was set back
 		if left := next.Sub(r.Now()); left > 0 && left <= retryIntervalOf(p) {
-			return &outcome{reason: v1alpha1.ReasonSwitching, requeueAfter: left, message: fmt.Sprintf("attempt %d of %d to reach %s failed: %s; next attempt at %s",
+			return &outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: left, Message: fmt.Sprintf("attempt %d of %d to reach %s failed: %s; next attempt at %s",
 				p.Status.FailedAttempts, attemptsOf(p), p.Spec.Target, p.Status.LastFailure, next.UTC().Format("15:04:05 UTC"))}
 		}
 	}
@@ -113,14 +115,14 @@ func (r *ProxyReconciler) backoff(x *proxyScope) *outcome {
 }
 
 // recover ends a switch that another process, or a failure, left in progress.
-func (r *ProxyReconciler) recover(ctx context.Context, x *proxyScope) outcome {
+func (r *ProxyReconciler) recover(ctx context.Context, x *proxyScope) outcome.Outcome {
 	s := x.proxy.Status.Switch
 	if o := r.takeOver(ctx, x); o != nil {
 		return *o
 	}
 	input, err := r.input(ctx, x, s.ID, s.From, s.To)
 	if err != nil {
-		return outcomeOf(err, v1alpha1.ReasonSwitching)
+		return outcome.Of(err, v1alpha1.ReasonSwitching)
 	}
 	word := rollbackAbandoned(x)
 	state, result, err := switchover.Recover(ctx, input)

@@ -10,6 +10,9 @@ import (
 	"github.com/fluxcd/pkg/runtime/conditions"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/outcome"
+	"github.com/gitover/gitover/controllers/pace"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
@@ -34,11 +37,11 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *proxyScope) error {
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonRollbackUnavailable, "no other instance follows %s", p.Status.Active)
 		return nil
 	}
-	active, err := serverOf(ctx, r.Uncached, x.upgrade, p.Status.Active)
+	active, err := access.ServerOf(ctx, r.Uncached, x.upgrade, p.Status.Active)
 	if err != nil {
 		return err
 	}
-	follower, err := serverOf(ctx, r.Uncached, x.upgrade, other)
+	follower, err := access.ServerOf(ctx, r.Uncached, x.upgrade, other)
 	if err != nil {
 		return err
 	}
@@ -47,7 +50,7 @@ func (r *ProxyReconciler) wayBack(ctx context.Context, x *proxyScope) error {
 		if ctx.Err() != nil { // not the servers' fault
 			return
 		}
-		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, reasonOf(err, v1alpha1.ReasonReplicationBroken).reason,
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, outcome.ReasonOf(err, v1alpha1.ReasonReplicationBroken).Reason,
 			"can't tell whether %s follows: %v", other, err)
 	}
 	looking, cancel := context.WithTimeout(ctx, followTimeout)
@@ -156,7 +159,7 @@ func (r reverseReplication) tend(ctx context.Context, links map[string]replicati
 		if severed(db, link) != "" {
 			continue
 		}
-		left[db], err = r.memory.tables.look(r.key(db), len(databases), time.Now, func() (string, error) { return r.tendTables(ctx, db) })
+		left[db], err = r.memory.tables.Look(r.key(db), len(databases), time.Now, func() (string, error) { return r.tendTables(ctx, db) })
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +212,7 @@ func (r reverseReplication) troubleIn(ctx context.Context, db string, link repli
 		return trouble, nil
 	}
 	// the schema comes first: one that changed says more than what stopped by it
-	trouble, err := r.memory.schemas.look(r.key(db), many, time.Now, func() (string, error) { return r.drift(ctx, db) })
+	trouble, err := r.memory.schemas.Look(r.key(db), many, time.Now, func() (string, error) { return r.drift(ctx, db) })
 	if trouble != "" || err != nil {
 		return trouble, err
 	}
@@ -249,5 +252,5 @@ func (r reverseReplication) drift(ctx context.Context, db string) (string, error
 type memory struct {
 	workers replication.Workers
 	// schemas and tables of a database cost sessions in it
-	schemas, tables paces
+	schemas, tables pace.Memory
 }

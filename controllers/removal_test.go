@@ -13,14 +13,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/test/objects"
 )
 
 // anAPIServer holds an upgrade from 15 to 17 at a step, and its proxy.
 func anAPIServer(t *testing.T, workflow, step, active, target string) (client.Client, *v1alpha1.PgUpgrade, *v1alpha1.PgProxy) {
 	t.Helper()
 	scheme := schemeOf(t, v1alpha1.AddToScheme)
-	u := anUpgrade()
+	u := objects.Upgrade()
 	u.Spec.Version, u.Spec.ProxyRef.Name = "15", "orders"
 	u.Status = v1alpha1.PgUpgradeStatus{Workflow: workflow, Step: step, Run: "orders-15-to-orders-17-x", From: "orders-15", To: "orders-17", Attempt: 1}
 	p := &v1alpha1.PgProxy{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "orders"}}
@@ -80,7 +82,7 @@ func TestARollbackRemovesNothingWhileTrafficReachesGreen(t *testing.T) {
 		t.Fatal("the return was not committed")
 	}
 	if u.Status.Workflow != steps.Rollback || u.Status.Step != steps.AwaitRollback {
-		t.Errorf("went on to %s/%s: %s", u.Status.Workflow, u.Status.Step, o.message)
+		t.Errorf("went on to %s/%s: %s", u.Status.Workflow, u.Status.Step, o.Message)
 	}
 }
 
@@ -92,7 +94,7 @@ func TestAStepThatTakesSomethingAwayIsStoredBeforeItLooks(t *testing.T) {
 		t.Fatalf("%v, %v", live, err)
 	}
 	u.Status.Step = steps.CommitFinalize // decided, not persisted
-	if _, err := r.live(t.Context(), u); err == nil || reasonOf(err, "").reason != v1alpha1.ReasonProgressing {
+	if _, err := r.live(t.Context(), u); err == nil || outcome.ReasonOf(err, "").Reason != v1alpha1.ReasonProgressing {
 		t.Errorf("looked before it was stored: %v", err)
 	}
 	u.Status.Step = steps.StopReverse
@@ -124,7 +126,7 @@ func TestNoSwitchBeginsToAnInstanceThatGoes(t *testing.T) {
 		t.Run(s.story, func(t *testing.T) {
 			c, u, p := anAPIServer(t, s.workflow, s.step, s.active, s.target)
 			if s.saysItself != "" {
-				report(u, outcome{reason: s.saysItself, stalled: true})
+				outcome.Report(u, outcome.Outcome{Reason: s.saysItself, Stalled: true})
 				if err := c.Status().Update(t.Context(), u); err != nil {
 					t.Fatal(err)
 				}
@@ -140,7 +142,7 @@ func TestNoSwitchBeginsToAnInstanceThatGoes(t *testing.T) {
 			o := r.removalStarted(t.Context(), &proxyScope{proxy: p, upgrade: before})
 			if s.reason == "" {
 				if o != nil {
-					t.Fatalf("refused: %s: %s", o.reason, o.message)
+					t.Fatalf("refused: %s: %s", o.Reason, o.Message)
 				}
 				return
 			}
@@ -152,10 +154,10 @@ func TestNoSwitchBeginsToAnInstanceThatGoes(t *testing.T) {
 	}
 }
 
-func judgeOutcome(t *testing.T, o outcome, reason, says string) {
+func judgeOutcome(t *testing.T, o outcome.Outcome, reason, says string) {
 	t.Helper()
-	if o.reason != reason || !strings.Contains(o.message, says) {
-		t.Errorf("%s: %s; want %s that says %q", o.reason, o.message, reason, says)
+	if o.Reason != reason || !strings.Contains(o.Message, says) {
+		t.Errorf("%s: %s; want %s that says %q", o.Reason, o.Message, reason, says)
 	}
 }
 
@@ -173,7 +175,7 @@ func TestAClaimIsStoredBeforeTheLastLook(t *testing.T) {
 		t.Fatalf("the claim is not stored: %v", err)
 	}
 	if o := r.removalStarted(t.Context(), x); o != nil {
-		t.Errorf("refused during the soak: %s", o.message)
+		t.Errorf("refused during the soak: %s", o.Message)
 	}
 	// the run ends, and another begins, between the two looks
 	u = u.DeepCopy()
@@ -181,7 +183,7 @@ func TestAClaimIsStoredBeforeTheLastLook(t *testing.T) {
 	if err := c.Status().Update(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
-	if o := r.removalStarted(t.Context(), x); o == nil || o.reason != v1alpha1.ReasonSwitchWaiting {
+	if o := r.removalStarted(t.Context(), x); o == nil || o.Reason != v1alpha1.ReasonSwitchWaiting {
 		t.Errorf("a switch within a run that is over: %+v", o)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/gitops"
 )
 
@@ -47,7 +48,7 @@ func (c *repositoryCache) forget(key string) {
 
 // repository opens the fleet repository with the right to push.
 func (r *UpgradeReconciler) repository(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (*gitops.Repository, error) {
-	if err := mayPush(upgrade, source); err != nil {
+	if err := access.MayPush(upgrade, source); err != nil {
 		return nil, err
 	}
 	secret, version, err := r.pushSecret(ctx, upgrade, source)
@@ -83,7 +84,7 @@ func (r *UpgradeReconciler) pushSecret(ctx context.Context, upgrade *v1alpha1.Pg
 	default:
 		name = source.Spec.SecretRef.Name
 	}
-	secret, err := secretOf(ctx, r.Uncached, upgrade.Namespace, name)
+	secret, err := access.SecretOf(ctx, r.Uncached, upgrade.Namespace, name)
 	if err != nil {
 		return nil, "", err
 	}

@@ -27,7 +27,7 @@ func (r *UpgradeReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) e
 	if err := mgr.Add(&r.background); err != nil {
 		return err
 	}
-	r.slow.limit = max(1, concurrent/2)
+	r.slow.Limit = max(1, concurrent/2)
 	r.background.wake = make(chan event.TypedGenericEvent[*v1alpha1.PgUpgrade])
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PgUpgrade{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -85,7 +85,7 @@ func (r *ProxyReconciler) proxiesOf(ctx context.Context, object client.Object) [
 // SetupWithManager watches proxies, the upgrades they belong to, and nothing else: the
 // poolers' state is asked of the poolers.
 func (r *ProxyReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) error {
-	r.slow.limit = max(1, concurrent/2)
+	r.slow.Limit = max(1, concurrent/2)
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PgProxy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.PgUpgrade{}, handler.EnqueueRequestsFromMapFunc(r.proxiesOf)).

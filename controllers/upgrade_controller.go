@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
+	"github.com/gitover/gitover/controllers/pace"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -48,7 +50,7 @@ type UpgradeReconciler struct {
 	Now                  func() time.Time
 	// fleet, in a test, takes the place of the fleet repository
 	fleet func(*v1alpha1.PgUpgrade) steps.Git
-	// server, in a test, takes the place of serverOf
+	// server, in a test, takes the place of access.ServerOf
 	server func(instance string) postgres.Server
 	// remove, in a test, takes the place of postgres.RemoveAll
 	remove       func(context.Context, postgres.Server, postgres.Names) ([]string, error)
@@ -56,17 +58,17 @@ type UpgradeReconciler struct {
 
 	// workers that apply changes, from look to look
 	workers replication.Workers
-	slow    slowLane
-	retries retries
+	slow    pace.SlowLane
+	retries outcome.Retries
 	// background has what goes on beside looks
 	background background
 }
 
 // Reconcile looks at one PgUpgrade and takes it as far as the world allows now.
 func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
-	leave, ok := r.slow.enter(request.NamespacedName, false, r.Now)
+	leave, ok := r.slow.Enter(request.NamespacedName, false, r.Now)
 	if !ok {
-		return ctrl.Result{RequeueAfter: slowTurn}, nil
+		return ctrl.Result{RequeueAfter: pace.SlowTurn}, nil
 	}
 	defer leave()
 	upgrade := &v1alpha1.PgUpgrade{}
@@ -74,7 +76,7 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	// step that is stored
 	if err := r.Uncached.Get(ctx, request.NamespacedName, upgrade); apierrors.IsNotFound(err) {
 		upgrade.Namespace, upgrade.Name = request.Namespace, request.Name
-		r.retries.forget(request.NamespacedName)
+		r.retries.Forget(request.NamespacedName)
 		return ctrl.Result{}, r.background.end(ctx, upgrade, "")
 	} else if err != nil {
 		return ctrl.Result{}, err
@@ -96,31 +98,31 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if controllerutil.AddFinalizer(upgrade, v1alpha1.Finalizer) {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}
-	reportSuspended(upgrade, upgrade.Spec.Suspend)
+	outcome.ReportSuspended(upgrade, upgrade.Spec.Suspend)
 	if upgrade.Spec.Suspend {
 		upgrade.Status.ObservedGeneration = upgrade.Generation
 		return ctrl.Result{}, nil
 	}
-	before := lastReported(upgrade)
+	before := outcome.LastReported(upgrade)
 	o := r.reconcile(ctx, upgrade, patcher)
 	if ctx.Err() != nil {
 		// shutting down: the next leader looks again
 		return ctrl.Result{}, nil
 	}
-	report(upgrade, o)
+	outcome.Report(upgrade, o)
 	upgrade.Status.ObservedGeneration = upgrade.Generation
-	emitEvents(r.Recorder, upgrade, before, o)
-	if o.requeueAfter == 0 {
-		o.requeueAfter = intervalOf(upgrade)
+	outcome.EmitEvents(r.Recorder, upgrade, before, o)
+	if o.RequeueAfter == 0 {
+		o.RequeueAfter = intervalOf(upgrade)
 	}
-	return ctrl.Result{RequeueAfter: r.retries.after(request.NamespacedName, o)}, nil
+	return ctrl.Result{RequeueAfter: r.retries.After(request.NamespacedName, o)}, nil
 }
 
-func (r *UpgradeReconciler) reconcile(ctx context.Context, upgrade *v1alpha1.PgUpgrade, patcher *patch.SerialPatcher) outcome {
+func (r *UpgradeReconciler) reconcile(ctx context.Context, upgrade *v1alpha1.PgUpgrade, patcher *patch.SerialPatcher) outcome.Outcome {
 	seen, err := r.observe(ctx, upgrade)
 	if err != nil {
 		log.FromContext(ctx).Info("can't observe", "reason", err.Error())
-		return outcomeOf(err, upgrade.Status.Step)
+		return outcome.Of(err, upgrade.Status.Step)
 	}
 	return r.runWorkflow(ctx, upgrade, seen, patcher)
 }
@@ -156,8 +158,8 @@ func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpg
 		return nil, nil
 	}
 	if leader := proxy.Spec.UpgradeRef.Name; leader != upgrade.Name {
-		return nil, &reasonError{reason: v1alpha1.ReasonInvalidSpec, stalled: true,
-			text: fmt.Sprintf("PgProxy %s belongs to PgUpgrade %s, and no other may move its traffic; correct spec.proxyRef here or spec.upgradeRef there", proxy.Name, leader)}
+		return nil, &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true,
+			Text: fmt.Sprintf("PgProxy %s belongs to PgUpgrade %s, and no other may move its traffic; correct spec.proxyRef here or spec.upgradeRef there", proxy.Name, leader)}
 	}
 	return proxy, nil
 }

@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -39,13 +41,13 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 		}
 	}
 	if rest.waits && r.Now().Sub(upgrade.DeletionTimestamp.Time) < deletePatience {
-		o := outcome{reason: v1alpha1.ReasonProgressing, requeueAfter: retryStalled}
+		o := outcome.Outcome{Reason: v1alpha1.ReasonProgressing, RequeueAfter: outcome.RetryStalled}
 		if rest.trouble != nil {
-			o = outcomeOf(rest.trouble, v1alpha1.ReasonProgressing)
+			o = outcome.Of(rest.trouble, v1alpha1.ReasonProgressing)
 		}
-		o.message = "deleting: slots and subscriptions are still to be removed: " + strings.Join(rest.left, "; ")
-		report(upgrade, o)
-		return ctrl.Result{RequeueAfter: retryStalled}, nil
+		o.Message = "deleting: slots and subscriptions are still to be removed: " + strings.Join(rest.left, "; ")
+		outcome.Report(upgrade, o)
+		return ctrl.Result{RequeueAfter: outcome.RetryStalled}, nil
 	}
 	if len(rest.left) > 0 {
 		log.FromContext(ctx).Info("deleted, but something is left behind", "left", rest.left)
@@ -73,7 +75,7 @@ func (r *UpgradeReconciler) clear(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	if remove == nil {
 		remove = replication.RemoveAll
 	}
-	server, err := serverOf(ctx, r.Uncached, upgrade, instance)
+	server, err := access.ServerOf(ctx, r.Uncached, upgrade, instance)
 	var left []string
 	if err == nil {
 		if stay, err := steps.IdentitiesThatStay(ctx, server, upgrade.Status.Databases, names); err == nil && stay != "" {
@@ -91,7 +93,7 @@ func (r *UpgradeReconciler) clear(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	switch {
 	case err == nil, postgres.HostMissing(err):
 		// a server that is gone took its slots along
-	case reasonOf(err, "").reason == v1alpha1.ReasonSecretNotFound:
+	case outcome.ReasonOf(err, "").Reason == v1alpha1.ReasonSecretNotFound:
 		// without its password there is nothing to wait for; between two runs nothing replicates
 		if upgrade.Status.Workflow != "" {
 			unasked()

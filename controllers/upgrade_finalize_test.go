@@ -15,15 +15,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/objects"
 )
 
 // deleting gives a PgUpgrade that was deleted some time ago, in the middle of a run.
 func deleting(t *testing.T, ago time.Duration, secrets bool, remove func(context.Context, postgres.Server, postgres.Names) ([]string, error)) (*v1alpha1.PgUpgrade, *record.FakeRecorder) {
 	t.Helper()
 	scheme := schemeOf(t, v1alpha1.AddToScheme, corev1.AddToScheme)
-	u := anUpgrade()
+	u := objects.Upgrade()
 	u.UID = "12345678-1234-1234-1234-123456789012"
 	u.Finalizers = []string{v1alpha1.Finalizer}
 	at := metav1.NewTime(time.Now().Add(-ago))
@@ -32,9 +34,9 @@ func deleting(t *testing.T, ago time.Duration, secrets bool, remove func(context
 	var objects []client.Object
 	for _, instance := range []string{"orders-15", "orders-17"} {
 		if secrets {
-			objects = append(objects, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: secretNameOf(u, instance)},
+			objects = append(objects, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: access.SecretNameOf(u, instance)},
 				Data: map[string][]byte{"username": []byte("postgres"), "password": []byte("x")}})
-			if secretNameOf(u, "orders-15") == secretNameOf(u, "orders-17") {
+			if access.SecretNameOf(u, "orders-15") == access.SecretNameOf(u, "orders-17") {
 				break
 			}
 		}

@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
@@ -67,7 +69,7 @@ func (r *UpgradeReconciler) fleetOf(ctx context.Context, upgrade *v1alpha1.PgUpg
 	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.KustomizationRef, "Kustomization", s.kustomization); err != nil {
 		return nil, err
 	}
-	if err := authorize(upgrade, s.kustomization); err != nil {
+	if err := access.Authorize(upgrade, s.kustomization); err != nil {
 		return nil, err
 	}
 	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.SourceRef, "GitRepository", s.source); err != nil {
@@ -82,15 +84,15 @@ func (r *UpgradeReconciler) fleetOf(ctx context.Context, upgrade *v1alpha1.PgUpg
 func (r *UpgradeReconciler) referred(ctx context.Context, upgrade *v1alpha1.PgUpgrade, ref v1alpha1.ObjectReference, kind string, into client.Object) error {
 	namespace := cmp.Or(ref.Namespace, upgrade.Namespace)
 	if namespace != upgrade.Namespace && r.NoCrossNamespaceRefs {
-		return accessDenied("%s %s/%s is in another namespace, which this installation forbids; put one in %s", kind, namespace, ref.Name, upgrade.Namespace)
+		return access.AccessDenied("%s %s/%s is in another namespace, which this installation forbids; put one in %s", kind, namespace, ref.Name, upgrade.Namespace)
 	}
 	err := r.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, into)
 	if apierrors.IsNotFound(err) && namespace != upgrade.Namespace && kind == "Kustomization" {
-		return undelivered(upgrade, namespace, ref.Name)
+		return access.Undelivered(upgrade, namespace, ref.Name)
 	}
 	if apierrors.IsNotFound(err) {
-		return &reasonError{reason: v1alpha1.ReasonSourceNotFound, stalled: true,
-			text: fmt.Sprintf("%s %s/%s does not exist; check spec.git", kind, namespace, ref.Name)}
+		return &outcome.ReasonError{Reason: v1alpha1.ReasonSourceNotFound, Stalled: true,
+			Text: fmt.Sprintf("%s %s/%s does not exist; check spec.git", kind, namespace, ref.Name)}
 	}
 	if err != nil {
 		return fmt.Errorf("read %s %s/%s: %w", kind, namespace, ref.Name, err)
@@ -106,11 +108,11 @@ func (r *UpgradeReconciler) wanted(ctx context.Context, upgrade *v1alpha1.PgUpgr
 	}
 	artifact := s.source.GetArtifact()
 	if artifact == nil {
-		return "", &reasonError{reason: v1alpha1.ReasonFluxPending, text: fmt.Sprintf("GitRepository %s has fetched nothing yet", s.source.Name)}
+		return "", &outcome.ReasonError{Reason: v1alpha1.ReasonFluxPending, Text: fmt.Sprintf("GitRepository %s has fetched nothing yet", s.source.Name)}
 	}
 	_, sha, ok := gitops.ParseRevision(artifact.Revision)
 	if !ok {
-		return "", &reasonError{reason: v1alpha1.ReasonFluxFailing, stalled: true, text: fmt.Sprintf("GitRepository %s has the revision %q, which names no commit", s.source.Name, artifact.Revision)}
+		return "", &outcome.ReasonError{Reason: v1alpha1.ReasonFluxFailing, Stalled: true, Text: fmt.Sprintf("GitRepository %s has the revision %q, which names no commit", s.source.Name, artifact.Revision)}
 	}
 	value, err := s.repository.ReadField(ctx, sha, from.Path, from.Field)
 	if err != nil {
@@ -118,8 +120,8 @@ func (r *UpgradeReconciler) wanted(ctx context.Context, upgrade *v1alpha1.PgUpgr
 	}
 	major := leadingMajor.FindString(value)
 	if !steps.Supported(major) {
-		return "", &reasonError{reason: v1alpha1.ReasonUnsupportedVersion, stalled: true,
-			text: fmt.Sprintf("%s: %s is %q, which is no supported PostgreSQL version; supported are %s", from.Path, from.Field, value, postgres.SupportedVersions())}
+		return "", &outcome.ReasonError{Reason: v1alpha1.ReasonUnsupportedVersion, Stalled: true,
+			Text: fmt.Sprintf("%s: %s is %q, which is no supported PostgreSQL version; supported are %s", from.Path, from.Field, value, postgres.SupportedVersions())}
 	}
 	return major, nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
 )
 
@@ -17,7 +18,7 @@ func TestAnUpgradeThatNamesAnothersProxyDoesNothing(t *testing.T) {
 	}
 	r := &UpgradeReconciler{Client: c, Uncached: c}
 	err := r.observeProxy(t.Context(), u, &observed{})
-	if m := reasonOf(err, ""); m.reason != v1alpha1.ReasonInvalidSpec || !m.stalled {
+	if m := outcome.ReasonOf(err, ""); m.Reason != v1alpha1.ReasonInvalidSpec || !m.Stalled {
 		t.Fatalf("%+v: %v", m, err)
 	}
 	for _, name := range []string{"PgProxy orders belongs to PgUpgrade stock", "spec.proxyRef", "spec.upgradeRef"} {

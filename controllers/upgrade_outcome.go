@@ -10,41 +10,42 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
 )
 
 // failed reports an error of a step.
-func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgrade, err error) outcome {
-	o := outcomeOf(err, upgrade.Status.Step)
-	setStepMessage(&upgrade.Status, o.message)
-	if !o.stalled {
+func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgrade, err error) outcome.Outcome {
+	o := outcome.Of(err, upgrade.Status.Step)
+	setStepMessage(&upgrade.Status, o.Message)
+	if !o.Stalled {
 		log.FromContext(ctx).Info("step failed, will be tried again", "step", upgrade.Status.Step, "error", err.Error())
 	}
 	return o
 }
 
 // wait reports what a step waits for.
-func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, v steps.Verdict, d steps.Decision) outcome {
+func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, v steps.Verdict, d steps.Decision) outcome.Outcome {
 	status := &upgrade.Status
-	o := outcome{reason: cmp.Or(d.Reason, v.Reason, step.Name), message: cmp.Or(v.Message, step.Name), requeueAfter: v.RequeueAfter}
+	o := outcome.Outcome{Reason: cmp.Or(d.Reason, v.Reason, step.Name), Message: cmp.Or(v.Message, step.Name), RequeueAfter: v.RequeueAfter}
 	if d.Reason != "" && d.Message != "" {
-		o.message = d.Message
+		o.Message = d.Message
 	}
-	setStepMessage(status, o.message)
-	if o.requeueAfter == 0 {
-		o.requeueAfter = retryStep
+	setStepMessage(status, o.Message)
+	if o.RequeueAfter == 0 {
+		o.RequeueAfter = retryStep
 	}
 	switch {
-	case status.Workflow == steps.Upgrade && step.Name == steps.Soak && o.reason == v1alpha1.ReasonSoakInProgress:
-		o.ready = true
+	case status.Workflow == steps.Upgrade && step.Name == steps.Soak && o.Reason == v1alpha1.ReasonSoakInProgress:
+		o.Ready = true
 	case v.Reason == v1alpha1.ReasonPreflightBlocked:
 		conditions.MarkFalse(upgrade, v1alpha1.PreflightPassedCondition, v1alpha1.ReasonPreflightBlocked, "%s", v.Message)
-		o.stalled, o.requeueAfter = true, retryStalled
-	case needsHuman[v.Reason] || needsHuman[o.reason]:
-		o.stalled, o.requeueAfter = true, retryStalled
+		o.Stalled, o.RequeueAfter = true, outcome.RetryStalled
+	case needsHuman[v.Reason] || needsHuman[o.Reason]:
+		o.Stalled, o.RequeueAfter = true, outcome.RetryStalled
 	case step.StallAfter > 0 && r.Now().Sub(started(status, step.Name)) > step.StallAfter:
-		o.stalled, o.requeueAfter = true, retryStalled
-		o.message = fmt.Sprintf("waiting for more than %s: %s", step.StallAfter, o.message)
+		o.Stalled, o.RequeueAfter = true, outcome.RetryStalled
+		o.Message = fmt.Sprintf("waiting for more than %s: %s", step.StallAfter, o.Message)
 	}
 	return o
 }
@@ -67,17 +68,17 @@ var needsHuman = map[string]bool{
 // retryStep is the pace of a step that waits for the world.
 const retryStep = time.Second
 
-func noProxy(upgrade *v1alpha1.PgUpgrade) outcome {
-	return outcome{reason: v1alpha1.ReasonFluxPending, requeueAfter: retrySoon,
-		message: fmt.Sprintf("PgProxy %s does not exist; Flux has to apply it", upgrade.Spec.ProxyRef.Name)}
+func noProxy(upgrade *v1alpha1.PgUpgrade) outcome.Outcome {
+	return outcome.Outcome{Reason: v1alpha1.ReasonFluxPending, RequeueAfter: outcome.RetrySoon,
+		Message: fmt.Sprintf("PgProxy %s does not exist; Flux has to apply it", upgrade.Spec.ProxyRef.Name)}
 }
 
-func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *observed, d steps.Decision) outcome {
+func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *observed, d steps.Decision) outcome.Outcome {
 	status := &upgrade.Status
 	status.Version = steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, s.facts.Active)
 	if s.facts.Wanted == status.Version {
 		status.HandledVersion, status.HandledRetry = s.facts.Wanted, s.facts.Retry
-		return outcome{ready: true, reason: d.Reason, message: d.Message}
+		return outcome.Outcome{Ready: true, Reason: d.Reason, Message: d.Message}
 	}
-	return outcome{reason: d.Reason, message: d.Message, stalled: true, requeueAfter: retryStalled}
+	return outcome.Outcome{Reason: d.Reason, Message: d.Message, Stalled: true, RequeueAfter: outcome.RetryStalled}
 }

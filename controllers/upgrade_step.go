@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
@@ -58,7 +60,7 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 			if r.server != nil {
 				return r.server(instance), nil
 			}
-			return serverOf(ctx, r.Uncached, upgrade, instance)
+			return access.ServerOf(ctx, r.Uncached, upgrade, instance)
 		},
 		Register: func(ctx context.Context, server postgres.Server) error {
 			password, err := registerPassword(ctx, r.Uncached, s.proxy)
@@ -67,7 +69,7 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 			}
 			return fence.EnsureRegister(ctx, server, agentRole, password)
 		},
-		Secret: func(instance string) string { return secretNameOf(upgrade, instance) },
+		Secret: func(instance string) string { return access.SecretNameOf(upgrade, instance) },
 		Now:    r.Now, Workers: &r.workers,
 	}
 }
@@ -81,7 +83,7 @@ func (r *UpgradeReconciler) live(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 	}
 	have, want := stored.Status, upgrade.Status
 	if have.Run != want.Run || have.Workflow != want.Workflow || have.Step != want.Step {
-		return nil, &reasonError{reason: v1alpha1.ReasonProgressing, text: fmt.Sprintf("step %s is not stored; another controller went on to %s", want.Step, cmp.Or(have.Step, "the end"))}
+		return nil, &outcome.ReasonError{Reason: v1alpha1.ReasonProgressing, Text: fmt.Sprintf("step %s is not stored; another controller went on to %s", want.Step, cmp.Or(have.Step, "the end"))}
 	}
 	return r.proxyOf(ctx, upgrade)
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
@@ -22,7 +23,7 @@ import (
 
 // runWorkflow takes the workflow as far as the world allows now: decide, persist the intent,
 // look, act once, look again.
-func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, patcher *patch.SerialPatcher) outcome {
+func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, patcher *patch.SerialPatcher) outcome.Outcome {
 	ctx = crash.Scope(ctx)
 	status := &upgrade.Status
 	var acted effectKind
@@ -39,18 +40,18 @@ func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.P
 				return r.failed(ctx, upgrade, err)
 			}
 			if s.facts.Active == "" {
-				return outcome{reason: v1alpha1.ReasonUnknownTarget, message: "PgProxy " + s.proxy.Name + " has no active instance yet", requeueAfter: retrySoon}
+				return outcome.Outcome{Reason: v1alpha1.ReasonUnknownTarget, Message: "PgProxy " + s.proxy.Name + " has no active instance yet", RequeueAfter: outcome.RetrySoon}
 			}
 			return r.idle(upgrade, s, decision)
 		}
 		r.background.show(upgrade)
 		if err := persist(ctx, patcher, upgrade); err != nil {
-			return outcomeOf(err, status.Step)
+			return outcome.Of(err, status.Step)
 		}
 		step, _ := steps.Find(status.Workflow, status.Step)
 		if step == nil {
-			return outcome{reason: v1alpha1.ReasonInvalidSpec, stalled: true, requeueAfter: retryStalled,
-				message: fmt.Sprintf("status names step %q of workflow %q, which this version of Gitover does not have", status.Step, status.Workflow)}
+			return outcome.Outcome{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, RequeueAfter: outcome.RetryStalled,
+				Message: fmt.Sprintf("status names step %q of workflow %q, which this version of Gitover does not have", status.Step, status.Workflow)}
 		}
 		run := r.run(upgrade, s)
 		name := status.Workflow + "/" + status.Step
@@ -87,7 +88,7 @@ func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.P
 			return r.wait(upgrade, step, verdict, decision)
 		}
 	}
-	return outcome{reason: cmp.Or(status.Step, v1alpha1.ReasonProgressing), message: "going on", requeueAfter: retryStep}
+	return outcome.Outcome{Reason: cmp.Or(status.Step, v1alpha1.ReasonProgressing), Message: "going on", RequeueAfter: retryStep}
 }
 
 // effectKind is what a walk makes once: after it, it waits.
@@ -98,7 +99,7 @@ type effectKind struct {
 
 // affect makes a step's effect, or goes on with a slow one. Nil: look again.
 func (r *UpgradeReconciler) affect(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, step *steps.Step, verdict steps.Verdict,
-	run *steps.Run, decision steps.Decision) *outcome {
+	run *steps.Run, decision steps.Decision) *outcome.Outcome {
 	setStepMessage(&upgrade.Status, verdict.Message)
 	if warningReasons[verdict.Reason] && !r.background.goesOn(upgrade, slowName(upgrade)) {
 		r.Recorder.Event(upgrade, corev1.EventTypeWarning, verdict.Reason, verdict.Message)
@@ -110,7 +111,7 @@ func (r *UpgradeReconciler) affect(ctx context.Context, upgrade *v1alpha1.PgUpgr
 		err = r.act(ctx, upgrade, s, step, verdict, run)
 	}
 	var refused *steps.Refused
-	var o outcome
+	var o outcome.Outcome
 	switch {
 	case errors.As(err, &refused):
 		o = r.wait(upgrade, step, refused.Verdict, decision)

@@ -1,4 +1,4 @@
-package controllers
+package pace
 
 import (
 	"testing"
@@ -11,10 +11,10 @@ import (
 func TestServersThatDontAnswerLeaveWorkersToOthers(t *testing.T) {
 	clock := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
 	now := func() time.Time { return clock }
-	lane := slowLane{limit: 2}
+	lane := SlowLane{Limit: 2}
 	look := func(name string) func() {
 		t.Helper()
-		leave, ok := lane.enter(types.NamespacedName{Name: name}, false, now)
+		leave, ok := lane.Enter(types.NamespacedName{Name: name}, false, now)
 		if !ok {
 			t.Fatalf("%s is not looked at", name)
 		}
@@ -30,17 +30,17 @@ func TestServersThatDontAnswerLeaveWorkersToOthers(t *testing.T) {
 		leave()
 	}
 	a, b := look("a"), look("b")
-	if _, ok := lane.enter(types.NamespacedName{Name: "c"}, false, now); ok {
+	if _, ok := lane.Enter(types.NamespacedName{Name: "c"}, false, now); ok {
 		t.Error("a third one is looked at though two may be slow at once")
 	}
 	look("well")() // others don't wait for them
 	a()            // within no time: a answers again
 	c := look("c")
 	look("a")()
-	if _, ok := lane.enter(types.NamespacedName{Name: "d"}, false, now); ok {
+	if _, ok := lane.Enter(types.NamespacedName{Name: "d"}, false, now); ok {
 		t.Error("d is looked at beside b and c")
 	}
-	if leave, ok := lane.enter(types.NamespacedName{Name: "d"}, true, now); !ok {
+	if leave, ok := lane.Enter(types.NamespacedName{Name: "d"}, true, now); !ok {
 		t.Error("a switch waits for servers that don't answer")
 	} else {
 		leave()

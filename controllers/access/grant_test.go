@@ -1,4 +1,4 @@
-package controllers
+package access
 
 import (
 	"strings"
@@ -10,22 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
+	"github.com/gitover/gitover/test/objects"
 )
-
-func anUpgrade() *v1alpha1.PgUpgrade {
-	u := &v1alpha1.PgUpgrade{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "orders"}}
-	u.Spec.Git = v1alpha1.GitSpec{SourceRef: v1alpha1.ObjectReference{Name: "fleet"}, KustomizationRef: v1alpha1.ObjectReference{Name: "orders"}, Path: "apps/a"}
-	return u
-}
-
-func aKustomization() *kustomizev1.Kustomization {
-	k := &kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "orders"}}
-	k.Spec.SourceRef = kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "fleet"}
-	k.Spec.Path = "./apps/a"
-	k.Status.Inventory = &kustomizev1.ResourceInventory{Entries: []kustomizev1.ResourceRef{{ID: "a_orders_gitover.dev_PgUpgrade", Version: "v1alpha1"}}}
-	k.Status.Conditions = []metav1.Condition{{Type: meta.ReadyCondition, Status: metav1.ConditionTrue}}
-	return k
-}
 
 func TestAnUpgradeMayWriteTheDirectoryThatFluxDeliveredItFrom(t *testing.T) {
 	stories := []struct {
@@ -74,9 +61,9 @@ func TestAnUpgradeMayWriteTheDirectoryThatFluxDeliveredItFrom(t *testing.T) {
 	}
 	for _, s := range stories {
 		t.Run(s.story, func(t *testing.T) {
-			u, k := anUpgrade(), aKustomization()
+			u, k := objects.Upgrade(), objects.Kustomization()
 			s.change(u, k)
-			judge(t, authorize(u, k), s.reason, s.says)
+			judge(t, Authorize(u, k), s.reason, s.says)
 		})
 	}
 }
@@ -104,7 +91,7 @@ func TestNobodyPushesWithAnothersCredentials(t *testing.T) {
 	}
 	for _, s := range stories {
 		t.Run(s.story, func(t *testing.T) {
-			u := anUpgrade()
+			u := objects.Upgrade()
 			u.Spec.Git.PushSecretRef, u.Spec.Git.Branch = s.push, s.branch
 			source := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "fleet"}}
 			source.Spec.URL, source.Spec.Reference = s.url, &sourcev1.GitRepositoryRef{Branch: "main"}
@@ -115,7 +102,7 @@ func TestNobodyPushesWithAnothersCredentials(t *testing.T) {
 			if s.says != "" {
 				reason = v1alpha1.ReasonAccessDenied
 			}
-			err := mayPush(u, source)
+			err := MayPush(u, source)
 			judge(t, err, reason, s.says)
 			if err != nil && strings.Contains(err.Error(), "secret@") {
 				t.Errorf("the refusal tells the password: %v", err)
@@ -135,7 +122,7 @@ func judge(t *testing.T, err error, reason, says string) {
 	if err == nil {
 		t.Fatalf("allowed; want %s", reason)
 	}
-	if m := reasonOf(err, ""); m.reason != reason || !strings.Contains(err.Error(), says) {
-		t.Fatalf("%s: %v; want %s that says %q", m.reason, err, reason, says)
+	if m := outcome.ReasonOf(err, ""); m.Reason != reason || !strings.Contains(err.Error(), says) {
+		t.Fatalf("%s: %v; want %s that says %q", m.Reason, err, reason, says)
 	}
 }

@@ -1,4 +1,4 @@
-package controllers
+package pace
 
 import (
 	"sync"
@@ -7,11 +7,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// slowLane keeps objects whose servers don't answer from using up the workers: those whose last look was slow share
+// SlowLane keeps objects whose servers don't answer from using up the workers: those whose last look was slow share
 // half of them. The zero value has room for all.
-type slowLane struct {
+type SlowLane struct {
 	mu    sync.Mutex
-	limit int
+	Limit int
 	in    int
 	slow  map[types.NamespacedName]bool
 }
@@ -19,16 +19,16 @@ type slowLane struct {
 const (
 	// slowAfter a look counts as slow: servers that answer are looked at in less.
 	slowAfter = 2 * time.Second
-	// slowTurn is when an object that found the lane full tries again.
-	slowTurn = time.Second
+	// SlowTurn is when an object that found the lane full tries again.
+	SlowTurn = time.Second
 )
 
-// enter says whether an object may be looked at now; an urgent one always may. If so, leave is called after the look.
-func (l *slowLane) enter(key types.NamespacedName, urgent bool, now func() time.Time) (leave func(), ok bool) {
+// Enter says whether an object may be looked at now; an urgent one always may. If so, leave is called after the look.
+func (l *SlowLane) Enter(key types.NamespacedName, urgent bool, now func() time.Time) (leave func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	slow := l.slow[key]
-	if slow && !urgent && l.limit > 0 && l.in >= l.limit {
+	if slow && !urgent && l.Limit > 0 && l.in >= l.Limit {
 		return nil, false
 	}
 	if slow {

@@ -1,4 +1,4 @@
-package controllers
+package pace
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 func TestAnExpensiveLookIsMadeLessOften(t *testing.T) {
 	clock := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	now := func() time.Time { return clock }
-	var p paces
+	var p Memory
 	looks := 0
 	look := func(takes time.Duration, finds string, err error) func() (string, error) {
 		return func() (string, error) { looks++; clock = clock.Add(takes); return finds, err }
@@ -37,7 +37,7 @@ func TestAnExpensiveLookIsMadeLessOften(t *testing.T) {
 		{"a clock that was set back", -24 * time.Hour, 1, time.Second, "", nil, "", 7},
 	} {
 		clock = clock.Add(s.later)
-		says, err := p.look("orders", s.many, now, look(s.takes, s.finds, s.err))
+		says, err := p.Look("orders", s.many, now, look(s.takes, s.finds, s.err))
 		if says != s.says || looks != s.inAll || !errors.Is(err, s.err) {
 			t.Errorf("%s: %q, %v after %d looks", s.story, says, err, looks)
 		}

@@ -1,4 +1,4 @@
-package controllers
+package pace
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 // errChanged ends a look that takes long: Git says something else by now.
 var errChanged = errors.New("the spec was changed meanwhile")
 
-// whileUnchanged is a context that ends when the spec of object is another than now, so that what is slow keeps no
+// WhileUnchanged is a context that ends when the spec of object is another than now, so that what is slow keeps no
 // revert from being seen. The caller calls the result when it is done; reader must not be a cache.
-func whileUnchanged(ctx context.Context, reader client.Reader, object client.Object, every time.Duration) (context.Context, context.CancelFunc) {
+func WhileUnchanged(ctx context.Context, reader client.Reader, object client.Object, every time.Duration) (context.Context, context.CancelFunc) {
 	watched, cancel := context.WithCancelCause(ctx)
 	key, generation := client.ObjectKeyFromObject(object), object.GetGeneration()
 	live, ok := object.DeepCopyObject().(client.Object)
@@ -40,8 +40,8 @@ func whileUnchanged(ctx context.Context, reader client.Reader, object client.Obj
 	return watched, func() { cancel(nil); <-ended }
 }
 
-// specChanged says that a context of whileUnchanged ended because the spec is another.
-func specChanged(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errChanged) }
+// SpecChanged says that a context of whileUnchanged ended because the spec is another.
+func SpecChanged(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errChanged) }
 
-// lookForChanges is how often the spec is read while something slow goes on.
-const lookForChanges = 2 * time.Second
+// LookForChanges is how often the spec is read while something slow goes on.
+const LookForChanges = 2 * time.Second

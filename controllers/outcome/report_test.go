@@ -1,4 +1,4 @@
-package controllers
+package outcome
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func TestAFailureIsCalledByItsName(t *testing.T) {
 		reason  string
 		stalled bool
 	}{
-		{"a missing Secret", &reasonError{reason: v1alpha1.ReasonSecretNotFound, stalled: true}, v1alpha1.ReasonSecretNotFound, true},
+		{"a missing Secret", &ReasonError{Reason: v1alpha1.ReasonSecretNotFound, Stalled: true}, v1alpha1.ReasonSecretNotFound, true},
 		{"a right that the controller lacks", fmt.Errorf("create Job: %w", apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "jobs"}, "", errors.New("cannot create"))), v1alpha1.ReasonForbidden, true},
 		{"a protected branch", fmt.Errorf("push: %w", gitops.ErrPushForbidden), v1alpha1.ReasonPushRejected, true},
 		{"a Git server that is down", gitops.ErrUnreachable, v1alpha1.ReasonGitUnreachable, false},
@@ -41,11 +41,11 @@ func TestAFailureIsCalledByItsName(t *testing.T) {
 	}
 	for _, s := range stories {
 		t.Run(s.story, func(t *testing.T) {
-			got := outcomeOf(s.err, steps.CopyRoles)
-			if got.reason != s.reason || got.stalled != s.stalled {
-				t.Fatalf("outcomeOf(%v) = %s stalled=%v, want %s stalled=%v", s.err, got.reason, got.stalled, s.reason, s.stalled)
+			got := Of(s.err, steps.CopyRoles)
+			if got.Reason != s.reason || got.Stalled != s.stalled {
+				t.Fatalf("Of(%v) = %s stalled=%v, want %s stalled=%v", s.err, got.Reason, got.Stalled, s.reason, s.stalled)
 			}
-			if got.requeueAfter == 0 {
+			if got.RequeueAfter == 0 {
 				t.Fatal("never looked at again: what fixes it may be out of sight")
 			}
 		})
@@ -53,14 +53,14 @@ func TestAFailureIsCalledByItsName(t *testing.T) {
 }
 
 func TestConditionsNeverContradictEachOther(t *testing.T) {
-	for _, o := range []outcome{
-		{ready: true, reason: v1alpha1.ReasonUpToDate}, {stalled: true, reason: v1alpha1.ReasonPreflightBlocked}, {reason: steps.CopyData},
-		{ready: true, reason: v1alpha1.ReasonSoakInProgress},
+	for _, o := range []Outcome{
+		{Ready: true, Reason: v1alpha1.ReasonUpToDate}, {Stalled: true, Reason: v1alpha1.ReasonPreflightBlocked}, {Reason: steps.CopyData},
+		{Ready: true, Reason: v1alpha1.ReasonSoakInProgress},
 	} {
 		u := &v1alpha1.PgUpgrade{}
-		for _, before := range []outcome{{stalled: true, reason: "Before"}, {reason: "Before"}, {ready: true, reason: "Before"}} {
-			report(u, before)
-			report(u, o)
+		for _, before := range []Outcome{{Stalled: true, Reason: "Before"}, {Reason: "Before"}, {Ready: true, Reason: "Before"}} {
+			Report(u, before)
+			Report(u, o)
 			status := map[string]string{}
 			for _, c := range u.Status.Conditions {
 				status[c.Type] = string(c.Status)
@@ -69,27 +69,9 @@ func TestConditionsNeverContradictEachOther(t *testing.T) {
 				}
 			}
 			ready, stalled, reconciling := status["Ready"] == "True", status["Stalled"] == "True", status["Reconciling"] == "True"
-			if ready != o.ready || stalled != o.stalled || reconciling != (!o.ready && !o.stalled) {
+			if ready != o.Ready || stalled != o.Stalled || reconciling != (!o.Ready && !o.Stalled) {
 				t.Errorf("%+v after %+v: %v", o, before, status)
 			}
-		}
-	}
-}
-
-func TestAnInstanceAnswersAtItsService(t *testing.T) {
-	upgrade := &v1alpha1.PgUpgrade{}
-	upgrade.Name, upgrade.Namespace = "orders", "shop"
-	upgrade.Spec.Connection.Port = 5433
-	upgrade.Spec.Adopt = &v1alpha1.AdoptSpec{Name: "legacy", Version: "13", Service: "db"}
-	for instance, want := range map[string]string{"orders-17": "orders-17.shop.svc", "legacy": "db.shop.svc"} {
-		got, err := endpointOf(upgrade, instance)
-		if err != nil || got.Host != want || got.Port != 5433 {
-			t.Errorf("endpointOf(%s) = %+v, %v; want %s", instance, got, err, want)
-		}
-	}
-	for _, stranger := range []string{"orders-12", "other-17", "orders", "postgres.example.org"} {
-		if _, err := endpointOf(upgrade, stranger); reasonOf(err, "").reason != v1alpha1.ReasonUnknownTarget {
-			t.Errorf("endpointOf(%s) = %v, want it refused", stranger, err)
 		}
 	}
 }

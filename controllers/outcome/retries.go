@@ -1,4 +1,4 @@
-package controllers
+package outcome
 
 import (
 	"sync"
@@ -16,25 +16,25 @@ const firstRetry = 500 * time.Millisecond
 // again together.
 const retryJitter = 0.2
 
-// retries counts the failures in a row of each object. The zero value is ready.
-type retries struct {
+// Retries counts the failures in a row of each object. The zero value is ready.
+type Retries struct {
 	once     sync.Once
 	failures workqueue.TypedRateLimiter[types.NamespacedName]
 }
 
-// after is when to look again at an object.
-func (r *retries) after(object types.NamespacedName, o outcome) time.Duration {
+// After is when to look again at an object.
+func (r *Retries) After(object types.NamespacedName, o Outcome) time.Duration {
 	r.once.Do(func() {
-		r.failures = workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, retryStalled)
+		r.failures = workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](firstRetry, RetryStalled)
 	})
-	if !o.failing {
+	if !o.Failing {
 		r.failures.Forget(object)
-		return o.requeueAfter
+		return o.RequeueAfter
 	}
 	return wait.Jitter(r.failures.When(object), retryJitter)
 }
 
-// forget an object that is gone.
-func (r *retries) forget(object types.NamespacedName) {
-	r.after(object, outcome{})
+// Forget an object that is gone.
+func (r *Retries) Forget(object types.NamespacedName) {
+	r.After(object, Outcome{})
 }

@@ -1,4 +1,4 @@
-package controllers
+package pace
 
 import (
 	"sync"
@@ -16,9 +16,9 @@ const (
 	troublePace = 10 * time.Second
 )
 
-// paces remembers what expensive looks found, and looks again only after some multiple of the time that the look took.
+// Memory remembers what expensive looks found, and looks again only after some multiple of the time that the look took.
 // The zero value is ready. A switch never goes by what is remembered here.
-type paces struct {
+type Memory struct {
 	mu   sync.Mutex
 	last map[string]paced
 }
@@ -28,9 +28,9 @@ type paced struct {
 	until time.Time
 }
 
-// look returns what look finds, or what it found a short while ago. It is one of many that are alike. Errors are not
+// Look returns what look finds, or what it found a short while ago. It is one of many that are alike. Errors are not
 // remembered.
-func (p *paces) look(key string, many int, now func() time.Time, look func() (string, error)) (string, error) {
+func (p *Memory) Look(key string, many int, now func() time.Time, look func() (string, error)) (string, error) {
 	begun, longest := now(), max(longestPace, time.Duration(many)*paceOfEach)
 	p.mu.Lock()
 	known, ok := p.last[key]

@@ -1,4 +1,4 @@
-package controllers
+package access
 
 import (
 	"cmp"
@@ -12,12 +12,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// endpointOf an instance: its Service's DNS name, or what spec.adopt says.
-func endpointOf(upgrade *v1alpha1.PgUpgrade, instance string) (v1alpha1.Endpoint, error) {
+// EndpointOf an instance: its Service's DNS name, or what spec.adopt says.
+func EndpointOf(upgrade *v1alpha1.PgUpgrade, instance string) (v1alpha1.Endpoint, error) {
 	port := upgrade.Spec.Connection.Port
 	if port == 0 {
 		port = 5432
@@ -33,8 +34,8 @@ func endpointOf(upgrade *v1alpha1.PgUpgrade, instance string) (v1alpha1.Endpoint
 	}
 	version := steps.VersionOf(upgrade.Name, nil, instance)
 	if version == "" {
-		return v1alpha1.Endpoint{}, &reasonError{reason: v1alpha1.ReasonUnknownTarget, stalled: true,
-			text: fmt.Sprintf("%q is no instance of PgUpgrade %s; instances are called %s-<version>", instance, upgrade.Name, upgrade.Name)}
+		return v1alpha1.Endpoint{}, &outcome.ReasonError{Reason: v1alpha1.ReasonUnknownTarget, Stalled: true,
+			Text: fmt.Sprintf("%q is no instance of PgUpgrade %s; instances are called %s-<version>", instance, upgrade.Name, upgrade.Name)}
 	}
 	service := upgrade.Spec.Instance.Service
 	if service == "" {
@@ -43,30 +44,30 @@ func endpointOf(upgrade *v1alpha1.PgUpgrade, instance string) (v1alpha1.Endpoint
 	return v1alpha1.Endpoint{Host: fmt.Sprintf("%s-%s.%s.svc", service, version, upgrade.Namespace), Port: port}, nil
 }
 
-// serverOf gives the way to an instance with the credentials of its Secret, read again so
+// ServerOf gives the way to an instance with the credentials of its Secret, read again so
 // that a rotated password is found.
-func serverOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade, instance string) (postgres.Server, error) {
-	endpoint, err := endpointOf(upgrade, instance)
+func ServerOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade, instance string) (postgres.Server, error) {
+	endpoint, err := EndpointOf(upgrade, instance)
 	if err != nil {
 		return postgres.Server{}, err
 	}
 	spec := upgrade.Spec.Connection
-	secret, err := secretOf(ctx, c, upgrade.Namespace, secretNameOf(upgrade, instance))
+	secret, err := SecretOf(ctx, c, upgrade.Namespace, SecretNameOf(upgrade, instance))
 	if err != nil {
 		return postgres.Server{}, err
 	}
-	user, err := keyOf(secret, cmp.Or(spec.UsernameKey, "username"))
+	user, err := KeyOf(secret, cmp.Or(spec.UsernameKey, "username"))
 	if err != nil {
 		return postgres.Server{}, err
 	}
-	password, err := keyOf(secret, cmp.Or(spec.PasswordKey, "password"))
+	password, err := KeyOf(secret, cmp.Or(spec.PasswordKey, "password"))
 	if err != nil {
 		return postgres.Server{}, err
 	}
 	mode := cmp.Or(spec.SSLMode, "prefer")
 	ca := secret.Data["ca.crt"]
 	if strings.HasPrefix(mode, "verify-") && len(ca) == 0 {
-		_, err := keyOf(secret, "ca.crt")
+		_, err := KeyOf(secret, "ca.crt")
 		return postgres.Server{}, err
 	}
 	return postgres.Server{
@@ -76,20 +77,20 @@ func serverOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade,
 	}, nil
 }
 
-// secretNameOf is the Secret with an instance's credentials.
-func secretNameOf(upgrade *v1alpha1.PgUpgrade, instance string) string {
+// SecretNameOf is the Secret with an instance's credentials.
+func SecretNameOf(upgrade *v1alpha1.PgUpgrade, instance string) string {
 	if a := upgrade.Spec.Adopt; a != nil && a.Name == instance && a.SecretRef != nil {
 		return a.SecretRef.Name
 	}
 	return upgrade.Spec.Connection.SecretRef.Name
 }
 
-func secretOf(ctx context.Context, c client.Reader, namespace, name string) (*corev1.Secret, error) {
+func SecretOf(ctx context.Context, c client.Reader, namespace, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
 	if apierrors.IsNotFound(err) {
-		return nil, &reasonError{reason: v1alpha1.ReasonSecretNotFound, stalled: true,
-			text: fmt.Sprintf("Secret %s/%s does not exist; create it", namespace, name)}
+		return nil, &outcome.ReasonError{Reason: v1alpha1.ReasonSecretNotFound, Stalled: true,
+			Text: fmt.Sprintf("Secret %s/%s does not exist; create it", namespace, name)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Secret %s/%s: %w", namespace, name, err)
@@ -97,11 +98,11 @@ func secretOf(ctx context.Context, c client.Reader, namespace, name string) (*co
 	return secret, nil
 }
 
-func keyOf(secret *corev1.Secret, key string) (string, error) {
+func KeyOf(secret *corev1.Secret, key string) (string, error) {
 	value := string(secret.Data[key])
 	if value == "" {
-		return "", &reasonError{reason: v1alpha1.ReasonSecretInvalid, stalled: true,
-			text: fmt.Sprintf("Secret %s/%s has no key %q; add it", secret.Namespace, secret.Name, key)}
+		return "", &outcome.ReasonError{Reason: v1alpha1.ReasonSecretInvalid, Stalled: true,
+			Text: fmt.Sprintf("Secret %s/%s has no key %q; add it", secret.Namespace, secret.Name, key)}
 	}
 	return value, nil
 }

@@ -1,4 +1,4 @@
-package controllers
+package access
 
 import (
 	"cmp"
@@ -14,6 +14,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 )
 
@@ -22,23 +23,23 @@ import (
 // inventory, so unlike labels or the PgUpgrade's own words it can't be forged by somebody
 // who may edit the PgUpgrade. These functions have no effect and are asked before each look.
 
-// authorize refuses an upgrade whose Kustomization didn't deliver it from the directory that
+// Authorize refuses an upgrade whose Kustomization didn't deliver it from the directory that
 // it names. It needs no other object, so nothing of a tenant is read before it.
-func authorize(upgrade *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) error {
+func Authorize(upgrade *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) error {
 	name := k.Namespace + "/" + k.Name
 	if k.Spec.KubeConfig != nil {
-		return accessDenied("Kustomization %s applies to another cluster; refer to the one that applies this PgUpgrade", name)
+		return AccessDenied("Kustomization %s applies to another cluster; refer to the one that applies this PgUpgrade", name)
 	}
 	if !delivered(upgrade, k) {
 		if k.Namespace == upgrade.Namespace && isReconciling(k) {
-			return &reasonError{reason: v1alpha1.ReasonFluxPending, text: strings.TrimSuffix(fmt.Sprintf("Kustomization %s is still being applied: %s", name, conditions.GetMessage(k, meta.ReadyCondition)), ": ")}
+			return &outcome.ReasonError{Reason: v1alpha1.ReasonFluxPending, Text: strings.TrimSuffix(fmt.Sprintf("Kustomization %s is still being applied: %s", name, conditions.GetMessage(k, meta.ReadyCondition)), ": ")}
 		}
-		return undelivered(upgrade, k.Namespace, k.Name)
+		return Undelivered(upgrade, k.Namespace, k.Name)
 	}
 	from := k.Spec.SourceRef
 	source := upgrade.Spec.Git.SourceRef
 	if from.Kind != sourcev1.GitRepositoryKind || from.Name != source.Name || cmp.Or(from.Namespace, k.Namespace) != cmp.Or(source.Namespace, upgrade.Namespace) {
-		return accessDenied("Kustomization %s applies %s %s/%s, not GitRepository %s/%s; make spec.git.sourceRef and spec.git.kustomizationRef belong together",
+		return AccessDenied("Kustomization %s applies %s %s/%s, not GitRepository %s/%s; make spec.git.sourceRef and spec.git.kustomizationRef belong together",
 			name, from.Kind, cmp.Or(from.Namespace, k.Namespace), from.Name, cmp.Or(source.Namespace, upgrade.Namespace), source.Name)
 	}
 	own, err := gitops.CleanDirectory(upgrade.Spec.Git.Path)
@@ -48,7 +49,7 @@ func authorize(upgrade *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) error 
 	// Flux takes an absolute path for one from the repository's root
 	root := strings.TrimPrefix(path.Clean("/"+k.Spec.Path), "/")
 	if root != "" && own != root && !strings.HasPrefix(own, root+"/") {
-		return accessDenied("spec.git.path %s is not below %s, the path of Kustomization %s; Gitover writes only what that Kustomization applies", upgrade.Spec.Git.Path, root, name)
+		return AccessDenied("spec.git.path %s is not below %s, the path of Kustomization %s; Gitover writes only what that Kustomization applies", upgrade.Spec.Git.Path, root, name)
 	}
 	return nil
 }
@@ -67,36 +68,36 @@ func isReconciling(k *kustomizev1.Kustomization) bool {
 	return conditions.IsTrue(k, meta.ReconcilingCondition) || !conditions.Has(k, meta.ReadyCondition)
 }
 
-// undelivered is said in the same words of a Kustomization of another namespace that
+// Undelivered is said in the same words of a Kustomization of another namespace that
 // doesn't exist: whoever isn't granted anything learns nothing.
-func undelivered(upgrade *v1alpha1.PgUpgrade, namespace, name string) error {
-	return accessDenied("Kustomization %s/%s did not deliver PgUpgrade %s/%s, so it may not write that directory; commit the PgUpgrade to the directory that this Kustomization applies, or refer to the one that delivered it",
+func Undelivered(upgrade *v1alpha1.PgUpgrade, namespace, name string) error {
+	return AccessDenied("Kustomization %s/%s did not deliver PgUpgrade %s/%s, so it may not write that directory; commit the PgUpgrade to the directory that this Kustomization applies, or refer to the one that delivered it",
 		namespace, name, upgrade.Namespace, upgrade.Name)
 }
 
-// mayPush refuses a branch that Flux doesn't follow, and credentials of another namespace.
-func mayPush(upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) error {
+// MayPush refuses a branch that Flux doesn't follow, and credentials of another namespace.
+func MayPush(upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) error {
 	name := source.Namespace + "/" + source.Name
 	followed, err := gitops.BranchOf(source)
 	if branch := upgrade.Spec.Git.Branch; err == nil && branch != "" && branch != followed {
-		return accessDenied("spec.git.branch is %s, but GitRepository %s follows %s; leave spec.git.branch out", branch, name, followed)
+		return AccessDenied("spec.git.branch is %s, but GitRepository %s follows %s; leave spec.git.branch out", branch, name, followed)
 	}
 	if source.Namespace == upgrade.Namespace {
 		return nil
 	}
 	if upgrade.Spec.Git.PushSecretRef == nil && source.Spec.SecretRef != nil {
-		return accessDenied("GitRepository %s keeps its credentials in another namespace; set spec.git.pushSecretRef", name)
+		return AccessDenied("GitRepository %s keeps its credentials in another namespace; set spec.git.pushSecretRef", name)
 	}
 	address, err := url.Parse(source.Spec.URL)
 	if err != nil || address.User == nil {
 		return nil // NewAccess says what is wrong with it
 	}
 	if _, password := address.User.Password(); password || address.Scheme != "ssh" {
-		return accessDenied("the URL of GitRepository %s holds credentials of another namespace; move them to a Secret there and set spec.git.pushSecretRef here", name)
+		return AccessDenied("the URL of GitRepository %s holds credentials of another namespace; move them to a Secret there and set spec.git.pushSecretRef here", name)
 	}
 	return nil
 }
 
-func accessDenied(format string, args ...any) error {
-	return &reasonError{reason: v1alpha1.ReasonAccessDenied, stalled: true, text: fmt.Sprintf(format, args...)}
+func AccessDenied(format string, args ...any) error {
+	return &outcome.ReasonError{Reason: v1alpha1.ReasonAccessDenied, Stalled: true, Text: fmt.Sprintf(format, args...)}
 }

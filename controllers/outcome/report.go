@@ -1,0 +1,109 @@
+package outcome
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/pkg/runtime/conditions"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+// Outcome is what one reconcile came to; report turns it into conditions.
+type Outcome struct {
+	Reason, Message string
+	// Ready: the object is as Git wants it.
+	Ready bool
+	// Stalled: a human must act.
+	Stalled bool
+	// Failing: the look or its effect failed, as may pass.
+	Failing bool
+	// RequeueAfter is when to look next; zero leaves it to the interval.
+	RequeueAfter time.Duration
+	// Changed: the spec is another by now, so the look says nothing.
+	Changed bool
+}
+
+// conditioned is any of our kinds.
+type conditioned interface {
+	conditions.Setter
+	runtime.Object
+}
+
+// Report alone sets Ready, Reconciling and Stalled, so that they never contradict each
+// other: stalled excludes reconciling, ready excludes both.
+func Report(object conditioned, o Outcome) {
+	message := cmp.Or(o.Message, o.Reason)
+	switch {
+	case o.Ready:
+		conditions.MarkTrue(object, v1alpha1.ReadyCondition, o.Reason, "%s", message)
+		conditions.Delete(object, v1alpha1.ReconcilingCondition)
+		conditions.Delete(object, v1alpha1.StalledCondition)
+	case o.Stalled:
+		conditions.MarkFalse(object, v1alpha1.ReadyCondition, o.Reason, "%s", message)
+		conditions.MarkTrue(object, v1alpha1.StalledCondition, o.Reason, "%s", message)
+		conditions.Delete(object, v1alpha1.ReconcilingCondition)
+	default:
+		conditions.MarkFalse(object, v1alpha1.ReadyCondition, o.Reason, "%s", message)
+		conditions.MarkTrue(object, v1alpha1.ReconcilingCondition, v1alpha1.ReasonProgressing, "%s", message)
+		conditions.Delete(object, v1alpha1.StalledCondition)
+	}
+}
+
+// ReportSuspended says so and leaves the rest as it was.
+func ReportSuspended(object conditioned, suspended bool) {
+	if suspended {
+		conditions.MarkTrue(object, v1alpha1.SuspendedCondition, v1alpha1.ReasonSuspended, "spec.suspend is true; replication goes on, no step does")
+		return
+	}
+	conditions.Delete(object, v1alpha1.SuspendedCondition)
+}
+
+// Of an error: its reason, and whether only a human can help. A stalled object is
+// looked at again all the same, since what fixes it may be out of sight (a Secret, a
+// server, a branch's protection).
+func Of(err error, during string) Outcome {
+	m := ReasonOf(err, cmp.Or(during, v1alpha1.ReasonProgressing))
+	o := Outcome{Reason: m.Reason, Message: err.Error(), Stalled: m.Stalled, Failing: !m.Stalled, RequeueAfter: RetrySoon}
+	if m.Stalled {
+		o.RequeueAfter = RetryStalled
+	}
+	return o
+}
+
+const (
+	// RetryMoment: what is waited for is under way.
+	RetryMoment = 250 * time.Millisecond
+	// RetrySoon: a step in progress, or a failure that passes while somebody waits for a switch.
+	RetrySoon = 2 * time.Second
+	// RetryStalled: waiting for a human; cheap looks, so that it goes on by itself soon
+	// after it is fixed.
+	RetryStalled = 10 * time.Second
+)
+
+// EmitEvents emits one event per change of reason, so that a failure that stays the same
+// doesn't fill the event log.
+func EmitEvents(recorder record.EventRecorder, object conditioned, before string, o Outcome) {
+	now := o.Reason + "\x00" + fmt.Sprint(o.Stalled)
+	if before == now {
+		return
+	}
+	kind := corev1.EventTypeNormal
+	if o.Stalled {
+		kind = corev1.EventTypeWarning
+	}
+	recorder.Event(object, kind, o.Reason, cmp.Or(o.Message, o.Reason))
+}
+
+// LastReported remembers what was last reported, for emitEvents.
+func LastReported(object conditioned) string {
+	ready := conditions.Get(object, v1alpha1.ReadyCondition)
+	if ready == nil {
+		return ""
+	}
+	return ready.Reason + "\x00" + fmt.Sprint(conditions.IsTrue(object, v1alpha1.StalledCondition))
+}
