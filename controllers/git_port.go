@@ -15,6 +15,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/gitops/delivery"
 	"github.com/gitover/gitover/steps"
 )
 
@@ -136,21 +137,21 @@ func (g *gitPort) Targets(ctx context.Context, instance string) (bool, error) {
 
 // delivery asks Flux how far the commit has come.
 func (g *gitPort) delivery(ctx context.Context, step string, state *steps.CommitState) error {
-	keys := gitops.DeliveryKeys{
+	keys := delivery.Keys{
 		GitRepository:  client.ObjectKeyFromObject(g.source),
 		Kustomizations: []types.NamespacedName{client.ObjectKeyFromObject(g.flux)},
 	}
 	if step == steps.CommitCutover || step == steps.CommitRollback {
-		keys.Objects = []gitops.ObjectKey{{GroupVersionKind: v1alpha1.GroupVersion.WithKind("PgProxy"), NamespacedName: client.ObjectKeyFromObject(g.proxy)}}
+		keys.Objects = []delivery.ObjectKey{{GroupVersionKind: v1alpha1.GroupVersion.WithKind("PgProxy"), NamespacedName: client.ObjectKeyFromObject(g.proxy)}}
 	}
-	d, err := gitops.Delivery(ctx, g.fresh, g.repository, keys, state.Commit.SHA)
+	d, err := delivery.Of(ctx, g.fresh, g.repository, keys, state.Commit.SHA)
 	if err != nil {
 		return err
 	}
-	state.Delivered = d.Phase == gitops.Applied || d.Phase == gitops.AppliedUnhealthy
+	state.Delivered = d.Phase == delivery.Applied || d.Phase == delivery.AppliedUnhealthy
 	state.Message = d.Message
 	switch {
-	case d.Phase == gitops.Suspended:
+	case d.Phase == delivery.Suspended:
 		state.Reason = v1alpha1.ReasonFluxSuspended
 	case d.Failed():
 		state.Reason = v1alpha1.ReasonFluxFailing
@@ -185,7 +186,7 @@ func (g *gitPort) edit(step string) (gitops.Edit, error) {
 	return nil, fmt.Errorf("step %s commits nothing", step)
 }
 
-// Commit what a step stands for and nudge Flux to fetch it.
+// Commit what a step stands for and ask Flux to fetch it.
 func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Evidence) error {
 	edit, err := g.edit(step)
 	if err != nil {
@@ -217,7 +218,7 @@ func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Eviden
 	if err != nil {
 		return err
 	}
-	return gitops.Nudge(ctx, g.Client, client.ObjectKeyFromObject(g.source), result.Commit.SHA)
+	return delivery.RequestReconcile(ctx, g.Client, client.ObjectKeyFromObject(g.source), result.Commit.SHA)
 }
 
 // subjects of our commits, one a step.

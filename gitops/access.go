@@ -70,7 +70,7 @@ func NewAccess(repositoryURL, branch string, secret *Secret) (Access, error) {
 		return Access{}, failure(ErrBadReference, "the repository URL isn't of the form https://host/path or ssh://user@host/path")
 	}
 	if !slices.Contains([]string{"http", "https", "ssh"}, parsed.Scheme) {
-		return Access{}, failure(ErrBadReference, "repository URL scheme %q isn't supported: use https or ssh", printable(parsed.Scheme, 20))
+		return Access{}, failure(ErrBadReference, "repository URL scheme %q isn't supported: use https or ssh", Printable(parsed.Scheme, 20))
 	}
 	if err := checkBranch(branch); err != nil {
 		return Access{}, err
@@ -259,7 +259,7 @@ func checkBranch(branch string) error {
 		strings.HasSuffix(branch, ".lock") || strings.Contains(branch, "..") || strings.Contains(branch, "@{") ||
 		strings.ContainsAny(branch, " ~^:?*[\\\x7f") || strings.IndexFunc(branch, func(r rune) bool { return r < ' ' }) >= 0
 	if bad {
-		return failure(ErrBadReference, "%q isn't the name of a branch", printable(branch, 100))
+		return failure(ErrBadReference, "%q isn't the name of a branch", Printable(branch, 100))
 	}
 	return nil
 }

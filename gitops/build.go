@@ -56,7 +56,7 @@ func (t *Tree) Build(name string) (objects []*unstructured.Unstructured, err err
 	}
 	defer func() {
 		if problem := recover(); problem != nil {
-			objects, err = nil, failure(ErrBuild, "%s does not build: kustomize gave up: %s", label, printable(fmt.Sprint(problem), 300))
+			objects, err = nil, failure(ErrBuild, "%s does not build: kustomize gave up: %s", label, Printable(fmt.Sprint(problem), 300))
 		}
 	}()
 	if err := t.checkLocal(full, false, map[string]bool{}); err != nil {
@@ -70,12 +70,12 @@ func (t *Tree) Build(name string) (objects []*unstructured.Unstructured, err err
 	files := treeFiles{FileSystem: filesys.MakeEmptyDirInMemory(), tree: t, left: &left}
 	resources, err := krusty.MakeKustomizer(options).Run(files, path.Join("/", full))
 	if err != nil {
-		return nil, failure(ErrBuild, "%s does not build: %s", label, printable(err.Error(), 600))
+		return nil, failure(ErrBuild, "%s does not build: %s", label, Printable(err.Error(), 600))
 	}
 	for _, resource := range resources.Resources() {
 		content, err := resource.Map()
 		if err != nil {
-			return nil, failure(ErrBuild, "%s does not build: %s", label, printable(err.Error(), 600))
+			return nil, failure(ErrBuild, "%s does not build: %s", label, Printable(err.Error(), 600))
 		}
 		objects = append(objects, &unstructured.Unstructured{Object: content})
 	}

@@ -162,7 +162,7 @@ func (t *Tree) checkEntries(root *yaml.Node, full string, configuration bool, vi
 		for _, entry := range scalarsOf(root.Content[i+1], map[*yaml.Node]bool{}) {
 			inline := strings.Contains(entry.Value, "\n")
 			if reachesOut(entry.Value, inline, included, plugins) {
-				return failure(ErrBuild, "line %d: %s refers to something outside the repository (%s); Gitover builds only what is in it: vendor it", entry.Line, field, printable(entry.Value, 100))
+				return failure(ErrBuild, "line %d: %s refers to something outside the repository (%s); Gitover builds only what is in it: vendor it", entry.Line, field, Printable(entry.Value, 100))
 			}
 			if !included || inline {
 				continue

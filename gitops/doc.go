@@ -1,5 +1,5 @@
 // Package gitops reads and writes the Git repository that declares what
-// databases run, and tells what Flux has made of it.
+// databases run. Package delivery tells what Flux has made of it.
 //
 // # Authority
 //
@@ -21,14 +21,6 @@
 // process; others, in other processes, meet at the compare-and-swap. Whatever happens
 // in between, a second call with the same unique trailers finds the first one's
 // commit, or makes it.
-//
-// # The way of a commit to the cluster
-//
-//	NotFetched -> Fetched -> Applying -> Applied
-//
-// beside which stand the phases that need somebody: SourceFailed, BuildFailed,
-// ReconciliationFailed, AppliedUnhealthy, Suspended, DependencyNotReady. A descendant of
-// the commit counts as the commit. Ready alone is never believed.
 //
 // # Failure
 //

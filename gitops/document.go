@@ -32,7 +32,7 @@ func parse(file []byte) ([]document, error) {
 			return documents, nil
 		}
 		if err != nil {
-			return nil, failure(ErrBadFile, "the file isn't YAML: %s", printable(err.Error(), 300))
+			return nil, failure(ErrBadFile, "the file isn't YAML: %s", Printable(err.Error(), 300))
 		}
 		if node.Kind == yaml.DocumentNode && len(node.Content) == 1 {
 			documents = append(documents, document{node.Content[0]})
@@ -51,7 +51,7 @@ func value(mapping *yaml.Node, key string) (*yaml.Node, error) {
 			continue
 		}
 		if found != nil {
-			return nil, failure(ErrBadFile, "line %d: key %q is there twice", mapping.Content[i].Line, printable(key, 60))
+			return nil, failure(ErrBadFile, "line %d: key %q is there twice", mapping.Content[i].Line, Printable(key, 60))
 		}
 		found = mapping.Content[i+1]
 	}
@@ -99,7 +99,7 @@ var listStep = regexp.MustCompile(`^\[(?:(\d{1,4})|([A-Za-z0-9_./-]+)=([^\[\]]+)
 // containers[0].image, containers[name=db].image, or annotations.example\.org/x.
 func parseField(field string) ([]segment, error) {
 	bad := func() ([]segment, error) {
-		return nil, failure(ErrFieldMissing, "%q isn't a field path, such as spec.version or images[name=db].tag", printable(field, 100))
+		return nil, failure(ErrFieldMissing, "%q isn't a field path, such as spec.version or images[name=db].tag", Printable(field, 100))
 	}
 	var path []segment
 	rest := field
@@ -188,7 +188,7 @@ func (s segment) follow(node *yaml.Node) (*yaml.Node, error) {
 			continue
 		}
 		if found != nil {
-			return nil, failure(ErrAmbiguous, "line %d: a second item has %s=%s", item.Line, s.key, printable(s.equals, 60))
+			return nil, failure(ErrAmbiguous, "line %d: a second item has %s=%s", item.Line, s.key, Printable(s.equals, 60))
 		}
 		found = item
 	}
@@ -222,5 +222,5 @@ func FieldValue(file []byte, field string) (string, error) {
 		}
 		return node.Value, nil
 	}
-	return "", failure(ErrFieldMissing, "no document has the field %s", printable(field, 200))
+	return "", failure(ErrFieldMissing, "no document has the field %s", Printable(field, 200))
 }

@@ -43,7 +43,7 @@ func ReplaceInstance(request InstanceRequest) Edit {
 func RemoveInstance(version string) Edit {
 	return func(tree *Tree) error {
 		if !nameLabel.MatchString(version) {
-			return failure(ErrBadPath, "%q isn't a version", printable(version, 60))
+			return failure(ErrBadPath, "%q isn't a version", Printable(version, 60))
 		}
 		directory := instanceDirectory(version)
 		if err := editKustomization(tree, func(file []byte) ([]byte, error) { return RemoveResource(file, directory) }); err != nil {

@@ -156,11 +156,11 @@ func (a Access) redact(text string) string {
 	for _, secret := range a.secrets {
 		text = strings.ReplaceAll(text, secret, "***")
 	}
-	return printable(text, 1024)
+	return Printable(text, 1024)
 }
 
 // printable makes a server's text fit for a condition or a log line.
-func printable(text string, limit int) string {
+func Printable(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\r' || r == '\t' {
 			return ' '

@@ -115,7 +115,7 @@ func (c *clone) findByTrailers(ctx context.Context, match map[string]string) ([]
 // damaged is what a clone's own storage may fail with; it is thrown away then.
 func damaged(err error) error {
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-	return &Error{kind: ErrUnreachable, cause: err, damage: !ended, text: "the local clone can't be read, another attempt follows: " + printable(err.Error(), 300)}
+	return &Error{kind: ErrUnreachable, cause: err, damage: !ended, text: "the local clone can't be read, another attempt follows: " + Printable(err.Error(), 300)}
 }
 
 // IsAncestor reports whether the descendant contains the ancestor; a commit

@@ -74,13 +74,13 @@ var nameLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 func (r InstanceRequest) check() error {
 	if !nameLabel.MatchString(r.Version) || !nameLabel.MatchString(r.Upgrade) || len(r.Name()) > 63 {
-		return failure(ErrBadFile, "%q isn't the name of an instance: lower-case letters, digits and dashes, at most 63", printable(r.Name(), 100))
+		return failure(ErrBadFile, "%q isn't the name of an instance: lower-case letters, digits and dashes, at most 63", Printable(r.Name(), 100))
 	}
 	if r.Base == "" || strings.HasPrefix(r.Base, "/") || notLocal(r.Base) || notOneLine(r.Base) || !utf8.ValidString(r.Base) {
-		return failure(ErrBadPath, "base %q isn't a directory of the repository", printable(r.Base, 200))
+		return failure(ErrBadPath, "base %q isn't a directory of the repository", Printable(r.Base, 200))
 	}
 	if notOneLine(r.Owner.Line()) {
-		return failure(ErrBadFile, "the owner %q isn't one line", printable(r.Owner.Line(), 200))
+		return failure(ErrBadFile, "the owner %q isn't one line", Printable(r.Owner.Line(), 200))
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func encode(value any) ([]byte, error) {
 	encoder.SetIndent(2)
 	encoder.CompactSeqIndent()
 	if err := encoder.Encode(value); err != nil {
-		return nil, failure(ErrBadFile, "the instance can't be written as YAML: %s", printable(err.Error(), 200))
+		return nil, failure(ErrBadFile, "the instance can't be written as YAML: %s", Printable(err.Error(), 200))
 	}
 	return output.Bytes(), encoder.Close()
 }

@@ -57,7 +57,7 @@ func formatTrailers(trailers []Trailer) (string, error) {
 	lines := make([]string, 0, len(trailers))
 	for _, trailer := range trailers {
 		if !trailerKey.MatchString(trailer.Key) {
-			return "", failure(ErrBadMessage, "%q isn't a trailer key: letters, digits and dashes", printable(trailer.Key, 60))
+			return "", failure(ErrBadMessage, "%q isn't a trailer key: letters, digits and dashes", Printable(trailer.Key, 60))
 		}
 		value := trailer.Value
 		if value == "" || value != strings.TrimSpace(value) || !utf8.ValidString(value) || strings.IndexFunc(value, unicode.IsControl) >= 0 {
@@ -86,11 +86,11 @@ func shorten(subject string) string {
 func RenderMessage(text string, fields map[string]any) (string, error) {
 	parsed, err := template.New("message").Option("missingkey=error").Parse(text)
 	if err != nil {
-		return "", failure(ErrBadMessage, "the message template doesn't parse: %s", printable(err.Error(), 300))
+		return "", failure(ErrBadMessage, "the message template doesn't parse: %s", Printable(err.Error(), 300))
 	}
 	output := &limitedBuffer{limit: messageLimit}
 	if err := parsed.Execute(output, fields); err != nil {
-		return "", failure(ErrBadMessage, "the message template fails: %s", printable(err.Error(), 300))
+		return "", failure(ErrBadMessage, "the message template fails: %s", Printable(err.Error(), 300))
 	}
 	if strings.TrimSpace(output.String()) == "" {
 		return "", failure(ErrBadMessage, "the message template gives an empty message")

@@ -164,7 +164,7 @@ func writeCommit(into *batch, commit *object.Commit, key *openpgp.Entity) (plumb
 		}
 		var signature bytes.Buffer
 		if err := openpgp.ArmoredDetachSign(&signature, key, reader, nil); err != nil {
-			return plumbing.ZeroHash, failure(ErrBadSecret, "the signing key can't sign: %s", printable(err.Error(), 200))
+			return plumbing.ZeroHash, failure(ErrBadSecret, "the signing key can't sign: %s", Printable(err.Error(), 200))
 		}
 		commit.PGPSignature = signature.String()
 		if !strings.HasSuffix(commit.PGPSignature, "\n") {

@@ -22,13 +22,13 @@ const (
 func CleanDirectory(directory string) (string, error) {
 	cleaned := path.Clean(directory)
 	if strings.HasPrefix(directory, "/") {
-		return "", failure(ErrBadPath, "directory %q is absolute: give it relative to the repository", printable(directory, 200))
+		return "", failure(ErrBadPath, "directory %q is absolute: give it relative to the repository", Printable(directory, 200))
 	}
 	if cleaned == "." {
 		return "", nil
 	}
 	if strings.TrimSpace(cleaned) != cleaned {
-		return "", failure(ErrBadPath, "directory %q begins or ends with a space: remove it", printable(directory, 200))
+		return "", failure(ErrBadPath, "directory %q begins or ends with a space: remove it", Printable(directory, 200))
 	}
 	return cleaned, checkPath(cleaned)
 }
@@ -36,7 +36,7 @@ func CleanDirectory(directory string) (string, error) {
 // checkPath refuses every path that isn't plainly a file or directory below the root.
 func checkPath(name string) error {
 	refuse := func(why string) error {
-		return failure(ErrBadPath, "path %q %s", printable(name, 200), why)
+		return failure(ErrBadPath, "path %q %s", Printable(name, 200), why)
 	}
 	switch {
 	case name == "" || name == ".":

@@ -42,7 +42,7 @@ func inFile(path string, err error) error {
 	if !errors.As(err, &known) {
 		return err
 	}
-	return &Error{kind: known.kind, cause: known.cause, text: fmt.Sprintf("%s: %s", printable(path, 200), known.text)}
+	return &Error{kind: known.kind, cause: known.cause, text: fmt.Sprintf("%s: %s", Printable(path, 200), known.text)}
 }
 
 // View shows a directory as it is at a revision, with an optional edit applied that is never committed.

@@ -166,7 +166,7 @@ func (r *Repository) commitAt(ctx context.Context, c *clone, revision string) (*
 	if revision != "" {
 		_, sha, ok := ParseRevision(revision)
 		if !ok {
-			return nil, failure(ErrUnknownRevision, "%q isn't a revision: a commit's SHA or branch@sha1:<sha>", printable(revision, 100))
+			return nil, failure(ErrUnknownRevision, "%q isn't a revision: a commit's SHA or branch@sha1:<sha>", Printable(revision, 100))
 		}
 		hash = plumbing.NewHash(sha)
 	}

@@ -23,7 +23,7 @@ func AddResource(kustomization []byte, entry string) ([]byte, error) {
 		return kustomization, nil
 	}
 	if notOneLine(entry) {
-		return nil, failure(ErrBadPath, "resource %q isn't a path", printable(entry, 200))
+		return nil, failure(ErrBadPath, "resource %q isn't a path", Printable(entry, 200))
 	}
 	result, err := list.insert(entry)
 	if err != nil {

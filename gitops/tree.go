@@ -221,7 +221,7 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 	for _, file := range files {
 		ok, err := path.Match(pattern, file)
 		if err != nil {
-			return nil, failure(ErrBadPath, "%q isn't a pattern", printable(pattern, 100))
+			return nil, failure(ErrBadPath, "%q isn't a pattern", Printable(pattern, 100))
 		}
 		if ok {
 			matched = append(matched, file)

@@ -2,8 +2,13 @@ package steps
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/copy"
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/steps/postgres/transfer"
 )
@@ -50,4 +55,58 @@ func copySchemaRun(ctx context.Context, run *Run) error {
 		}
 		return run.Cluster.CreateJob(ctx, job)
 	})
+}
+
+// drifted says how DDL on blue made green's schema another one, with the statements that make it equal; it acts where
+// Git allows Gitover to run these. tables, if any, is what is known of tables that aren't followed. Nil if the schemas are equal.
+func drifted(ctx context.Context, run *Run, blue, green postgres.Server, db, tables string, part schema.Part) (*Verdict, error) {
+	drift, err := schema.Compare(ctx, blue, green, db, part)
+	if err != nil || len(drift.Differences) == 0 {
+		return nil, err
+	}
+	ddl, err := schema.EqualizingDDL(ctx, blue, green, db, drift)
+	if err != nil {
+		return nil, err
+	}
+	if tables != "" {
+		tables += ". "
+	}
+	differs := fmt.Sprintf("database %q: %sthe schema changed since it was copied: %s", db, tables, some(drift.Differences))
+	allowed := run.Upgrade.Spec.ApplyDDL == "BeforeCutover"
+	if allowed && dropsRows(drift) {
+		differs += ". Gitover doesn't drop tables and columns by itself, since one that was renamed looks the same"
+	} else if allowed && len(ddl.Statements) > 0 && !run.switching() {
+		v := act("%s. Running on %s: %s", differs, green.Instance, ddl.Text())
+		v.Reason = v1alpha1.ReasonSchemaDrift // an event
+		v.Effect = func(ctx context.Context, run *Run) error {
+			// rows that are there may get other values than on blue, of a default that isn't constant
+			run.Status.Verification, run.Status.Comparing = nil, nil
+			return schema.ApplyDDL(ctx, green, db, ddl)
+		}
+		return &v, nil
+	}
+	v := waiting(v1alpha1.ReasonSchemaDrift, "%s. %s, or take the version back and ask for it again", differs, ddlAdvice(ddl, green.Instance))
+	return &v, nil
+}
+
+// dropsRows: green has tables or columns that blue hasn't, any more or under that name.
+func dropsRows(drift schema.Drift) bool {
+	return slices.ContainsFunc(drift.Extra, func(name string) bool {
+		return strings.HasPrefix(name, "table ") || strings.HasPrefix(name, "column ")
+	})
+}
+
+// ddlAdvice says what people run on an instance.
+func ddlAdvice(ddl schema.DDL, instance string) string {
+	var parts []string
+	if len(ddl.Statements) > 0 {
+		parts = append(parts, fmt.Sprintf("Run on %s: %s;", instance, ddl.Text()))
+	}
+	if len(ddl.Renames) > 0 {
+		parts = append(parts, fmt.Sprintf("If something was renamed, run this instead of what drops and makes it: %s;", some(ddl.Renames)))
+	}
+	if len(ddl.Unknown) > 0 {
+		parts = append(parts, fmt.Sprintf("Apply the same change on %s for %s", instance, some(ddl.Unknown)))
+	}
+	return strings.Join(parts, " ")
 }

@@ -1,14 +1,23 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
+	"golang.org/x/time/rate"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/steps/postgres/transfer"
+	"github.com/gitover/gitover/steps/postgres/verify"
 )
 
 // verifyDone: green follows every table, and a comparison of this attempt found schema and rows
@@ -103,4 +112,156 @@ func verifyRun(ctx context.Context, run *Run) error {
 		}
 	}
 	return compareRows(ctx, run, blue, green)
+}
+
+// compareRows puts into the status what differs between the side that serves and the one that follows. It goes on
+// where a comparison of the same servers was interrupted.
+func compareRows(ctx context.Context, run *Run, blue, green postgres.Server) error {
+	c, err := run.comparison(ctx, blue, green)
+	if err != nil {
+		return err
+	}
+	pace := paceOf(run.Upgrade.Spec.Limits.VerifyRowsPerSecond)
+	for _, db := range run.Status.Databases[max(0, slices.Index(run.Status.Databases, c.Database)):] {
+		if db != c.Database {
+			c.Database, c.Schema, c.Table, c.Bound = db, "", "", ""
+		}
+		if err := compareDatabase(ctx, run, blue, green, pace, &c); err != nil {
+			return err
+		}
+	}
+	result := c.Found
+	result.Mismatches = result.Mismatches[:min(len(result.Mismatches), mostMismatches)]
+	result.At = timestamp(run.Now())
+	run.Note(func(s *v1alpha1.PgUpgradeStatus) { s.Verification, s.Comparing = &result, nil })
+	return nil
+}
+
+// comparison is the one that was interrupted, or a new one.
+func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1alpha1.ComparingStatus, error) {
+	method := r.Upgrade.Spec.Limits.Verify
+	// before the first row: one that replaces a server meanwhile isn't the one that was compared
+	servers, err := Identities(ctx, blue, green)
+	if err != nil {
+		return v1alpha1.ComparingStatus{}, err
+	}
+	if c := r.Status.Comparing; c != nil && c.Method == method && slices.Equal(c.Found.Servers, servers) && slices.Contains(r.Status.Databases, c.Database) {
+		return *c.DeepCopy(), nil
+	}
+	c := v1alpha1.ComparingStatus{Method: method}
+	c.Found.Servers, c.Found.At = servers, timestamp(r.Now())
+	for _, db := range r.Status.Databases {
+		rows, err := verify.ExpectedRows(ctx, blue, db, r.samplePercent())
+		if err != nil {
+			return c, err
+		}
+		c.RowsExpected += rows
+	}
+	begun := c.DeepCopy()
+	r.Note(func(s *v1alpha1.PgUpgradeStatus) { s.Comparing = begun })
+	return c, nil
+}
+
+// compareDatabase goes on with the database of a comparison, and adds to it what is found.
+func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server, pace *rate.Limiter, c *v1alpha1.ComparingStatus) error {
+	before := *c.DeepCopy()
+	if before.Table == "" {
+		drift, err := schema.Compare(ctx, blue, green, c.Database, schema.Whole)
+		if err != nil {
+			return err
+		}
+		for _, d := range drift.Differences {
+			before.Found.Mismatches = append(before.Found.Mismatches, c.Database+": "+d)
+		}
+	}
+	report, err := verify.Compare(ctx, blue, green, c.Database, verify.Options{
+		CountsOnly: c.Method == "Counts", SamplePercent: run.samplePercent(), Pace: pace, Standby: run.standbyOf(blue),
+		From: verify.Place{Schema: before.Schema, Table: before.Table, Bound: before.Bound},
+		Progress: func(found verify.Report, next verify.Place) {
+			now := before.DeepCopy()
+			addFound(&now.Found, found)
+			now.Schema, now.Table, now.Bound = next.Schema, next.Table, next.Bound
+			now.ETA = endOf(run.Now(), now)
+			run.Note(func(s *v1alpha1.PgUpgradeStatus) { s.Comparing = now })
+		},
+	})
+	if err != nil {
+		return err
+	}
+	addFound(&before.Found, report)
+	*c = before
+	return nil
+}
+
+// addFound to what was found before; of differences no more than the status may hold.
+func addFound(sum *v1alpha1.VerificationStatus, found verify.Report) {
+	sum.Tables += int32(found.Tables)
+	sum.Rows += found.Rows
+	sum.Sampled += int32(found.Sampled)
+	sum.OnStandby += found.OnStandby
+	sum.InFlight += int64(found.InFlight)
+	sum.Mismatches = append(sum.Mismatches, found.Mismatches...)
+	sum.Mismatches = sum.Mismatches[:min(len(sum.Mismatches), mostMismatches)]
+}
+
+// endOf a comparison, if its pace stays; nil while that can't be told.
+func endOf(now time.Time, c *v1alpha1.ComparingStatus) *metav1.Time {
+	taken := now.Sub(c.Found.At.Time)
+	if c.Found.Rows == 0 || taken <= 0 || c.Found.Rows >= c.RowsExpected {
+		return nil
+	}
+	left := float64(c.RowsExpected-c.Found.Rows) / float64(c.Found.Rows)
+	end := timestamp(now.Add(time.Duration(left * float64(taken))))
+	return &end
+}
+
+// samplePercent of large tables; 0 for all rows.
+func (r *Run) samplePercent() int32 {
+	if limits := r.Upgrade.Spec.Limits; limits.Verify == "Sample" {
+		return cmp.Or(limits.VerifySample, 10)
+	}
+	return 0
+}
+
+// standbyOf an instance, where its rows are compared; nil if the spec names none.
+func (r *Run) standbyOf(s postgres.Server) *postgres.Server {
+	host := r.Upgrade.Spec.Limits.VerifyStandby
+	if host == "" {
+		return nil
+	}
+	version := VersionOf(r.Upgrade.Name, r.Upgrade.Spec.Adopt, s.Instance)
+	host = strings.NewReplacer("{instance}", s.Instance, "{version}", version).Replace(host)
+	if name, text, found := strings.Cut(host, ":"); found {
+		if port, err := strconv.Atoi(text); err == nil {
+			host, s.Port = name, port
+		}
+	}
+	if !strings.Contains(host, ".") {
+		host += "." + r.Upgrade.Namespace + ".svc"
+	}
+	s.Host = host
+	return &s
+}
+
+// paceOf a comparison; nil for no limit.
+func paceOf(rowsPerSecond int32) *rate.Limiter {
+	if rowsPerSecond <= 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(rowsPerSecond), int(rowsPerSecond))
+}
+
+// comparingText says how far a comparison has come.
+func comparingText(c *v1alpha1.ComparingStatus) string {
+	if c == nil || c.RowsExpected == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(": %d of about %d rows", c.Found.Rows, max(c.RowsExpected, c.Found.Rows))
+	if n := len(c.Found.Mismatches); n > 0 {
+		text += fmt.Sprintf(", %d differences so far", n)
+	}
+	if c.ETA != nil {
+		text += ", done about " + c.ETA.UTC().Format("15:04:05") + " UTC"
+	}
+	return text
 }

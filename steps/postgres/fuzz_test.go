@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -45,4 +47,15 @@ func FuzzQuoting(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestNothingPrintsAPassword(t *testing.T) {
+	s := Server{Password: "hush"}
+	encoded, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := fmt.Sprintf("%v %+v %#v %s", s, s, s, encoded); strings.Contains(all, "hush") {
+		t.Error(all)
+	}
 }

@@ -5,8 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -69,5 +71,97 @@ func TestPreflightNamesWhatTheDatabasePostgresLeavesBehind(t *testing.T) {
 	}
 	if f := leftOut("postgres"); len(f) > 0 {
 		t.Errorf("though it moves: %s", list(f))
+	}
+}
+
+func TestAnEnabledSubscriptionOfOthersBlocksUntilItIsDisabled(t *testing.T) {
+	s := pg.Start(t, 15, pg.Logical)
+	s.Exec("", "CREATE DATABASE d")
+	s.Exec("d", `CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false, slot_name = 'feed')`)
+	s.Exec("d", `CREATE SUBSCRIPTION `+names.Subscription("d", "blue")+` CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false)`)
+	blocked := func() []preflight.Finding {
+		findings, err := preflight.Check(t.Context(), s.Server, request(17, "d"))
+		must(t, err)
+		found(t, findings, "other_subscriptions", "feed")
+		return blocking(findings)
+	}
+	if b := blocked(); len(b) > 0 {
+		t.Errorf("disabled: %s", list(b))
+	}
+	s.Exec("d", "ALTER SUBSCRIPTION feed ENABLE")
+	s.Exec("d", "ALTER SUBSCRIPTION "+names.Subscription("d", "blue")+" SET (slot_name = 'own'); ALTER SUBSCRIPTION "+names.Subscription("d", "blue")+" ENABLE")
+	if b := blocked(); len(b) != 1 || !strings.Contains(found(t, b, "enabled_subscriptions", "feed").Fix, "In database d: ALTER SUBSCRIPTION feed DISABLE;") {
+		t.Errorf("enabled: %s", list(b))
+	}
+	s.Exec("d", "ALTER SUBSCRIPTION feed DISABLE")
+	if b := blocked(); len(b) > 0 {
+		t.Errorf("disabled again: %s", list(b))
+	}
+}
+
+// TestTablesOfExtensionsHaveTheirReplicaIdentityOnBothSides: they are published, and a dump doesn't say what they have.
+func TestTablesOfExtensionsHaveTheirReplicaIdentityOnBothSides(t *testing.T) {
+	somePairs(t, pg.Pairs(pairs[1:3]...), func(t *testing.T, blue, green *pg.Server) {
+		// as the script of an extension makes them, on every server
+		const script = `CREATE TABLE jobs (n int, what text); CREATE TABLE keyed (n int NOT NULL UNIQUE);
+			ALTER EXTENSION plpgsql ADD TABLE jobs; ALTER EXTENSION plpgsql ADD TABLE keyed`
+		blue.Exec("", "CREATE DATABASE d")
+		blue.Exec("d", script)
+		findings, err := preflight.Check(t.Context(), blue.Server, request(green.Major, "d"))
+		must(t, err)
+		for table, fix := range map[string]string{"public.jobs": "FULL", "public.keyed": "USING INDEX keyed_n_key"} {
+			f := found(t, findings, "replica_identity", table)
+			if want := "ALTER TABLE " + table + " REPLICA IDENTITY " + fix + ";"; f.Fix != want {
+				t.Errorf("fix %q, want %q", f.Fix, want)
+			}
+			blue.Exec("d", f.Fix)
+		}
+		prepare(t, green)
+		all, err := postgres.ApplicationDatabases(t.Context(), blue.Server, nil, nil)
+		must(t, err)
+		must(t, transfer.CreateDatabases(t.Context(), blue.Server, green.Server, postgres.Moved(all)))
+		green.Exec("d", script)
+		pg.CopySchema(t, copy.PreData, blue, green, "d")
+		const look = "SELECT string_agg(relname::text || relreplident::text, ' ' ORDER BY relname) FROM pg_class WHERE relname IN ('jobs', 'keyed')"
+		if got := green.Query("d", look); got != "jobsf keyedi" {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+// TestWhatASwitchCopiesOrMovesNoLongerBlocks: the preflight says what is done about it instead.
+func TestWhatASwitchCopiesOrMovesNoLongerBlocks(t *testing.T) {
+	s := pg.Start(t, 15, pg.Logical)
+	s.Exec("", "CREATE DATABASE d")
+	s.Exec("d", "CREATE UNLOGGED TABLE cart (id int PRIMARY KEY); SELECT lo_from_bytea(1, 'one')")
+	s.Exec("d", "CREATE SUBSCRIPTION feed CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false, slot_name = 'feed')")
+	s.Exec("d", "ALTER SUBSCRIPTION feed ENABLE")
+	ask := func(r preflight.Request) map[string]preflight.Finding {
+		findings, err := preflight.Check(t.Context(), s.Server, r)
+		must(t, err)
+		byName := map[string]preflight.Finding{}
+		for _, f := range findings {
+			byName[f.Name] = f
+		}
+		return byName
+	}
+	plain := request(17, "d")
+	helped := plain
+	helped.Carry, helped.MoveSubscriptions = transfer.Carry{LargeObjects: true, UnloggedTables: true}, true
+	before, after := ask(plain), ask(helped)
+	for trouble, instead := range map[string]string{
+		"large_objects": "carried_large_objects", "unlogged_tables": "carried_unlogged", "enabled_subscriptions": "moved_subscriptions", "other_subscriptions": "moved_subscriptions",
+	} {
+		if before[trouble].Name == "" || before[instead].Name != "" {
+			t.Errorf("without help: %+v, %+v", before[trouble], before[instead])
+		}
+		if after[trouble].Name != "" || after[instead].Severity != preflight.Info {
+			t.Errorf("with help: %+v, %+v", after[trouble], after[instead])
+		}
+	}
+	other := helped
+	other.Databases = nil
+	if f := ask(other)["enabled_subscriptions"]; !f.Blocks() {
+		t.Errorf("in a database that isn't part of the upgrade: %+v", f)
 	}
 }

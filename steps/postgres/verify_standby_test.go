@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/verify"
 	"github.com/gitover/gitover/test/pg"
@@ -67,4 +69,37 @@ func TestAStandbyThatIsOfNoUseIsNamed(t *testing.T) {
 	refused(green.Server, green.Address()+" is no standby of test-15", "limits.verifyStandby")
 	standby.Stop()
 	refused(standby.Server, "the standby to compare rows on", standby.Address())
+}
+
+// TestASampleOfALargeTableIsCompared and all of a small one, at the pace that was asked for.
+func TestASampleOfALargeTableIsCompared(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	blue.Exec("", "CREATE DATABASE d")
+	blue.Exec("d", `CREATE TABLE large (id int PRIMARY KEY); INSERT INTO large SELECT generate_series(1, 1100000);
+		CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small SELECT generate_series(1, 1000); ANALYZE`)
+	replicate(t, blue, green)
+	compare := func(o verify.Options) verify.Report {
+		t.Helper()
+		report, err := verify.Compare(t.Context(), blue.Server, green.Server, "d", o)
+		must(t, err)
+		return report
+	}
+	const perSecond = 100_000
+	begun := time.Now()
+	report := compare(verify.Options{SamplePercent: 10, Pace: rate.NewLimiter(perSecond, perSecond)})
+	if took, least := time.Since(begun), time.Duration(report.Rows-perSecond)*time.Second/perSecond; took < least {
+		t.Errorf("%d rows in %v, at least %v at the pace that was asked for", report.Rows, took, least)
+	}
+	if report.Tables != 2 || report.Sampled != 1 || report.Rows < 100_000 || report.Rows > 550_000 || len(report.Mismatches) > 0 {
+		t.Errorf("%+v", report)
+	}
+	expected, err := verify.ExpectedRows(t.Context(), blue.Server, "d", 10)
+	if must(t, err); expected < 110_000 || expected > 112_000 {
+		t.Errorf("%d rows expected", expected)
+	}
+	// the first and the last rows, and all of the small table, are always part of it
+	green.Exec("d", "SET session_replication_role = replica; DELETE FROM large WHERE id IN (1, 1100000); DELETE FROM small WHERE id = 500")
+	if report := compare(verify.Options{SamplePercent: 1}); len(report.Mismatches) != 3 {
+		t.Errorf("%+v", report)
+	}
 }

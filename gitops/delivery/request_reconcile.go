@@ -1,4 +1,4 @@
-package gitops
+package delivery
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 // what managers whose names begin with kubectl have written.
 const FieldManager = "gitover"
 
-// Nudge asks Flux to look at the repository now, after a push. It annotates the
+// RequestReconcile asks Flux to look at the repository now, after a push. It annotates the
 // GitRepository alone: a Kustomization that is asked at the same time may
 // reconcile the old artifact first. The token should be new each time, such as the commit's SHA.
 // Errors are the API server's; a second call with the same token does nothing.
-func Nudge(ctx context.Context, writer client.Client, repository types.NamespacedName, token string) error {
+func RequestReconcile(ctx context.Context, writer client.Client, repository types.NamespacedName, token string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{meta.ReconcileRequestAnnotation: token}}})
 	if err != nil {
 		return err

@@ -1,13 +1,15 @@
-package gitops
+package delivery
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/gitover/gitover/gitops"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,7 +32,7 @@ type line struct{}
 
 func (line) IsAncestor(_ context.Context, ancestor, descendant string) (bool, error) {
 	if descendant == gone {
-		return false, failure(ErrUnknownRevision, "gone")
+		return false, fmt.Errorf("gone: %w", gitops.ErrUnknownRevision)
 	}
 	return ancestor <= descendant, nil
 }
@@ -60,7 +62,7 @@ func unknown(reason string) metav1.Condition {
 
 var (
 	key  = types.NamespacedName{Namespace: "flux", Name: "fleet"}
-	keys = DeliveryKeys{GitRepository: key, Kustomizations: []types.NamespacedName{key},
+	keys = Keys{GitRepository: key, Kustomizations: []types.NamespacedName{key},
 		Objects: []ObjectKey{{schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "StatefulSet"}, key}}}
 )
 
@@ -105,7 +107,7 @@ func TestWhatFluxHasMadeOfOurCommitIsToldApart(t *testing.T) {
 	ready, progressing := yes(meta.ReadyCondition, meta.ReconciliationSucceededReason, "Applied"), unknown(meta.ProgressingReason)
 	for name, c := range map[string]struct {
 		flux flux
-		want DeliveryPhase
+		want Phase
 		says string
 	}{
 		"no source":                          {flux{noSource: true}, SourceFailed, "doesn't exist"},
@@ -149,7 +151,7 @@ func TestWhatFluxHasMadeOfOurCommitIsToldApart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			state, err := Delivery(t.Context(), c.flux.client(t), line{}, keys, ours)
+			state, err := Of(t.Context(), c.flux.client(t), line{}, keys, ours)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(state.Phase).To(Equal(c.want), state.Message)
 			g.Expect(state.Message).To(ContainSubstring(c.says))
@@ -162,7 +164,7 @@ func TestTheSlowestKustomizationCounts(t *testing.T) {
 	f := flux{source: at(ours), applied: at(ours), attempted: at(ours)}
 	both := keys
 	both.Kustomizations = []types.NamespacedName{key, {Namespace: "flux", Name: "other"}}
-	state, err := Delivery(t.Context(), f.client(t), line{}, both, ours)
+	state, err := Of(t.Context(), f.client(t), line{}, both, ours)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(state.Phase).To(Equal(ReconciliationFailed))
 	g.Expect(state.Message).To(ContainSubstring("flux/other"))
@@ -172,13 +174,13 @@ func TestTheSlowestKustomizationCounts(t *testing.T) {
 func TestANudgeAnnotatesTheSourceAndNothingElse(t *testing.T) {
 	g := NewWithT(t)
 	c := flux{source: at(older)}.client(t)
-	g.Expect(Nudge(t.Context(), c, key, ours)).To(Succeed())
+	g.Expect(RequestReconcile(t.Context(), c, key, ours)).To(Succeed())
 	source, k := &sourcev1.GitRepository{}, &kustomizev1.Kustomization{}
 	g.Expect(c.Get(t.Context(), key, source)).To(Succeed())
 	g.Expect(source.Annotations).To(Equal(map[string]string{"reconcile.fluxcd.io/requestedAt": ours}))
 	g.Expect(c.Get(t.Context(), key, k)).To(Succeed())
 	g.Expect(k.Annotations).To(BeEmpty())
-	err := Nudge(t.Context(), c, types.NamespacedName{Namespace: "flux", Name: "none"}, ours)
+	err := RequestReconcile(t.Context(), c, types.NamespacedName{Namespace: "flux", Name: "none"}, ours)
 	g.Expect(err).To(HaveOccurred())
-	g.Expect(errors.Is(err, ErrUnreachable)).To(BeFalse())
+	g.Expect(errors.Is(err, gitops.ErrUnreachable)).To(BeFalse())
 }

@@ -1,4 +1,4 @@
-package gitops
+package delivery
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/gitover/gitover/gitops"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,36 +19,36 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// DeliveryPhase says how far Flux has come with a commit.
-type DeliveryPhase string
+// Phase says how far Flux has come with a commit.
+type Phase string
 
 // The phases. The first four are the way that a commit takes; the others say what stands in it.
 const (
 	// NotFetched: the source controller hasn't got the commit yet.
-	NotFetched DeliveryPhase = "NotFetched"
+	NotFetched Phase = "NotFetched"
 	// Fetched: the source has it, the Kustomization hasn't tried it yet.
-	Fetched DeliveryPhase = "Fetched"
+	Fetched Phase = "Fetched"
 	// Applying: the Kustomization works on it, which includes its health checks.
-	Applying DeliveryPhase = "Applying"
+	Applying Phase = "Applying"
 	// Applied: it, or a descendant, was applied and found healthy.
-	Applied DeliveryPhase = "Applied"
+	Applied Phase = "Applied"
 	// AppliedUnhealthy: it was applied, but Flux's health checks failed.
-	AppliedUnhealthy DeliveryPhase = "AppliedUnhealthy"
+	AppliedUnhealthy Phase = "AppliedUnhealthy"
 	// DependencyNotReady: the Kustomization waits for another one.
-	DependencyNotReady DeliveryPhase = "DependencyNotReady"
+	DependencyNotReady Phase = "DependencyNotReady"
 	// Suspended: a human told Flux to leave the source, the Kustomization or an object alone.
-	Suspended DeliveryPhase = "Suspended"
+	Suspended Phase = "Suspended"
 	// SourceFailed: Flux can't get the repository.
-	SourceFailed DeliveryPhase = "SourceFailed"
+	SourceFailed Phase = "SourceFailed"
 	// BuildFailed: the manifests don't build; nothing of the commit was applied.
-	BuildFailed DeliveryPhase = "BuildFailed"
+	BuildFailed Phase = "BuildFailed"
 	// ReconciliationFailed: the API server refused something; the commit wasn't applied in full.
-	ReconciliationFailed DeliveryPhase = "ReconciliationFailed"
+	ReconciliationFailed Phase = "ReconciliationFailed"
 )
 
-// DeliveryState is what Flux has made of a commit, for people and for Gitover.
-type DeliveryState struct {
-	Phase DeliveryPhase
+// State is what Flux has made of a commit, for people and for Gitover.
+type State struct {
+	Phase Phase
 	// Message says what Flux does or what has to be fixed, with the object's name.
 	Message string
 	// Revision that the slowest Kustomization has applied.
@@ -55,8 +56,8 @@ type DeliveryState struct {
 }
 
 // Failed reports whether somebody has to fix something before Flux can go on.
-func (s DeliveryState) Failed() bool {
-	return slices.Contains([]DeliveryPhase{SourceFailed, BuildFailed, ReconciliationFailed, AppliedUnhealthy}, s.Phase)
+func (s State) Failed() bool {
+	return slices.Contains([]Phase{SourceFailed, BuildFailed, ReconciliationFailed, AppliedUnhealthy}, s.Phase)
 }
 
 // ObjectKey names a live object.
@@ -65,8 +66,8 @@ type ObjectKey struct {
 	types.NamespacedName
 }
 
-// DeliveryKeys are the objects that bring a commit to the cluster.
-type DeliveryKeys struct {
+// Keys are the objects that bring a commit to the cluster.
+type Keys struct {
 	GitRepository types.NamespacedName
 	// Kustomizations must all have applied the commit.
 	Kustomizations []types.NamespacedName
@@ -79,16 +80,16 @@ type Ancestry interface {
 	IsAncestor(ctx context.Context, ancestor, descendant string) (bool, error)
 }
 
-// Delivery reads how far Flux has come with a commit; a descendant counts as the
+// Of reads how far Flux has come with a commit; a descendant counts as the
 // commit, since Flux may skip revisions. It never trusts Ready alone, which may still
 // speak of an older revision. Errors are those of the API server (a missing
 // object is a state, not an error) and of the ancestry; all are worth a retry.
-func Delivery(ctx context.Context, reader client.Reader, commits Ancestry, keys DeliveryKeys, commit string) (DeliveryState, error) {
+func Of(ctx context.Context, reader client.Reader, commits Ancestry, keys Keys, commit string) (State, error) {
 	d := delivery{reader: reader, commits: commits, repository: keys.GitRepository, commit: commit}
 	if state, err := d.source(ctx, keys.GitRepository); err != nil || state.Phase != Fetched {
 		return state, err
 	}
-	worst := DeliveryState{Phase: Applied, Message: "no Kustomization is given"}
+	worst := State{Phase: Applied, Message: "no Kustomization is given"}
 	for i, key := range keys.Kustomizations {
 		state, err := d.kustomization(ctx, key)
 		if err != nil {
@@ -105,7 +106,7 @@ func Delivery(ctx context.Context, reader client.Reader, commits Ancestry, keys 
 }
 
 // rank orders phases by how much they need somebody's attention.
-var rank = map[DeliveryPhase]int{Applied: 0, Applying: 1, Fetched: 2, DependencyNotReady: 3, Suspended: 4,
+var rank = map[Phase]int{Applied: 0, Applying: 1, Fetched: 2, DependencyNotReady: 3, Suspended: 4,
 	AppliedUnhealthy: 5, SourceFailed: 6, ReconciliationFailed: 7, BuildFailed: 8}
 
 type delivery struct {
@@ -117,7 +118,7 @@ type delivery struct {
 
 // contains reports whether a revision of Flux's has our commit in it.
 func (d delivery) contains(ctx context.Context, revision string) (bool, error) {
-	_, sha, ok := ParseRevision(revision)
+	_, sha, ok := gitops.ParseRevision(revision)
 	if !ok {
 		return false, nil
 	}
@@ -125,14 +126,14 @@ func (d delivery) contains(ctx context.Context, revision string) (bool, error) {
 		return true, nil
 	}
 	contained, err := d.commits.IsAncestor(ctx, d.commit, sha)
-	if errors.Is(err, ErrUnknownRevision) {
+	if errors.Is(err, gitops.ErrUnknownRevision) {
 		// From before a rewritten history.
 		return false, nil
 	}
 	return contained, err
 }
 
-func (d delivery) source(ctx context.Context, key types.NamespacedName) (DeliveryState, error) {
+func (d delivery) source(ctx context.Context, key types.NamespacedName) (State, error) {
 	name := "GitRepository " + key.String()
 	repository := &sourcev1.GitRepository{}
 	if err := d.reader.Get(ctx, key, repository); err != nil {
@@ -144,24 +145,24 @@ func (d delivery) source(ctx context.Context, key types.NamespacedName) (Deliver
 	}
 	fetched, err := d.contains(ctx, revision)
 	if err != nil {
-		return DeliveryState{}, err
+		return State{}, err
 	}
 	ready := apimeta.FindStatusCondition(repository.Status.Conditions, meta.ReadyCondition)
 	failed := apimeta.FindStatusCondition(repository.Status.Conditions, sourcev1.FetchFailedCondition)
 	switch {
 	case fetched:
-		return DeliveryState{Phase: Fetched}, nil
+		return State{Phase: Fetched}, nil
 	case repository.Spec.Suspend:
 		return state(Suspended, "%s is suspended: resume it (flux resume source git %s -n %s)", name, key.Name, key.Namespace), nil
 	case failed != nil && failed.Status == metav1.ConditionTrue:
-		return state(SourceFailed, "%s can't be fetched (%s): %s", name, failed.Reason, printable(failed.Message, 500)), nil
+		return state(SourceFailed, "%s can't be fetched (%s): %s", name, failed.Reason, gitops.Printable(failed.Message, 500)), nil
 	case ready != nil && ready.Status == metav1.ConditionFalse && ready.Reason != meta.ProgressingReason:
-		return state(SourceFailed, "%s isn't ready (%s): %s", name, ready.Reason, printable(ready.Message, 500)), nil
+		return state(SourceFailed, "%s isn't ready (%s): %s", name, ready.Reason, gitops.Printable(ready.Message, 500)), nil
 	}
 	return state(NotFetched, "%s hasn't fetched commit %s yet, it is at %s", name, short(d.commit), orNothing(revision)), nil
 }
 
-func (d delivery) kustomization(ctx context.Context, key types.NamespacedName) (DeliveryState, error) {
+func (d delivery) kustomization(ctx context.Context, key types.NamespacedName) (State, error) {
 	name := "Kustomization " + key.String()
 	object := &kustomizev1.Kustomization{}
 	if err := d.reader.Get(ctx, key, object); err != nil {
@@ -172,11 +173,11 @@ func (d delivery) kustomization(ctx context.Context, key types.NamespacedName) (
 	}
 	applied, err := d.contains(ctx, object.Status.LastAppliedRevision)
 	if err != nil {
-		return DeliveryState{}, err
+		return State{}, err
 	}
 	attempted, err := d.contains(ctx, object.Status.LastAttemptedRevision)
 	if err != nil {
-		return DeliveryState{}, err
+		return State{}, err
 	}
 	state := judge(object, name, short(d.commit), applied, attempted)
 	state.Revision = object.Status.LastAppliedRevision
@@ -197,18 +198,18 @@ func sourceOf(object *kustomizev1.Kustomization) types.NamespacedName {
 }
 
 // failures that come before an attempt, whatever revision was attempted last
-var beforeAttempt = map[string]DeliveryPhase{
+var beforeAttempt = map[string]Phase{
 	meta.DependencyNotReadyReason: DependencyNotReady, meta.ArtifactFailedReason: SourceFailed,
 	"AccessDenied": ReconciliationFailed, meta.InvalidCELExpressionReason: ReconciliationFailed, meta.FeatureGateDisabledReason: ReconciliationFailed,
 }
 
 // judge maps the status of a Kustomization. Ready turns Unknown before an
 // attempt is recorded, so Ready=False beside an attempt at or after our commit speaks of that attempt.
-func judge(object *kustomizev1.Kustomization, name, commit string, applied, attempted bool) DeliveryState {
+func judge(object *kustomizev1.Kustomization, name, commit string, applied, attempted bool) State {
 	ready := apimeta.FindStatusCondition(object.Status.Conditions, meta.ReadyCondition)
 	reason, message := "", ""
 	if ready != nil && ready.Status == metav1.ConditionFalse {
-		reason, message = ready.Reason, printable(ready.Message, 800)
+		reason, message = ready.Reason, gitops.Printable(ready.Message, 800)
 	}
 	switch phase, before := beforeAttempt[reason]; {
 	case attempted && reason == meta.HealthCheckFailedReason:
@@ -238,7 +239,7 @@ func progress(object *kustomizev1.Kustomization) string {
 	if condition == nil {
 		return "no progress is reported"
 	}
-	return printable(condition.Message, 300)
+	return gitops.Printable(condition.Message, 300)
 }
 
 // what tells Flux to skip an object, with the values that do
@@ -248,7 +249,7 @@ var skipping = map[string][]string{
 }
 
 // objects looks for live ones that Flux skips: its revision advances all the same.
-func (d delivery) objects(ctx context.Context, keys []ObjectKey, applied DeliveryState) (DeliveryState, error) {
+func (d delivery) objects(ctx context.Context, keys []ObjectKey, applied State) (State, error) {
 	for _, key := range keys {
 		object := &unstructured.Unstructured{}
 		object.SetGroupVersionKind(key.GroupVersionKind)
@@ -257,7 +258,7 @@ func (d delivery) objects(ctx context.Context, keys []ObjectKey, applied Deliver
 			continue
 		}
 		if err != nil {
-			return DeliveryState{}, fmt.Errorf("read %s %s: %w", key.Kind, key.NamespacedName, err)
+			return State{}, fmt.Errorf("read %s %s: %w", key.Kind, key.NamespacedName, err)
 		}
 		for annotation, values := range skipping {
 			if value := object.GetAnnotations()[annotation]; slices.Contains(values, lower(value)) {

@@ -1,4 +1,4 @@
-package gitops
+package delivery
 
 import (
 	"fmt"
@@ -7,16 +7,16 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-func state(phase DeliveryPhase, format string, arguments ...any) DeliveryState {
-	return DeliveryState{Phase: phase, Message: fmt.Sprintf(format, arguments...)}
+func state(phase Phase, format string, arguments ...any) State {
+	return State{Phase: phase, Message: fmt.Sprintf(format, arguments...)}
 }
 
 // missing makes a state of an object that isn't there, and an error of any other failure to read it.
-func missing(name string, phase DeliveryPhase, err error) (DeliveryState, error) {
+func missing(name string, phase Phase, err error) (State, error) {
 	if apierrors.IsNotFound(err) {
 		return state(phase, "%s doesn't exist: create it, or correct the reference", name), nil
 	}
-	return DeliveryState{}, fmt.Errorf("read %s: %w", name, err)
+	return State{}, fmt.Errorf("read %s: %w", name, err)
 }
 
 // short is a commit as people write it.

@@ -1,0 +1,8 @@
+// Package delivery tells how far Flux has brought a commit to the cluster, and asks it to fetch one now.
+//
+//	NotFetched -> Fetched -> Applying -> Applied
+//
+// beside which stand the phases that need somebody: SourceFailed, BuildFailed,
+// ReconciliationFailed, AppliedUnhealthy, Suspended, DependencyNotReady. A descendant of
+// the commit counts as the commit. Ready alone is never believed.
+package delivery
