@@ -8,7 +8,7 @@ IMAGES  ?= postgres-13 postgres-18
 # Those of the tests against real PostgreSQL servers; the stage has others of its own.
 SERVERS := postgres-13 postgres-15 postgres-17 postgres-18 postgres-19
 FUZZTIME ?= 10m
-LINTERS := $(CACHE)/bin/staticcheck
+LINTERS := $(CACHE)/bin/golangci-lint
 # What `make integration` tests, with its unit tests.
 INTEGRATION := ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/... ./test/catalogue/...
 # What takes part in `make e2e`, and in `make harm`; each package has the stage for itself.
@@ -52,15 +52,12 @@ fuzz: ## every fuzzer in turn, each for FUZZTIME (10m)
 	done
 
 .PHONY: lint
-lint: $(LINTERS) ## formatting, go vet, staticcheck
-	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); \
-	if [ -n "$$unformatted" ]; then echo "not formatted (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
+lint: $(LINTERS) ## formatting, vet, staticcheck, spelling and more: .golangci.yml
 	$(GO) vet -tags crashpoints ./internal/crash ./cmd/gitover
-	$(LINTERS) ./...
+	$(LINTERS) run ./...
 
-$(CACHE)/bin/staticcheck: tools/lint/go.mod tools/lint/go.sum
-	$(GO) -C tools/lint build -o $(abspath $@) honnef.co/go/tools/cmd/staticcheck
+$(CACHE)/bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	$(GO) -C tools/lint build -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 .PHONY: check
 check: lint unit verify ## what a pull request has to pass first, without root

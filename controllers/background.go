@@ -21,7 +21,7 @@ import (
 const (
 	// effectMoment is how long a look waits for an effect that it has begun: most end within it.
 	effectMoment = time.Second
-	// effectEnd is how long one that isn't wanted any more may take to end: its statements are cancelled.
+	// effectEnd is how long one that isn't wanted any more may take to end: its statements are canceled.
 	effectEnd = 10 * time.Second
 	// effectsAtOnce bounds sessions and memory; more wait for their turn, and their upgrades are looked at all the same.
 	effectsAtOnce = 20
@@ -121,7 +121,7 @@ func (b *background) inTurn(ctx context.Context, do func() error) error {
 	}
 }
 
-// waken the upgrade, unless somebody cancelled the effect: who did looks by himself.
+// waken the upgrade, unless somebody canceled the effect: who did looks by himself.
 func (b *background) waken(ctx context.Context, upgrade *v1alpha1.PgUpgrade) {
 	if b.wake == nil {
 		return
@@ -172,7 +172,7 @@ func (b *background) show(upgrade *v1alpha1.PgUpgrade) {
 	}
 }
 
-// end what goes on for an upgrade, unless it has the name. An error if it doesn't end in time; it is cancelled all the
+// end what goes on for an upgrade, unless it has the name. An error if it doesn't end in time; it is canceled all the
 // same, and asked for again it is an error until it has ended.
 func (b *background) end(ctx context.Context, upgrade *v1alpha1.PgUpgrade, unless string) error {
 	key := client.ObjectKeyFromObject(upgrade)
@@ -188,7 +188,7 @@ func (b *background) end(ctx context.Context, upgrade *v1alpha1.PgUpgrade, unles
 	select {
 	case <-e.over:
 	case <-ctx.Done():
-		return fmt.Errorf("the effect of %s was cancelled and has not ended yet", e.name)
+		return fmt.Errorf("the effect of %s was canceled and has not ended yet", e.name)
 	}
 	e.show(&upgrade.Status)
 	b.mu.Lock()

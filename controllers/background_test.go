@@ -134,7 +134,7 @@ func TestAComparisonOfHoursKeepsNothingFromBeingSeen(t *testing.T) {
 	if w.goesOn() {
 		t.Error("rows are compared with a server that doesn't follow")
 	}
-	w.eventually("its statements are cancelled", func() bool { return w.statements() == "0" })
+	w.eventually("its statements are canceled", func() bool { return w.statements() == "0" })
 }
 
 func TestAVersionThatIsTakenBackEndsAComparison(t *testing.T) {
@@ -146,7 +146,7 @@ func TestAVersionThatIsTakenBackEndsAComparison(t *testing.T) {
 	if w.u.Status.Workflow != steps.Abort || w.r.background.goesOn(w.u, slowName(w.u)) {
 		t.Errorf("workflow %s, step %s", w.u.Status.Workflow, w.u.Status.Step)
 	}
-	w.eventually("its statements are cancelled", func() bool { return w.statements() == "0" })
+	w.eventually("its statements are canceled", func() bool { return w.statements() == "0" })
 	if w.blue.Query("", "SELECT count(*) FROM pg_replication_slots") != "0" {
 		t.Error("the slot is still there")
 	}

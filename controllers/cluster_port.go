@@ -178,6 +178,7 @@ func (c *clusterPort) Job(ctx context.Context, name string) (steps.JobState, boo
 			return steps.JobState{Succeeded: true}, true, nil
 		case batchv1.JobFailed:
 			return steps.JobState{Failed: true, Message: condition.Reason + ": " + c.lastLines(ctx, have.Name)}, true, nil
+		default: // not yet over
 		}
 	}
 	return steps.JobState{}, true, nil

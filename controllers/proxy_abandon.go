@@ -30,9 +30,9 @@ func rollbackAbandoned(x *proxyScope) string {
 }
 
 // abandon ends a switch that went forward and whose rollback path can't be made.
-func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switchover.Input, why *switchover.Unfinished, word string) outcome.Outcome {
+func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switchover.Input, why *switchover.UnfinishedError, word string) outcome.Outcome {
 	if err := switchover.Abandon(ctx, in); err != nil {
-		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.Unfinished{Why: err, WayBack: true})
+		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.UnfinishedError{Why: err, WayBack: true})
 	}
 	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "RollbackAbandoned",
 		"%s serves for good, and there is no rollback path to %s, since %s; it could not be made: %v", in.To.Instance, in.From.Instance, word, why.Why)
@@ -42,7 +42,7 @@ func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switcho
 // openWithoutDecision ends a switch whose old side can't be asked what it decided, on Git's word that it is lost for good.
 func (r *ProxyReconciler) openWithoutDecision(ctx context.Context, x *proxyScope, in switchover.Input, why error, word string) (switchover.State, switchover.Result, error) {
 	if err := switchover.OpenWithoutDecision(ctx, in); err != nil {
-		return switchover.StateUnknown, switchover.Result{ID: in.ID}, &switchover.Undecided{Why: err}
+		return switchover.StateUnknown, switchover.Result{ID: in.ID}, &switchover.UndecidedError{Why: err}
 	}
 	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "OpenedWithoutDecision",
 		"opened %s, which has every row, since %s; %s could not be asked: %v", in.To.Instance, word, in.From.Instance, why)

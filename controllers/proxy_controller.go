@@ -167,7 +167,7 @@ func (r *ProxyReconciler) begin(ctx context.Context, x *proxyScope) outcome.Outc
 		return outcome.Outcome{Reason: v1alpha1.ReasonUnknownTarget, Stalled: true, RequeueAfter: outcome.RetryStalled,
 			Message: fmt.Sprintf("%s is fenced, so another instance serves; set spec.target to that one", p.Spec.Target)}
 	}
-	if err := r.activate(ctx, x, p.Spec.Target); err != nil {
+	if err := r.activate(x, p.Spec.Target); err != nil {
 		return outcome.Of(err, v1alpha1.ReasonActive)
 	}
 	r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonActive, "%s serves", p.Spec.Target)
@@ -175,7 +175,7 @@ func (r *ProxyReconciler) begin(ctx context.Context, x *proxyScope) outcome.Outc
 }
 
 // activate writes down who serves; agents follow it.
-func (r *ProxyReconciler) activate(ctx context.Context, x *proxyScope, instance string) error {
+func (r *ProxyReconciler) activate(x *proxyScope, instance string) error {
 	p := x.proxy
 	endpoint, err := access.EndpointOf(x.upgrade, instance)
 	if err != nil {

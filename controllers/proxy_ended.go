@@ -18,10 +18,10 @@ import (
 // after writes down how a switch ended, or that it goes on.
 func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switchover.Result, err error) outcome.Outcome {
 	p := x.proxy
-	var waiting *switchover.Waiting
-	var aborted *switchover.Aborted
-	var undecided *switchover.Undecided
-	var unfinished *switchover.Unfinished
+	var waiting *switchover.WaitingError
+	var aborted *switchover.AbortedError
+	var undecided *switchover.UndecidedError
+	var unfinished *switchover.UnfinishedError
 	if err != nil && !r.isOurs(ctx, x) {
 		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: fmt.Sprintf("another controller took switch %s over: turn leader election on", p.Status.Switch.ID)}
 	}
@@ -32,7 +32,7 @@ func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switc
 		p.Status.Switch = nil
 		return waitingFor(p, waiting)
 	case errors.As(err, &unfinished):
-		if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
+		if err := r.activate(x, p.Status.Switch.To); err != nil {
 			return outcome.Of(err, v1alpha1.ReasonSwitching)
 		}
 		message := unfinished.Error()
@@ -56,7 +56,7 @@ func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switc
 func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result switchover.Result) outcome.Outcome {
 	crash.Before(ctx, "switch/Record")
 	p := x.proxy
-	if err := r.activate(ctx, x, p.Status.Switch.To); err != nil {
+	if err := r.activate(x, p.Status.Switch.To); err != nil {
 		return outcome.Of(err, v1alpha1.ReasonSwitching)
 	}
 	entry := r.record(p, result, "Switched", "")
@@ -106,7 +106,7 @@ func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result switchover.Result, 
 	return entry
 }
 
-func waitingFor(p *v1alpha1.PgProxy, w *switchover.Waiting) outcome.Outcome {
+func waitingFor(p *v1alpha1.PgProxy, w *switchover.WaitingError) outcome.Outcome {
 	return outcome.Outcome{Reason: v1alpha1.ReasonSwitchWaiting, RequeueAfter: outcome.RetrySoon,
 		Message: fmt.Sprintf("%s serves; the switch to %s waits: %v", p.Status.Active, p.Spec.Target, w)}
 }

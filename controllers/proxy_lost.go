@@ -24,7 +24,7 @@ func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, 
 	_, errs := askAll(ctx, found, agentPatience)
 	lost := make([]string, len(found))
 	for i, pooler := range found {
-		var silent *protocol.Unreachable
+		var silent *protocol.UnreachableError
 		if errors.As(errs[i], &silent) {
 			lost[i] = nodeLost(pods[pooler.Name()])
 		}

@@ -16,9 +16,9 @@ func TestAnAuthorityIsFollowedByAnotherBeforeItEnds(t *testing.T) {
 	p := &v1alpha1.PgProxy{}
 	p.Name, p.Namespace = "orders", "shop"
 	secret := &corev1.Secret{}
-	at := func(years time.Duration) *protocol.Authority {
+	at := func(years int) *protocol.Authority {
 		t.Helper()
-		authority, err := authorityOf(secret, p, time.Now().Add(years*365*24*time.Hour))
+		authority, err := authorityOf(secret, p, time.Now().AddDate(years, 0, 0))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) ou
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end()
 	p := x.proxy
-	if err := r.activate(ctx, x, p.Status.Active); err != nil {
+	if err := r.activate(x, p.Status.Active); err != nil {
 		return outcome.Of(err, v1alpha1.ReasonActive)
 	}
 	server, err := r.server(ctx, x, p.Status.Active)
@@ -75,7 +75,7 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*ou
 	states, errs := askAll(ctx, poolers, 3*time.Second)
 	for i, pooler := range poolers {
 		state, err := states[i], errs[i]
-		var silent *protocol.Unreachable
+		var silent *protocol.UnreachableError
 		switch {
 		case errors.As(err, &silent):
 			trouble = append(trouble, err.Error())

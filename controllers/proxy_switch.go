@@ -65,7 +65,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outco
 		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	if len(obstacles) > 0 {
-		return waitingFor(p, &switchover.Waiting{Obstacles: obstacles})
+		return waitingFor(p, &switchover.WaitingError{Obstacles: obstacles})
 	}
 	for _, s := range servers { // a primary that is replaced from here on is one too many, whatever was known before
 		input.Known[s.Instance] = []postgres.Identity{{System: s.SystemIdentifier, Timeline: s.Timeline}}
@@ -130,9 +130,9 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *proxyScope) outcome.Ou
 		state, result, err = r.openWithoutDecision(ctx, x, input, err, word)
 	}
 	if state == switchover.StateAborted && err == nil {
-		err = &switchover.Aborted{Why: errors.New("the controller was interrupted before the decision"), Result: result}
+		err = &switchover.AbortedError{Why: errors.New("the controller was interrupted before the decision"), Result: result}
 	}
-	var unfinished *switchover.Unfinished
+	var unfinished *switchover.UnfinishedError
 	if word != "" && errors.As(err, &unfinished) && unfinished.WayBack {
 		return r.abandon(ctx, x, input, unfinished, word)
 	}
@@ -191,9 +191,10 @@ func (r *ProxyReconciler) phase(ctx context.Context, x *proxyScope, phase protoc
 		now := metav1.NewMicroTime(r.Now())
 		s.HeldSince = &now
 	case protocol.PhaseFinishing:
-		if err := r.activate(ctx, x, s.To); err != nil {
+		if err := r.activate(x, s.To); err != nil {
 			return err
 		}
+	default: // needs nothing but to be written down
 	}
 	if err := persist(context.WithoutCancel(ctx), x.patcher, x.proxy); err != nil {
 		return err

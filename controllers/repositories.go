@@ -75,7 +75,7 @@ func (r *UpgradeReconciler) repository(ctx context.Context, upgrade *v1alpha1.Pg
 // pushSecret is spec.git.pushSecretRef, or the GitRepository's own: always one of the
 // upgrade's namespace, see mayPush.
 func (r *UpgradeReconciler) pushSecret(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (*gitops.Secret, string, error) {
-	name := ""
+	var name string
 	switch {
 	case upgrade.Spec.Git.PushSecretRef != nil:
 		name = upgrade.Spec.Git.PushSecretRef.Name

@@ -151,11 +151,11 @@ func intervalOf(upgrade *v1alpha1.PgUpgrade) time.Duration {
 func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*v1alpha1.PgProxy, error) {
 	proxy := &v1alpha1.PgProxy{}
 	err := r.Uncached.Get(ctx, types.NamespacedName{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}, proxy)
-	if client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("read PgProxy %s: %w", upgrade.Spec.ProxyRef.Name, err)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
 	}
 	if err != nil {
-		return nil, nil
+		return nil, fmt.Errorf("read PgProxy %s: %w", upgrade.Spec.ProxyRef.Name, err)
 	}
 	if leader := proxy.Spec.UpgradeRef.Name; leader != upgrade.Name {
 		return nil, &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true,

@@ -104,13 +104,14 @@ func (r *UpgradeReconciler) affect(ctx context.Context, upgrade *v1alpha1.PgUpgr
 	if warningReasons[verdict.Reason] && !r.background.goesOn(upgrade, slowName(upgrade)) {
 		r.Recorder.Event(upgrade, corev1.EventTypeWarning, verdict.Reason, verdict.Message)
 	}
-	over, err := true, error(nil)
+	over := true
+	var err error
 	if verdict.Slow {
 		over, err = r.slowly(ctx, upgrade, s, step, verdict)
 	} else {
 		err = r.act(ctx, upgrade, s, step, verdict, run)
 	}
-	var refused *steps.Refused
+	var refused *steps.RefusedError
 	var o outcome.Outcome
 	switch {
 	case errors.As(err, &refused):

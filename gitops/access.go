@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -206,7 +207,7 @@ func sshAuth(options fluxgit.AuthOptions, secret string) (transport.AuthMethod, 
 		advice := "it isn't a private key in PEM or OpenSSH format"
 		if options.Password != "" {
 			advice += ", or key \"password\" doesn't open it"
-		} else if _, locked := err.(*gossh.PassphraseMissingError); locked || strings.Contains(err.Error(), "passphrase") || strings.Contains(err.Error(), "password") {
+		} else if locked := new(gossh.PassphraseMissingError); errors.As(err, &locked) || strings.Contains(err.Error(), "passphrase") || strings.Contains(err.Error(), "password") {
 			advice = "it is encrypted, add its passphrase under the key \"password\""
 		}
 		return nil, failure(ErrBadSecret, "%s: key %q can't be used: %s", secret, "identity", advice)
@@ -221,7 +222,7 @@ func sshAuth(options fluxgit.AuthOptions, secret string) (transport.AuthMethod, 
 	return timedKeys{keys}, nil
 }
 
-// timedKeys bounds the dialling, which go-git does outside any context.
+// timedKeys bounds the dialing, which go-git does outside any context.
 type timedKeys struct{ *gitssh.PublicKeys }
 
 // ClientConfig is what go-git asks of an SSH authentication method.

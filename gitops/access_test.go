@@ -228,8 +228,11 @@ func TestASignedCommitVerifies(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 
 	raw := run(t, s.root+"/fleet.git", "git", "cat-file", "commit", result.Commit.SHA)
-	signature := strings.ReplaceAll(raw[strings.Index(raw, "gpgsig ")+len("gpgsig "):strings.Index(raw, "-----END PGP SIGNATURE-----")]+"-----END PGP SIGNATURE-----", "\n ", "\n")
-	unsigned := raw[:strings.Index(raw, "gpgsig ")] + raw[strings.Index(raw, "-----END PGP SIGNATURE-----")+len("-----END PGP SIGNATURE-----\n"):]
+	const end = "-----END PGP SIGNATURE-----"
+	head, rest, _ := strings.Cut(raw, "gpgsig ")
+	signature, tail, _ := strings.Cut(rest, end)
+	signature = strings.ReplaceAll(signature+end, "\n ", "\n")
+	unsigned := head + strings.TrimPrefix(tail, "\n")
 	unsigned = strings.Replace(unsigned, " \n", "", 1)
 	keys, err := openpgp.ReadArmoredKeyRing(&public)
 	g.Expect(err).NotTo(HaveOccurred())

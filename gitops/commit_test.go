@@ -136,9 +136,9 @@ func TestARaceIsLostAndThenWonOnTopOfTheOther(t *testing.T) {
 
 func TestAPushWhoseAnswerWasLostIsFound(t *testing.T) {
 	for name, cut := range map[string]func(http.ResponseWriter){
-		"cut off": func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"cut off": func(_ http.ResponseWriter) { panic(http.ErrAbortHandler) },
 		"502":     func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) },
-		"empty":   func(w http.ResponseWriter) {},
+		"empty":   func(_ http.ResponseWriter) {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, ctx := NewWithT(t), t.Context()

@@ -14,9 +14,9 @@ import (
 
 // effectsOf gives a probe for each thing that a commit changed against its first parent.
 func (c *clone) effectsOf(ctx context.Context, commit *object.Commit) ([]probe, error) {
-	before, after := &object.Tree{}, &object.Tree{}
-	var err error
-	if after, err = object.GetTree(c.objects, commit.TreeHash); err != nil {
+	before := &object.Tree{}
+	after, err := object.GetTree(c.objects, commit.TreeHash)
+	if err != nil {
 		return nil, damaged(err)
 	}
 	if commit.NumParents() > 0 {
@@ -169,5 +169,6 @@ func flatten(node *yaml.Node, at string, leaves map[string]string) {
 			value = fmt.Sprintf("%x", sha256.Sum256([]byte(value)))
 		}
 		leaves[at] = node.ShortTag() + " " + value
+	default: // a document is unwrapped by the caller
 	}
 }

@@ -51,7 +51,7 @@ func staleConnection(ctx context.Context, run *Run) (*Verdict, error) {
 }
 
 // renewConnections says whether one was renewed.
-func renewConnections(ctx context.Context, run *Run) (any bool, err error) {
+func renewConnections(ctx context.Context, run *Run) (renewed bool, err error) {
 	if run.switching() {
 		return false, nil
 	}
@@ -60,11 +60,11 @@ func renewConnections(ctx context.Context, run *Run) (any bool, err error) {
 		return false, err
 	}
 	for _, db := range run.Status.Databases {
-		renewed, err := replication.RenewConnection(ctx, blue, green, db, run.Names())
+		one, err := replication.RenewConnection(ctx, blue, green, db, run.Names())
 		if err != nil {
-			return any, err
+			return renewed, err
 		}
-		any = any || renewed
+		renewed = renewed || one
 	}
-	return any, nil
+	return renewed, nil
 }

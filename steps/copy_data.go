@@ -14,7 +14,7 @@ import (
 )
 
 // copyDataDone: every table of every database is copied. PostgreSQL's own table
-// synchronisation does the work: parallel, and resumed table by table. A database with a table
+// synchronization does the work: parallel, and resumed table by table. A database with a table
 // that can't be resumed is copied again.
 func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	blue, green, err := run.both(ctx)

@@ -36,11 +36,11 @@ func removedAndKept(status v1alpha1.PgUpgradeStatus) (leaves, stays string) {
 	return status.To, status.From
 }
 
-// Refused is a step's error when its effect would meet the instance that serves, or is
+// RefusedError is a step's error when its effect would meet the instance that serves, or is
 // about to. Nothing was done; the verdict says what is waited for.
-type Refused struct{ Verdict Verdict }
+type RefusedError struct{ Verdict Verdict }
 
-func (r *Refused) Error() string { return r.Verdict.Message }
+func (r *RefusedError) Error() string { return r.Verdict.Message }
 
 // guardRemoval makes a step that takes an instance away ask first who serves, before it judges
 // and once more before its effect. The step is in the stored status by then, and the PgProxy
@@ -60,7 +60,7 @@ func guardRemoval(s Step) Step {
 			return err
 		}
 		if refusal != nil {
-			return &Refused{Verdict: *refusal}
+			return &RefusedError{Verdict: *refusal}
 		}
 		return effect(ctx, run)
 	}

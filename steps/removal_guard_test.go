@@ -92,7 +92,7 @@ func TestNothingIsTakenFromTheInstanceThatServes(t *testing.T) {
 						Status: &v1alpha1.PgUpgradeStatus{Workflow: workflow, Step: step.Name, From: blue, To: green},
 						Git:    untouched{t}, Cluster: untouched{t},
 						FreshProxy: func(context.Context) (*v1alpha1.PgProxy, error) { return s.live(leaves, stays), nil },
-						Server: func(_ context.Context, instance string) (postgres.Server, error) {
+						Server: func(context.Context, string) (postgres.Server, error) {
 							return postgres.Server{}, errSilent
 						},
 					}
@@ -109,7 +109,7 @@ func TestNothingIsTakenFromTheInstanceThatServes(t *testing.T) {
 					} else if err != nil || v.Done || v.RunNeeded || v.Reason != s.want {
 						t.Fatalf("judged %+v, %v; want %s", v, err, s.want)
 					}
-					var refused *Refused
+					var refused *RefusedError
 					if err := step.Run(t.Context(), run); !errors.As(err, &refused) && !errors.Is(err, errSilent) {
 						t.Fatalf("not refused: %v", err)
 					}

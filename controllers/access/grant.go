@@ -90,7 +90,7 @@ func MayPush(upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) error 
 	}
 	address, err := url.Parse(source.Spec.URL)
 	if err != nil || address.User == nil {
-		return nil // NewAccess says what is wrong with it
+		return nil //nolint:nilerr // NewAccess says what is wrong with it
 	}
 	if _, password := address.User.Password(); password || address.Scheme != "ssh" {
 		return AccessDenied("the URL of GitRepository %s holds credentials of another namespace; move them to a Secret there and set spec.git.pushSecretRef here", name)
@@ -98,6 +98,7 @@ func MayPush(upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) error 
 	return nil
 }
 
+// AccessDenied is the error of an upgrade that may not do what its spec says; the text says what to change.
 func AccessDenied(format string, args ...any) error {
 	return &outcome.ReasonError{Reason: v1alpha1.ReasonAccessDenied, Stalled: true, Text: fmt.Sprintf(format, args...)}
 }

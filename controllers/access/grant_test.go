@@ -54,7 +54,7 @@ func TestAnUpgradeMayWriteTheDirectoryThatFluxDeliveredItFrom(t *testing.T) {
 			k.Status.Inventory = nil
 			k.Status.Conditions = []metav1.Condition{{Type: meta.ReconcilingCondition, Status: metav1.ConditionTrue}}
 		}, v1alpha1.ReasonFluxPending, "still being applied"},
-		{"nothing is learnt of another namespace's Kustomization", func(u *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) {
+		{"nothing is learnt of another namespace's Kustomization", func(_ *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) {
 			k.Namespace, k.Status.Inventory = "b", nil
 			k.Status.Conditions = []metav1.Condition{{Type: meta.ReconcilingCondition, Status: metav1.ConditionTrue}}
 		}, v1alpha1.ReasonAccessDenied, "b/orders did not deliver"},

@@ -85,6 +85,7 @@ func SecretNameOf(upgrade *v1alpha1.PgUpgrade, instance string) string {
 	return upgrade.Spec.Connection.SecretRef.Name
 }
 
+// SecretOf a namespace. Its absence, which a human must end, has a reason of its own; other errors are worth a retry.
 func SecretOf(ctx context.Context, c client.Reader, namespace, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
@@ -98,6 +99,7 @@ func SecretOf(ctx context.Context, c client.Reader, namespace, name string) (*co
 	return secret, nil
 }
 
+// KeyOf a Secret is its value; an empty one is refused as one that is missing.
 func KeyOf(secret *corev1.Secret, key string) (string, error) {
 	value := string(secret.Data[key])
 	if value == "" {

@@ -9,7 +9,6 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-	"github.com/gitover/gitover/gitops"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/gitover/gitover/gitops"
 )
 
 const (
@@ -125,7 +126,7 @@ func TestWhatFluxHasMadeOfOurCommitIsToldApart(t *testing.T) {
 		"an older one failed":                {flux{source: at(ours), attempted: at(older), conditions: []metav1.Condition{no(meta.ReadyCondition, meta.BuildFailedReason, "no")}}, Fetched, "its last attempt failed (BuildFailed)"},
 		"applying":                           {flux{source: at(ours), applied: at(older), attempted: at(ours), conditions: []metav1.Condition{progressing}}, Applying, ""},
 		"applying a descendant":              {flux{source: at(newer), applied: at(older), attempted: at(newer), conditions: []metav1.Condition{progressing}}, Applying, ""},
-		"health checks were cancelled":       {flux{source: at(newer), attempted: at(ours), conditions: []metav1.Condition{no(meta.ReadyCondition, meta.HealthCheckCanceledReason, "new")}}, Applying, ""},
+		"health checks were canceled":        {flux{source: at(newer), attempted: at(ours), conditions: []metav1.Condition{no(meta.ReadyCondition, meta.HealthCheckCanceledReason, "new")}}, Applying, ""},
 		"Ready with the old revision":        {flux{source: at(ours), applied: at(older), attempted: at(ours), conditions: []metav1.Condition{ready}}, Applying, ""},
 		"applied":                            {flux{source: at(ours), applied: at(ours), attempted: at(ours), conditions: []metav1.Condition{ready}}, Applied, at(ours)},
 		"applied, older notation":            {flux{source: "main/" + ours, applied: "main/" + ours, attempted: "main/" + ours}, Applied, ""},

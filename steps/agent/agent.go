@@ -144,7 +144,7 @@ func (a *agent) reload(t, left protocol.Target) error {
 			return err
 		}
 		if err := poolerTarget(t).Matches(found, poolerTarget(left)); err != nil {
-			return &protocol.ReloadFailed{Pooler: a.o.Name, Message: "after RELOAD, " + err.Error() + "; see PgBouncer's log for what is wrong in its configuration"}
+			return &protocol.ReloadError{Pooler: a.o.Name, Message: "after RELOAD, " + err.Error() + "; see PgBouncer's log for what is wrong in its configuration"}
 		}
 		return nil
 	})

@@ -190,8 +190,9 @@ func (a *agent) wanted() protocol.Target {
 		return h.To
 	case protocol.PhaseReleased:
 		return a.target
+	default:
+		return active.Target
 	}
-	return active.Target
 }
 
 // join takes part in a switch that nobody announced here: this pooler came up while it

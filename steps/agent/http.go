@@ -14,14 +14,14 @@ import (
 // maxRequest bounds what an agent reads.
 const maxRequest = 4 << 20
 
-type invalidRequest struct{ message string }
+type invalidRequestError struct{ message string }
 
-func (e *invalidRequest) Error() string { return e.message }
+func (e *invalidRequestError) Error() string { return e.message }
 
-func errInvalid(message string) error { return &invalidRequest{message} }
+func errInvalid(message string) error { return &invalidRequestError{message} }
 
 func (a *agent) stale(format string, args ...any) error {
-	return &protocol.StaleSwitch{Pooler: a.o.Name, Message: fmt.Sprintf(format, args...)}
+	return &protocol.StaleSwitchError{Pooler: a.o.Name, Message: fmt.Sprintf(format, args...)}
 }
 
 // handler is the API for the controller.
@@ -149,10 +149,10 @@ func (a *agent) answer(w http.ResponseWriter, body any, err error) {
 		return
 	}
 	status, refusal := http.StatusInternalServerError, protocol.Refusal{Error: err.Error(), Code: protocol.CodeOther}
-	var stale *protocol.StaleSwitch
-	var reload *protocol.ReloadFailed
+	var stale *protocol.StaleSwitchError
+	var reload *protocol.ReloadError
 	var refused *pgbouncer.RefusedError
-	var invalid *invalidRequest
+	var invalid *invalidRequestError
 	switch {
 	case errors.As(err, &stale):
 		status, refusal = http.StatusConflict, protocol.Refusal{Error: stale.Message, Code: protocol.CodeStale}

@@ -58,7 +58,7 @@ func serve(ctx context.Context, address string, config *tls.Config, handler http
 		<-ctx.Done()
 		return nil
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}

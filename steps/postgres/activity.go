@@ -32,6 +32,7 @@ type Session struct {
 	Query string
 }
 
+// Fields of a row of the queries about sessions, to be scanned.
 func (s *Session) Fields() []any {
 	return []any{&s.PID, &s.Database, &s.User, &s.Application, &s.Address, &s.State, &s.TransactionStart, &s.QueryStart, &s.Query}
 }

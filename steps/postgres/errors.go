@@ -114,7 +114,7 @@ func LockTimeout(err error) bool { return hasState(err, stateLockNotAvailable) }
 // Unsuitable: the index can't be a replica identity.
 func Unsuitable(err error) bool { return hasState(err, stateWrongObjectType, stateNotSupported) }
 
-// Canceled: the statement was cancelled, by us or by a timeout.
+// Canceled: the statement was canceled, by us or by a timeout.
 func Canceled(err error) bool { return hasState(err, stateQueryCanceled) }
 
 // RecoveryConflict: a standby gave up a query that kept it from replaying.
@@ -152,15 +152,15 @@ func TriedAndRefused(err error) *pgconn.PgError {
 	return nil
 }
 
-// connectionFailure is a connect error reduced to what helps: pgconn's text repeats user,
+// connectionError is a connect error reduced to what helps: pgconn's text repeats user,
 // database and every address tried, and must never grow to hold a connection string.
-type connectionFailure struct {
+type connectionError struct {
 	cause error
 	// demandsTLS: a connection without TLS was out of the question.
 	demandsTLS bool
 }
 
-func (e *connectionFailure) Error() string {
+func (e *connectionError) Error() string {
 	if why := e.distrust(); why != "" {
 		return why
 	}
@@ -179,4 +179,4 @@ func (e *connectionFailure) Error() string {
 	return e.cause.Error()
 }
 
-func (e *connectionFailure) Unwrap() error { return e.cause }
+func (e *connectionError) Unwrap() error { return e.cause }

@@ -145,7 +145,7 @@ func TestAKilledSchemaJobLeavesNothingAndASecondOneFinishes(t *testing.T) {
 	sameSchema(t, blue, green, "shop", schema.PreData)
 }
 
-func TestWhatTableSynchronisationLeavesIsRemovedWithoutTheSubscriber(t *testing.T) {
+func TestWhatTableSynchronizationLeavesIsRemovedWithoutTheSubscriber(t *testing.T) {
 	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
 	sell(blue)
 	replicate(t, blue, green)

@@ -86,7 +86,7 @@ func (s Server) Connect(ctx context.Context, database string) (*pgx.Conn, error)
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		err = fmt.Errorf("connect to %s (%s), database %q as %q: %w", s.Instance, s.Address(), database, s.User, &connectionFailure{cause: err, demandsTLS: s.demandsTLS()})
+		err = fmt.Errorf("connect to %s (%s), database %q as %q: %w", s.Instance, s.Address(), database, s.User, &connectionError{cause: err, demandsTLS: s.demandsTLS()})
 		if s.Secret != "" && AuthenticationFailed(err) {
 			err = fmt.Errorf("%w; user and password are those of Secret %s", err, s.Secret)
 		}

@@ -37,7 +37,7 @@ func TestASideThatWasLeftIsShutToSuperusersUntilItFollows(t *testing.T) {
 				subscribe(t, serving, left, db, false)
 				everythingArrives(t, serving, left, db)
 			}
-			comeBack(t, left, r, key)
+			comeBack(t, r, key)
 			must(t, r.AllowReplication(t.Context(), "away", nil))
 			if got := left.Query("", "SHOW default_transaction_read_only"); got != "off" {
 				t.Errorf("Gitover's session: %s", got)
@@ -139,7 +139,7 @@ func everythingArrives(t *testing.T, serving, left *pg.Server, db string) {
 }
 
 // comeBack opens the side again. Here its own key serves as the other side's.
-func comeBack(t *testing.T, left *pg.Server, r *fence.Register, key postgres.Password) {
+func comeBack(t *testing.T, r *fence.Register, key postgres.Password) {
 	t.Helper()
 	hash, err := r.KeyHash(t.Context(), "away")
 	must(t, err)

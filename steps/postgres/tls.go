@@ -96,9 +96,9 @@ func verifying(mode, host string, pool *x509.CertPool) *tls.Config {
 		return &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}
 	}
 	return &tls.Config{
-		InsecureSkipVerify:    true, //nolint:gosec // the chain is verified below; verify-ca does not check the name
-		VerifyPeerCertificate: verifyChain(pool),
-		MinVersion:            tls.VersionTLS12,
+		InsecureSkipVerify: true, //nolint:gosec // the chain is verified below; verify-ca does not check the name
+		VerifyConnection:   verifyChain(pool),
+		MinVersion:         tls.VersionTLS12,
 	}
 }
 
@@ -110,25 +110,17 @@ func certPool(pem []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// verifyChain checks that the peer's certificate was signed by pool, whatever its name.
-func verifyChain(pool *x509.CertPool) func([][]byte, [][]*x509.Certificate) error {
-	return func(raw [][]byte, _ [][]*x509.Certificate) error {
-		if len(raw) == 0 {
+// verifyChain checks that the peer's certificate was signed by pool, whatever its name; of a resumed session, too.
+func verifyChain(pool *x509.CertPool) func(tls.ConnectionState) error {
+	return func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) == 0 {
 			return errors.New("server sent no certificate")
 		}
-		certs := make([]*x509.Certificate, 0, len(raw))
-		for _, der := range raw {
-			cert, err := x509.ParseCertificate(der)
-			if err != nil {
-				return fmt.Errorf("parse server certificate: %w", err)
-			}
-			certs = append(certs, cert)
-		}
 		intermediates := x509.NewCertPool()
-		for _, cert := range certs[1:] {
+		for _, cert := range state.PeerCertificates[1:] {
 			intermediates.AddCert(cert)
 		}
-		_, err := certs[0].Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates})
+		_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: pool, Intermediates: intermediates})
 		return err
 	}
 }
@@ -136,12 +128,12 @@ func verifyChain(pool *x509.CertPool) func([][]byte, [][]*x509.Certificate) erro
 // Untrusted: the server didn't prove who it is, or asked for the password in a way that
 // would show it to whoever it is. A human must act.
 func Untrusted(err error) bool {
-	var failure *connectionFailure
+	var failure *connectionError
 	return errors.As(err, &failure) && failure.distrust() != ""
 }
 
 // distrust says why a server isn't trusted and what to do; empty for any other failure.
-func (e *connectionFailure) distrust() string {
+func (e *connectionError) distrust() string {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError

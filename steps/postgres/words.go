@@ -18,6 +18,7 @@ func FirstDifference(want, have string) string {
 	return fmt.Sprintf("%q, not %q", Excerpt(want[start:]), Excerpt(have[min(start, len(have)):]))
 }
 
+// Excerpt of a text, short enough for a message.
 func Excerpt(s string) string {
 	const most = 100
 	if len(s) <= most {

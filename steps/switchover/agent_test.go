@@ -75,7 +75,7 @@ func TestAStaleSwitchIsRefused(t *testing.T) {
 		"abort":   func(p switchover.Pooler) error { return p.Abort(t.Context(), in.ID) },
 		"another": func(p switchover.Pooler) error { return p.Flip(t.Context(), "another") },
 	} {
-		var stale *protocol.StaleSwitch
+		var stale *protocol.StaleSwitchError
 		if err := do(in.Poolers[0]); !errors.As(err, &stale) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -90,22 +90,22 @@ func TestAPoolerThatStartsDuringASwitchLeadsToTheRightSide(t *testing.T) {
 	var late *pooler
 	born := make(chan struct{})
 	in.Trace = func(at switchover.Point) {
-		switch at {
-		case switchover.PointClear:
-			asked := s.cables[in.From.Instance].connections()
-			go func() {
-				late = s.newPooler("late")
-				close(born)
-			}()
-			// no one else opens sessions now
-			eventually(t, "it has asked what stands, and asks again", func() bool {
-				return s.cables[in.From.Instance].connections() >= asked+2
-			})
-			select {
-			case <-born:
-				t.Error("the pooler started before the decision")
-			default:
-			}
+		if at != switchover.PointClear {
+			return
+		}
+		asked := s.cables[in.From.Instance].connections()
+		go func() {
+			late = s.newPooler("late")
+			close(born)
+		}()
+		// no one else opens sessions now
+		eventually(t, "it has asked what stands, and asks again", func() bool {
+			return s.cables[in.From.Instance].connections() >= asked+2
+		})
+		select {
+		case <-born:
+			t.Error("the pooler started before the decision")
+		default:
 		}
 	}
 	_, err := switchover.Switch(t.Context(), in)

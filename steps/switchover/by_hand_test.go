@@ -53,11 +53,11 @@ func (s *stage) obstacles() []switchover.Obstacle {
 	s.t.Helper()
 	_, err := switchover.Switch(s.t.Context(), s.input())
 	s.say(nil)
-	var aborted *switchover.Aborted
+	var aborted *switchover.AbortedError
 	if errors.As(err, &aborted) {
 		err = aborted.Why
 	}
-	var waiting *switchover.Waiting
+	var waiting *switchover.WaitingError
 	if !errors.As(err, &waiting) {
 		s.t.Fatalf("nobody is named: %v", err)
 	}

@@ -38,12 +38,12 @@ func carryAhead(parent context.Context, in Input) (map[string]*transfer.Carried,
 	const agree = "make them fewer, or take them out of spec.copyInSwitch and let them stay behind"
 	switch {
 	case err != nil && parent.Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, &Waiting{Obstacles: []Obstacle{obstacle(CopyTooSlow,
+		return nil, &WaitingError{Obstacles: []Obstacle{obstacle(CopyTooSlow,
 			"large objects and unlogged tables aren't copied to %s within %s; the next attempt goes on with what is left", in.To.Instance, in.Limits.Refresh)}}
 	case err != nil:
 		return nil, err
 	case longest > in.Limits.Drain:
-		return nil, &Waiting{Obstacles: []Obstacle{obstacle(CopyTooSlow,
+		return nil, &WaitingError{Obstacles: []Obstacle{obstacle(CopyTooSlow,
 			"copying large objects and unlogged tables would hold traffic for %s, and may for %s: %s",
 			longest.Round(time.Millisecond), in.Limits.Drain, agree)}}
 	}

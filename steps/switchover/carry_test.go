@@ -71,7 +71,7 @@ func TestWhatIsNotReplicatedIsCopiedByEachSwitch(t *testing.T) {
 			in.Limits.Drain = time.Nanosecond
 			_, err := switchover.Switch(t.Context(), in)
 			s.say(nil)
-			var waiting *switchover.Waiting
+			var waiting *switchover.WaitingError
 			if !errors.As(err, &waiting) {
 				t.Fatalf("%v", err)
 			}

@@ -195,8 +195,8 @@ func TestABrokenReloadUndoesTheSwitch(t *testing.T) {
 	}
 	_, err := switchover.Switch(t.Context(), in)
 	s.say(nil)
-	var aborted *switchover.Aborted
-	var broken *protocol.ReloadFailed
+	var aborted *switchover.AbortedError
+	var broken *protocol.ReloadError
 	if !errors.As(err, &aborted) || !errors.As(aborted.Why, &broken) {
 		t.Fatalf("got %v", err)
 	}
@@ -224,7 +224,7 @@ func TestALongTransactionIsNamed(t *testing.T) {
 
 	s.limits = switchover.Limits{LongTransaction: 10 * time.Millisecond}
 	_, err = switchover.Switch(ctx, s.input())
-	var waiting *switchover.Waiting
+	var waiting *switchover.WaitingError
 	if !errors.As(err, &waiting) || waiting.Obstacles[0].Kind != switchover.LongTransaction {
 		t.Fatalf("the guard lets it pass: %v", err)
 	}
@@ -233,7 +233,7 @@ func TestALongTransactionIsNamed(t *testing.T) {
 	s.limits = switchover.Limits{LongTransaction: time.Hour, Drain: 200 * time.Millisecond}
 	_, err = switchover.Switch(ctx, s.input())
 	s.say(nil)
-	var aborted *switchover.Aborted
+	var aborted *switchover.AbortedError
 	if !errors.As(err, &aborted) || !errors.As(aborted.Why, &waiting) || len(waiting.Obstacles) == 0 || waiting.Obstacles[0].Session.Application != "nightly-report" {
 		t.Fatalf("the hold does not name it: %v", err)
 	}

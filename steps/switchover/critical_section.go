@@ -122,7 +122,7 @@ func (r *run) hold(parent context.Context, entered func()) error {
 		case <-patience.C:
 			if err := r.handleSlowTransactions(ctx); err != nil {
 				cancel()
-				<-held
+				<-held //nolint:errcheck // err says why it was ended
 				return err
 			}
 		}
@@ -163,7 +163,7 @@ func (r *run) terminateSessions(ctx context.Context) error {
 	}
 	prepared, err := postgres.PreparedTransactions(ctx, r.watcher, r.in.Databases)
 	if err == nil && len(prepared) > 0 {
-		return &Waiting{Obstacles: preparedTransactions(prepared)}
+		return &WaitingError{Obstacles: preparedTransactions(prepared)}
 	}
 	return err
 }

@@ -46,7 +46,7 @@ func (l *databaseSession) open(ctx context.Context, in Input, nonce string) erro
 	var conns [4]*pgx.Conn
 	for i, s := range []postgres.Server{in.From, in.From, in.To, in.To} {
 		if l.shared && i%2 == 1 {
-			conns[i] = conns[i-1]
+			conns[i] = conns[i-1] //nolint:gosec // i is odd, so not 0
 			continue
 		}
 		if conns[i], err = session(s); err != nil {
@@ -103,7 +103,7 @@ func (l *databaseSession) sameSchema(ctx context.Context, from string) error {
 	if err != nil || len(changed) == 0 {
 		return err
 	}
-	return &Waiting{Obstacles: []Obstacle{obstacle(SchemaDrift,
+	return &WaitingError{Obstacles: []Obstacle{obstacle(SchemaDrift,
 		"database %q: DDL changed %s on %s while the switch began", l.database, strings.Join(changed, ", "), from)}}
 }
 
@@ -114,7 +114,7 @@ func (l *databaseSession) drain(parent context.Context, from string, id int64) e
 	group.Go(func() error { return l.sameSchema(ctx, from) })
 	group.Go(func() error {
 		if err := l.await.Await(ctx, from, id); err != nil {
-			return &NewSideBehind{Database: l.database, Cause: err}
+			return &NewSideBehindError{Database: l.database, Cause: err}
 		}
 		return nil
 	})
@@ -146,7 +146,7 @@ func (l *databaseSession) warm(ctx context.Context, from string) error {
 	bounded, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := l.await.Await(bounded, from, id); err != nil {
-		return &NewSideBehind{Database: l.database, Cause: err}
+		return &NewSideBehindError{Database: l.database, Cause: err}
 	}
 	return nil
 }

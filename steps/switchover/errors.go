@@ -42,11 +42,11 @@ const (
 	SessionPooling ObstacleKind = "SessionPooling"
 )
 
-// Waiting: the switch can't begin now; nothing was done. Worth a retry once the obstacles
+// WaitingError: the switch can't begin now; nothing was done. Worth a retry once the obstacles
 // are gone.
-type Waiting struct{ Obstacles []Obstacle }
+type WaitingError struct{ Obstacles []Obstacle }
 
-func (w *Waiting) Error() string {
+func (w *WaitingError) Error() string {
 	messages := make([]string, len(w.Obstacles))
 	for i, o := range w.Obstacles {
 		messages[i] = o.Message
@@ -54,48 +54,48 @@ func (w *Waiting) Error() string {
 	return strings.Join(messages, "; ")
 }
 
-// NewSideBehind: the new side did not apply everything in time.
-type NewSideBehind struct {
+// NewSideBehindError: the new side did not apply everything in time.
+type NewSideBehindError struct {
 	Database string
 	Cause    error
 }
 
-func (e *NewSideBehind) Error() string {
+func (e *NewSideBehindError) Error() string {
 	return fmt.Sprintf("the new side did not apply all of database %q in time: %v", e.Database, e.Cause)
 }
 
-func (e *NewSideBehind) Unwrap() error { return e.Cause }
+func (e *NewSideBehindError) Unwrap() error { return e.Cause }
 
 // The three errors that follow say what stands. They deliberately don't unwrap: why a
 // switch got there must not be taken for how it ended (an Aborted for a Waiting).
 
-// Aborted: the switch was undone; traffic is on the old side. Worth a retry with a new id.
-type Aborted struct {
+// AbortedError: the switch was undone; traffic is on the old side. Worth a retry with a new id.
+type AbortedError struct {
 	// Why it was given up: one of this package's errors, or whatever failed.
 	Why error
 	// Parts measured until then, so that an abort shows where time went.
 	Result Result
 }
 
-func (e *Aborted) Error() string { return "the switch was undone: " + e.Why.Error() }
+func (e *AbortedError) Error() string { return "the switch was undone: " + e.Why.Error() }
 
-// Undecided: the old side's register could not be asked what stands. Agents release what
+// UndecidedError: the old side's register could not be asked what stands. Agents release what
 // they hold within the limit; call Recover until it answers.
-type Undecided struct{ Why error }
+type UndecidedError struct{ Why error }
 
-func (e *Undecided) Error() string {
+func (e *UndecidedError) Error() string {
 	return "whether the switch went forward is not known yet: " + e.Why.Error()
 }
 
-// Unfinished: the switch went forward and is decided for good, but what follows is not
+// UnfinishedError: the switch went forward and is decided for good, but what follows is not
 // done yet. Call Recover until it is.
-type Unfinished struct {
+type UnfinishedError struct {
 	Why error
 	// WayBack: it is the rollback path that could not be made, which Abandon does without.
 	WayBack bool
 }
 
-func (e *Unfinished) Error() string {
+func (e *UnfinishedError) Error() string {
 	return "the switch went forward; finishing it failed: " + e.Why.Error()
 }
 

@@ -159,7 +159,7 @@ func (s *stage) suffer(f fault, point switchover.Point, holds *holdWatch) {
 // end a switch whatever way it ended, as the controllers do.
 func (s *stage) end(in switchover.Input, err error) switchover.State {
 	s.t.Helper()
-	var aborted *switchover.Aborted
+	var aborted *switchover.AbortedError
 	switch {
 	case err == nil:
 		return switchover.StateCommitted

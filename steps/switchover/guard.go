@@ -65,7 +65,7 @@ func guardPoolers(ctx context.Context, in Input) ([]Obstacle, error) {
 	for i, p := range in.Poolers {
 		group.Go(func() error {
 			state, err := p.State(ctx)
-			var refused *protocol.PoolerRefused
+			var refused *protocol.RefusedError
 			switch {
 			case errors.As(err, &refused):
 				found[i] = []Obstacle{obstacle(PoolerRefusing, "%v; the agent's user must be among admin_users", err)}
@@ -161,7 +161,7 @@ func guardFences(ctx context.Context, in Input) ([]Obstacle, error) {
 	return found, nil
 }
 
-func fences(ctx context.Context, s postgres.Server, databases []string) ([]fence.FenceState, error) {
+func fences(ctx context.Context, s postgres.Server, databases []string) ([]fence.State, error) {
 	r, err := fence.OpenRegister(ctx, s)
 	if err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func TestDDLWhileASwitchIsPreparedUndoesIt(t *testing.T) {
 	must(t, err)
 	err = <-ended
 	s.say(nil)
-	var aborted *switchover.Aborted
+	var aborted *switchover.AbortedError
 	if !errors.As(err, &aborted) || !strings.Contains(err.Error(), "late") {
 		t.Fatalf("the switch went on: %v", err)
 	}

@@ -105,8 +105,8 @@ func (s *stage) undone(in switchover.Input) error {
 	s.t.Helper()
 	_, err := switchover.Switch(s.t.Context(), in)
 	s.say(nil)
-	var aborted *switchover.Aborted
-	var waiting *switchover.Waiting
+	var aborted *switchover.AbortedError
+	var waiting *switchover.WaitingError
 	if !errors.As(err, &aborted) || !errors.As(aborted.Why, &waiting) || waiting.Obstacles[0].Kind != switchover.SchemaDrift {
 		s.t.Fatalf("the switch went on: %v", err)
 	}

@@ -24,7 +24,7 @@ func (r *run) moveSubscriptions(ctx context.Context) error {
 		found = append(found, obstacles...)
 	}
 	if len(found) > 0 {
-		return &Waiting{Obstacles: otherSubscriptions(found)}
+		return &WaitingError{Obstacles: otherSubscriptions(found)}
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func TestASubscriptionOfOthersMovesWithTheTraffic(t *testing.T) {
 		return report(phase)
 	}
 	_, err := switchover.Switch(t.Context(), refused)
-	var aborted *switchover.Aborted
+	var aborted *switchover.AbortedError
 	if !errors.As(err, &aborted) {
 		t.Fatalf("%v", err)
 	}
@@ -123,7 +123,7 @@ func TestASubscriptionOfOthersMovesWithTheTraffic(t *testing.T) {
 		must(t, err)
 		s.ended(in, stands)
 		close(wake)
-		<-ended
+		<-ended //nolint:errcheck // the switch was interrupted
 		flows("silent at " + string(point) + ", " + string(stands))
 	}
 
@@ -171,7 +171,7 @@ func TestASubscriptionThatCanNotBeMovedIsNamed(t *testing.T) {
 		t.Helper()
 		_, err := switchover.Switch(t.Context(), s.input())
 		s.say(nil)
-		var waiting *switchover.Waiting
+		var waiting *switchover.WaitingError
 		if !errors.As(err, &waiting) {
 			t.Fatalf("%v", err)
 		}

@@ -38,13 +38,13 @@ func TestATableThatIsMadeOnBothSidesMovesWithItsRows(t *testing.T) {
 func (s *stage) madeByHand(table string) {
 	s.t.Helper()
 	s.awaitGuard()
-	const make = `CREATE TABLE NAME (id bigint PRIMARY KEY);
+	const tables = `CREATE TABLE NAME (id bigint PRIMARY KEY);
 		CREATE TABLE NAME_keyless (id bigint); ALTER TABLE NAME_keyless REPLICA IDENTITY FULL;
 		CREATE TABLE NAME_parts (id bigint PRIMARY KEY) PARTITION BY RANGE (id);
 		CREATE TABLE NAME_parts_0 PARTITION OF NAME_parts FOR VALUES FROM (0) TO (10);
 		GRANT ALL ON ALL TABLES IN SCHEMA public TO app`
 	for _, server := range []string{s.active, s.other().Instance} { // whoever publishes goes first
-		s.servers[server].Exec("orders", strings.ReplaceAll(make, "NAME", table))
+		s.servers[server].Exec("orders", strings.ReplaceAll(tables, "NAME", table))
 	}
 	conn := s.connect("app", "by-hand", false)
 	insert := func(from, to int) {

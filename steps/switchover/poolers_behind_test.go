@@ -25,7 +25,7 @@ func TestAPoolerThatCannotBeReachedAfterTheDecisionKeepsNothingElseWaiting(t *te
 	}
 	in.Limits = crashLimits
 	state, _, err := switchover.Recover(t.Context(), in)
-	var unfinished *switchover.Unfinished
+	var unfinished *switchover.UnfinishedError
 	if state != switchover.StateCommitted || !errors.As(err, &unfinished) {
 		t.Fatalf("%s: %v", state, err)
 	}
@@ -46,7 +46,7 @@ func TestAPoolerThatCannotBeReachedAfterTheDecisionKeepsNothingElseWaiting(t *te
 		t.Errorf("when the pooler can be reached again: %s, %v", state, err)
 	}
 	close(wake)
-	<-ended
+	<-ended //nolint:errcheck // the switch was interrupted
 	s.oneSideOpen()
 	s.leads(s.poolers[0])
 }
@@ -64,8 +64,8 @@ func TestAPoolerThatPausesTooLateIsResumed(t *testing.T) {
 	}
 	_, err := switchover.Switch(t.Context(), in)
 	s.say(nil)
-	var aborted *switchover.Aborted
-	var undecided *switchover.Undecided
+	var aborted *switchover.AbortedError
+	var undecided *switchover.UndecidedError
 	if !errors.As(err, &aborted) && !errors.As(err, &undecided) {
 		t.Fatalf("a pooler that doesn't answer was held: %v", err)
 	}

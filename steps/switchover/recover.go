@@ -42,21 +42,21 @@ func Recover(ctx context.Context, in Input) (State, Result, error) {
 	}
 	state, position, err := resolveWithin(ctx, in, in.Limits.Hold+undoTimeout)
 	result.Position = position
-	var behind *poolersBehind
+	var behind *poolersBehindError
 	switch {
 	case state == StateUnknown:
-		return state, result, &Undecided{Why: err}
+		return state, result, &UndecidedError{Why: err}
 	case state == StateAborted, err != nil && !errors.As(err, &behind):
 		return state, result, err
 	}
 	// A pooler that can't be reached, on a node that died perhaps, keeps nothing else waiting:
 	// the side that serves must not go without a follower.
 	if err := in.report(protocol.PhaseFinishing); err != nil {
-		return state, result, &Unfinished{Why: err}
+		return state, result, &UnfinishedError{Why: err}
 	}
 	finished := Finish(ctx, in, position)
 	if why := joined(finished, err); why != nil {
-		return state, result, &Unfinished{Why: why, WayBack: finished != nil}
+		return state, result, &UnfinishedError{Why: why, WayBack: finished != nil}
 	}
 	return state, result, nil
 }
@@ -67,12 +67,12 @@ func resolveWithin(ctx context.Context, in Input, limit time.Duration) (State, s
 	return resolve(ctx, in)
 }
 
-// poolersBehind: the servers are in line with a decision, and these poolers aren't.
-type poolersBehind struct{ cause error }
+// poolersBehindError: the servers are in line with a decision, and these poolers aren't.
+type poolersBehindError struct{ cause error }
 
-func (e *poolersBehind) Error() string { return e.cause.Error() }
+func (e *poolersBehindError) Error() string { return e.cause.Error() }
 
-func (e *poolersBehind) Unwrap() error { return e.cause }
+func (e *poolersBehindError) Unwrap() error { return e.cause }
 
 // AbortOrphanedSwitches aborts switches away from in.From that are undecided and have another id
 // than in.ID: no one else is going to, when PgProxy's status, which named them, is lost.
@@ -122,7 +122,7 @@ func resolve(ctx context.Context, in Input) (State, string, error) {
 		return StateCommitted, entrance.Position, err
 	}
 	if err := eachOfAll(in.Poolers, func(p Pooler) error { return redirectPooler(ctx, in, p) }); err != nil {
-		return StateCommitted, entrance.Position, &poolersBehind{err}
+		return StateCommitted, entrance.Position, &poolersBehindError{err}
 	}
 	return StateCommitted, entrance.Position, nil
 }

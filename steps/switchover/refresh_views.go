@@ -22,12 +22,12 @@ func refreshViews(ctx context.Context, in Input) error {
 		return transfer.RefreshMaterializedViews(ctx, in.From, in.To, db, transfer.AllViews, in.Limits.Refresh)
 	})
 	const agree = "or acknowledge materialized_views in the PgUpgrade: then clients find them as they were at their last refresh there, until you refresh them"
-	var tooLong *transfer.RefreshTooLong
+	var tooLong *transfer.RefreshTooLongError
 	switch {
 	case err == nil || ctx.Err() != nil || postgres.Unreachable(err):
 		return err
 	case errors.As(err, &tooLong):
-		return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v: make it faster or drop it, %s", err, agree)}}
+		return &WaitingError{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v: make it faster or drop it, %s", err, agree)}}
 	}
-	return &Waiting{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v; fix it, %s", err, agree)}}
+	return &WaitingError{Obstacles: []Obstacle{obstacle(MaterializedViews, "%v; fix it, %s", err, agree)}}
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
-// olderStandby: the new side's primary was replaced, right after the decision, by one that lacks rows.
-type olderStandby struct{ from, to, database string }
+// olderStandbyError: the new side's primary was replaced, right after the decision, by one that lacks rows.
+type olderStandbyError struct{ from, to, database string }
 
-func (e *olderStandby) Error() string {
+func (e *olderStandbyError) Error() string {
 	return fmt.Sprintf("%s was replaced by a standby that lacks rows of database %q which %s had sent before the switch, so it isn't opened: "+
 		"see \"Both sides are closed\" in docs/operations.md", e.to, e.database, e.from)
 }
@@ -47,7 +47,7 @@ func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
 			}
 		}
 		if !known {
-			return &olderStandby{from: in.From.Instance, to: in.To.Instance, database: db}
+			return &olderStandbyError{from: in.From.Instance, to: in.To.Instance, database: db}
 		}
 	}
 	// sequences are set beside the drain, so the standby may have the marker and not them

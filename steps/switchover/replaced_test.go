@@ -63,7 +63,7 @@ func TestAStandbyThatIsOlderAndFollowsIsNotSwitchedTo(t *testing.T) {
 			in := s.input()
 			in.Known = known
 			_, err := switchover.Switch(t.Context(), in)
-			var waiting *switchover.Waiting
+			var waiting *switchover.WaitingError
 			if !errors.As(err, &waiting) || waiting.Obstacles[0].Kind != switchover.Replaced || !strings.Contains(err.Error(), "timeline") {
 				t.Fatalf("switched to it: %v", err)
 			}
@@ -195,8 +195,8 @@ func TestALateMarkerSaysNothingOfRowsThatWereLost(t *testing.T) {
 			green.Kill()
 		}
 	}
-	var unfinished *switchover.Unfinished
-	var undecided *switchover.Undecided
+	var unfinished *switchover.UnfinishedError
+	var undecided *switchover.UndecidedError
 	if _, err := switchover.Switch(t.Context(), in); !errors.As(err, &unfinished) && !errors.As(err, &undecided) {
 		t.Fatalf("the new side is dead: %v", err)
 	}

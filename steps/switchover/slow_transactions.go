@@ -26,7 +26,7 @@ func (r *run) handleSlowTransactions(ctx context.Context) error {
 	if len(found) == 0 {
 		found = []Obstacle{obstacle(PoolerOutOfStep, "the poolers did not come to rest within %s, though no transaction is that old", r.in.Limits.Drain)}
 	}
-	return &Waiting{Obstacles: found}
+	return &WaitingError{Obstacles: found}
 }
 
 // terminateLong ends, just before the hold, what would only make it longer.

@@ -32,7 +32,7 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 		return Result{ID: in.ID}, err
 	}
 	if len(obstacles) > 0 {
-		return Result{ID: in.ID}, &Waiting{Obstacles: obstacles}
+		return Result{ID: in.ID}, &WaitingError{Obstacles: obstacles}
 	}
 	if err := refreshViews(ctx, in); err != nil {
 		return Result{ID: in.ID}, err
@@ -88,7 +88,7 @@ func (r *run) lateDDL(ctx context.Context) error {
 		}
 	}
 	if len(late) > 0 {
-		return &Waiting{Obstacles: late}
+		return &WaitingError{Obstacles: late}
 	}
 	for _, l := range r.lanes { // a sequence that came on both sides isn't among those that were read
 		if err := l.sameSchema(ctx, r.in.From.Instance); err != nil {
@@ -103,12 +103,12 @@ func (r *run) finish(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
 	if err := r.in.report(protocol.PhaseFinishing); err != nil {
-		return r.result, &Unfinished{Why: err}
+		return r.result, &UnfinishedError{Why: err}
 	}
 	r.in.trace(PointFinish)
 	begun := time.Now()
 	if err := r.in.traced(PointFinish, Finish(ctx, r.in, r.result.Position)); err != nil {
-		return r.result, &Unfinished{Why: err, WayBack: true}
+		return r.result, &UnfinishedError{Why: err, WayBack: true}
 	}
 	r.result.Parts.Finish = time.Since(begun)
 	return r.result, nil
@@ -130,11 +130,11 @@ func (r *run) resolve(why error) error {
 			// lifted by us or by an agent.
 			r.release(ctx)
 		}
-		return &Undecided{Why: joined(why, err)}
+		return &UndecidedError{Why: joined(why, err)}
 	case state == StateCommitted:
-		return &Unfinished{Why: joined(why, err)}
+		return &UnfinishedError{Why: joined(why, err)}
 	}
-	return &Aborted{Why: joined(why, err), Result: r.result}
+	return &AbortedError{Why: joined(why, err), Result: r.result}
 }
 
 // undo is settle for a switch that has held nothing yet.

@@ -28,7 +28,7 @@ func TestASwitchThatWasUndoneLeavesNoSlotBehind(t *testing.T) {
 	}
 	_, err := switchover.Switch(t.Context(), in)
 	s.say(nil)
-	var aborted *switchover.Aborted
+	var aborted *switchover.AbortedError
 	if !errors.As(err, &aborted) {
 		t.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func TestAWayBackThatCannotBeMadeIsGivenUp(t *testing.T) {
 		}
 	}
 	_, err := switchover.Switch(t.Context(), in)
-	var unfinished *switchover.Unfinished
+	var unfinished *switchover.UnfinishedError
 	if !errors.As(err, &unfinished) {
 		t.Fatalf("%v", err)
 	}
@@ -138,7 +138,7 @@ func TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout(t *testing.T) {
 				t.Fatal("the switch succeeded")
 			}
 			in.Trace = nil
-			var undecided *switchover.Undecided
+			var undecided *switchover.UndecidedError
 			if state, _, err := switchover.Recover(t.Context(), in); state != switchover.StateUnknown || !errors.As(err, &undecided) {
 				t.Fatalf("%s, %v", state, err)
 			}
@@ -155,7 +155,7 @@ func TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout(t *testing.T) {
 			}
 			must(t, err)
 			must(t, switchover.OpenWithoutDecision(t.Context(), in))
-			var unfinished *switchover.Unfinished
+			var unfinished *switchover.UnfinishedError
 			if state, _, err := switchover.Recover(t.Context(), in); state != switchover.StateCommitted || !errors.As(err, &unfinished) || !unfinished.WayBack {
 				t.Fatalf("%s, %v", state, err)
 			}

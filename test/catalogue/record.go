@@ -38,7 +38,7 @@ type record struct {
 	Name       string            `json:"name"`
 	Package    string            `json:"package"`
 	Version    string            `json:"version"`
-	Licence    string            `json:"licence"`
+	License    string            `json:"license"`
 	Tables     int               `json:"tables"`
 	Rows       int               `json:"rows"`
 	Statements int               `json:"statements"`
@@ -52,7 +52,7 @@ type record struct {
 func (r *Report) of(s schema) *record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := &record{report: r, Name: s.name, Package: s.source.String(), Licence: s.licence, Unfilled: map[string]string{}}
+	one := &record{report: r, Name: s.name, Package: s.source.String(), License: s.license, Unfilled: map[string]string{}}
 	r.Schemas = append(r.Schemas, one)
 	return one
 }

@@ -6,7 +6,7 @@ import "github.com/gitover/gitover/test/catalogue/fill"
 type schema struct {
 	name    string
 	source  source
-	licence string
+	license string
 	read    reader
 	// superuser runs before, as a superuser: roles, mostly.
 	superuser string
@@ -23,7 +23,7 @@ type schema struct {
 // schemas are all of the catalogue.
 var schemas = []schema{
 	{
-		name: "kea", source: debian("kea-admin"), licence: "MPL-2.0",
+		name: "kea", source: debian("kea-admin"), license: "MPL-2.0",
 		// triggers write what changed into the revision that the session names, 0 where it names none
 		read: and(files("usr/share/kea/scripts/pgsql/dhcpdb_create.pgsql"),
 			"INSERT INTO dhcp4_audit_revision VALUES (0, now(), 'first', NULL); INSERT INTO dhcp6_audit_revision VALUES (0, now(), 'first', NULL);"),
@@ -35,31 +35,31 @@ var schemas = []schema{
 		}},
 	},
 	{
-		name: "icingadb", source: debian("icingadb"), licence: "GPL-2.0-or-later",
+		name: "icingadb", source: debian("icingadb"), license: "GPL-2.0-or-later",
 		read: files("usr/share/icingadb/schema/pgsql/schema.sql"),
 	},
 	{
-		name: "icinga2-ido", source: debian("icinga2-ido-pgsql"), licence: "GPL-2.0-or-later",
+		name: "icinga2-ido", source: debian("icinga2-ido-pgsql"), license: "GPL-2.0-or-later",
 		read: files("usr/share/icinga2-ido-pgsql/schema/pgsql.sql"),
 	},
 	{
-		name: "zabbix", source: debian("zabbix-server-pgsql"), licence: "GPL-2.0-or-later",
+		name: "zabbix", source: debian("zabbix-server-pgsql"), license: "GPL-2.0-or-later",
 		read: files("usr/share/zabbix-server-pgsql/schema.sql.gz"),
 	},
 	{
-		name: "bacula", source: debian("bacula-director-pgsql"), licence: "AGPL-3.0",
+		name: "bacula", source: debian("bacula-director-pgsql"), license: "AGPL-3.0",
 		read: files("usr/share/dbconfig-common/data/bacula-director-pgsql/install/pgsql"),
 	},
 	{
-		name: "powerdns", source: debian("pdns-backend-pgsql"), licence: "GPL-2.0",
+		name: "powerdns", source: debian("pdns-backend-pgsql"), license: "GPL-2.0",
 		read: files("usr/share/pdns-backend-pgsql/schema/schema.pgsql.sql"),
 	},
 	{
-		name: "roundcube", source: debian("roundcube-core"), licence: "GPL-3.0-or-later",
+		name: "roundcube", source: debian("roundcube-core"), license: "GPL-3.0-or-later",
 		read: files("usr/share/roundcube/SQL/postgres.initial.sql"),
 	},
 	{
-		name: "ledgersmb", source: debian("ledgersmb"), licence: "GPL-2.0-or-later",
+		name: "ledgersmb", source: debian("ledgersmb"), license: "GPL-2.0-or-later",
 		read: files("usr/share/ledgersmb/sql/Pg-database.sql"),
 		known: fill.Known{Values: map[string][]string{
 			// nothing may be booked before it
@@ -69,62 +69,62 @@ var schemas = []schema{
 		}},
 	},
 	{
-		name: "request-tracker", source: debian("request-tracker5"), licence: "GPL-2.0",
+		name: "request-tracker", source: debian("request-tracker5"), license: "GPL-2.0",
 		read: files("usr/share/request-tracker5/etc/schema.Pg"),
 	},
 	{
-		name: "gammu", source: debian("gammu-smsd"), licence: "GPL-2.0-or-later", quick: true,
+		name: "gammu", source: debian("gammu-smsd"), license: "GPL-2.0-or-later", quick: true,
 		// every server has the language today
 		read: replaced(files("usr/share/doc/gammu-smsd/examples/pgsql.sql"), "CREATE LANGUAGE plpgsql;", ""),
 	},
 	{
-		name: "kamailio", source: debian("kamailio-postgres-modules"), licence: "GPL-2.0-or-later",
+		name: "kamailio", source: debian("kamailio-postgres-modules"), license: "GPL-2.0-or-later",
 		read: files("usr/share/kamailio/postgres/standard-create.sql", "usr/share/kamailio/postgres/[^s]*-create.sql", "usr/share/kamailio/postgres/s[^t]*-create.sql"),
 	},
 	{
-		name: "freeradius", source: debian("freeradius-config"), licence: "GPL-2.0-or-later",
+		name: "freeradius", source: debian("freeradius-config"), license: "GPL-2.0-or-later",
 		read: files("etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql", "etc/freeradius/3.0/mods-config/sql/cui/postgresql/schema.sql",
 			"etc/freeradius/3.0/mods-config/sql/ippool/postgresql/schema.sql"),
 	},
 	{
-		name: "ejabberd", source: debian("ejabberd"), licence: "GPL-2.0-or-later",
+		name: "ejabberd", source: debian("ejabberd"), license: "GPL-2.0-or-later",
 		read: files("usr/share/ejabberd/sql/pg.new.sql"),
 	},
 	{
-		name: "tt-rss", source: debian("tt-rss"), licence: "GPL-3.0-or-later",
+		name: "tt-rss", source: debian("tt-rss"), license: "GPL-3.0-or-later",
 		read: files("usr/share/tt-rss/schema/ttrss_schema_pgsql.sql"),
 	},
 	{
-		name: "mediawiki", source: debian("mediawiki"), licence: "GPL-2.0-or-later",
+		name: "mediawiki", source: debian("mediawiki"), license: "GPL-2.0-or-later",
 		read: replaced(files("usr/share/mediawiki/maintenance/postgres/tables-generated.sql", "usr/share/mediawiki/maintenance/postgres/tables.sql"), "/*_*/", ""),
 	},
 	{
-		name: "davical", source: debian("davical", "libawl-php"), licence: "GPL-2.0-or-later",
+		name: "davical", source: debian("davical", "libawl-php"), license: "GPL-2.0-or-later",
 		read: files("usr/share/awl/dba/awl-tables.sql", "usr/share/awl/dba/schema-management.sql", "usr/share/davical/dba/davical.sql",
 			"usr/share/davical/dba/caldav_functions.sql", "usr/share/davical/dba/rrule_functions.sql"),
 	},
 	{
-		name: "openqa", source: debian("openqa"), licence: "GPL-2.0-or-later",
+		name: "openqa", source: debian("openqa"), license: "GPL-2.0-or-later",
 		read: files("usr/share/openqa/dbicdh/PostgreSQL/deploy/98/001-auto.sql"),
 	},
 	{
-		name: "minion", source: debian("libminion-perl"), licence: "Artistic-2.0", quick: true,
+		name: "minion", source: debian("libminion-perl"), license: "Artistic-2.0", quick: true,
 		read: ups("usr/share/perl5/Minion/Backend/resources/migrations/pg.sql"),
 	},
 	{
-		name: "pg-boss", source: npm("pg-boss", "10.4.2"), licence: "MIT", quick: true,
+		name: "pg-boss", source: npm("pg-boss", "10.4.2"), license: "MIT", quick: true,
 		read: and(printed(`require("./src/plans.js").create("pgboss", 24)`),
 			`SELECT pgboss.create_queue('mail', '{"policy": "standard"}'), pgboss.create_queue('it''s "odd"', '{"policy": "stately"}');`),
 	},
 	{
-		name: "graphile-worker", source: npm("graphile-worker", "0.17.3"), licence: "MIT", quick: true,
+		name: "graphile-worker", source: npm("graphile-worker", "0.17.3"), license: "MIT", quick: true,
 		// its migrate.js begins with the schema
 		read: and(after(`BEGIN; CREATE SCHEMA graphile_worker;
 			CREATE TABLE graphile_worker.migrations (id int PRIMARY KEY, ts timestamptz DEFAULT now() NOT NULL, breaking boolean NOT NULL DEFAULT false);`,
 			replaced(files("sql/*.sql"), ":GRAPHILE_WORKER_SCHEMA", "graphile_worker")), "COMMIT;"),
 	},
 	{
-		name: "logto", source: npm("@logto/schemas", "1.43.0"), licence: "MPL-2.0",
+		name: "logto", source: npm("@logto/schemas", "1.43.0"), license: "MPL-2.0",
 		superuser: "CREATE ROLE logto_tenant_logto PASSWORD 'tenant' NOINHERIT", read: logto,
 		known: fill.Known{
 			// grants are what other tables refer to
@@ -134,7 +134,7 @@ var schemas = []schema{
 		},
 	},
 	{
-		name: "dbos", source: npm("@dbos-inc/dbos-sdk", "5.3.0"), licence: "MIT",
+		name: "dbos", source: npm("@dbos-inc/dbos-sdk", "5.3.0"), license: "MIT",
 		read: printed(`require("./dist/src/sysdb_migrations/internal/migrations.js").allMigrations().flatMap(m => m.pg).join(";\n") + ";"`),
 	},
 }

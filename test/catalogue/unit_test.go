@@ -20,7 +20,7 @@ func TestTheReadmeListsEverySchema(t *testing.T) {
 		listed[fmt.Sprintf("%s: %s of %s", row[1], row[5], source{row[2], row[3], version})] = true
 	}
 	for _, s := range schemas {
-		want := fmt.Sprintf("%s: %s of %s", s.name, s.licence, s.source)
+		want := fmt.Sprintf("%s: %s of %s", s.name, s.license, s.source)
 		if !listed[want] {
 			t.Errorf("README.md doesn't list %s", want)
 		}

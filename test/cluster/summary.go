@@ -11,7 +11,7 @@ import (
 )
 
 // summary tells what was reached: time, memory, and how to get in.
-func (s *Stage) summary(ctx context.Context) error {
+func (s *Stage) summary() error {
 	processes, err := s.Memory()
 	if err != nil {
 		return err
@@ -115,5 +115,5 @@ func (s *Stage) Status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.summary(ctx)
+	return s.summary()
 }

@@ -56,7 +56,7 @@ func (s *Stage) Up(ctx context.Context, extraImages []string) error {
 	if err := s.furnish(ctx); err != nil {
 		return err
 	}
-	return s.summary(ctx)
+	return s.summary()
 }
 
 // Build does what takes long the first time, and starts nothing: it compiles and

@@ -57,7 +57,7 @@ func (s *story) tell(ctx context.Context) error {
 	for i, chapter := range chapters {
 		s.view.title(i+1, chapter.title)
 		if err := chapter.tell(ctx); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", chapter.title, err), s.lament(context.WithoutCancel(ctx)))
+			return errors.Join(fmt.Errorf("%s: %w", chapter.title, err), s.lament())
 		}
 	}
 	return s.conclude(ctx)
@@ -208,7 +208,7 @@ func (s *story) pause(ctx context.Context) error {
 }
 
 // lament says what the clients saw until the story broke off.
-func (s *story) lament(ctx context.Context) error {
+func (s *story) lament() error {
 	if s.traffic == nil {
 		return nil
 	}

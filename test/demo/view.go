@@ -42,7 +42,7 @@ const (
 func newView(plain bool) *view { return &view{plain: plain, start: time.Now()} }
 
 func (v *view) title(number int, text string) {
-	v.print(fmt.Sprintf("\n%s", v.colour(bold, fmt.Sprintf("%d. %s", number, text))))
+	v.print(fmt.Sprintf("\n%s", v.color(bold, fmt.Sprintf("%d. %s", number, text))))
 }
 
 // line that stays.
@@ -50,32 +50,32 @@ func (v *view) line(format string, args ...any) { v.print("   " + fmt.Sprintf(fo
 
 // detail stays too, but quietly.
 func (v *view) detail(format string, args ...any) {
-	v.print("   " + v.colour(dim, fmt.Sprintf(format, args...)))
+	v.print("   " + v.color(dim, fmt.Sprintf(format, args...)))
 }
 
 // commit with its diff.
 func (v *view) commit(c fleet.Commit, diff string) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "   %s", v.colour(bold, fmt.Sprintf("commit %.12s  %s  (%s)", c.SHA, c.Subject, c.Author)))
+	fmt.Fprintf(&b, "   %s", v.color(bold, fmt.Sprintf("commit %.12s  %s  (%s)", c.SHA, c.Subject, c.Author)))
 	shown := 0
 	for line := range strings.Lines(diff) {
 		line = strings.TrimRight(line, "\n")
 		switch {
 		case strings.HasPrefix(line, "+++ ") && line != "+++ /dev/null":
-			fmt.Fprintf(&b, "\n      %s", v.colour(dim, strings.TrimPrefix(line, "+++ b/")))
+			fmt.Fprintf(&b, "\n      %s", v.color(dim, strings.TrimPrefix(line, "+++ b/")))
 		case strings.HasPrefix(line, "--- "), strings.HasPrefix(line, "+++ "):
 		case strings.HasPrefix(line, "+") && shown < 12:
 			shown++
-			fmt.Fprintf(&b, "\n      %s", v.colour(green_, line))
+			fmt.Fprintf(&b, "\n      %s", v.color(green_, line))
 		case strings.HasPrefix(line, "-") && shown < 12:
 			shown++
-			fmt.Fprintf(&b, "\n      %s", v.colour(red, line))
+			fmt.Fprintf(&b, "\n      %s", v.color(red, line))
 		}
 	}
 	v.print(b.String())
 }
 
-func (v *view) colour(code, text string) string {
+func (v *view) color(code, text string) string {
 	if v.plain {
 		return text
 	}

@@ -69,9 +69,9 @@ func (s *story) merge(version string) string {
 }
 
 // edit upgrade.yaml by a commit.
-func (s *story) edit(message, old, new string) string {
+func (s *story) edit(message, from, to string) string {
 	s.t.Helper()
-	sha, err := s.app.Commit(s.t.Context(), message, fleet.Replace(s.app.Dir+"/upgrade.yaml", old, new))
+	sha, err := s.app.Commit(s.t.Context(), message, fleet.Replace(s.app.Dir+"/upgrade.yaml", from, to))
 	s.must(err)
 	return sha
 }

@@ -138,11 +138,11 @@ func (f *fate) suffer(outcome Outcome, e Effect) {
 	case Delete:
 		f.deleted[outcome]++
 	case Add:
-		switch {
-		case outcome == Acknowledged:
+		switch outcome {
+		case Acknowledged:
 			f.acknowledgedAdds++
 			f.acknowledgedSum += e.Value
-		case outcome == Unknown:
+		case Unknown:
 			f.unknownAdds++
 			f.unknownBelow += min(e.Value, 0)
 			f.unknownAbove += max(e.Value, 0)

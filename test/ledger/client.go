@@ -100,7 +100,7 @@ func (c *client) transact(ctx context.Context) Transaction {
 
 // judge: an error before COMMIT was sent is a refusal, whatever became of the connection.
 func (c *client) judge(err error) Outcome {
-	var early *beforeCommit
+	var early *beforeCommitError
 	if errors.Is(err, errOnPurpose) || errors.As(err, &early) {
 		return Refused
 	}
@@ -142,11 +142,11 @@ func (c *client) take(keys *[]int64) (int64, bool) {
 	return key, true
 }
 
-// beforeCommit marks an error of a transaction whose COMMIT was never sent.
-type beforeCommit struct{ cause error }
+// beforeCommitError marks an error of a transaction whose COMMIT was never sent.
+type beforeCommitError struct{ cause error }
 
-func (e *beforeCommit) Error() string { return e.cause.Error() }
-func (e *beforeCommit) Unwrap() error { return e.cause }
+func (e *beforeCommitError) Error() string { return e.cause.Error() }
+func (e *beforeCommitError) Unwrap() error { return e.cause }
 
 // errOnPurpose is the client's own change of mind.
 var errOnPurpose = errors.New("rolled back on purpose")
@@ -155,14 +155,14 @@ var errOnPurpose = errors.New("rolled back on purpose")
 func (c *client) inTransaction(ctx context.Context, body func(pgx.Tx) error) error {
 	tx, err := c.conn.Begin(ctx)
 	if err != nil {
-		return &beforeCommit{err}
+		return &beforeCommitError{err}
 	}
 	if err := body(tx); err != nil {
 		_ = tx.Rollback(ctx) // the transaction is lost either way
 		if errors.Is(err, errOnPurpose) {
 			return err
 		}
-		return &beforeCommit{err}
+		return &beforeCommitError{err}
 	}
 	return tx.Commit(ctx)
 }

@@ -42,7 +42,7 @@ func (l LSN) String() string { return fmt.Sprintf("%X/%X", uint64(l)>>32, uint32
 //
 // COPY isn't counted: it writes its rows by another kind of record, no client of the ledger
 // does it, and the first copy of a table to a new server comes without an origin before 14.
-// What table synchronisation of PostgreSQL 13 catches up with comes without one, too: the
+// What table synchronization of PostgreSQL 13 catches up with comes without one, too: the
 // WAL of a 13 that was filled by replication can't be judged until it was switched to.
 type WALReader struct {
 	server string

@@ -62,14 +62,14 @@ func awaitTransactions(t *testing.T, w *Workload, number int) {
 	defer tick.Stop()
 	deadline := time.After(30 * time.Second)
 	for {
-		if n, failed, cut := w.Count(); n >= number {
+		n, failed, cut := w.Count()
+		if n >= number {
 			return
-		} else {
-			select {
-			case <-tick.C:
-			case <-deadline:
-				t.Fatalf("%d transactions (%d failed, %d sessions cut) after 30 s, want %d", n, failed, cut, number)
-			}
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%d transactions (%d failed, %d sessions cut) after 30 s, want %d", n, failed, cut, number)
 		}
 	}
 }

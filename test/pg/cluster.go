@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// cluster is a directory with a freshly initialised data directory of a major version, made
+// cluster is a directory with a freshly initialized data directory of a major version, made
 // once and then copied for every server.
 func cluster(t testing.TB, root string, major int) string {
 	t.Helper()

@@ -26,7 +26,7 @@ type history struct {
 	events []event
 }
 
-func newHistory(print func(string)) *history { return &history{began: time.Now(), print: print} }
+func newHistory(show func(string)) *history { return &history{began: time.Now(), print: show} }
 
 func (h *history) add(fleet int, format string, args ...any) {
 	e := event{time.Now(), fleet, fmt.Sprintf(format, args...)}

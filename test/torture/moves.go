@@ -52,7 +52,7 @@ func (t *team) push(ctx context.Context, a plan.Action) error {
 }
 
 // ask for another version by a merged pull request, which also forgets what was kept.
-func (t *team) ask(ctx context.Context, a plan.Action, version string) error {
+func (t *team) ask(ctx context.Context, _ plan.Action, version string) error {
 	return t.pushing(func() (sha string, err error) {
 		t.asked, err = t.app.Merge(ctx, "postgres-"+version, "Move to PostgreSQL "+version, t.upgradeFile(set("version", version), set("finalizedVersion", "none")))
 		return t.asked, err

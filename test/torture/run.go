@@ -30,13 +30,13 @@ type run struct {
 
 // torture on a running stage. It leaves the stage as it was, but for Gitover, which it installs.
 // The report and the history are written whatever happens.
-func torture(ctx context.Context, stage *cluster.Stage, checkout string, o options, print func(string)) error {
+func torture(ctx context.Context, stage *cluster.Stage, checkout string, o options, show func(string)) error {
 	if o.install {
 		if err := install(ctx, stage, checkout); err != nil {
 			return err
 		}
 	}
-	r := &run{options: o, stage: stage, history: newHistory(print), faults: map[plan.Fault]int{}, moves: map[plan.Move]int{}, began: time.Now()}
+	r := &run{options: o, stage: stage, history: newHistory(show), faults: map[plan.Fault]int{}, moves: map[plan.Move]int{}, began: time.Now()}
 	var err error
 	// the waits' own lines are many, and say no more than the history
 	if r.world, err = world.Enter(world.StageOf(stage, checkout), func(string, ...any) {}); err != nil {
@@ -50,7 +50,7 @@ func torture(ctx context.Context, stage *cluster.Stage, checkout string, o optio
 	r.history.add(surroundings, "seed %d, %d fleets, %v", o.seed, o.fleets, o.duration)
 	err = r.all(ctx, clones)
 	report := r.report(checkout, err)
-	print(report.table())
+	show(report.table())
 	err = errors.Join(err, report.write(o.dir, r.history), report.judge())
 	return errors.Join(err, r.leave(context.WithoutCancel(ctx)))
 }

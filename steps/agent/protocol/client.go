@@ -92,7 +92,7 @@ func (c *Client) Hold(ctx context.Context, request HoldRequest, entered func()) 
 
 // hold returns once clients are held, and leaves the answer open.
 func (c *Client) hold(ctx context.Context, request HoldRequest, entered func()) error {
-	response, err := c.send(ctx, http.MethodPost, "/v1/hold", request)
+	response, err := c.send(ctx, http.MethodPost, "/v1/hold", request) //nolint:bodyclose // the answer stays open for as long as the hold lasts
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, &Unreachable{Pooler: c.name, Cause: err}
+		return nil, &UnreachableError{Pooler: c.name, Cause: err}
 	}
 	if response.StatusCode == http.StatusOK {
 		return response, nil
@@ -152,11 +152,11 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 func (c *Client) refusal(body Refusal) error {
 	switch body.Code {
 	case CodeStale:
-		return &StaleSwitch{Pooler: c.name, Message: body.Error}
+		return &StaleSwitchError{Pooler: c.name, Message: body.Error}
 	case CodePooler:
-		return &PoolerRefused{Pooler: c.name, Message: body.Error}
+		return &RefusedError{Pooler: c.name, Message: body.Error}
 	case CodeReload:
-		return &ReloadFailed{Pooler: c.name, Message: body.Error}
+		return &ReloadError{Pooler: c.name, Message: body.Error}
 	}
 	return fmt.Errorf("agent of pooler %s: %s", c.name, body.Error)
 }

@@ -33,7 +33,7 @@ func readFile(content string) (found []Database, ok bool) {
 			if !found2 {
 				return nil, false
 			}
-			value, left := "", ""
+			var value, left string
 			if strings.HasPrefix(after, "'") {
 				end := 1
 				for ; end < len(after); end++ {

@@ -24,8 +24,8 @@ var (
 	takeOverSQL string
 )
 
-// FenceState is how one database stands to applications.
-type FenceState struct {
+// State is how one database stands to applications.
+type State struct {
 	Database string
 	// Limit in force: 0 when fenced.
 	Limit int
@@ -36,15 +36,15 @@ type FenceState struct {
 }
 
 // Fenced says that applications are refused.
-func (f FenceState) Fenced() bool { return f.Limit == 0 && f.Remembered != nil }
+func (f State) Fenced() bool { return f.Limit == 0 && f.Remembered != nil }
 
 // Fences reads how databases stand, in order of their names. Needs the register.
-func (r *Register) Fences(ctx context.Context, databases []string) ([]FenceState, error) {
+func (r *Register) Fences(ctx context.Context, databases []string) ([]State, error) {
 	rows, err := r.conn.Query(ctx, fencesSQL, databases)
 	if err != nil {
 		return nil, r.failed("read fences", err)
 	}
-	states, err := pgx.CollectRows(rows, pgx.RowToStructByPos[FenceState])
+	states, err := pgx.CollectRows(rows, pgx.RowToStructByPos[State])
 	return states, r.failed("read fences", err)
 }
 

@@ -13,7 +13,7 @@ import (
 
 // noteSubscriber leaves on the publisher, as the publication's comment, which server
 // subscribes: its system identifier ends the names of the slots that table
-// synchronisation makes, and tells RemoveAll which of them are this upgrade's.
+// synchronization makes, and tells RemoveAll which of them are this upgrade's.
 func noteSubscriber(ctx context.Context, subscriber postgres.Server, o SubscribeOptions) error {
 	identity, err := postgres.IdentityOf(ctx, subscriber)
 	if err != nil {
@@ -47,7 +47,7 @@ func subscribers(ctx context.Context, conn *pgx.Conn, n postgres.Names) ([]strin
 }
 
 // RemoveAll takes everything of an upgrade off a server: subscriptions, publications, slots,
-// the slots that table synchronisation left, replica identities that tables were given, and Gitover's schema where no
+// the slots that table synchronization left, replica identities that tables were given, and Gitover's schema where no
 // other upgrade uses it. Databases are visited even when fenced. What can't be removed is named in left,
 // each with the reason and the SQL that removes it; err is for a server that can't be asked at all. A second run
 // removes what the first one left.
@@ -150,7 +150,7 @@ func ownSubscriptions(ctx context.Context, conn *pgx.Conn, n postgres.Names) ([]
 	return postgres.Column[string](ctx, conn, query("own_subscriptions"), n.Prefix())
 }
 
-// listSlots are the slots of the upgrade and those of its subscribers' table synchronisation.
+// listSlots are the slots of the upgrade and those of its subscribers' table synchronization.
 func listSlots(ctx context.Context, s postgres.Server, n postgres.Names, subscribers []string) (slots []string, err error) {
 	err = postgres.WithSession(ctx, s, "", func(conn *pgx.Conn) error {
 		slots, err = postgres.Column[string](ctx, conn, query("own_slots"), n.Prefix(), subscribers)

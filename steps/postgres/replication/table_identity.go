@@ -31,6 +31,7 @@ type PublishableTable struct {
 	Bytes int64
 }
 
+// PublishableTables of the database that conn is connected to, with their replica identities.
 func PublishableTables(ctx context.Context, conn *pgx.Conn, n postgres.Names) ([]PublishableTable, error) {
 	return postgres.Collect[PublishableTable](ctx, conn, query("publishable_tables"), n.Publication(), postgres.Schema)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Reread has a server read a text and print it, as a comparison does; why is its refusal.
-func Reread(ctx context.Context, s postgres.Server, database, kind string, scope []string, text string) (print, why string, err error) {
+func Reread(ctx context.Context, s postgres.Server, database, kind string, scope []string, text string) (printed, why string, err error) {
 	err = postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		version, err := postgres.VersionOf(ctx, conn)
 		if err != nil {
@@ -23,10 +23,10 @@ func Reread(ctx context.Context, s postgres.Server, database, kind string, scope
 		if err != nil {
 			return err
 		}
-		if print = found[0].plain(); found[0].refused != nil {
+		if printed = found[0].plain(); found[0].refused != nil {
 			why = found[0].refused.Message
 		}
 		return nil
 	})
-	return print, why, err
+	return printed, why, err
 }

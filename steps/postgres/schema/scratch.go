@@ -24,7 +24,7 @@ type scratch struct {
 // scratchKinds make a temporary object called name of a text, and read the text that the server prints
 // for it. Nothing of it runs: tables are empty, and views and functions aren't asked. A text is never more than one
 // statement, since each goes through the extended protocol.
-var scratchKinds = map[string]func(name string, s scratch) (make []string, print string){
+var scratchKinds = map[string]func(name string, s scratch) (statements []string, query string){
 	// scope: a FROM clause. Several expressions, parted by commas, are one text as well.
 	"expression": func(name string, s scratch) ([]string, string) {
 		query, _ := s.subquery()
@@ -177,10 +177,10 @@ func (p *scratchpad) together(ctx context.Context, texts []scratch) (all []print
 	add(p.begin...)
 	answers := make([]int, len(texts))
 	for i, t := range texts {
-		make, print := scratchKinds[t.kind](fmt.Sprintf("gitover_scratch_%d", i), t)
-		add(make...)
+		statements, query := scratchKinds[t.kind](fmt.Sprintf("gitover_scratch_%d", i), t)
+		add(statements...)
 		answers[i] = count
-		add(print)
+		add(query)
 	}
 	add("ROLLBACK")
 	results, err := p.conn.PgConn().ExecBatch(ctx, batch).ReadAll()

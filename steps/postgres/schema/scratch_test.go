@@ -21,12 +21,12 @@ func TestATextIsOneStatementOrNone(t *testing.T) {
 				for kind, scope := range map[string][]string{
 					"expression": {"FROM ONLY public.kept"}, "query": nil, "key": {"public.kept"}, "bound": {"public.kept", "LIST (id)"}, "rule": {"UPDATE", "public.kept"},
 				} {
-					print, why, err := schema.Reread(t.Context(), s.Server, "d", kind, scope, text)
+					printed, why, err := schema.Reread(t.Context(), s.Server, "d", kind, scope, text)
 					if err != nil {
 						t.Fatal(err)
 					}
-					if why == "" && !(kind == "expression" && text == "1 -- 2)" && print == "1") {
-						t.Errorf("%q as %s is read as %q", text, kind, print)
+					if why == "" && (kind != "expression" || text != "1 -- 2)" || printed != "1") {
+						t.Errorf("%q as %s is read as %q", text, kind, printed)
 					}
 				}
 			}

@@ -121,7 +121,7 @@ func sameLocale(want, have postgres.Database) error {
 		return strings.Join([]string{"encoding " + d.Encoding, "collate " + d.Collate, "ctype " + d.CType, "provider " + d.Provider, "locale " + d.Locale}, ", ")
 	}
 	if normalLocale(describe(want)) != normalLocale(describe(have)) {
-		return fmt.Errorf("it is there already, with %s instead of %s: let the image initialise it alike, or not create it", describe(have), describe(want))
+		return fmt.Errorf("it is there already, with %s instead of %s: let the image initialize it alike, or not create it", describe(have), describe(want))
 	}
 	return nil
 }

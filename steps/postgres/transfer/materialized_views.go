@@ -78,13 +78,13 @@ func populated(ctx context.Context, s postgres.Server, database string) (found m
 	return found, nil
 }
 
-// RefreshTooLong is the refusal to wait for a materialized view any longer.
-type RefreshTooLong struct {
+// RefreshTooLongError is the refusal to wait for a materialized view any longer.
+type RefreshTooLongError struct {
 	View  string
 	Limit time.Duration
 }
 
-func (e *RefreshTooLong) Error() string {
+func (e *RefreshTooLongError) Error() string {
 	return fmt.Sprintf("view %s: refreshing takes longer than %s", e.View, e.Limit)
 }
 
@@ -104,7 +104,7 @@ func refreshWithin(ctx context.Context, conn *pgx.Conn, wanted map[string]bool, 
 	}
 	view, err := refresh(limited, conn, views, wanted, scope)
 	if err != nil && ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
-		return &RefreshTooLong{View: view, Limit: limit}
+		return &RefreshTooLongError{View: view, Limit: limit}
 	}
 	return err
 }

@@ -133,7 +133,7 @@ func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) erro
 			return err
 		}
 		suspects, hot := parts.judge()
-		chosen := append(suspects, hot...)
+		chosen := slices.Concat(suspects, hot)
 		if len(chosen) == 0 {
 			return nil
 		}

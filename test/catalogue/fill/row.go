@@ -25,7 +25,7 @@ type setting struct{ column, value string }
 
 // row makes up a whole row; what isn't in it takes its default.
 func (w *Writer) row(ctx context.Context, t *table, m mood) ([]setting, error) {
-	referring, err := w.keys(ctx, t, m)
+	referring, err := w.keys(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (w *Writer) named(t *table, c column) []string {
 
 // keys are values for the columns of foreign keys: of rows that are there, or NULL; of this very row where the table
 // refers to itself and is empty.
-func (w *Writer) keys(ctx context.Context, t *table, m mood) (map[string]string, error) {
+func (w *Writer) keys(ctx context.Context, t *table) (map[string]string, error) {
 	values := map[string]string{}
 	for _, r := range t.references {
 		there, err := w.referred(ctx, r)

@@ -24,7 +24,7 @@ type Command struct {
 	Log  string   // file that receives standard output and standard error
 }
 
-// Run runs the command and waits for it. Cancelling ctx ends the program and
+// Run runs the command and waits for it. Canceling ctx ends the program and
 // everything it started.
 func (c Command) Run(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(c.Log), 0o755); err != nil {

@@ -29,7 +29,7 @@ func until(ctx context.Context, holds check) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w (last seen: %v)", ctx.Err(), err)
+			return fmt.Errorf("%w (last seen: %w)", ctx.Err(), err)
 		case <-ticker.C:
 		}
 	}

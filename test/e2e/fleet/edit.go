@@ -25,16 +25,16 @@ func All(edits ...Edit) Edit {
 
 // Replace the one occurrence of a text in a file; none or several is an error, since then
 // the edit would not be what the team meant.
-func Replace(file, old, new string) Edit {
+func Replace(file, from, to string) Edit {
 	return func(dir string) error {
 		content, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
 			return err
 		}
-		if n := strings.Count(string(content), old); n != 1 {
-			return fmt.Errorf("%s has %q %d times, not once", file, old, n)
+		if n := strings.Count(string(content), from); n != 1 {
+			return fmt.Errorf("%s has %q %d times, not once", file, from, n)
 		}
-		return os.WriteFile(filepath.Join(dir, file), []byte(strings.Replace(string(content), old, new, 1)), 0o644)
+		return os.WriteFile(filepath.Join(dir, file), []byte(strings.Replace(string(content), from, to, 1)), 0o644)
 	}
 }
 

@@ -56,7 +56,10 @@ func TestEveryRightIsNeededAndNoneIsMissing(t *testing.T) {
 	working, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- c.work(working) }()
-	t.Cleanup(func() { stop(); <-ended })
+	t.Cleanup(func() {
+		stop()
+		<-ended //nolint:errcheck // the clerk was stopped
+	})
 
 	s := &story{t: t, app: app, clerk: c}
 	s.serve()
@@ -177,9 +180,9 @@ func (s *story) serve() {
 	s.t.Cleanup(func() { _ = s.traffic.Stop() })
 }
 
-func (s *story) edit(message, old, new string) {
+func (s *story) edit(message, from, to string) {
 	s.t.Helper()
-	_, err := s.app.Commit(s.t.Context(), message, fleet.Replace(s.app.Dir+"/upgrade.yaml", old, new))
+	_, err := s.app.Commit(s.t.Context(), message, fleet.Replace(s.app.Dir+"/upgrade.yaml", from, to))
 	must(s.t, err)
 }
 

@@ -154,8 +154,7 @@ func light(t *testing.T, w *world.World, namespace string, founding world.Foundi
 	change := founding.Change
 	founding.Namespace, founding.Clone, founding.Controller = namespace, t.TempDir(), platform
 	founding.Change = func(file, content string) string {
-		switch file {
-		case "kustomization.yaml":
+		if file == "kustomization.yaml" {
 			content = strings.NewReplacer("- pooler\n", "", "- instances/15\n", "").Replace(content)
 		}
 		if change != nil {

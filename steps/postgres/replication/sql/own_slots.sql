@@ -1,4 +1,4 @@
--- Slots of an upgrade: by prefix, and those that table synchronisation of its subscribers
+-- Slots of an upgrade: by prefix, and those that table synchronization of its subscribers
 -- left (pg_<subscription>_sync_<table>_<system identifier>, permanent from 14 on).
 -- $1: prefix, $2: system identifiers of subscribers. Reads only.
 SELECT slot_name::text FROM pg_replication_slots

@@ -1,5 +1,5 @@
 -- Tables of a subscription of the current database that have been copied and wait to catch up (14 and newer): name and
--- table synchronisation slot on the publisher, pg_<subscription>_sync_<table>_<system identifier>.
+-- table synchronization slot on the publisher, pg_<subscription>_sync_<table>_<system identifier>.
 -- $1: the subscription, $2: oids of tables to leave out. Reads only.
 SELECT format('%I.%I', n.nspname, c.relname), format('pg_%s_sync_%s_%s', s.oid, r.srrelid, (SELECT system_identifier FROM pg_control_system()))
 FROM pg_subscription_rel r

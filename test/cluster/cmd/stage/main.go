@@ -31,16 +31,16 @@ const usage = `usage: stage <command>
 `
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	if len(os.Args) < 2 {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := inside(ctx, os.Args[1], os.Args[2:])
 	if errors.Is(err, errUnknown) {
 		err = outside(ctx, os.Args[1], os.Args[2:])
 	}
+	stop()
 	if errors.Is(err, errUnknown) {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
