@@ -88,8 +88,12 @@ cluster-status: ## what runs on the stage, and its memory
 images: ## make the images (IMAGES=…), without starting anything
 	$(STAGE) images $(SERVERS) $(IMAGES)
 
+.PHONY: apiserver
+apiserver: # a Kubernetes API server that tests run as a process
+	$(STAGE) apiserver
+
 .PHONY: integration
-integration: images ## tests against real PostgreSQL servers, without the stage
+integration: images apiserver ## tests against real PostgreSQL servers, without the stage
 	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m $(INTEGRATION)
 
 .PHONY: catalogue

@@ -32,7 +32,7 @@ func rollbackAbandoned(x *proxyScope) string {
 // abandon ends a switch that went forward and whose rollback path can't be made.
 func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switchover.Input, why *switchover.UnfinishedError, word string) outcome.Outcome {
 	if err := switchover.Abandon(ctx, in); err != nil {
-		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.UnfinishedError{Why: err, WayBack: true})
+		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.UnfinishedError{Why: err, RollbackPath: true})
 	}
 	r.Recorder.Eventf(x.proxy, corev1.EventTypeWarning, "RollbackAbandoned",
 		"%s serves for good, and there is no rollback path to %s, since %s; it could not be made: %v", in.To.Instance, in.From.Instance, word, why.Why)

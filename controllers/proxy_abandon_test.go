@@ -8,8 +8,8 @@ import (
 	"github.com/gitover/gitover/steps"
 )
 
-// TestOnlyGitGivesAWayBackUp, and only that of the switch in progress.
-func TestOnlyGitGivesAWayBackUp(t *testing.T) {
+// TestOnlyGitAbandonsARollbackPath, and only that of the switch in progress.
+func TestOnlyGitAbandonsARollbackPath(t *testing.T) {
 	for _, c := range []struct {
 		says, to, finalized, workflow string
 		givenUp                       bool

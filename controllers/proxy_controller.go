@@ -95,6 +95,7 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	outcome.ReportSuspended(p, p.Spec.Suspend)
 	outcome.Report(p, o)
 	p.Status.ObservedGeneration = p.Generation
+	answered(p, &p.Status.ReconcileRequestStatus)
 	outcome.EmitEvents(r.Recorder, p, before, o)
 	if o.RequeueAfter == 0 {
 		o.RequeueAfter = slowLook

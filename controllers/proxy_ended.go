@@ -36,7 +36,7 @@ func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switc
 			return outcome.Of(err, v1alpha1.ReasonSwitching)
 		}
 		message := unfinished.Error()
-		if unfinished.WayBack {
+		if unfinished.RollbackPath {
 			message += unfinishedAdvice(x)
 		}
 		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: message}

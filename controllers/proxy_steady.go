@@ -45,7 +45,7 @@ func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) ou
 	if o := r.letsIn(ctx, x, server); o != nil {
 		return *o
 	}
-	if err := r.wayBack(ctx, x); err != nil {
+	if err := r.rollbackPath(ctx, x); err != nil {
 		return outcome.Of(err, v1alpha1.ReasonServerUnreachable)
 	}
 	trouble, err := r.lookAtPoolers(ctx, x)

@@ -14,8 +14,8 @@ import (
 )
 
 // The servers are those of a soak, or of a rollback; nothing but this look tends the rollback path.
-func TestTheWayBackGoesOnAfterTheSuperusersPasswordWasChanged(t *testing.T) {
-	b := newWayBack(t)
+func TestTheRollbackPathGoesOnAfterTheSuperusersPasswordWasChanged(t *testing.T) {
+	b := newRollbackPath(t)
 	b.until("")
 	b.active.Exec("", "ALTER ROLE postgres PASSWORD 'rotated'")
 	b.active.Password = "rotated"
@@ -26,9 +26,9 @@ func TestTheWayBackGoesOnAfterTheSuperusersPasswordWasChanged(t *testing.T) {
 	}
 }
 
-// TestAWayBackThatBeginsIsNotBroken for as long as a subscriber may take to connect.
-func TestAWayBackThatBeginsIsNotBroken(t *testing.T) {
-	b := newWayBack(t, pg.Settings{"max_logical_replication_workers": "0"}) // nobody connects
+// TestARollbackPathThatBeginsIsNotBroken for as long as a subscriber may take to connect.
+func TestARollbackPathThatBeginsIsNotBroken(t *testing.T) {
+	b := newRollbackPath(t, pg.Settings{"max_logical_replication_workers": "0"}) // nobody connects
 	replication := b.replication()
 	replication.starting = true
 	if trouble, activeErr, err := replication.keepUp(t.Context(), []string{"d"}); trouble != "" || activeErr != nil || !errors.Is(err, errStarting) {
@@ -40,8 +40,8 @@ func TestAWayBackThatBeginsIsNotBroken(t *testing.T) {
 }
 
 // A row that somebody wrote on the side that follows stops it.
-func TestAWayBackThatIsStoppedIsNotReady(t *testing.T) {
-	b := newWayBack(t)
+func TestARollbackPathThatIsStoppedIsNotReady(t *testing.T) {
+	b := newRollbackPath(t)
 	for _, s := range []*pg.Server{b.follower, b.active} {
 		s.Exec("d", "CREATE TABLE t (id int PRIMARY KEY)")
 	}
@@ -54,8 +54,8 @@ func TestAWayBackThatIsStoppedIsNotReady(t *testing.T) {
 }
 
 // PostgreSQL itself says nothing when it skips the changes of a table that it doesn't know.
-func TestTheWayBackTakesUpATableThatIsMadeDuringTheSoak(t *testing.T) {
-	b := newWayBack(t)
+func TestATableThatIsMadeDuringTheSoakIsReplicated(t *testing.T) {
+	b := newRollbackPath(t)
 	b.until("")
 	for _, s := range []*pg.Server{b.follower, b.active} {
 		s.Exec("d", "CREATE TABLE late (id int PRIMARY KEY)")
@@ -70,21 +70,21 @@ func TestTheWayBackTakesUpATableThatIsMadeDuringTheSoak(t *testing.T) {
 	}
 }
 
-// wayBack is a server that serves and one that follows.
-type wayBack struct {
+// rollbackPath is a server that serves and one that follows.
+type rollbackPath struct {
 	t                *testing.T
 	active, follower *pg.Server
 	names            postgres.Names
 	memory           memory
 }
 
-func newWayBack(t *testing.T, more ...pg.Settings) *wayBack {
+func newRollbackPath(t *testing.T, more ...pg.Settings) *rollbackPath {
 	t.Helper()
 	ctx, settings := t.Context(), maps.Clone(pg.Logical)
 	for _, m := range more {
 		maps.Copy(settings, m)
 	}
-	b := &wayBack{t: t, active: pg.Start(t, 17, settings), follower: pg.Start(t, 15, settings), names: postgres.Names{UID: pg.UpgradeUID}}
+	b := &rollbackPath{t: t, active: pg.Start(t, 17, settings), follower: pg.Start(t, 15, settings), names: postgres.Names{UID: pg.UpgradeUID}}
 	for _, s := range []*pg.Server{b.active, b.follower} {
 		s.Exec("", "CREATE DATABASE d")
 		b.must(fence.EnsureRegister(ctx, s.Server, agentRole, "secret"))
@@ -97,18 +97,18 @@ func newWayBack(t *testing.T, more ...pg.Settings) *wayBack {
 	return b
 }
 
-func (b *wayBack) must(err error) {
+func (b *rollbackPath) must(err error) {
 	b.t.Helper()
 	if err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-func (b *wayBack) replication() reverseReplication {
+func (b *rollbackPath) replication() reverseReplication {
 	return reverseReplication{active: b.active.Server, follower: b.follower.Server, names: b.names, memory: &b.memory}
 }
 
-func (b *wayBack) look() string {
+func (b *rollbackPath) look() string {
 	b.t.Helper()
 	trouble, activeErr, err := b.replication().keepUp(b.t.Context(), []string{"d"})
 	b.must(activeErr)
@@ -117,7 +117,7 @@ func (b *wayBack) look() string {
 }
 
 // until the trouble is want, or has it in its words.
-func (b *wayBack) until(want string) {
+func (b *rollbackPath) until(want string) {
 	b.t.Helper()
 	var got string
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

@@ -133,7 +133,7 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *proxyScope) outcome.Ou
 		err = &switchover.AbortedError{Why: errors.New("the controller was interrupted before the decision"), Result: result}
 	}
 	var unfinished *switchover.UnfinishedError
-	if word != "" && errors.As(err, &unfinished) && unfinished.WayBack {
+	if word != "" && errors.As(err, &unfinished) && unfinished.RollbackPath {
 		return r.abandon(ctx, x, input, unfinished, word)
 	}
 	return r.after(ctx, x, result, err)

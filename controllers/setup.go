@@ -5,6 +5,7 @@ import (
 	"context"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/runtime/predicates"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,6 +22,10 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
+// asked lets through what people ask of an object: by its spec, or by the annotation reconcile.fluxcd.io/requestedAt.
+// What a controller writes into the status asks for nothing.
+var asked = predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
+
 // SetupWithManager watches what moves an upgrade on: itself, its proxy, its Flux objects
 // and its Jobs.
 func (r *UpgradeReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) error {
@@ -30,7 +35,7 @@ func (r *UpgradeReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) e
 	r.slow.Limit = max(1, concurrent/2)
 	r.background.wake = make(chan event.TypedGenericEvent[*v1alpha1.PgUpgrade])
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.PgUpgrade{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.PgUpgrade{}, builder.WithPredicates(asked)).
 		WatchesRawSource(source.Channel(r.background.wake, &handler.TypedEnqueueRequestForObject[*v1alpha1.PgUpgrade]{})).
 		Owns(&batchv1.Job{}).
 		Watches(&v1alpha1.PgProxy{}, handler.EnqueueRequestsFromMapFunc(upgradeOfProxy)).
@@ -87,7 +92,7 @@ func (r *ProxyReconciler) proxiesOf(ctx context.Context, object client.Object) [
 func (r *ProxyReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) error {
 	r.slow.Limit = max(1, concurrent/2)
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.PgProxy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.PgProxy{}, builder.WithPredicates(asked)).
 		Watches(&v1alpha1.PgUpgrade{}, handler.EnqueueRequestsFromMapFunc(r.proxiesOf)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent}).
 		Named("pgproxy").

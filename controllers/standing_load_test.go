@@ -25,7 +25,7 @@ func TestALookAtManyDatabasesCostsTwoLogins(t *testing.T) {
 	}
 	many, tables := ofEnv("GITOVER_DATABASES", 3), ofEnv("GITOVER_TABLES", 20)
 	enough := strconv.Itoa(many + 10)
-	b := newWayBack(t, pg.Settings{"log_connections": "on", "max_replication_slots": enough, "max_wal_senders": enough, "max_worker_processes": enough,
+	b := newRollbackPath(t, pg.Settings{"log_connections": "on", "max_replication_slots": enough, "max_wal_senders": enough, "max_worker_processes": enough,
 		"max_logical_replication_workers": enough, "max_connections": strconv.Itoa(many + 60), "shared_buffers": "256MB"})
 	databases := []string{"d"}
 	for _, s := range []*pg.Server{b.active, b.follower} {
@@ -77,7 +77,7 @@ func TestALookAtManyDatabasesCostsTwoLogins(t *testing.T) {
 // ours are Gitover's own logins in a server's log.
 var ours = regexp.MustCompile(`(?m)connection authorized: user=postgres .*application_name=gitover\b`)
 
-func awaitLinks(b *wayBack, databases []string) {
+func awaitLinks(b *rollbackPath, databases []string) {
 	b.t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		links, activeErr, err := replication.Links(b.t.Context(), b.active.Server, b.follower.Server, b.names, databases)

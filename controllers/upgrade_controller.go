@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/patch"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -111,6 +112,7 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	}
 	outcome.Report(upgrade, o)
 	upgrade.Status.ObservedGeneration = upgrade.Generation
+	answered(upgrade, &upgrade.Status.ReconcileRequestStatus)
 	outcome.EmitEvents(r.Recorder, upgrade, before, o)
 	if o.RequeueAfter == 0 {
 		o.RequeueAfter = intervalOf(upgrade)
@@ -137,6 +139,13 @@ func persist(ctx context.Context, patcher *patch.SerialPatcher, object client.Ob
 		return fmt.Errorf("patch %s/%s: %w", object.GetNamespace(), object.GetName(), err)
 	}
 	return nil
+}
+
+// answered notes the request that this look answers, for whoever waits for it as `flux reconcile` does.
+func answered(object client.Object, status *meta.ReconcileRequestStatus) {
+	if request, ok := meta.ReconcileAnnotationValue(object.GetAnnotations()); ok {
+		status.LastHandledReconcileAt = request
+	}
 }
 
 func intervalOf(upgrade *v1alpha1.PgUpgrade) time.Duration {

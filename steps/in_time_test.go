@@ -54,7 +54,7 @@ func follow(t *testing.T, run *Run, publisher, subscriber *pg.Server) {
 
 // The soak is over and StopReverse stored; then Git wants blue again, before anything of the
 // rollback path was taken away, or after it.
-func TestARevertBeforeTheWayBackEndsIsInTime(t *testing.T) {
+func TestARevertBeforeTheRollbackPathEndsIsInTime(t *testing.T) {
 	run, blue, green := twoServers(t, Upgrade, StopReverse)
 	ctx := t.Context()
 	run.FreshProxy = func(context.Context) (*v1alpha1.PgProxy, error) {

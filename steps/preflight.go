@@ -100,7 +100,7 @@ func movesSubscriptions(u *v1alpha1.PgUpgrade) bool { return u.Spec.OtherSubscri
 // RequestOf an upgrade to a major version is what a preflight of databases is asked.
 func RequestOf(u *v1alpha1.PgUpgrade, target int, databases []string) preflight.Request {
 	return preflight.Request{
-		Target: target, Databases: databases, Acknowledged: u.Spec.Acknowledge, Names: postgres.Names{UID: string(u.UID)}, WayBack: true,
+		Target: target, Databases: databases, Acknowledged: u.Spec.Acknowledge, Names: postgres.Names{UID: string(u.UID)}, RollbackPath: true,
 		GiveIdentities: GivesIdentities(u), MoveSubscriptions: movesSubscriptions(u), Carry: carryOf(u),
 		Tablespaces: u.Spec.Tablespaces,
 	}

@@ -29,7 +29,7 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 		// whatever has become of the rollback path
 		return unlessReverted(ctx, run, done("finalization approved by spec.soak.finalizedVersion in Git"))
 	}
-	if err := watchWayBack(ctx, run); err != nil {
+	if err := watchRollbackPath(ctx, run); err != nil {
 		return Verdict{}, err
 	}
 	if proxy.Status.ActiveSince == nil {
@@ -86,8 +86,8 @@ func unlessReverted(ctx context.Context, run *Run, end Verdict) (Verdict, error)
 	return end, nil
 }
 
-// watchWayBack keeps the lag of the side that follows in the status.
-func watchWayBack(ctx context.Context, run *Run) error {
+// watchRollbackPath keeps the lag of the side that follows in the status.
+func watchRollbackPath(ctx context.Context, run *Run) error {
 	green, err := run.green(ctx)
 	if err != nil {
 		return err

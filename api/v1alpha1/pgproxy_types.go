@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"github.com/fluxcd/pkg/apis/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -85,6 +86,9 @@ type SwitchSpec struct {
 type PgProxyStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// the last request by reconcile.fluxcd.io/requestedAt that was answered
+	meta.ReconcileRequestStatus `json:",inline"`
 
 	// +patchMergeKey=type
 	// +patchStrategy=merge

@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"github.com/fluxcd/pkg/apis/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -9,6 +10,9 @@ type PgUpgradeStatus struct {
 	// ObservedGeneration is the generation that this status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// the last request by reconcile.fluxcd.io/requestedAt that was answered
+	meta.ReconcileRequestStatus `json:",inline"`
 
 	// +patchMergeKey=type
 	// +patchStrategy=merge

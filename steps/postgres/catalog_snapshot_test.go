@@ -15,12 +15,12 @@ func countedServer(t *testing.T, major int) *pg.Server {
 	server := pg.Start(t, major, nil)
 	server.Exec("", "CREATE ROLE app LOGIN")
 	server.Exec("", "CREATE DATABASE orders")
-	server.Exec("orders", censusSchema)
+	server.Exec("orders", snapshotSchema)
 	return server
 }
 
 // A switch is undone by what this test names, and goes on over what the next one does.
-func TestTheCensusNamesTheKindOfWhatDDLChanged(t *testing.T) {
+func TestTheCatalogSnapshotNamesTheKindOfWhatDDLChanged(t *testing.T) {
 	for _, major := range pg.Majors() {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			server := countedServer(t, major)
@@ -56,7 +56,7 @@ func TestTheCensusNamesTheKindOfWhatDDLChanged(t *testing.T) {
 				{"ALTER ROLE app PASSWORD 'late'", "roles"},
 				{"ALTER ROLE app SET work_mem = '8MB'", "settings"},
 			} {
-				if kinds := censusAfter(t, server, "BEGIN; "+ddl.statement); kinds != ddl.kinds && !strings.Contains(kinds, ddl.kinds) {
+				if kinds := changedAfter(t, server, "BEGIN; "+ddl.statement); kinds != ddl.kinds && !strings.Contains(kinds, ddl.kinds) {
 					t.Errorf("%s changed %q, not %q", ddl.statement, kinds, ddl.kinds)
 				}
 			}
@@ -64,7 +64,7 @@ func TestTheCensusNamesTheKindOfWhatDDLChanged(t *testing.T) {
 	}
 }
 
-func TestTheCensusIgnoresTruncateMaintenanceAndTemporaryThings(t *testing.T) {
+func TestTheCatalogSnapshotIgnoresTruncateMaintenanceAndTemporaryThings(t *testing.T) {
 	for _, major := range pg.Majors() {
 		t.Run(fmt.Sprint(major), func(t *testing.T) {
 			server := countedServer(t, major)
@@ -76,7 +76,7 @@ func TestTheCensusIgnoresTruncateMaintenanceAndTemporaryThings(t *testing.T) {
 					"CREATE INDEX ON passing (n); CREATE TEMP VIEW passing_too AS SELECT * FROM passing; COMMENT ON TABLE passing IS 'passing'; " +
 					"CREATE TRIGGER passing BEFORE UPDATE ON passing FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
 			} {
-				if kinds := censusAfter(t, server, statement); kinds != "" {
+				if kinds := changedAfter(t, server, statement); kinds != "" {
 					t.Errorf("%s changed %q", statement, kinds)
 				}
 			}
@@ -84,7 +84,7 @@ func TestTheCensusIgnoresTruncateMaintenanceAndTemporaryThings(t *testing.T) {
 	}
 }
 
-const censusSchema = `
+const snapshotSchema = `
 CREATE TABLE rows (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n int, gone int, wide int, note text DEFAULT 'x');
 ALTER TABLE rows ADD CONSTRAINT later CHECK (n < 1000) NOT VALID;
 CREATE INDEX ready ON rows (n);
@@ -95,17 +95,17 @@ CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT n + n';
 CREATE VIEW seen AS SELECT n FROM rows;
 CREATE MATERIALIZED VIEW kept AS SELECT 1 AS one`
 
-// censusAfter are the kinds that statements changed; a transaction that they leave open is taken back.
-func censusAfter(t *testing.T, server *pg.Server, statements string) string {
+// changedAfter are the kinds that statements changed; a transaction that they leave open is taken back.
+func changedAfter(t *testing.T, server *pg.Server, statements string) string {
 	t.Helper()
 	session, err := server.Connect(t.Context(), "orders")
 	must(t, err)
 	defer session.Close(t.Context())
-	census, err := schema.NewCatalogSnapshot(t.Context(), session)
+	snapshot, err := schema.NewCatalogSnapshot(t.Context(), session)
 	must(t, err)
 	_, err = session.Exec(t.Context(), statements)
 	must(t, err)
-	kinds, err := census.Changed(t.Context())
+	kinds, err := snapshot.Changed(t.Context())
 	must(t, err)
 	_, err = session.Exec(t.Context(), "ROLLBACK")
 	must(t, err)
@@ -113,7 +113,7 @@ func censusAfter(t *testing.T, server *pg.Server, statements string) string {
 }
 
 // Traffic is held while it runs.
-func TestTheCensusOfManyTablesIsQuick(t *testing.T) {
+func TestTheCatalogSnapshotOfManyTablesIsQuick(t *testing.T) {
 	server := pg.Start(t, 17, nil)
 	server.Exec("", "CREATE DATABASE orders")
 	for part := range 20 { // locks of one transaction are few
@@ -123,12 +123,12 @@ func TestTheCensusOfManyTablesIsQuick(t *testing.T) {
 	session, err := server.Connect(t.Context(), "orders")
 	must(t, err)
 	defer session.Close(t.Context())
-	census, err := schema.NewCatalogSnapshot(t.Context(), session)
+	snapshot, err := schema.NewCatalogSnapshot(t.Context(), session)
 	must(t, err)
 	shortest := time.Hour
 	for range 6 {
 		begun := time.Now()
-		_, err := census.Changed(t.Context())
+		_, err := snapshot.Changed(t.Context())
 		must(t, err)
 		t.Log(time.Since(begun))
 		shortest = min(shortest, time.Since(begun))

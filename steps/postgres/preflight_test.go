@@ -12,7 +12,7 @@ import (
 )
 
 func request(target int, databases ...string) preflight.Request {
-	return preflight.Request{Target: target, Databases: databases, Names: names, WayBack: true}
+	return preflight.Request{Target: target, Databases: databases, Names: names, RollbackPath: true}
 }
 
 // found fails unless there is a finding of that name about that object, and returns it.

@@ -19,7 +19,7 @@ import (
 type databaseSession struct {
 	database      string
 	commit, await *replication.Marker
-	census        *schema.CatalogSnapshot
+	snapshot      *schema.CatalogSnapshot
 	read          *transfer.SequenceReader
 	write         *transfer.SequenceWriter
 	ahead         map[transfer.SequenceName]transfer.SequenceValue
@@ -63,7 +63,7 @@ func (l *databaseSession) open(ctx context.Context, in Input, nonce string) erro
 	if l.commit, err = replication.NewMarker(ctx, conns[0]); err != nil {
 		return err
 	}
-	if l.census, err = schema.NewCatalogSnapshot(ctx, conns[0]); err != nil { // before anybody looks
+	if l.snapshot, err = schema.NewCatalogSnapshot(ctx, conns[0]); err != nil { // before anybody looks
 		return err
 	}
 	if l.read, err = transfer.NewSequenceReader(ctx, conns[1]); err != nil {
@@ -99,7 +99,7 @@ func (l *databaseSession) sequences(ctx context.Context) (int, error) {
 // sameSchema as when the switch began to be prepared: whoever looked at the schema since then saw what
 // is there behind the fence. A migration whose transaction was in flight commits after every look.
 func (l *databaseSession) sameSchema(ctx context.Context, from string) error {
-	changed, err := l.census.Changed(ctx)
+	changed, err := l.snapshot.Changed(ctx)
 	if err != nil || len(changed) == 0 {
 		return err
 	}
@@ -136,7 +136,7 @@ func (l *databaseSession) warm(ctx context.Context, from string) error {
 		}
 		l.ahead = values
 	}
-	if _, err := l.census.Changed(ctx); err != nil { // who looks at the schemas asks again
+	if _, err := l.snapshot.Changed(ctx); err != nil { // who looks at the schemas asks again
 		return err
 	}
 	id, err := l.commit.Commit(ctx, from)

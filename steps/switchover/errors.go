@@ -91,8 +91,8 @@ func (e *UndecidedError) Error() string {
 // done yet. Call Recover until it is.
 type UnfinishedError struct {
 	Why error
-	// WayBack: it is the rollback path that could not be made, which Abandon does without.
-	WayBack bool
+	// RollbackPath: it is the rollback path that could not be made, which Abandon does without.
+	RollbackPath bool
 }
 
 func (e *UnfinishedError) Error() string {

@@ -107,13 +107,13 @@ const (
 
 // Preparations, before anything is held.
 const (
-	PointWayBack Point = "WayBack"
-	PointBegin   Point = "Begin"
-	PointStage   Point = "Stage"
+	PointRollbackPath Point = "RollbackPath"
+	PointBegin        Point = "Begin"
+	PointStage        Point = "Stage"
 )
 
 // Preparations in order; whoever tests crashes goes through this list, too.
-var Preparations = []Point{PointWayBack, PointBegin, PointStage}
+var Preparations = []Point{PointRollbackPath, PointBegin, PointStage}
 
 // Points of a switch, in order: whoever tests crashes goes through this list.
 var Points = []Point{PointHold, PointFence, PointClear, PointMove, PointReady, PointDecide, PointOpen, PointResume, PointFinish}

@@ -52,7 +52,7 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	r := &run{in: in, nonce: rand.Text()[:16], result: Result{ID: in.ID, Markers: map[string]int64{}}}
 	defer func() {
 		if err != nil {
-			r.dropWayBack()
+			r.dropRollbackPath()
 			r.close()
 		}
 	}()
@@ -65,8 +65,8 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 		}
 	}
 	// after the end of earlier runs: one that is undone drops the slots
-	in.trace(PointWayBack)
-	if err := in.traced(PointWayBack, prepareWayBack(ctx, in)); err != nil {
+	in.trace(PointRollbackPath)
+	if err := in.traced(PointRollbackPath, prepareRollbackPath(ctx, in)); err != nil {
 		return nil, fmt.Errorf("prepare the rollback path: %w", err)
 	}
 	in.trace(PointBegin)
@@ -97,9 +97,9 @@ func (r *run) stage(ctx context.Context) error {
 	return eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Stage(ctx, request) })
 }
 
-// prepareWayBack makes publication, slot, marker table and, disabled, the subscription for the reverse
+// prepareRollbackPath makes publication, slot, marker table and, disabled, the subscription for the reverse
 // direction, before the new side's first write. A slot or subscription of that name is of an attempt that failed.
-func prepareWayBack(ctx context.Context, in Input) error {
+func prepareRollbackPath(ctx context.Context, in Input) error {
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end() // before anything is held
 	return eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {

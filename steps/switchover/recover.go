@@ -56,7 +56,7 @@ func Recover(ctx context.Context, in Input) (State, Result, error) {
 	}
 	finished := Finish(ctx, in, position)
 	if why := joined(finished, err); why != nil {
-		return state, result, &UnfinishedError{Why: why, WayBack: finished != nil}
+		return state, result, &UnfinishedError{Why: why, RollbackPath: finished != nil}
 	}
 	return state, result, nil
 }
@@ -157,13 +157,13 @@ func decision(ctx context.Context, in Input) (entrance fence.IncomingSwitch, _ f
 	case err == nil && stands.Decision == fence.Abort && toErr == nil:
 		// Nobody reads the rollback path's slots, which keep the new side's WAL. What fails here the
 		// next attempt does, or the upgrade's end.
-		_ = to.DropUnreadSlots(ctx, in.ID, in.wayBack(), in.Databases)
+		_ = to.DropUnreadSlots(ctx, in.ID, in.rollbackPath(), in.Databases)
 	}
 	return entrance, stands, err
 }
 
-// wayBack names the slots of the rollback path.
-func (in Input) wayBack() []string {
+// rollbackPath names the slots of the rollback path.
+func (in Input) rollbackPath() []string {
 	var slots []string
 	for _, db := range in.Databases {
 		slots = append(slots, in.Names.Slot(db, in.From.Instance))
@@ -171,15 +171,15 @@ func (in Input) wayBack() []string {
 	return slots
 }
 
-// dropWayBack after a preparation that failed: the slots keep WAL, and nobody reads them. What
+// dropRollbackPath after a preparation that failed: the slots keep WAL, and nobody reads them. What
 // fails here the next attempt does, or the upgrade's end.
-func (r *run) dropWayBack() {
+func (r *run) dropRollbackPath() {
 	if r.to == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	_ = r.to.DropUnreadSlots(ctx, r.in.ID, r.in.wayBack(), r.in.Databases)
+	_ = r.to.DropUnreadSlots(ctx, r.in.ID, r.in.rollbackPath(), r.in.Databases)
 }
 
 // openEntrance needs no key where the entrance is open already.

@@ -108,7 +108,7 @@ func (r *run) finish(ctx context.Context) (Result, error) {
 	r.in.trace(PointFinish)
 	begun := time.Now()
 	if err := r.in.traced(PointFinish, Finish(ctx, r.in, r.result.Position)); err != nil {
-		return r.result, &UnfinishedError{Why: err, WayBack: true}
+		return r.result, &UnfinishedError{Why: err, RollbackPath: true}
 	}
 	r.result.Parts.Finish = time.Since(begun)
 	return r.result, nil

@@ -56,8 +56,8 @@ func TestDatabasesWithHostileNamesMoveTogether(t *testing.T) {
 	forthAndBack(t, newStage(t, 15, 17), 2)
 }
 
-// TestASwitchAndItsWayBackRunOverVerifiedTLS with servers that take nothing but TLS.
-func TestASwitchAndItsWayBackRunOverVerifiedTLS(t *testing.T) {
+// TestASwitchAndItsRollbackPathRunOverVerifiedTLS with servers that take nothing but TLS.
+func TestASwitchAndItsRollbackPathRunOverVerifiedTLS(t *testing.T) {
 	s := newStageOver(t, certs.NewAuthority(t), 15, 17)
 	forthAndBack(t, s, 2)
 	for _, server := range s.servers {

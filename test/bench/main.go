@@ -129,7 +129,7 @@ func (b *bench) back(ctx context.Context) error {
 	last := log[0].SHA
 	for i := range b.options.switches {
 		target := []string{"orders-15", "orders-17"}[i%2]
-		if err := b.app.AwaitWayBack(ctx, 2*time.Minute); err != nil {
+		if err := b.app.AwaitRollbackPath(ctx, 2*time.Minute); err != nil {
 			return err
 		}
 		if err := sleep(ctx, b.options.pause); err != nil {

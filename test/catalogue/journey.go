@@ -197,7 +197,7 @@ func (j *journey) moveTo(major int) {
 // preflight does what findings ask for, where that is a statement, as the team would; false where something blocks.
 func (j *journey) preflight() bool {
 	j.t.Helper()
-	request := preflight.Request{Target: j.other.Major, Databases: []string{database}, Names: j.names, WayBack: true}
+	request := preflight.Request{Target: j.other.Major, Databases: []string{database}, Names: j.names, RollbackPath: true}
 	look := func() (blocking []preflight.Finding) {
 		findings, err := preflight.Check(j.t.Context(), j.active.Server, request)
 		must(j.t, err)

@@ -91,15 +91,7 @@ func (s *Stage) buildNode(ctx context.Context) error {
 		return err
 	}
 	for _, program := range nodePrograms {
-		if s.builtWith(program.name, key) {
-			continue
-		}
-		waitsFor := "the Go compiler; log " + s.buildLog(program.name)
-		err := s.report.Step("compiling "+program.name, waitsFor, func() error { return s.compile(ctx, program) })
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(s.keyFile(program.name), []byte(key), 0o644); err != nil {
+		if err := s.compileOnce(ctx, program, key); err != nil {
 			return err
 		}
 	}
@@ -115,6 +107,30 @@ func (s *Stage) buildNode(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// buildAPIServer compiles what an API server needs that runs by itself, as far as it isn't there.
+func (s *Stage) buildAPIServer(ctx context.Context) error {
+	key, err := nodeKey(s.layout.Repo)
+	if err != nil {
+		return err
+	}
+	if err := s.compileOnce(ctx, nodePrograms[0], key); err != nil {
+		return err
+	}
+	return s.copyFluxCRDs(ctx, key)
+}
+
+// compileOnce compiles a program unless it is there, made of the same files.
+func (s *Stage) compileOnce(ctx context.Context, program compiled, key string) error {
+	if s.builtWith(program.name, key) {
+		return nil
+	}
+	waitsFor := "the Go compiler; log " + s.buildLog(program.name)
+	if err := s.report.Step("compiling "+program.name, waitsFor, func() error { return s.compile(ctx, program) }); err != nil {
+		return err
+	}
+	return os.WriteFile(s.keyFile(program.name), []byte(key), 0o644)
 }
 
 // compile makes a static program, so that it runs on any root file system. The

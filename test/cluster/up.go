@@ -77,15 +77,38 @@ func (s *Stage) Build(ctx context.Context, extraImages []string) error {
 	return s.build(ctx, wanted)
 }
 
+// BuildAPIServer compiles an API server that tests run without the stage, with the kinds of Flux for it.
+func (s *Stage) BuildAPIServer(ctx context.Context) error {
+	if err := s.preflightBuild(); err != nil {
+		return err
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := s.makeCaches(); err != nil {
+		return err
+	}
+	return s.buildAPIServer(ctx)
+}
+
+func (s *Stage) makeCaches() error {
+	for _, dir := range []string{s.layout.Bin(), s.layout.Images(), s.layout.Logs(), s.layout.Containerd()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // build compiles and makes images at the same time: one keeps the processor
 // busy, the other the network.
 func (s *Stage) build(ctx context.Context, wanted []image.Recipe) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for _, dir := range []string{s.layout.Bin(), s.layout.Images(), s.layout.Logs(), s.layout.Containerd()} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
+	if err := s.makeCaches(); err != nil {
+		return err
 	}
 	var both sync.WaitGroup
 	var compiling, imaging error

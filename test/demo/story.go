@@ -134,7 +134,7 @@ func (s *story) rollback(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.app.AwaitWayBack(ctx, time.Minute); err != nil {
+	if err := s.app.AwaitRollbackPath(ctx, time.Minute); err != nil {
 		return err
 	}
 	if s.reverted, err = s.app.Revert(ctx, cutover); err != nil {
@@ -166,7 +166,7 @@ func (s *story) cutoverCommit(ctx context.Context) (string, error) {
 }
 
 func (s *story) again(ctx context.Context) error {
-	if err := s.app.AwaitWayBack(ctx, time.Minute); err != nil {
+	if err := s.app.AwaitRollbackPath(ctx, time.Minute); err != nil {
 		return err
 	}
 	head, err := s.app.Revert(ctx, s.reverted)

@@ -38,10 +38,10 @@ func TestADatabaseThatRanBeforeIsAdoptedAndUpgraded(t *testing.T) {
 
 	s.merge("17")
 	s.awaitSoak("orders-17")
-	s.awaitWayBack()
+	s.awaitRollbackPath()
 	revert := s.revert(s.newest("CommitCutover"))
 	s.awaitRolledBack("orders-legacy")
-	s.awaitWayBack()
+	s.awaitRollbackPath()
 	s.revert(revert)
 	s.awaitSoak("orders-17")
 	s.edit("Keep PostgreSQL 17", "    duration: 24h\n", "    duration: 24h\n    finalizedVersion: \"17\"\n")

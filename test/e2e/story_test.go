@@ -150,9 +150,9 @@ func (s *story) awaitSoak(instance string) {
 	s.witness()
 }
 
-func (s *story) awaitWayBack() {
+func (s *story) awaitRollbackPath() {
 	s.t.Helper()
-	s.must(s.app.AwaitWayBack(s.t.Context(), 2*time.Minute))
+	s.must(s.app.AwaitRollbackPath(s.t.Context(), 2*time.Minute))
 	s.witness()
 }
 

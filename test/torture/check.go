@@ -85,7 +85,7 @@ func (t *team) calm(ctx context.Context, place plan.Place) error {
 	if place.Standby() == "" {
 		return nil
 	}
-	return t.app.AwaitWayBack(ctx, calmPatience)
+	return t.app.AwaitRollbackPath(ctx, calmPatience)
 }
 
 // witness reads the servers' own records.

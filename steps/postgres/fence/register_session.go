@@ -57,8 +57,8 @@ type Register struct {
 	instance string
 }
 
-//go:embed sql/entrance.sql
-var entranceSQL string
+//go:embed sql/incoming_switch.sql
+var incomingSwitchSQL string
 
 // What a stall asks, in the words in which Warm asks it before.
 const (
@@ -188,7 +188,7 @@ func (r *Register) UnfenceWithoutKey(ctx context.Context, id, who string) (strin
 // IncomingSwitch reads what the new side knows of a switch.
 func (r *Register) IncomingSwitch(ctx context.Context, id string) (IncomingSwitch, error) {
 	var e IncomingSwitch
-	err := r.conn.QueryRow(ctx, entranceSQL, id).Scan(&e.State, &e.Position, &e.Left)
+	err := r.conn.QueryRow(ctx, incomingSwitchSQL, id).Scan(&e.State, &e.Position, &e.Left)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return IncomingSwitch{}, nil
 	}

@@ -13,7 +13,7 @@ import (
 // session. An error that DiskFull recognizes says that the server has no room left.
 func CheckDiskSpace(ctx context.Context, s postgres.Server, database string) error {
 	err := postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, query("check_room"))
+		_, err := conn.Exec(ctx, query("check_disk_space"))
 		return err
 	})
 	if err != nil {

@@ -34,8 +34,8 @@ type Request struct {
 	// "name/database/object" for one of them.
 	Acknowledged []string
 	Names        postgres.Names
-	// WayBack: blue must be able to follow green after the cutover.
-	WayBack bool
+	// RollbackPath: blue must be able to follow green after the cutover.
+	RollbackPath bool
 	// GiveIdentities: Gitover gives tables a replica identity that have none.
 	GiveIdentities bool
 	// MoveSubscriptions: each switch moves the enabled subscriptions of others.
@@ -173,7 +173,7 @@ func (p *pass) run(ctx context.Context, s postgres.Server, database string, at p
 // rulesOf a place that matter for this pair of versions.
 func (p *pass) rulesOf(at place) (asked []rule) {
 	for _, r := range rules {
-		if r.At != at || p.only != "" && p.only != r.Name || r.When != nil && !r.When(p.source, p.request.Target) || r.WayBack && !p.request.WayBack {
+		if r.At != at || p.only != "" && p.only != r.Name || r.When != nil && !r.When(p.source, p.request.Target) || r.RollbackPath && !p.request.RollbackPath {
 			continue
 		}
 		asked = append(asked, r)

@@ -13,7 +13,7 @@ import (
 // eachReachesTheOther finds, days before it is needed, a side that can't replicate from the other.
 func (p *pass) eachReachesTheOther(ctx context.Context, blue, green postgres.Server) error {
 	ways := [][2]postgres.Server{{green, blue}}
-	if p.request.WayBack {
+	if p.request.RollbackPath {
 		ways = append(ways, [2]postgres.Server{blue, green})
 	}
 	for _, way := range ways {

@@ -41,8 +41,8 @@ type rule struct {
 	Why, Fix string
 	// Firm rules can't be acknowledged: the upgrade could not work.
 	Firm bool
-	// WayBack rules matter only when blue must follow green later.
-	WayBack bool
+	// RollbackPath rules matter only when blue must follow green later.
+	RollbackPath bool
 	// When limits a rule to some pairs of versions; nil means all.
 	When func(source, target int) bool
 }
@@ -150,7 +150,7 @@ var rules = []rule{
 	{Name: "replica_identity", Severity: Block, At: inDatabase, Firm: true, Tables: lacksIdentity,
 		Why: "Once {object} is published, UPDATE and DELETE on it fail for your applications: {detail}.",
 		Fix: "{fix}"},
-	{Name: "generated_identity", Severity: Block, At: inDatabase, Firm: true, WayBack: true, When: to18, Tables: outgrowsIdentity,
+	{Name: "generated_identity", Severity: Block, At: inDatabase, Firm: true, RollbackPath: true, When: to18, Tables: outgrowsIdentity,
 		Why: "On version {target}, UPDATE and DELETE on {object} fail for your applications while the old side follows: its replica identity is the whole row, and has a generated column.",
 		Fix: "{fix}"},
 	{Name: "automatic_identity", Severity: Info, At: inDatabase, Tables: givenIdentity,
@@ -224,7 +224,7 @@ var rules = []rule{
 	{Name: "green_superuser", Severity: Block, At: onGreen, File: "superuser", Firm: true,
 		Why: "Gitover makes roles, databases and subscriptions on the new instance; {object} may not.",
 		Fix: "{fix}"},
-	{Name: "green_wal_level", Severity: Block, At: onGreen, File: "wal_level", Firm: true, WayBack: true,
+	{Name: "green_wal_level", Severity: Block, At: onGreen, File: "wal_level", Firm: true, RollbackPath: true,
 		Why: "Without wal_level = logical the new instance can't replicate back to the old one; it is {detail}.{fix}",
 		Fix: "Set wal_level = logical in the manifests of the new instance."},
 	{Name: "green_tablespaces", Severity: Block, At: onGreen, Firm: true,
@@ -239,10 +239,10 @@ var rules = []rule{
 	{Name: "green_sync_workers", Severity: Block, At: onGreen, File: "sync_workers", Firm: true,
 		Why: "{object} of the new instance is {detail}: no table could be copied.",
 		Fix: "{fix}"},
-	{Name: "green_wal_retention", Severity: Warn, At: onGreen, File: "wal_retention", WayBack: true,
+	{Name: "green_wal_retention", Severity: Warn, At: onGreen, File: "wal_retention", RollbackPath: true,
 		Why: "On the new instance {object} is {detail}.",
 		Fix: "{fix}"},
-	{Name: "green_any_standby", Severity: Block, At: onGreen, File: "any_standby", WayBack: true,
+	{Name: "green_any_standby", Severity: Block, At: onGreen, File: "any_standby", RollbackPath: true,
 		Why: "On the new instance {object} is {detail}, which takes a subscription for a standby: after the switch your applications' commits would wait until the old one has applied them.",
 		Fix: "{fix}"},
 	{Name: "green_async_standbys", Severity: Block, At: onGreen, File: "async_standbys",

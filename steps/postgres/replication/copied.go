@@ -126,7 +126,7 @@ func OrphanedTableSyncs(ctx context.Context, publisher, subscriber postgres.Serv
 // copiedTables of a subscription, but for those of some workers.
 func copiedTables(ctx context.Context, subscriber postgres.Server, database, name string, without []uint32) (found []copiedTable, err error) {
 	err = postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
-		found, err = postgres.Collect[copiedTable](ctx, conn, query("stranded_copies"), name, without)
+		found, err = postgres.Collect[copiedTable](ctx, conn, query("orphaned_table_syncs"), name, without)
 		return err
 	})
 	if err != nil {

@@ -169,7 +169,7 @@ func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, publis
 		return nil, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-	rows, err := tx.Query(ctx, query("unfollowed_tables"), subscription, published, postgres.Schema)
+	rows, err := tx.Query(ctx, query("unreplicated_tables"), subscription, published, postgres.Schema)
 	if err != nil {
 		return nil, err
 	}

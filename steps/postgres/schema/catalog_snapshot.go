@@ -60,7 +60,7 @@ func (c *CatalogSnapshot) Changed(ctx context.Context) ([]string, error) {
 }
 
 func count(ctx context.Context, conn *pgx.Conn) (map[string]string, error) {
-	sums, err := postgres.Collect[struct{ Kind, Sum string }](ctx, conn, query("census"))
+	sums, err := postgres.Collect[struct{ Kind, Sum string }](ctx, conn, query("catalog_snapshot"))
 	if err != nil {
 		return nil, fmt.Errorf("sum the catalogs: %w", err)
 	}
@@ -75,7 +75,7 @@ func count(ctx context.Context, conn *pgx.Conn) (map[string]string, error) {
 type catalogMark struct {
 	// since is the oldest transaction that ran then.
 	since string
-	// answer of census_touched, as long as no row is written.
+	// answer of catalogs_touched, as long as no row is written.
 	answer string
 }
 
@@ -98,7 +98,7 @@ func (m catalogMark) ask(ctx context.Context, conn *pgx.Conn) (answer string, er
 
 // touched looks since the mark that was set in the session.
 func touched(ctx context.Context, conn *pgx.Conn) (answer string, err error) {
-	if err := conn.QueryRow(ctx, query("census_touched")).Scan(&answer); err != nil {
+	if err := conn.QueryRow(ctx, query("catalogs_touched")).Scan(&answer); err != nil {
 		return "", fmt.Errorf("look for written rows of catalogs: %w", err)
 	}
 	return answer, nil

@@ -46,7 +46,7 @@ func measureSchemas(b *testing.B, blue, green *pg.Server) {
 		return nil
 	})
 	check := func(s postgres.Server) error {
-		_, err := preflight.Check(ctx, s, preflight.Request{Target: 17, Databases: []string{"orders"}, Names: names, WayBack: true})
+		_, err := preflight.Check(ctx, s, preflight.Request{Target: 17, Databases: []string{"orders"}, Names: names, RollbackPath: true})
 		return err
 	}
 	r.Against(size, "check", "s", seconds(b, func() error { return check(blue.Server) }), dump, reference)

@@ -63,7 +63,7 @@ func proxySays(reason string, says ...string) sight {
 	return sight{"PgProxy", v1alpha1.ReadyCondition, reason, says}
 }
 
-func wayBackSays(reason string, says ...string) sight {
+func rollbackPathSays(reason string, says ...string) sight {
 	return sight{"PgProxy", v1alpha1.RollbackReadyCondition, reason, says}
 }
 

@@ -52,18 +52,18 @@ func TestFaultsDuringTheSoak(t *testing.T) {
 		{when: soaking, name: "the controller can't reach the server that serves", strike: cut((*database).controller, active), spares: true,
 			seen: proxySays(v1alpha1.ReasonServerUnreachable, "orders-")},
 		{when: soaking, name: "the controller can't reach the server that follows", strike: cut((*database).controller, standby), spares: true,
-			seen: wayBackSays(v1alpha1.ReasonServerUnreachable, "can't tell whether", "orders-")},
+			seen: rollbackPathSays(v1alpha1.ReasonServerUnreachable, "can't tell whether", "orders-")},
 		{when: soaking, name: "the controller can't reach one pooler", strike: cut((*database).controller, (*database).pooler), spares: true,
 			seen: proxySays(v1alpha1.ReasonPoolerUnreachable, "orders-pooler", "can't be reached")},
 	})
 	d.twoControllersAtOnce()
-	d.loseTheWayBack()
+	d.loseTheRollbackPath()
 	d.prove()
 }
 
-// loseTheWayBack: somebody drops a slot, since it keeps WAL. A revert would lose rows now, so
+// loseTheRollbackPath: somebody drops a slot, since it keeps WAL. A revert would lose rows now, so
 // none is possible, and people end the soak by a commit.
-func (d *database) loseTheWayBack() {
+func (d *database) loseTheRollbackPath() {
 	d.t.Helper()
 	d.t.Log("— the slot of the rollback path is dropped")
 	d.must(d.app.Run(d.t.Context(), d.active, world.Databases[0], `DO $$ DECLARE s record; BEGIN
@@ -77,7 +77,7 @@ func (d *database) loseTheWayBack() {
 			END;
 		END LOOP;
 	END $$`))
-	d.sees(wayBackSays(v1alpha1.ReasonReplicationBroken, d.standby+" does not follow", "is lost"))
+	d.sees(rollbackPathSays(v1alpha1.ReasonReplicationBroken, d.standby+" does not follow", "is lost"))
 	_, err := d.app.Commit(d.t.Context(), "Keep PostgreSQL 17", fleet.Replace(d.app.Dir+"/upgrade.yaml", "    finalize: Automatic\n", "    finalize: Automatic\n    finalizedVersion: \"17\"\n"))
 	d.must(err)
 	d.must(d.app.AwaitUpgrade(d.t.Context(), patience, "the soak is ended", func(u *v1alpha1.PgUpgrade) bool {

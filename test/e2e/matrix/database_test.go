@@ -124,7 +124,7 @@ func ended(outcome string, times int) func(*v1alpha1.PgUpgrade) bool {
 func (d *database) serves(instance string) {
 	d.t.Helper()
 	d.patiently(func(patience time.Duration) error { return d.app.AwaitActive(d.t.Context(), patience, instance) })
-	d.must(d.app.AwaitWayBack(d.t.Context(), 2*time.Minute))
+	d.must(d.app.AwaitRollbackPath(d.t.Context(), 2*time.Minute))
 }
 
 // commitOf is the newest commit of a step of this upgrade.

@@ -223,7 +223,7 @@ func (s *story) cutOver() {
 	s.edit("Approve 17", "    approval: Manual\n", "    approval: Manual\n    approvedVersion: \"17\"\n")
 	must(s.t, s.app.AwaitUpgrade(ctx, patience, "the soak", world.At("Soak")))
 	must(s.t, s.app.AwaitActive(ctx, patience, "orders-17"))
-	must(s.t, s.app.AwaitWayBack(ctx, patience))
+	must(s.t, s.app.AwaitRollbackPath(ctx, patience))
 }
 
 // seeWhatIsMissing: people see which right is missing, in a condition, and it goes on by
@@ -256,7 +256,7 @@ func (s *story) seeWhatIsMissing() {
 func (s *story) regret() {
 	s.t.Helper()
 	ctx := s.t.Context()
-	must(s.t, s.app.AwaitWayBack(ctx, patience))
+	must(s.t, s.app.AwaitRollbackPath(ctx, patience))
 	s.edit("Return to PostgreSQL 15", "\n  version: \"17\"", "\n  version: \"15\"")
 	must(s.t, s.app.AwaitUpgrade(ctx, patience, "rolled back and removed", func(u *v1alpha1.PgUpgrade) bool {
 		return u.Status.Workflow == "" && len(u.Status.History) > 0 && u.Status.History[0].Outcome == "RolledBack"

@@ -113,8 +113,8 @@ func (a *App) AwaitProxy(ctx context.Context, patience time.Duration, what strin
 	})
 }
 
-// AwaitWayBack waits until a revert of the last switch would lose nothing.
-func (a *App) AwaitWayBack(ctx context.Context, patience time.Duration) error {
+// AwaitRollbackPath waits until a revert of the last switch would lose nothing.
+func (a *App) AwaitRollbackPath(ctx context.Context, patience time.Duration) error {
 	return a.AwaitProxy(ctx, patience, "the rollback path", func(p *v1alpha1.PgProxy) bool {
 		return meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
 	})

@@ -21,6 +21,7 @@ const usage = `usage: stage <command>
 
   up [image …]      start everything; more images than the default: postgres-13, postgres-18, postgres-19, haproxy, nginx
   build [image …]   compile and make images as for up, and start nothing
+  apiserver         compile an API server for tests that need no stage, and start nothing
   down              end it and remove all but the caches
   status            processes, memory, pods
   images [image …]  make images; a running stage gets them at once
@@ -83,6 +84,8 @@ func outside(ctx context.Context, command string, args []string) error {
 		return stage.Up(ctx, args)
 	case "build":
 		return stage.Build(ctx, args)
+	case "apiserver":
+		return stage.BuildAPIServer(ctx)
 	case "down":
 		return stage.Down(ctx)
 	case "status":

@@ -24,9 +24,9 @@ import (
 // answer.
 const followTimeout = 30 * time.Second
 
-// wayBack keeps RollbackReady true to the reverse replication. Its error is one of the
+// rollbackPath keeps RollbackReady true to the reverse replication. Its error is one of the
 // server that clients use.
-func (r *ProxyReconciler) wayBack(ctx context.Context, x *proxyScope) error {
+func (r *ProxyReconciler) rollbackPath(ctx context.Context, x *proxyScope) error {
 	p, s := x.proxy, x.upgrade.Status
 	soaking := (s.Workflow == steps.Upgrade && s.Step == steps.Soak) || s.Workflow == steps.RolledBack
 	other := s.From

@@ -12,7 +12,7 @@ import (
 
 // A crash makes a server forget how far its slot was moved, if no checkpoint came since. What it
 // took by replication before the switch must not come back as its own.
-func TestTheWayBackStandsACrashOfTheNewSideRightAfterTheSwitch(t *testing.T) {
+func TestTheRollbackPathStandsACrashOfTheNewSideRightAfterTheSwitch(t *testing.T) {
 	for _, pair := range [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}} {
 		t.Run(fmt.Sprintf("%d-%d", pair[0], pair[1]), func(t *testing.T) {
 			s := newStage(t, pair[0], pair[1])
@@ -75,8 +75,8 @@ func TestAnOldSideThatCannotReachTheNewOneIsFoundBeforeAnythingIsHeld(t *testing
 	s.switched(in)
 }
 
-// TestAWayBackThatCannotBeMadeIsGivenUp: the old side is lost for good right after the decision.
-func TestAWayBackThatCannotBeMadeIsGivenUp(t *testing.T) {
+// TestARollbackPathThatCannotBeMadeIsAbandoned: the old side is lost for good right after the decision.
+func TestARollbackPathThatCannotBeMadeIsAbandoned(t *testing.T) {
 	s := newStage(t, 15, 17)
 	c := s.startClients(4)
 	in := s.input()
@@ -156,7 +156,7 @@ func TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout(t *testing.T) {
 			must(t, err)
 			must(t, switchover.OpenWithoutDecision(t.Context(), in))
 			var unfinished *switchover.UnfinishedError
-			if state, _, err := switchover.Recover(t.Context(), in); state != switchover.StateCommitted || !errors.As(err, &unfinished) || !unfinished.WayBack {
+			if state, _, err := switchover.Recover(t.Context(), in); state != switchover.StateCommitted || !errors.As(err, &unfinished) || !unfinished.RollbackPath {
 				t.Fatalf("%s, %v", state, err)
 			}
 			must(t, switchover.Abandon(t.Context(), in))

@@ -1,0 +1,61 @@
+// Package apiserver runs a real Kubernetes API server with etcd beside a test, as processes of its own, with Gitover's and
+// Flux's kinds. Nothing but the API is there: no controller, no node. It starts in seconds.
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// Asked says whether tests against a real API server are wanted (GITOVER_INTEGRATION=1).
+func Asked() bool { return os.Getenv("GITOVER_INTEGRATION") == "1" }
+
+// Run the tests of a package beside an API server, which found gets, and end it. Unless Asked, found gets nothing and tests
+// have to skip what needs one. It returns the exit code for os.Exit.
+func Run(m *testing.M, found func(*rest.Config)) int {
+	if !Asked() {
+		return m.Run()
+	}
+	environment, config, err := start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "start the API server:", err)
+		return 1
+	}
+	found(config)
+	code := m.Run()
+	if err := environment.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "end the API server:", err)
+		return max(code, 1)
+	}
+	return code
+}
+
+// start needs the programs that `make apiserver` compiles.
+func start() (*envtest.Environment, *rest.Config, error) {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		return nil, nil, errors.New("where the checkout is can't be told")
+	}
+	checkout := filepath.Join(filepath.Dir(file), "..", "..")
+	programs := filepath.Join(checkout, ".cache", "bin")
+	if _, err := os.Stat(filepath.Join(programs, "kube-apiserver")); err != nil {
+		return nil, nil, fmt.Errorf("%w; run `make apiserver` first", err)
+	}
+	environment := &envtest.Environment{
+		BinaryAssetsDirectory: programs,
+		ErrorIfCRDPathMissing: true,
+		CRDDirectoryPaths:     []string{filepath.Join(checkout, "manifests", "crd"), filepath.Join(programs, "flux-crds.yaml")},
+	}
+	config, err := environment.Start()
+	if err != nil {
+		return nil, nil, errors.Join(err, environment.Stop())
+	}
+	return environment, config, nil
+}
