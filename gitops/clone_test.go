@@ -104,6 +104,9 @@ func TestNobodyReadsTheCloneOfOthersWithoutTheirCredentials(t *testing.T) {
 }
 
 func TestALongHistoryAndManyFilesStayQuick(t *testing.T) {
+	if os.Getenv("GITOVER_FULL") != "1" {
+		t.Skip("a long story: GITOVER_FULL=1")
+	}
 	g, ctx := NewWithT(t), t.Context()
 	s := newStage(t)
 	h := s.human()

@@ -97,7 +97,7 @@ func TestACopyGoesOnAfterACrashOfTheNewSide(t *testing.T) {
 
 // The crash came between the two: the slot is gone, and the commit never was.
 func TestADatabaseIsCopiedAnewWhenAWorkerCannotGoOn(t *testing.T) {
-	for _, seenBy := range []string{CopyData, CatchUp} {
+	for _, seenBy := range pg.Every(2, 0, []string{CopyData, CatchUp}) {
 		t.Run(seenBy, func(t *testing.T) {
 			p, goOn := copyHalf(t, 15, 17)
 			p.green.Exec("d", "CREATE TABLE flush (); DROP TABLE flush")

@@ -119,10 +119,11 @@ func TestASubscriberWaitsForItsSynchronousStandbys(t *testing.T) {
 // TestANewSideThatForgetsItsOpeningIsOpenedAgain: right after the decision a standby is promoted that lacks it. One that
 // lacks rows, too, stays closed.
 func TestANewSideThatForgetsItsOpeningIsOpenedAgain(t *testing.T) {
-	for _, c := range []struct {
+	type loss struct {
 		lost   switchover.Point
 		opened bool
-	}{{switchover.PointOpen, true}, {switchover.PointReady, true}, {switchover.PointHold, false}} {
+	}
+	for _, c := range pg.Every(2, 1, []loss{{switchover.PointOpen, true}, {switchover.PointReady, true}, {switchover.PointHold, false}}) {
 		t.Run("since "+string(c.lost), func(t *testing.T) {
 			s := newStage(t, 15, 17)
 			s.limits.Hold = 30e9

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gitover/gitover/steps/switchover"
+	"github.com/gitover/gitover/test/pg"
 )
 
 // TestAStubbornClientIsServedOrNamedAndLosesNothing tells, one after the other on one stage, what
@@ -21,10 +22,11 @@ import (
 func TestAStubbornClientIsServedOrNamedAndLosesNothing(t *testing.T) {
 	s := newStage(t, 15, 17)
 	l := s.startLedger()
-	for _, story := range []struct {
+	type story struct {
 		name string
 		tell func(*stage)
-	}{
+	}
+	for _, story := range pg.Every(2, 0, []story{
 		{"a superuser's transaction past the poolers is named, and let alone", (*stage).oldTransaction},
 		{"a COPY that takes too long is named, and completes", (*stage).copyInFlight},
 		{"a query that takes too long is ended where the spec says so", (*stage).longQuery},
@@ -32,7 +34,7 @@ func TestAStubbornClientIsServedOrNamedAndLosesNothing(t *testing.T) {
 		{"prepared statements stay prepared", (*stage).preparedStatement},
 		{"a session past the poolers loses its advisory lock, and can't come back", (*stage).lockHolder},
 		{"a flood of connections doesn't keep traffic from going on", (*stage).flood},
-	} {
+	}) {
 		t.Run(story.name, func(t *testing.T) {
 			s.t, s.limits = t, switchover.Limits{}
 			s.awaitGuard()

@@ -12,7 +12,7 @@ import (
 )
 
 func TestTrafficGoesForthAndBackAndForthWithoutLosingARow(t *testing.T) {
-	for _, pair := range []struct{ from, to, switches int }{{15, 17, 3}, {postgres.Oldest, postgres.Latest, 2}} {
+	for _, pair := range pg.Every(2, 0, []struct{ from, to, switches int }{{15, 17, 3}, {postgres.Oldest, postgres.Latest, 2}}) {
 		t.Run(fmt.Sprintf("%d-%d", pair.from, pair.to), func(t *testing.T) {
 			forthAndBack(t, newStage(t, pair.from, pair.to), pair.switches)
 		})
@@ -42,6 +42,7 @@ func forthAndBack(t *testing.T, s *stage, switches int) {
 }
 
 func TestManyDatabasesMoveTogether(t *testing.T) {
+	pg.Long(t)
 	before := databases
 	databases = []string{"a", "b", "c", "d", "e e", "f"}
 	defer func() { databases = before }()
@@ -51,7 +52,7 @@ func TestManyDatabasesMoveTogether(t *testing.T) {
 // TestDatabasesWithHostileNamesMoveTogether: their names are neither PgBouncer's syntax nor a connection string.
 func TestDatabasesWithHostileNamesMoveTogether(t *testing.T) {
 	before := databases
-	databases = []string{"host=evil dbname=x", "quote'd; $$ %s \\", "%include x", "two\nlines = x", "ünï 😀", "-x"}
+	databases = pg.Every(2, 1, []string{"host=evil dbname=x", "quote'd; $$ %s \\", "%include x", "two\nlines = x", "-x", "ünï 😀"})
 	defer func() { databases = before }()
 	forthAndBack(t, newStage(t, 15, 17), 2)
 }
