@@ -9,6 +9,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/switchover"
 	"github.com/gitover/gitover/test/certs"
+	"github.com/gitover/gitover/test/pg"
 )
 
 func TestTrafficGoesForthAndBackAndForthWithoutLosingARow(t *testing.T) {
