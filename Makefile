@@ -4,7 +4,7 @@ GO      ?= go
 CACHE   := .cache
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STAGE   := CGO_ENABLED=0 $(GO) run ./test/cluster/cmd/stage
-IMAGES  ?= postgres-13 postgres-18
+IMAGES  ?= postgres-13 postgres-18 postgres-19
 # Those of the tests against real PostgreSQL servers; the stage has others of its own.
 SERVERS := postgres-13 postgres-15 postgres-17 postgres-18 postgres-19
 FUZZTIME ?= 10m

@@ -36,12 +36,12 @@ func TestAnUpgradeIsRolledBackByARevertCutOverAgainAndFinished(t *testing.T) {
 
 	// The soak of the next upgrade is short and ends by itself.
 	s.edit("Soak for ten seconds", "    duration: 24h\n    finalizedVersion: \"17\"\n", "    duration: 10s\n")
-	s.merge("18")
-	s.awaitFinished("18")
+	s.merge("19")
+	s.awaitFinished("19")
 	s.isGone("orders-17", "17")
-	s.cleanOn("orders-18")
-	s.same(before, "orders-18")
-	s.lostNothing("orders-18", 4)
+	s.cleanOn("orders-19")
+	s.same(before, "orders-19")
+	s.lostNothing("orders-19", 4)
 }
 
 func TestADowngradeWorksTheSameWay(t *testing.T) {
