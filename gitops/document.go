@@ -224,3 +224,40 @@ func FieldValue(file []byte, field string) (string, error) {
 	}
 	return "", failure(ErrFieldMissing, "no document has the field %s", Printable(field, 200))
 }
+
+// NamesOf the objects of a kind in a file, in order; those without a name are left out. Errors: ErrBadFile.
+func NamesOf(file []byte, kind string) ([]string, error) {
+	documents, err := parse(file)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, d := range documents {
+		if name := d.scalar("metadata", "name"); name != "" && d.is(kind, name) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// ObjectField reads a scalar of the object with this kind and name; empty if it is missing. Errors: ErrPathMissing if the
+// object isn't there, ErrAmbiguous, ErrBadFile.
+func ObjectField(file []byte, kind, name, field string) (string, error) {
+	path, err := parseField(field)
+	if err != nil {
+		return "", err
+	}
+	documents, err := parse(file)
+	if err != nil {
+		return "", err
+	}
+	document, err := only(documents, kind, name)
+	if err != nil {
+		return "", err
+	}
+	node, err := document.find(path, true)
+	if err != nil || node == nil || node.Kind != yaml.ScalarNode {
+		return "", err
+	}
+	return node.Value, nil
+}

@@ -36,6 +36,8 @@ func edited(call []string, before []byte) ([]byte, error) {
 	switch call[0] {
 	case "SetField":
 		return SetField(before, call[1], call[2], call[3], call[4])
+	case "PutField":
+		return PutField(before, call[1], call[2], call[3], call[4])
 	case "AddResource":
 		return AddResource(before, call[1])
 	}
@@ -97,6 +99,34 @@ func TestAFieldIsReadByItsPath(t *testing.T) {
 		_, err := FieldValue(file, field)
 		g.Expect(errors.Is(err, kind)).To(BeTrue(), "%s: %v", field, err)
 	}
+}
+
+func TestAFieldIsOnlyAddedWhereItCanBeDoneSafely(t *testing.T) {
+	for _, c := range []struct{ story, file, says string }{
+		{"a mapping in braces", "kind: PgUpgrade\nmetadata: {name: orders}\nspec: {version: \"15\"}\n", "by hand"},
+		{"an empty mapping", "kind: PgUpgrade\nmetadata: {name: orders}\nspec: {}\n", "by hand"},
+		{"an alias", "kind: PgUpgrade\nmetadata: {name: orders}\nbase: &b\n  version: \"15\"\nspec: *b\n", "alias"},
+		{"another object", "kind: PgUpgrade\nmetadata: {name: stock}\nspec:\n  version: \"15\"\n", "no PgUpgrade orders"},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			if _, err := PutField([]byte(c.file), "PgUpgrade", "orders", "spec.suspend", "true"); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func FuzzPutField(f *testing.F) {
+	f.Add([]byte("kind: PgUpgrade\nmetadata:\n  name: orders\nspec:\n  version: \"15\"\n"), "spec.soak.finalizedVersion", "17")
+	f.Fuzz(func(t *testing.T, file []byte, field, value string) {
+		got, err := PutField(file, "PgUpgrade", "orders", field, value)
+		if err != nil {
+			return
+		}
+		if again, err := PutField(got, "PgUpgrade", "orders", field, value); err != nil || string(again) != string(got) {
+			t.Errorf("%q in %q: a second call: %q, %v", field, file, again, err)
+		}
+	})
 }
 
 func FuzzSetField(f *testing.F) {

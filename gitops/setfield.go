@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"slices"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -75,4 +76,91 @@ func only(documents []document, kind, name string) (document, error) {
 		return document{}, failure(ErrPathMissing, "the file has no %s %s", kind, name)
 	}
 	return documents[at], nil
+}
+
+// PutField is SetField that also adds the field, and the mappings that lead to it, where they are missing: on lines of
+// their own, right below the innermost mapping that is there. The field is a path of keys; true and false are booleans.
+// Errors: as of SetField, and ErrBadFile where a mapping that is there isn't written in lines.
+func PutField(file []byte, kind, name, field, value string) ([]byte, error) {
+	path, err := parseField(field)
+	if err != nil {
+		return nil, err
+	}
+	documents, err := parse(file)
+	if err != nil {
+		return nil, err
+	}
+	document, err := only(documents, kind, name)
+	if err != nil {
+		return nil, err
+	}
+	if node, err := document.find(path, false); err != nil || node != nil {
+		if err != nil {
+			return nil, err
+		}
+		return SetField(file, kind, name, field, value)
+	}
+	return addField(file, documents, document, path, value)
+}
+
+// addField writes what is missing of a path below the last mapping that is there.
+func addField(file []byte, documents []document, d document, path []segment, value string) ([]byte, error) {
+	depth, parent, key, err := innermost(d, path)
+	if err != nil {
+		return nil, err
+	}
+	unsafe := failure(ErrBadFile, "line %d: the field can't be added safely; write it once by hand", parent.Line)
+	if parent.Kind != yaml.MappingNode || parent.Style&yaml.FlowStyle != 0 || parent.Anchor != "" || len(parent.Content) == 0 || key == nil || parent.Line == key.Line {
+		return nil, unsafe
+	}
+	source := newText(file)
+	indent := strings.Repeat(" ", parent.Content[0].Column-1)
+	var lines strings.Builder
+	added := &yaml.Node{Kind: yaml.MappingNode, Tag: yaml.NodeTagMap}
+	for into, i := added, depth; i < len(path); i++ {
+		if path[i].kind != 'k' {
+			return nil, unsafe
+		}
+		name := &yaml.Node{Kind: yaml.ScalarNode, Tag: yaml.NodeTagString, Value: path[i].key}
+		next := &yaml.Node{Kind: yaml.MappingNode, Tag: yaml.NodeTagMap}
+		lines.WriteString(indent + scalarText(path[i].key, name) + ":")
+		if i == len(path)-1 {
+			next = fieldNode(value)
+			lines.WriteString(" " + scalarText(value, next))
+		}
+		lines.WriteString(source.lineBreak())
+		into.Content = append(into.Content, name, next)
+		into, indent = next, indent+"  "
+	}
+	at, _, _ := source.line(key.Line + 1)
+	parent.Content = slices.Concat(added.Content, parent.Content)
+	result := slices.Concat(file[:at], []byte(lines.String()), file[at:])
+	return result, verify(result, documents)
+}
+
+// innermost follows a path as far as it goes: how many steps, the mapping there, and the key that leads to it.
+func innermost(d document, path []segment) (depth int, node, key *yaml.Node, err error) {
+	node = d.root
+	for ; depth < len(path); depth++ {
+		next, err := path[depth].follow(node)
+		if err != nil || next == nil {
+			return depth, node, key, err
+		}
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i+1] == next {
+				key = node.Content[i]
+			}
+		}
+		node = next
+	}
+	return depth, node, key, nil
+}
+
+// fieldNode is a value as a field has it: true and false are booleans, all else is text.
+func fieldNode(value string) *yaml.Node {
+	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: yaml.NodeTagString, Value: value}
+	if value == "true" || value == "false" {
+		node.Tag = yaml.NodeTagBool
+	}
+	return node
 }

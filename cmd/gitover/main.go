@@ -39,5 +39,6 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	command.AddCommand(controllerCommand(), checkCommand(), statusCommand())
+	command.AddCommand(verbCommands()...)
 	return command
 }
