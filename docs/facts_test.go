@@ -109,18 +109,21 @@ func TestEveryMetricIsInOperations(t *testing.T) {
 }
 
 func TestEveryFlagThatDocsNameExists(t *testing.T) {
-	known := map[string]bool{"log-level": true, "log-encoding": true} // Flux's logger
-	files, err := filepath.Glob(filepath.Join(root, "cmd", "*", "*.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatal("no commands found", err)
-	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
+	known := map[string]bool{}
+	// the pages of commands are generated
+	for pattern, flag := range map[string]string{"docs/commands/*.md": `(?m)^ +(?:-\w, )?--([a-z-]+)`, "cmd/gitover-agent/*.go": `Var\w*\([^,]+, "([a-z-]+)"`} {
+		files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pattern)))
+		if err != nil || len(files) == 0 {
+			t.Fatal("no commands found", err)
 		}
-		for _, match := range regexp.MustCompile(`Var\w*\([^,]+, "([a-z-]+)"`).FindAllStringSubmatch(string(content), -1) {
-			known[match[1]] = true
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, match := range regexp.MustCompile(flag).FindAllStringSubmatch(string(content), -1) {
+				known[match[1]] = true
+			}
 		}
 	}
 	for _, page := range pages(t) {

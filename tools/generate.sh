@@ -24,6 +24,7 @@ into() {
   "$bin/controller-gen" paths=./controllers/... rbac:roleName=gitover-controller output:rbac:dir="$1/manifests/rbac"
   "$bin/crd-ref-docs" --log-level=ERROR --source-path=./api --config=tools/reference/config.yaml \
     --renderer=markdown --templates-dir=tools/reference --output-path="$1/docs/reference.md"
+  go run ./cmd/gitover reference --markdown "$1/docs/commands"
   # the templates leave runs of empty lines and blanks at the ends of lines
   sed -i 's/[[:space:]]*$//' "$1/docs/reference.md"
   cat -s "$1/docs/reference.md" >"$1/docs/reference.md.new"

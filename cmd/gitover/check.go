@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -36,7 +37,8 @@ func (e *exit) Unwrap() error { return e.cause }
 
 // checkFlags of the command line.
 type checkFlags struct {
-	namespace, target, from, file, output string
+	target, from, file, output string
+	cluster                    *genericclioptions.ConfigFlags
 }
 
 func checkCommand() *cobra.Command {
@@ -70,7 +72,7 @@ It exits with 0 if nothing blocks, with 1 if something does, and with 2 if that 
 		},
 	}
 	flags := command.Flags()
-	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace; that of the kubeconfig's context if left out")
+	f.cluster = clusterFlags(flags)
 	flags.StringVar(&f.target, "to", "", "PostgreSQL major version to check for; with -f that file's, if left out")
 	flags.StringVar(&f.from, "from", "", "URL of a server to ask instead of a PgUpgrade's, e.g. postgres://postgres@host:5432/postgres")
 	flags.StringVarP(&f.file, "filename", "f", "", "file with a PgUpgrade, whose databases and acknowledgements count; with --from")
@@ -109,12 +111,9 @@ func (f checkFlags) findings(ctx context.Context, args []string) ([]preflight.Fi
 
 // ofUpgrade asks the instance of a PgUpgrade in the cluster.
 func (f checkFlags) ofUpgrade(ctx context.Context, name string) ([]preflight.Finding, error) {
-	c, namespace, err := cluster()
+	c, namespace, err := connect(f.cluster)
 	if err != nil {
 		return nil, err
-	}
-	if f.namespace != "" {
-		namespace = f.namespace
 	}
 	upgrade := &v1alpha1.PgUpgrade{}
 	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, upgrade); err != nil {

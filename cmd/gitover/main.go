@@ -40,5 +40,6 @@ func root() *cobra.Command {
 	}
 	command.AddCommand(controllerCommand(), checkCommand(), statusCommand())
 	command.AddCommand(verbCommands()...)
+	command.AddCommand(referenceCommand())
 	return command
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -17,42 +17,21 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	var namespace string
+	var cluster *genericclioptions.ConfigFlags
 	command := &cobra.Command{
 		Use:   "status [PGUPGRADE]",
 		Short: "Show how an upgrade stands: steps, copy, lag, commits and switches",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, current, err := cluster()
+			c, namespace, err := connect(cluster)
 			if err != nil {
 				return err
-			}
-			if namespace == "" {
-				namespace = current
 			}
 			return showStatus(cmd.Context(), cmd.OutOrStdout(), c, namespace, args)
 		},
 	}
-	command.Flags().StringVarP(&namespace, "namespace", "n", "", "namespace; that of the kubeconfig's context if left out")
+	cluster = clusterFlags(command.Flags())
 	return command
-}
-
-// cluster is the one that kubectl would use, and its context's namespace.
-func cluster() (client.Client, string, error) {
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil)
-	config, err := loader.ClientConfig()
-	if err != nil {
-		return nil, "", fmt.Errorf("find the cluster (set KUBECONFIG): %w", err)
-	}
-	namespace, _, err := loader.Namespace()
-	if err != nil {
-		return nil, "", fmt.Errorf("read the kubeconfig: %w", err)
-	}
-	c, err := client.New(config, client.Options{Scheme: scheme()})
-	if err != nil {
-		return nil, "", fmt.Errorf("reach the cluster: %w", err)
-	}
-	return c, namespace, nil
 }
 
 func showStatus(ctx context.Context, out io.Writer, c client.Client, namespace string, names []string) error {

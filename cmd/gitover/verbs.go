@@ -54,7 +54,7 @@ func verbCommands() []*cobra.Command {
 
 func upgradeCommand() *cobra.Command {
 	var to string
-	command := verbCommand(verb{"upgrade", "Commit another PostgreSQL version", func(_ context.Context, m *manifest) (proposal, error) { return askFor(m, to) }})
+	command := verbCommand(verb{"upgrade", "Commit that another PostgreSQL version is wanted", func(_ context.Context, m *manifest) (proposal, error) { return askFor(m, to) }})
 	command.Flags().StringVar(&to, "to", "", "major version, such as 17")
 	_ = command.MarkFlagRequired("to")
 	return command
