@@ -26,4 +26,4 @@ UNION ALL
 SELECT 'event trigger ' || quote_ident(e.evtname),
        concat_ws(', ', e.evtevent, e.evtfoid::regproc::text, 'enabled ' || e.evtenabled::text, array_to_string(e.evttags, ' ')), true, NULL, NULL, NULL
 FROM pg_event_trigger e
-WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e')
+WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e')

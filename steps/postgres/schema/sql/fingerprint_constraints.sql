@@ -8,7 +8,7 @@ WITH tables AS (
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'f', 'm')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
 )
 SELECT 'constraint ' || quote_ident(k.conname) || ' on ' || t.name,
        CASE WHEN k.contype = 'x' THEN regexp_replace(pg_get_constraintdef(k.oid), ' (\S+\.)?(inet_ops|gist_inet_ops|gist_cidr_ops) WITH ', ' WITH ', 'g')
@@ -25,7 +25,7 @@ SELECT 'constraint ' || quote_ident(k.conname) || ' on domain ' || format_type(k
                                   CASE WHEN y.typcollation <> 0 THEN ' COLLATE ' || y.typcollation::regcollation::text END)], ARRAY[pg_get_expr(k.conbin, 0)]
 FROM pg_constraint k JOIN pg_type y ON y.oid = k.contypid JOIN pg_namespace n ON n.oid = y.typnamespace
 WHERE k.contype = 'c' AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1)
-  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_type'::regclass AND e.objid = y.oid AND e.deptype = 'e')
+  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_type'::regclass AND e.objid = y.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
 UNION ALL
 SELECT 'replica identity of table ' || t.name, 'index ' || i.indexrelid::regclass::text, false, NULL, NULL, NULL
 FROM pg_index i JOIN tables t ON t.oid = i.indrelid

@@ -13,7 +13,7 @@ WITH indexes AS MATERIALIZED (
   CROSS JOIN (VALUES (false)) AS before_15(indnullsnotdistinct)
   WHERE t.relkind IN ('r', 'p', 'f', 'm') AND (i.indisvalid OR c.relkind = 'I')
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = t.oid AND e.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = t.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
 ), parts AS MATERIALIZED ( -- an operator class is left out if it is its own type's default. GiST's for inet and cidr is btree_gist's
   -- up to 18 and GiST's own from 19 on, and a dump doesn't say which is meant
   SELECT i.indexrelid, x.attnum AS number, x.attnum <= i.indnkeyatts AS key,

@@ -3,7 +3,7 @@
 -- The types of a view's columns follow from its query; a version may have others (EXTRACT before 14).
 -- pg_get_expr prints names with their schema, since search_path is empty. Column options that begin
 -- with pg_ are a server's own notes (pg_attver in late minor releases of 15 and 17). A partition's identity is its
--- parent's, from 17 on; before it has none.
+-- parent's, from 17 on; before it has none. A default names no column, so its table needn't be opened to print it.
 WITH relations AS (
   SELECT c.*, format('%I.%I', n.nspname, c.relname) AS name,
          CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'f' THEN 'foreign table' WHEN 'v' THEN 'view'
@@ -11,7 +11,7 @@ WITH relations AS (
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'c') AND c.relpersistence <> 't'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
 ), heirs AS (
   SELECT i.inhrelid, string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) AS parents
   FROM pg_inherits i JOIN relations r ON r.oid = i.inhrelid GROUP BY i.inhrelid
@@ -58,7 +58,7 @@ SELECT 'column ' || r.name || '.' || quote_ident(a.attname),
 FROM relations r
 JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
-LEFT JOIN LATERAL (SELECT pg_get_expr(f.adbin, f.adrelid) AS expression FROM pg_attrdef f WHERE a.atthasdef AND f.adrelid = a.attrelid AND f.adnum = a.attnum OFFSET 0) d ON true
+LEFT JOIN LATERAL (SELECT pg_get_expr(f.adbin, CASE WHEN a.attgenerated <> '' THEN f.adrelid ELSE 0 END) AS expression FROM pg_attrdef f WHERE a.atthasdef AND f.adrelid = a.attrelid AND f.adnum = a.attnum OFFSET 0) d ON true
 WHERE r.relkind <> 'S'
 UNION ALL
 SELECT 'definition of sequence ' || r.name,

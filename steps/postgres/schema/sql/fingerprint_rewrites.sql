@@ -15,7 +15,7 @@ FROM (
   SELECT r.*
   FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)' AND r.oid > $2::bigint
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
   ORDER BY r.oid LIMIT 50
 ) r,
 LATERAL (SELECT c.relkind, r.ev_class::regclass::text AS name FROM pg_class c WHERE c.oid = r.ev_class OFFSET 0) c,

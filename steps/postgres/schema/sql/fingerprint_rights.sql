@@ -1,7 +1,7 @@
 -- Who may do what with which object: name, rights, whether pg_dump grants them after the data.
 -- Defaults are spelled out; grantors don't count, nor does MAINTAIN (17+), which comes
 -- and goes with ALL. $1: Gitover's own schema. Reads only.
-WITH members AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+WITH members AS (SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'),
 objects(name, acl, owner, late) AS (
   SELECT CASE c.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'f' THEN 'foreign table ' ELSE 'table ' END
            || format('%I.%I', n.nspname, c.relname),

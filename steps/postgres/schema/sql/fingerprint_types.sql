@@ -9,8 +9,8 @@ WITH schemas AS (
               ELSE pg_get_userbyid(n.nspowner) END AS owner
   FROM pg_namespace n
   WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid AND e.deptype = 'e')
-), members AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
+), members AS (SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e')
 SELECT 'schema ' || s.name, 'owner ' || s.owner, false, NULL, NULL::text[], NULL::text[] FROM schemas s
 UNION ALL
 SELECT 'extension ' || quote_ident(e.extname), 'schema ' || quote_ident(n.nspname), false, NULL, NULL, NULL

@@ -11,7 +11,7 @@ UNION ALL
 SELECT 'foreign-data wrapper ' || quote_ident(w.fdwname), 'wrappers with a CONNECTION function exist from 19 on', format('ALTER FOREIGN DATA WRAPPER %I NO CONNECTION;', w.fdwname)
 FROM t, pg_foreign_data_wrapper w
 WHERE target < 19 AND (to_jsonb(w) ->> 'fdwconnection')::oid <> 0
-  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_foreign_data_wrapper'::regclass AND e.objid = w.oid AND e.deptype = 'e')
+  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_foreign_data_wrapper'::regclass AND e.objid = w.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
 UNION ALL
 SELECT format('column %s.%I', a.attrelid::regclass, a.attname), 'virtual generated columns exist from 18 on',
        format('ALTER TABLE %s DROP COLUMN %I; and add it GENERATED ALWAYS AS (…) STORED', a.attrelid::regclass, a.attname)

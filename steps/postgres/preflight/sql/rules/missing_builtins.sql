@@ -8,14 +8,14 @@ WITH missing AS (
 ), relations AS (
   SELECT c.oid, c.reltype, c.relkind, c.relpartbound, format('%I.%I', u.nspname, c.relname) AS name
   FROM pg_class c JOIN users u ON u.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
 ), types AS (
   SELECT y.*, format('%I.%I', u.nspname, y.typname) AS name
   FROM pg_type y JOIN users u ON u.oid = y.typnamespace
-  WHERE y.typtype = 'd' AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_type'::regclass AND e.objid = y.oid AND e.deptype = 'e')
+  WHERE y.typtype = 'd' AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_type'::regclass AND e.objid = y.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
 ), routines AS (
   SELECT p.*, p.oid::regprocedure::text AS name FROM pg_proc p JOIN users u ON u.oid = p.pronamespace
-  WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
+  WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.refclassid = 'pg_extension'::regclass AND e.deptype = 'e')
 ), trees(object, tree) AS (
   SELECT format('default of column %s.%I', r.name, a.attname), d.adbin::text
   FROM pg_attrdef d JOIN relations r ON r.oid = d.adrelid JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum

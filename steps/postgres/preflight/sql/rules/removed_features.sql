@@ -1,6 +1,6 @@
 -- Things of older versions that the newer target no longer has. Facts: gitover.target. Reads only.
 WITH t AS (SELECT current_setting('gitover.target')::int AS target, current_setting('server_version_num')::int / 10000 AS source),
-members AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
+members AS (SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e')
 SELECT 'operator ' || o.oid::regoperator, 'postfix operators are gone from 14 on', format('DROP OPERATOR %s; and call the function %s', o.oid::regoperator, o.oprcode)
 FROM t, pg_operator o WHERE source < 14 AND target >= 14 AND o.oprright = 0 AND o.oid >= 16384
 UNION ALL
