@@ -16,13 +16,11 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
-		return ptr.Deref(v, Verdict{}), err
-	}
-	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
-		return ptr.Deref(v, Verdict{}), err
-	}
-	if v, err := stoppedWorker(ctx, run, blue, green); v != nil || err != nil {
+	v, err := inEachDatabase(run,
+		func(db string) (*Verdict, error) { return brokenIn(ctx, run, blue, green, db) },
+		func(db string) (*Verdict, error) { return unfollowedIn(ctx, run, blue, green, db) },
+		func(db string) (*Verdict, error) { return stoppedIn(ctx, run, blue, green, db) })
+	if v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
 	bytes, err := lag(ctx, run, blue, run.Status.To)

@@ -15,69 +15,70 @@ import (
 // what to do. Nil when green follows every table, and while CopyData, which tells of it itself, has
 // tables to copy.
 func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Verdict, error) {
-	for _, db := range run.Status.Databases {
-		if back, err := copyAgain(ctx, run, blue, green, db); back != nil || err != nil {
-			return back, err
+	return inEachDatabase(run, func(db string) (*Verdict, error) { return unfollowedIn(ctx, run, blue, green, db) })
+}
+
+func unfollowedIn(ctx context.Context, run *Run, blue, green postgres.Server, db string) (*Verdict, error) {
+	if back, err := copyAgain(ctx, run, blue, green, db); back != nil || err != nil {
+		return back, err
+	}
+	left, err := replication.UnreplicatedTables(ctx, blue, green, db, run.Names())
+	if err != nil {
+		return nil, err
+	}
+	left, later := withoutLater(run, left)
+	var stuck []replication.UnreplicatedTable
+	missing := false
+	for _, u := range left {
+		if u.State == "" || u.Gone || u.Again {
+			stuck = append(stuck, u)
+			missing = missing || u.Missing
 		}
-		left, err := replication.UnreplicatedTables(ctx, blue, green, db, run.Names())
+	}
+	var v Verdict
+	switch words := replication.DescribeUnreplicated(stuck, green.Instance); {
+	case missing:
+		drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart())
+		if drift != nil || err != nil {
+			return drift, err
+		}
+		v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s", db, words) // it came this moment
+	case len(left) == 0 && later:
+		return nil, nil
+	case len(left) == 0:
+		if run.Status.Step != CopyData { // which ends all the same, so that indexes are built meanwhile
+			if drift, err := drifted(ctx, run, blue, green, db, "", run.schemaPart()); drift != nil || err != nil {
+				return drift, err
+			}
+		}
+		state, err := replication.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
 		if err != nil {
 			return nil, err
 		}
-		left, later := withoutLater(run, left)
-		var stuck []replication.UnreplicatedTable
-		missing := false
-		for _, u := range left {
-			if u.State == "" || u.Gone || u.Again {
-				stuck = append(stuck, u)
-				missing = missing || u.Missing
-			}
+		if !state.Unsettled || run.switching() {
+			return nil, nil
 		}
-		var v Verdict
-		switch words := replication.DescribeUnreplicated(stuck, green.Instance); {
-		case missing:
-			drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart())
-			if drift != nil || err != nil {
+		v = act("database %q: every table is copied", db)
+	case len(stuck) < len(left) && run.Status.Step == CopyData:
+		return nil, nil
+	case len(stuck) < len(left):
+		if v, err = copying(ctx, run, green); err != nil {
+			return nil, err
+		}
+		v.Message = fmt.Sprintf("database %q: %s%s", db, replication.DescribeUnreplicated(left, green.Instance), v.Message)
+	case identitiesToGive(run, stuck) != "" && !run.switching():
+		v = act("database %q: %s", db, identitiesToGive(run, stuck))
+	case !replication.CanFollow(stuck) || run.switching():
+		v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
+	default:
+		if !replication.AnyGone(stuck) {
+			if drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart()); drift != nil || err != nil {
 				return drift, err
 			}
-			v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s", db, words) // it came this moment
-		case len(left) == 0 && later:
-			continue
-		case len(left) == 0:
-			if run.Status.Step != CopyData { // which ends all the same, so that indexes are built meanwhile
-				if drift, err := drifted(ctx, run, blue, green, db, "", run.schemaPart()); drift != nil || err != nil {
-					return drift, err
-				}
-			}
-			state, err := replication.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
-			if err != nil {
-				return nil, err
-			}
-			if !state.Unsettled || run.switching() {
-				continue
-			}
-			v = act("database %q: every table is copied", db)
-		case len(stuck) < len(left) && run.Status.Step == CopyData:
-			continue
-		case len(stuck) < len(left):
-			if v, err = copying(ctx, run, green); err != nil {
-				return nil, err
-			}
-			v.Message = fmt.Sprintf("database %q: %s%s", db, replication.DescribeUnreplicated(left, green.Instance), v.Message)
-		case identitiesToGive(run, stuck) != "" && !run.switching():
-			v = act("database %q: %s", db, identitiesToGive(run, stuck))
-		case !replication.CanFollow(stuck) || run.switching():
-			v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
-		default:
-			if !replication.AnyGone(stuck) {
-				if drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart()); drift != nil || err != nil {
-					return drift, err
-				}
-			}
-			v = act("database %q: %s", db, words)
 		}
-		return &v, nil
+		v = act("database %q: %s", db, words)
 	}
-	return nil, nil
+	return &v, nil
 }
 
 // withoutLater leaves out tables that get a replica identity once green has all indexes, and says whether there are any.

@@ -22,7 +22,12 @@ type pair struct {
 	t           *testing.T
 	run         *Run
 	blue, green *pg.Server
+	// databases that are replicated; all are made of d.
+	databases []string
 }
+
+// manySlots is room for a slot of each of many databases.
+var manySlots = pg.Settings{"wal_level": "logical", "max_replication_slots": "60", "max_wal_senders": "120", "max_connections": "200"}
 
 func newPair(t *testing.T, from, to int) *pair {
 	t.Helper()
@@ -37,7 +42,7 @@ func newPairWith(t *testing.T, from, to int, onGreen pg.Settings) *pair {
 // newPairFilled has fill make what is there before the copy begins.
 func newPairFilled(t *testing.T, from, to int, onGreen pg.Settings, fill func(*pair)) *pair {
 	t.Helper()
-	p := &pair{t: t, blue: pg.Start(t, from, pg.Logical), green: pg.Start(t, to, onGreen)}
+	p := &pair{t: t, blue: pg.Start(t, from, manySlots), green: pg.Start(t, to, onGreen), databases: []string{"d"}}
 	for _, s := range []*pg.Server{p.blue, p.green} {
 		s.Exec("", "CREATE DATABASE d")
 		s.Exec("d", "DROP SCHEMA public; CREATE SCHEMA public; CREATE TABLE first (id int PRIMARY KEY)") // its rights changed with 15
@@ -46,7 +51,7 @@ func newPairFilled(t *testing.T, from, to int, onGreen pg.Settings, fill func(*p
 		}
 	}
 	fill(p)
-	if err := fence.FenceStandby(t.Context(), p.green.Server, []string{"d"}); err != nil {
+	if err := fence.FenceStandby(t.Context(), p.green.Server, p.databases); err != nil {
 		t.Fatal(err)
 	}
 	upgrade := &v1alpha1.PgUpgrade{}
@@ -54,7 +59,7 @@ func newPairFilled(t *testing.T, from, to int, onGreen pg.Settings, fill func(*p
 	upgrade.Spec.Limits.LagStableFor = &metav1.Duration{Duration: time.Millisecond}
 	p.run = &Run{
 		Upgrade: upgrade, Now: time.Now, Workers: &replication.Workers{}, Proxy: &v1alpha1.PgProxy{},
-		Status: &v1alpha1.PgUpgradeStatus{From: p.blue.Instance, To: p.green.Instance, Databases: []string{"d"},
+		Status: &v1alpha1.PgUpgradeStatus{From: p.blue.Instance, To: p.green.Instance, Databases: p.databases,
 			Verification: &v1alpha1.VerificationStatus{}}, // stories that compare rows take it away
 		Server: func(_ context.Context, instance string) (postgres.Server, error) {
 			if instance == p.blue.Instance {
@@ -75,7 +80,7 @@ func (p *pair) until(name, what string, stop func(Verdict) bool) Verdict {
 	p.run.Status.Step = name
 	step, _ := Find(Upgrade, name)
 	var v Verdict
-	for limit := time.Now().Add(30 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(time.Duration(30+5*len(p.databases)) * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 		var err error
 		ctx, end := postgres.ShareSessions(p.t.Context()) // as a controller's look does
 		v, err = step.Done(ctx, p.run)

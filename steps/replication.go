@@ -11,29 +11,50 @@ import (
 // brokenReplication says what is wrong with the way from publisher to subscriber: a slot
 // that lost WAL, or a worker that keeps failing. Nil when nothing is.
 func brokenReplication(ctx context.Context, run *Run, publisher, subscriber postgres.Server) (*Verdict, error) {
+	return inEachDatabase(run, func(db string) (*Verdict, error) { return brokenIn(ctx, run, publisher, subscriber, db) })
+}
+
+// inEachDatabase has several looks at one database after the other, so that each look at servers needs a session in
+// each database once. What an earlier look says of any database counts more than what a later one says.
+func inEachDatabase(run *Run, looks ...func(db string) (*Verdict, error)) (*Verdict, error) {
+	var found *Verdict
 	for _, db := range run.Status.Databases {
-		slot, err := replication.SlotState(ctx, publisher, run.Names().Slot(db, subscriber.Instance))
-		if err != nil {
-			return nil, err
+		for i, look := range looks {
+			v, err := look(db)
+			if err != nil {
+				return nil, err
+			}
+			if v != nil {
+				found, looks = v, looks[:i]
+				break
+			}
 		}
-		if !slot.Exists || slot.Lost {
-			v := waiting(v1alpha1.ReasonSlotLost,
-				"%s no longer has the WAL that %s needs for database %q (slot lost): nothing was switched and nothing is lost, but green must be copied again; raise max_slot_wal_keep_size, take the version back and ask for it again",
-				publisher.Instance, subscriber.Instance, db)
-			return &v, nil
-		}
-		if v := retained(run, publisher.Instance, subscriber.Instance, db, slot, "take the version back"); v != nil {
-			return v, nil
-		}
-		state, err := replication.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, subscriber.Instance))
-		if err != nil {
-			return nil, err
-		}
-		if !state.Exists || !state.Enabled {
-			v := waiting(v1alpha1.ReasonReplicationBroken,
-				"the subscription in database %q on %s is missing or disabled; PostgreSQL's log on %s says why", db, subscriber.Instance, subscriber.Instance)
-			return &v, nil
-		}
+	}
+	return found, nil
+}
+
+func brokenIn(ctx context.Context, run *Run, publisher, subscriber postgres.Server, db string) (*Verdict, error) {
+	slot, err := replication.SlotState(ctx, publisher, run.Names().Slot(db, subscriber.Instance))
+	if err != nil {
+		return nil, err
+	}
+	if !slot.Exists || slot.Lost {
+		v := waiting(v1alpha1.ReasonSlotLost,
+			"%s no longer has the WAL that %s needs for database %q (slot lost): nothing was switched and nothing is lost, but green must be copied again; raise max_slot_wal_keep_size, take the version back and ask for it again",
+			publisher.Instance, subscriber.Instance, db)
+		return &v, nil
+	}
+	if v := retained(run, publisher.Instance, subscriber.Instance, db, slot, "take the version back"); v != nil {
+		return v, nil
+	}
+	state, err := replication.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, subscriber.Instance))
+	if err != nil {
+		return nil, err
+	}
+	if !state.Exists || !state.Enabled {
+		v := waiting(v1alpha1.ReasonReplicationBroken,
+			"the subscription in database %q on %s is missing or disabled; PostgreSQL's log on %s says why", db, subscriber.Instance, subscriber.Instance)
+		return &v, nil
 	}
 	return nil, nil
 }
@@ -71,11 +92,11 @@ func retainedFor(ctx context.Context, run *Run, publisher, subscriber, wayOut st
 	return nil, nil
 }
 
-// lag of the run, the largest over its databases.
+// lag of the run, the largest over its databases. Slots are the server's: one session tells of all.
 func lag(ctx context.Context, run *Run, publisher postgres.Server, subscriber string) (int64, error) {
 	var most int64
 	for _, db := range run.Status.Databases {
-		bytes, err := replication.Lag(ctx, publisher, db, run.Names().Slot(db, subscriber))
+		bytes, err := replication.Lag(ctx, publisher, "", run.Names().Slot(db, subscriber))
 		if err != nil {
 			return 0, err
 		}
@@ -116,20 +137,19 @@ func (r *Run) retainedLimit() int64 {
 // stoppedWorker tells of an apply worker that fails or doesn't run. It is asked after what says more: a
 // lost slot, a table that is missing.
 func stoppedWorker(ctx context.Context, run *Run, publisher, subscriber postgres.Server) (*Verdict, error) {
+	return inEachDatabase(run, func(db string) (*Verdict, error) { return stoppedIn(ctx, run, publisher, subscriber, db) })
+}
+
+func stoppedIn(ctx context.Context, run *Run, publisher, subscriber postgres.Server, db string) (*Verdict, error) {
 	if run.Workers == nil || run.switching() {
 		return nil, nil
 	}
-	for _, db := range run.Status.Databases {
-		trouble, err := run.Workers.Trouble(ctx, publisher, subscriber, db, run.Names(), run.Now())
-		if err != nil {
-			return nil, err
-		}
-		if trouble != "" {
-			v := waiting(v1alpha1.ReasonReplicationBroken, "%s", trouble)
-			return &v, nil
-		}
+	trouble, err := run.Workers.Trouble(ctx, publisher, subscriber, db, run.Names(), run.Now())
+	if err != nil || trouble == "" {
+		return nil, err
 	}
-	return nil, nil
+	v := waiting(v1alpha1.ReasonReplicationBroken, "%s", trouble)
+	return &v, nil
 }
 
 // rollbackStopped is the same of the rollback path. A side that follows and can't be asked is PgProxy's to tell, and holds

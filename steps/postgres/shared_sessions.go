@@ -9,7 +9,7 @@ import (
 )
 
 // sessionsKept is how many idle sessions a look keeps: those of the databases that it is at, on both sides.
-const sessionsKept = 16
+const sessionsKept = 32
 
 // ShareSessions makes one look at servers log in once to each database that it asks several things: what is called with
 // the context that it returns shares sessions. The caller calls end when the look is over, and

@@ -103,7 +103,7 @@ func DropSlot(ctx context.Context, publisher postgres.Server, slot string) error
 	return nil
 }
 
-// Lag is how many bytes of WAL the slot's subscriber has not confirmed yet.
+// Lag is how many bytes of WAL the slot's subscriber has not confirmed yet. Any database of the publisher can tell.
 func Lag(ctx context.Context, publisher postgres.Server, database, slot string) (bytes int64, err error) {
 	var lag *int64
 	err = postgres.WithSession(ctx, publisher, database, func(conn *pgx.Conn) error {
