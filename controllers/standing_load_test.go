@@ -70,7 +70,7 @@ func TestALookAtManyDatabasesCostsTwoLogins(t *testing.T) {
 			t.Errorf("%s: %d logins, at most %d; trouble %q", what, n, most, trouble)
 		}
 	}
-	look("the first look", 2+2*len(databases))
+	look("the first look", 2+4*len(databases)) // sessions of many databases aren't kept: servers have few connections
 	look("another", 2)
 }
 
