@@ -127,7 +127,7 @@ func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) erro
 	var left selection
 	all := rows
 	for {
-		groups := min(mostGroups, max(64, rows))
+		groups := min(mostGroups, max(64, rows/rowsInGroup))
 		parts, err := v.read(ctx, all, t.digests(left.group(t, groups), left.filter), left.args...)
 		if err != nil {
 			return err
@@ -159,6 +159,9 @@ func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) erro
 }
 
 const (
+	// rowsInGroup: in smaller groups fewer rows are left, but each is sent and compared; of what few applications write to,
+	// these leave a handful.
+	rowsInGroup = 16
 	// mostGroups that are asked for at once.
 	mostGroups = 65536
 	// mostDiffer rows of a table, or of a slice of one, are looked for.
