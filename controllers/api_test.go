@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -157,28 +158,34 @@ const soon = 5 * time.Second
 // await reads an object until it is as wanted.
 func (w *team) await(what string, within time.Duration, o client.Object, wanted func() bool) {
 	w.Helper()
-	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+	eventually(w.T, within, func() bool {
 		w.must(w.Get(w.Context(), client.ObjectKeyFromObject(o), o))
-		if wanted() {
-			return
-		}
-		if time.Now().After(end) {
-			w.Fatalf("not within %s: %s; the conditions are %+v", within, what, o.(conditions.Getter).GetConditions())
-		}
-	}
+		return wanted()
+	}, func() string {
+		return fmt.Sprintf("%s; the conditions are %+v", what, o.(conditions.Getter).GetConditions())
+	})
 }
 
 // awaitGone waits until an object is no longer there.
 func (w *team) awaitGone(within time.Duration, o client.Object) {
 	w.Helper()
-	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+	eventually(w.T, within, func() bool {
 		err := w.Get(w.Context(), client.ObjectKeyFromObject(o), o)
-		if apierrors.IsNotFound(err) {
-			return
+		if err != nil && !apierrors.IsNotFound(err) {
+			w.Fatal(err)
 		}
-		w.must(err)
+		return err != nil
+	}, func() string {
+		return fmt.Sprintf("it is gone; the conditions are %+v", o.(conditions.Getter).GetConditions())
+	})
+}
+
+// eventually looks again and again, and fails with words for what it waited for, and what there was in its place.
+func eventually(t *testing.T, within time.Duration, is func() bool, words func() string) {
+	t.Helper()
+	for end := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			w.Fatalf("not gone within %s: %+v", within, o.(conditions.Getter).GetConditions())
+			t.Fatalf("not within %s: %s", within, words())
 		}
 	}
 }

@@ -87,11 +87,7 @@ func (w *comparing) must(err error) {
 
 func (w *comparing) eventually(what string, is func() bool) {
 	w.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			w.Fatalf("not within 20 s: %s", what)
-		}
-	}
+	eventually(w.T, 20*time.Second, is, func() string { return what })
 }
 
 // look as the controller does; a look never waits for an effect of hours.

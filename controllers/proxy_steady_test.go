@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -120,10 +121,8 @@ func (b *rollbackPath) look() string {
 func (b *rollbackPath) until(want string) {
 	b.t.Helper()
 	var got string
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if got = b.look(); got == want || want != "" && strings.Contains(got, want) {
-			return
-		}
-	}
-	b.t.Fatalf("trouble %q, want %q", got, want)
+	eventually(b.t, time.Minute, func() bool {
+		got = b.look()
+		return got == want || want != "" && strings.Contains(got, want)
+	}, func() string { return fmt.Sprintf("trouble %q, which is %q", want, got) })
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/gitover/gitover/test/pg"
 )
 
 func TestAHostileRepositoryHasNoEffectHere(t *testing.T) {
@@ -104,9 +106,7 @@ func TestNobodyReadsTheCloneOfOthersWithoutTheirCredentials(t *testing.T) {
 }
 
 func TestALongHistoryAndManyFilesStayQuick(t *testing.T) {
-	if os.Getenv("GITOVER_FULL") != "1" {
-		t.Skip("a long story: GITOVER_FULL=1")
-	}
+	pg.Long(t)
 	g, ctx := NewWithT(t), t.Context()
 	s := newStage(t)
 	h := s.human()

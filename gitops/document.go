@@ -243,19 +243,11 @@ func NamesOf(file []byte, kind string) ([]string, error) {
 // ObjectField reads a scalar of the object with this kind and name; empty if it is missing. Errors: ErrPathMissing if the
 // object isn't there, ErrAmbiguous, ErrBadFile.
 func ObjectField(file []byte, kind, name, field string) (string, error) {
-	path, err := parseField(field)
+	o, err := objectIn(file, kind, name, field)
 	if err != nil {
 		return "", err
 	}
-	documents, err := parse(file)
-	if err != nil {
-		return "", err
-	}
-	document, err := only(documents, kind, name)
-	if err != nil {
-		return "", err
-	}
-	node, err := document.find(path, true)
+	node, err := o.find(o.path, true)
 	if err != nil || node == nil || node.Kind != yaml.ScalarNode {
 		return "", err
 	}

@@ -17,28 +17,51 @@ import (
 // there twice), ErrBadFile (not YAML, or the value stands where it can't be
 // changed safely). A value that is set already gives the same bytes.
 func SetField(file []byte, kind, name, field, value string) ([]byte, error) {
-	if !utf8.ValidString(value) || value == "" || len(value) > 1024 || slices.IndexFunc([]rune(value), notInLine) >= 0 {
-		return nil, failure(ErrBadFile, "the new value of %s isn't one line of text", field)
+	if err := oneLine(field, value); err != nil {
+		return nil, err
 	}
-	path, err := parseField(field)
+	o, err := objectIn(file, kind, name, field)
 	if err != nil {
 		return nil, err
 	}
-	documents, err := parse(file)
-	if err != nil {
-		return nil, err
-	}
-	document, err := only(documents, kind, name)
-	if err != nil {
-		return nil, err
-	}
-	node, err := document.find(path, false)
+	node, err := o.find(o.path, false)
 	if err != nil {
 		return nil, err
 	}
 	if node == nil {
 		return nil, failure(ErrPathMissing, "%s %s has no field %s: write it once by hand", kind, name, field)
 	}
+	return o.replace(file, node, value)
+}
+
+// fieldOf is one object of a file, and the path of a field in it.
+type fieldOf struct {
+	document
+	all  []document
+	path []segment
+}
+
+func objectIn(file []byte, kind, name, field string) (o fieldOf, err error) {
+	if o.path, err = parseField(field); err != nil {
+		return o, err
+	}
+	if o.all, err = parse(file); err != nil {
+		return o, err
+	}
+	o.document, err = only(o.all, kind, name)
+	return o, err
+}
+
+// oneLine is an error unless a value can stand on a line.
+func oneLine(field, value string) error {
+	if !utf8.ValidString(value) || value == "" || len(value) > 1024 || slices.IndexFunc([]rune(value), notInLine) >= 0 {
+		return failure(ErrBadFile, "the new value of %s isn't one line of text", field)
+	}
+	return nil
+}
+
+// replace the text of a node.
+func (o fieldOf) replace(file []byte, node *yaml.Node, value string) ([]byte, error) {
 	if node.Kind == yaml.ScalarNode && node.Value == value {
 		return file, nil
 	}
@@ -53,7 +76,7 @@ func SetField(file []byte, kind, name, field, value string) ([]byte, error) {
 	if replacement != value {
 		node.Tag, node.Style = yaml.NodeTagString, yaml.DoubleQuotedStyle
 	}
-	return result, verify(result, documents)
+	return result, verify(result, o.all)
 }
 
 func notInLine(r rune) bool {
@@ -82,30 +105,26 @@ func only(documents []document, kind, name string) (document, error) {
 // their own, right below the innermost mapping that is there. The field is a path of keys; true and false are booleans.
 // Errors: as of SetField, and ErrBadFile where a mapping that is there isn't written in lines.
 func PutField(file []byte, kind, name, field, value string) ([]byte, error) {
-	path, err := parseField(field)
+	if err := oneLine(field, value); err != nil {
+		return nil, err
+	}
+	o, err := objectIn(file, kind, name, field)
 	if err != nil {
 		return nil, err
 	}
-	documents, err := parse(file)
-	if err != nil {
+	switch node, err := o.find(o.path, false); {
+	case err != nil:
 		return nil, err
+	case node != nil:
+		return o.replace(file, node, value)
 	}
-	document, err := only(documents, kind, name)
-	if err != nil {
-		return nil, err
-	}
-	if node, err := document.find(path, false); err != nil || node != nil {
-		if err != nil {
-			return nil, err
-		}
-		return SetField(file, kind, name, field, value)
-	}
-	return addField(file, documents, document, path, value)
+	return o.add(file, value)
 }
 
-// addField writes what is missing of a path below the last mapping that is there.
-func addField(file []byte, documents []document, d document, path []segment, value string) ([]byte, error) {
-	depth, parent, key, err := innermost(d, path)
+// add what is missing of the path below the last mapping that is there.
+func (o fieldOf) add(file []byte, value string) ([]byte, error) {
+	path := o.path
+	depth, parent, key, err := innermost(o.document, path)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +154,7 @@ func addField(file []byte, documents []document, d document, path []segment, val
 	at, _, _ := source.line(key.Line + 1)
 	parent.Content = slices.Concat(added.Content, parent.Content)
 	result := slices.Concat(file[:at], []byte(lines.String()), file[at:])
-	return result, verify(result, documents)
+	return result, verify(result, o.all)
 }
 
 // innermost follows a path as far as it goes: how many steps, the mapping there, and the key that leads to it.

@@ -3,9 +3,6 @@ package steps
 import (
 	"fmt"
 	"maps"
-	"os"
-	"regexp"
-	"strconv"
 	"testing"
 
 	"github.com/gitover/gitover/steps/postgres"
@@ -15,10 +12,7 @@ import (
 // TestALookAtCatchUpLogsInOnceToEachDatabase of each server, and once more to each server: there is one a second.
 // GITOVER_DATABASES makes them as many as you like; from 16 on, what is looked at again once the lag is small costs more.
 func TestALookAtCatchUpLogsInOnceToEachDatabase(t *testing.T) {
-	many := 3
-	if n, err := strconv.Atoi(os.Getenv("GITOVER_DATABASES")); err == nil {
-		many = n
-	}
+	many := pg.Number("GITOVER_DATABASES", 3)
 	settings := maps.Clone(manySlots)
 	maps.Copy(settings, pg.Settings{"max_logical_replication_workers": "120", "max_worker_processes": "130"})
 	p := newPairFilled(t, 15, 17, settings, func(p *pair) {
@@ -36,13 +30,7 @@ func TestALookAtCatchUpLogsInOnceToEachDatabase(t *testing.T) {
 		s.Exec("", "ALTER SYSTEM SET log_connections = on")
 		s.Exec("", "SELECT pg_reload_conf()")
 	}
-	ours := regexp.MustCompile(`(?m)connection authorized: user=postgres .*application_name=gitover\b`)
-	logins := func() (n int) {
-		for _, s := range []*pg.Server{p.blue, p.green} {
-			n += len(ours.FindAllString(s.Log(), -1))
-		}
-		return n
-	}
+	logins := func() int { return p.blue.Logins() + p.green.Logins() }
 	step, _ := Find(Upgrade, CatchUp)
 	before, looks := logins(), 0
 	for logins() == before && looks < 100 { // until the servers have read their settings

@@ -80,7 +80,7 @@ func (p *pair) until(name, what string, stop func(Verdict) bool) Verdict {
 	p.run.Status.Step = name
 	step, _ := Find(Upgrade, name)
 	var v Verdict
-	for limit := time.Now().Add(time.Duration(30+5*len(p.databases)) * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(time.Duration(25+5*len(p.databases)) * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 		var err error
 		ctx, end := postgres.ShareSessions(p.t.Context()) // as a controller's look does
 		v, err = step.Done(ctx, p.run)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,8 +29,12 @@ func here(ctx context.Context) (checkout, error) {
 
 // git runs it in the checkout; the error has what it printed.
 func (c checkout) git(ctx context.Context, args ...string) (string, error) {
+	return c.feed(ctx, os.Stdin, args...)
+}
+
+func (c checkout) feed(ctx context.Context, in io.Reader, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, "git", args...) //nolint:gosec // no shell, and options end before what people typed
-	command.Dir, command.Stdin = c.root, os.Stdin
+	command.Dir, command.Stdin = c.root, in
 	var out, trouble bytes.Buffer
 	command.Stdout, command.Stderr = &out, &trouble
 	if err := command.Run(); err != nil {
@@ -134,18 +139,7 @@ func (m *manifest) write() error {
 
 // diff of the file as it is to be, against what is committed.
 func (m *manifest) diff(ctx context.Context) (string, error) {
-	temporary, err := os.CreateTemp("", "gitover-*.yaml")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = os.Remove(temporary.Name()) }()
-	if _, err := temporary.Write(m.content); err != nil {
-		return "", errors.Join(err, temporary.Close())
-	}
-	if err := temporary.Close(); err != nil {
-		return "", err
-	}
-	blob, err := m.git(ctx, "hash-object", "-w", "--path", m.path, "--", temporary.Name())
+	blob, err := m.feed(ctx, bytes.NewReader(m.content), "hash-object", "-w", "--stdin", "--path", m.path)
 	if err != nil {
 		return "", err
 	}

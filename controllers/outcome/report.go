@@ -99,7 +99,7 @@ func EmitEvents(recorder record.EventRecorder, object conditioned, before string
 	recorder.Event(object, kind, o.Reason, cmp.Or(o.Message, o.Reason))
 }
 
-// LastReported remembers what was last reported, for emitEvents.
+// LastReported remembers what was last reported, for EmitEvents.
 func LastReported(object conditioned) string {
 	ready := conditions.Get(object, v1alpha1.ReadyCondition)
 	if ready == nil {

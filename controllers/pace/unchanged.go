@@ -40,7 +40,7 @@ func WhileUnchanged(ctx context.Context, reader client.Reader, object client.Obj
 	return watched, func() { cancel(nil); <-ended }
 }
 
-// SpecChanged says that a context of whileUnchanged ended because the spec is another.
+// SpecChanged says that a context of WhileUnchanged ended because the spec is another.
 func SpecChanged(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errChanged) }
 
 // LookForChanges is how often the spec is read while something slow goes on.

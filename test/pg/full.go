@@ -2,6 +2,7 @@ package pg
 
 import (
 	"os"
+	"strconv"
 	"testing"
 )
 
@@ -14,6 +15,14 @@ func Long(t testing.TB) {
 	if !Full {
 		t.Skip("a long story: GITOVER_FULL=1, or make harm")
 	}
+}
+
+// Number of something that the environment may set for a story, or otherwise.
+func Number(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return otherwise
 }
 
 // Pairs of versions that a story is told for: the first alone, unless its long form is wanted.

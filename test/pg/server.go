@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -134,6 +135,11 @@ func (s *Server) Log() string {
 	}
 	return string(text)
 }
+
+// Logins counts Gitover's own in the log, for a server that has log_connections on.
+func (s *Server) Logins() int { return len(ownLogin.FindAllString(s.Log(), -1)) }
+
+var ownLogin = regexp.MustCompile(`(?m)connection authorized: user=postgres .*application_name=gitover\b`)
 
 func (s *Server) logPath() string { return filepath.Join(s.dir, "log") }
 
