@@ -11,10 +11,10 @@ FUZZTIME ?= 10m
 LINTERS := $(CACHE)/bin/golangci-lint
 # What `make integration` tests, with its unit tests.
 INTEGRATION := ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/... ./test/catalogue/...
-# What takes part in `make e2e`, and in `make harm`; each package has the stage for itself.
-E2E     := ./test/cluster ./test/e2e ./test/e2e/fleet ./test/e2e/world ./test/e2e/security ./test/torture
-HARM    := ./test/e2e/faults ./test/e2e/matrix
-# Of `make torture`: how long, the plan's seed (0 takes one by chance), databases side by side.
+# What takes part in `make e2e`, and in `make chaos`; each package has the stage for itself.
+E2E     := ./test/cluster ./test/e2e ./test/e2e/fleet ./test/e2e/testenv ./test/e2e/security ./test/stress
+CHAOS   := ./test/e2e/faults ./test/e2e/matrix
+# Of `make stress`: how long, the plan's seed (0 takes one by chance), databases side by side.
 DURATION ?= 20m
 SEED     ?= 0
 FLEETS   ?= 2
@@ -108,8 +108,8 @@ bench-servers: images ## check, comparison, sequences, verification beside Postg
 e2e: ## end-to-end tests on the running stage
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 45m -v $(E2E)
 
-.PHONY: harm
-harm: ## every fault, and a crash at every step and part, on the running stage
+.PHONY: chaos
+chaos: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'TestWhatever|TestASubscriptionOfOthersMoves' ./steps/switchover
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 120m -skip TestRandomSchemas ./steps/postgres
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m ./steps
@@ -119,18 +119,18 @@ harm: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 30m -run TestTheWAL ./test/ledger
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/cluster
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|WrongCredentials|ChangesOfMind" ./test/e2e
-	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(HARM)
+	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(CHAOS)
 
 .PHONY: demo
 demo: ## the whole story in one command; KEEP=1 leaves the stage up
 	$(GO) run ./test/demo
 
-.PHONY: torture
-torture: ## random moves and faults under a ledger; DURATION=20m SEED=1 FLEETS=2
-	$(GO) run ./test/torture -duration $(DURATION) -seed $(SEED) -fleets $(FLEETS)
+.PHONY: stress
+stress: ## random moves and faults under a ledger; DURATION=20m SEED=1 FLEETS=2
+	$(GO) run ./test/stress -duration $(DURATION) -seed $(SEED) -fleets $(FLEETS)
 
 .PHONY: test
-test: lint verify unit-others integration ## all but harm, fuzz and race; brings the stage up and down itself
+test: lint verify unit-others integration ## all but chaos, fuzz and race; brings the stage up and down itself
 	@trap '$(STAGE) down' EXIT; $(MAKE) cluster && $(MAKE) e2e
 
 .PHONY: clean

@@ -27,7 +27,7 @@ func (h *hold) left() time.Duration { return h.Since.until(h.Limit - max(leastRe
 
 // watch ends a hold whose controller is gone, or silent: at once, or from limit-margin on, it goes to the
 // register and does what stands there; at the limit it lets clients go wherever the pooler
-// leads, which the fences make harmless, and goes on asking. A hold that the agent joined
+// leads, which the fences make chaosless, and goes on asking. A hold that the agent joined
 // by itself asks from the beginning, without deciding.
 func (a *agent) watch(h *hold) {
 	a.tasks.Go(func() { a.releaseAtLimit(h) })

@@ -105,7 +105,7 @@ func sameBothWays(t *testing.T, blue, green *pg.Server, database, when string) {
 	}
 }
 
-// TestExpressionsAreComparedByWhatTheyMean between two pairs of versions; under GITOVER_FULL=1 (make harm) between more.
+// TestExpressionsAreComparedByWhatTheyMean between two pairs of versions; under GITOVER_FULL=1 (make chaos) between more.
 func TestExpressionsAreComparedByWhatTheyMean(t *testing.T) {
 	some := [][2]int{{15, 17}, {postgres.Latest, postgres.Oldest}}
 	if pg.Full {

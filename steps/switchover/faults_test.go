@@ -12,11 +12,11 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-// fault strikes in the middle of a switch, and heals when the switch is over.
+// fault is injected in the middle of a switch, and heals when the switch is over.
 type fault struct {
 	name string
-	// strike returns at once, with what heals it.
-	strike func(s *stage, in switchover.Input) (heal func())
+	// inject returns at once, with what heals it.
+	inject func(s *stage, in switchover.Input) (heal func())
 	// undone is the last point at which the switch can't go forward any more; empty if the
 	// fault is in nobody's way, either if that is a matter of luck up to the decision.
 	undone switchover.Point
@@ -105,7 +105,7 @@ func (s *stage) suffer(f fault, point switchover.Point, holds *holdWatch) {
 	struck, ended := make(chan func(), 1), make(chan error, 1)
 	in.Trace = func(at switchover.Point) {
 		if at == point {
-			struck <- f.strike(s, in)
+			struck <- f.inject(s, in)
 		}
 	}
 	holds.take()

@@ -15,7 +15,7 @@ import (
 
 	"github.com/gitover/gitover/test/cluster"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
 )
 
@@ -51,7 +51,7 @@ func measure(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	w, err := world.Enter(world.StageOf(stage, "."), func(string, ...any) {})
+	w, err := testenv.New(testenv.StageOf(stage, "."), func(string, ...any) {})
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(clone)
-	app, err := w.Found(ctx, world.Founding{Namespace: namespace, Clone: clone})
+	app, err := w.CreateApp(ctx, testenv.AppOptions{Namespace: namespace, Clone: clone})
 	if err != nil {
 		return err
 	}
@@ -77,13 +77,13 @@ func measure(ctx context.Context, o options) error {
 
 type bench struct {
 	options options
-	app     *world.App
-	pgbench *world.Bench
+	app     *testenv.App
+	pgbench *testenv.Bench
 	samples map[string][]float64
 }
 
 func (b *bench) run(ctx context.Context) error {
-	fmt.Println("founding the database")
+	fmt.Println("creating the database")
 	if err := b.app.AwaitStatefulSet(ctx, "orders-15", 5*time.Minute); err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := b.app.AwaitUpgrade(ctx, 20*time.Minute, "the soak", world.At("Soak")); err != nil {
+	if err := b.app.AwaitUpgrade(ctx, 20*time.Minute, "the soak", testenv.At("Soak")); err != nil {
 		return err
 	}
 	if err := b.back(ctx); err != nil {
@@ -171,7 +171,7 @@ func (b *bench) note(ctx context.Context, number int) error {
 		return err
 	}
 	record := proxy.Status.Switches[0]
-	stall, err := world.Stall(spans, record)
+	stall, err := testenv.Stall(spans, record)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (b *bench) note(ctx context.Context, number int) error {
 	return nil
 }
 
-func (b *bench) report(ctx context.Context, traffic *world.Traffic) error {
+func (b *bench) report(ctx context.Context, traffic *testenv.Traffic) error {
 	summary, err := b.pgbench.Stop(ctx)
 	if err != nil {
 		return err

@@ -3,7 +3,7 @@
 // its own on a plain Debian machine.
 //
 // `go run ./test/cluster/cmd/stage up` starts it, `down` removes it. Tests use
-// Open to find the one that runs, and package harm to break it on purpose.
+// Open to find the one that runs, and package chaos to break it on purpose.
 package cluster
 
 import (
@@ -44,7 +44,7 @@ type Stage struct {
 // ErrNotRunning means that no stage of this checkout runs: `make cluster` starts one.
 var ErrNotRunning = errors.New("the stage isn't running: start it with `make cluster`")
 
-// ErrNoStage means that an existing cluster is used, which can't be harmed or looked into.
+// ErrNoStage means that an existing cluster is used, into which no faults can be injected.
 var ErrNoStage = errors.New("this needs the stage, and GITOVER_CLUSTER=existing says to use another cluster")
 
 // At returns the stage of the checkout that contains dir, running or not.

@@ -19,7 +19,7 @@ func (s *Stage) Heal(ctx context.Context) error {
 		return err
 	}
 	_, err := s.Exec(ctx, "sh", "-ec", `
-		nft list tables | sed -n 's/^table ip \(harm_.*\)/\1/p' | while read -r table; do nft delete table ip "$table"; done
+		nft list tables | sed -n 's/^table ip \(chaos_.*\)/\1/p' | while read -r table; do nft delete table ip "$table"; done
 		ctr --namespace k8s.io tasks list | awk '$3 == "PAUSED" {print $1}' | while read -r id; do ctr --namespace k8s.io tasks resume "$id"; done`)
 	if err != nil {
 		return err

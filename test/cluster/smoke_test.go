@@ -11,7 +11,7 @@ import (
 	"time"
 
 	cluster "github.com/gitover/gitover/test/cluster"
-	"github.com/gitover/gitover/test/cluster/harm"
+	"github.com/gitover/gitover/test/cluster/chaos"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -28,8 +28,8 @@ const (
 	patience        = 2 * time.Minute
 )
 
-// TestWhatIsPushedRunsAndCanBeHarmed, the latter with GITOVER_FULL=1 (make harm).
-func TestWhatIsPushedRunsAndCanBeHarmed(t *testing.T) {
+// TestWhatIsPushedRunsAndFaultsCanBeInjected, the latter with GITOVER_FULL=1 (make chaos).
+func TestWhatIsPushedRunsAndFaultsCanBeInjected(t *testing.T) {
 	if os.Getenv("GITOVER_E2E") != "1" {
 		t.Skip("needs GITOVER_E2E=1 and the stage: `make cluster`")
 	}
@@ -37,8 +37,8 @@ func TestWhatIsPushedRunsAndCanBeHarmed(t *testing.T) {
 	for _, story := range []struct {
 		name string
 		tell func(smoke)
-		// harm: what the stories that do harm rely on is tried with them.
-		harm bool
+		// faults: what the stories that inject faults rely on is tried with them.
+		faults bool
 	}{
 		{"Flux applies a push and both PostgreSQL versions get ready", smoke.pushIsApplied, false},
 		{"SQL works through Services by their DNS names", smoke.sqlByName, false},
@@ -50,7 +50,7 @@ func TestWhatIsPushedRunsAndCanBeHarmed(t *testing.T) {
 		{"the Git server fails, recovers and protects main", smoke.gitServer, true},
 		{"Flux applies a revert", smoke.revertIsApplied, false},
 	} {
-		if story.harm && !pg.Full {
+		if story.faults && !pg.Full {
 			continue
 		}
 		if !s.Run(story.name, func(t *testing.T) { story.tell(s.on(t)) }) {
@@ -120,7 +120,7 @@ func (s smoke) sqlByName() {
 func (s smoke) cutAndHeal() {
 	reach := func(from, to, database string) error { return s.expect("1", from, to, database, "SELECT 1") }
 	s.must(reach("db-15-0", "db-17", "orders"))
-	heal, err := harm.CutPod(s.Context(), s.stage, "smoke", "db-17-0")
+	heal, err := chaos.CutPod(s.Context(), s.stage, "smoke", "db-17-0")
 	s.must(err)
 	if reach("db-15-0", "db-17", "orders") == nil {
 		s.Error("the cut pod was reached")
@@ -135,7 +135,7 @@ func (s smoke) cutAndHeal() {
 }
 
 func (s smoke) cutBetween() {
-	heal, err := harm.CutBetween(s.Context(), s.stage, "smoke", "db-15-0", "smoke", "db-17-0")
+	heal, err := chaos.CutBetween(s.Context(), s.stage, "smoke", "db-15-0", "smoke", "db-17-0")
 	s.must(err)
 	if s.expect("1", "db-15-0", "db-17", "orders", "SELECT 1") == nil {
 		s.Error("the pods reached each other")
@@ -151,7 +151,7 @@ func (s smoke) cutBetween() {
 }
 
 func (s smoke) pauseAndResume() {
-	resume, err := harm.PauseContainer(s.Context(), s.stage, "smoke", "db-17-0", "postgres")
+	resume, err := chaos.PauseContainer(s.Context(), s.stage, "smoke", "db-17-0", "postgres")
 	s.must(err)
 	if s.expect("1", "db-15-0", "db-17", "orders", "SELECT 1") == nil {
 		s.Error("a paused server answered")
@@ -162,7 +162,7 @@ func (s smoke) pauseAndResume() {
 
 func (s smoke) killed() {
 	s.sql("db-15-0", "127.0.0.1", "app", "CREATE TABLE kept AS SELECT 42 AS answer")
-	s.must(harm.KillContainer(s.Context(), s.stage, "smoke", "db-15-0", "postgres"))
+	s.must(chaos.KillContainer(s.Context(), s.stage, "smoke", "db-15-0", "postgres"))
 	s.eventually("it is back with its data", func() error {
 		return s.expect("42", "db-17-0", "db-15", "app", "SELECT answer FROM kept")
 	})
@@ -176,10 +176,10 @@ func (s smoke) killed() {
 func (s smoke) fullVolume() {
 	const write = "INSERT INTO big SELECT repeat('x', 1000) FROM generate_series(1, 20000)"
 	s.sql("db-17-0", "127.0.0.1", "orders", "CREATE TABLE big (t text)")
-	if _, err := harm.FillVolume(s.Context(), s.stage, "smoke", "data-db-15-0"); err == nil {
+	if _, err := chaos.FillVolume(s.Context(), s.stage, "smoke", "data-db-15-0"); err == nil {
 		s.Error("a volume without a limit was filled")
 	}
-	free, err := harm.FillVolume(s.Context(), s.stage, "smoke", "data-db-17-0")
+	free, err := chaos.FillVolume(s.Context(), s.stage, "smoke", "data-db-17-0")
 	s.must(err)
 	if _, err := s.trySQL("db-15-0", "db-17", "orders", write); err == nil {
 		s.Error("a write fitted onto a full volume")
@@ -193,14 +193,14 @@ func (s smoke) fullVolume() {
 
 func (s smoke) gitServer() {
 	url := s.stage.Git.HostURLOf(smokeRepository)
-	heal, err := harm.FaultGit(s.Context(), s.stage, "status 500")
+	heal, err := chaos.FaultGit(s.Context(), s.stage, "status 500")
 	s.must(err)
 	if err := s.lists(url); err == nil || !strings.Contains(err.Error(), "500") {
 		s.Errorf("faulty server: %v", err)
 	}
 	s.must(heal(s.Context()))
 	s.run("", "git", "ls-remote", url)
-	start, err := harm.StopGit(s.Context(), s.stage)
+	start, err := chaos.StopGit(s.Context(), s.stage)
 	s.must(err)
 	if s.lists(url) == nil {
 		s.Error("a stopped server answered")
@@ -227,7 +227,7 @@ func (s smoke) gitServer() {
 
 // slowAndForgetful: the server answers late, or takes a push and doesn't say so.
 func (s smoke) slowAndForgetful(url string) {
-	heal, err := harm.FaultGit(s.Context(), s.stage, "delay 2s")
+	heal, err := chaos.FaultGit(s.Context(), s.stage, "delay 2s")
 	s.must(err)
 	begun := time.Now()
 	s.run("", "git", "ls-remote", url)
@@ -235,7 +235,7 @@ func (s smoke) slowAndForgetful(url string) {
 		s.Errorf("a slow server answered after %v", took)
 	}
 	s.must(heal(s.Context()))
-	heal, err = harm.FaultGit(s.Context(), s.stage, "drop-answer")
+	heal, err = chaos.FaultGit(s.Context(), s.stage, "drop-answer")
 	s.must(err)
 	s.write("app/note.txt", "two")
 	s.run(s.clone, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qam", "Another note")

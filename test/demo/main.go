@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gitover/gitover/test/cluster"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 type options struct {
@@ -78,7 +78,7 @@ func run(ctx context.Context, o options) error {
 }
 
 func tell(ctx context.Context, s *story, stage *cluster.Stage) error {
-	w, err := world.Enter(world.StageOf(stage, "."), s.view.detail)
+	w, err := testenv.New(testenv.StageOf(stage, "."), s.view.detail)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func tell(ctx context.Context, s *story, stage *cluster.Stage) error {
 		return err
 	}
 	defer os.RemoveAll(clone)
-	s.world, s.clone = w, clone
+	s.env, s.clone = w, clone
 	defer s.view.close()
 	return s.tell(ctx)
 }

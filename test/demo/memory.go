@@ -26,11 +26,11 @@ type summary struct {
 
 func (w *watcher) lookAtMemory(ctx context.Context) {
 	var nodes corev1.NodeList
-	if err := w.story.world.Client.List(ctx, &nodes); err != nil {
+	if err := w.story.env.Client.List(ctx, &nodes); err != nil {
 		return
 	}
 	for _, node := range nodes.Items {
-		raw, err := w.story.world.Pods.CoreV1().RESTClient().Get().AbsPath("/api/v1/nodes/" + node.Name + "/proxy/stats/summary").DoRaw(ctx)
+		raw, err := w.story.env.Pods.CoreV1().RESTClient().Get().AbsPath("/api/v1/nodes/" + node.Name + "/proxy/stats/summary").DoRaw(ctx)
 		var statistics summary
 		if err != nil || json.Unmarshal(raw, &statistics) != nil {
 			continue

@@ -11,7 +11,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
 )
 
@@ -85,7 +85,7 @@ func (r *report) complaints(books ledger.Report, bench, clients []string) {
 // addSwitches in the order in which they were made.
 func (r *report) addSwitches(records []v1alpha1.SwitchRecord, spans []ledger.Span) error {
 	for _, record := range records {
-		stall, err := world.Stall(spans, record)
+		stall, err := testenv.Stall(spans, record)
 		if err != nil {
 			return err
 		}

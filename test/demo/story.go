@@ -8,14 +8,14 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
 )
 
 const (
 	from, to = "15", "17"
-	blue     = world.Name + "-" + from
-	green    = world.Name + "-" + to
+	blue     = testenv.Name + "-" + from
+	green    = testenv.Name + "-" + to
 	// breath is how long clients work undisturbed between two switches.
 	breath = 10 * time.Second
 )
@@ -24,12 +24,12 @@ const (
 type story struct {
 	options options
 	view    *view
-	world   *world.World
+	env     *testenv.Environment
 	clone   string
 
-	app     *world.App
-	traffic *world.Traffic
-	bench   *world.Bench
+	app     *testenv.App
+	traffic *testenv.Traffic
+	bench   *testenv.Bench
 	watcher *watcher
 
 	// began is the processor's time when clients did
@@ -64,10 +64,10 @@ func (s *story) tell(ctx context.Context) error {
 }
 
 func (s *story) found(ctx context.Context) (err error) {
-	if err := s.world.Install(ctx); err != nil {
+	if err := s.env.Install(ctx); err != nil {
 		return err
 	}
-	if s.app, err = s.world.Found(ctx, world.Founding{Namespace: world.Name, Clone: s.clone + "/team"}); err != nil {
+	if s.app, err = s.env.CreateApp(ctx, testenv.AppOptions{Namespace: testenv.Name, Clone: s.clone + "/team"}); err != nil {
 		return err
 	}
 	if err := s.app.AwaitStatefulSet(ctx, blue, 3*time.Minute); err != nil {
@@ -101,7 +101,7 @@ func (s *story) startClients(ctx context.Context) (err error) {
 	if s.traffic, err = s.app.StartTraffic(ctx, ledger.Config{Clients: 8, Rate: 40}); err != nil {
 		return err
 	}
-	s.world.Log = func(string, ...any) {} // from here on the watcher tells
+	s.env.Log = func(string, ...any) {} // from here on the watcher tells
 	s.watcher = s.watch(ctx)
 	s.view.line("pgbench: %d clients at %.0f transactions/s through 2 PgBouncers; the ledger's 8 clients write down every answer", s.options.clients, s.options.rate)
 	return s.pause(ctx)
@@ -144,7 +144,7 @@ func (s *story) rollback(ctx context.Context) error {
 	if err := s.app.AwaitActive(ctx, 3*time.Minute, blue); err != nil {
 		return err
 	}
-	err = s.app.AwaitUpgrade(ctx, time.Minute, "the revert is obeyed", world.At("AwaitDecision"))
+	err = s.app.AwaitUpgrade(ctx, time.Minute, "the revert is obeyed", testenv.At("AwaitDecision"))
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (s *story) finalize(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.app.AwaitUpgrade(ctx, 5*time.Minute, "the upgrade is finished", world.Settled(to)); err != nil {
+	if err := s.app.AwaitUpgrade(ctx, 5*time.Minute, "the upgrade is finished", testenv.Settled(to)); err != nil {
 		return err
 	}
 	return s.pause(ctx)

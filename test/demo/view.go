@@ -10,7 +10,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // view shows what happens: lines that stay, and below them, on a terminal, a block that
@@ -29,8 +29,8 @@ type view struct {
 type look struct {
 	upgrade *v1alpha1.PgUpgrade
 	proxy   *v1alpha1.PgProxy
-	bench   world.Progress
-	traffic *world.Traffic
+	bench   testenv.Progress
+	traffic *testenv.Traffic
 	worst   time.Duration
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 const (
@@ -42,7 +42,7 @@ func (s *story) watch(ctx context.Context) *watcher {
 	w := &watcher{story: s, seen: map[string]v1alpha1.StepStatus{}, began: map[string]time.Time{}, ended: map[string]time.Time{}}
 	var running sync.WaitGroup
 	w.stop = func() { cancel(); running.Wait() }
-	clone, err := fleet.Clone(ctx, s.world.Git, s.clone+"/watcher", fleet.Maintainer)
+	clone, err := fleet.Clone(ctx, s.env.Git, s.clone+"/watcher", fleet.Maintainer)
 	if err == nil {
 		w.lastHead, _ = clone.Head(ctx) // an empty head shows the whole log, which is harmless
 		running.Go(func() { wait.UntilWithContext(ctx, func(ctx context.Context) { w.lookAtGit(ctx, clone) }, time.Second) })
@@ -85,7 +85,7 @@ func (w *watcher) noteSteps(u *v1alpha1.PgUpgrade) {
 		}
 		w.seen[step.Name] = step
 	}
-	state := world.Describe(u)
+	state := testenv.Describe(u)
 	if u.Status.Step == "" && w.current != state {
 		w.story.view.line("%s", state)
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
 )
 
@@ -15,7 +15,7 @@ import (
 func TestADatabaseThatRanBeforeIsAdoptedAndUpgraded(t *testing.T) {
 	t.Parallel()
 	examples := filepath.Join(stage.Checkout, "examples")
-	s := &story{t: t, version: "15", app: found(t, world.Founding{Namespace: "adopted", Source: filepath.Join(examples, "adopt", "before"), Adopted: map[string]string{"postgres": "orders-legacy"}})}
+	s := &story{t: t, version: "15", app: found(t, testenv.AppOptions{Namespace: "adopted", Source: filepath.Join(examples, "adopt", "before"), Adopted: map[string]string{"postgres": "orders-legacy"}})}
 	s.must(s.app.AwaitStatefulSet(t.Context(), "postgres", 5*time.Minute))
 	s.must(s.app.FoundDatabases(t.Context(), "postgres"))
 	s.must(s.app.SeedAwkward(t.Context(), "postgres"))
@@ -27,7 +27,7 @@ func TestADatabaseThatRanBeforeIsAdoptedAndUpgraded(t *testing.T) {
 	t.Cleanup(func() { _ = s.traffic.Stop() }) // lostNothing reports
 
 	adapted := func(file, content string) (string, string) {
-		return world.Founding{KeepWAL: true}.Adapt(s.app.Dir, file, content)
+		return testenv.AppOptions{KeepWAL: true}.Adapt(s.app.Dir, file, content)
 	}
 	_, err = s.app.Merge(t.Context(), "adopt", "Let Gitover look after the database", fleet.All(
 		fleet.Copy(filepath.Join(examples, "adopt", "after"), s.app.Dir, adapted),

@@ -8,13 +8,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // The API server itself refuses what can't be meant, with words that say what to do. Asked
 // of the real one, without storing anything.
 func TestTheAPIServerRefusesWhatCannotBeMeant(t *testing.T) {
-	w, err := world.Enter(stage, t.Logf)
+	w, err := testenv.New(stage, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}

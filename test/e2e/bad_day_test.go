@@ -12,7 +12,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -78,7 +78,7 @@ const superuser = "orders-superuser"
 func TestWrongCredentialsOfTheDatabase(t *testing.T) {
 	pg.Long(t)
 	t.Parallel()
-	s := begin(t, world.Founding{Namespace: "credentials", Change: manual})
+	s := begin(t, testenv.AppOptions{Namespace: "credentials", Change: manual})
 	right := s.app.SuperuserSecret()
 	s.must(s.app.DeleteSecret(t.Context(), superuser))
 	s.merge("17")
@@ -86,7 +86,7 @@ func TestWrongCredentialsOfTheDatabase(t *testing.T) {
 		{"the Secret is missing", func(*story) {}, v1alpha1.ReasonSecretNotFound, []string{superuser, "create"}},
 		{"the Secret lacks a key", s.secret(superuser, map[string]string{"username": "postgres"}), v1alpha1.ReasonSecretInvalid, []string{superuser, "password"}},
 		{"the password is wrong", s.secret(superuser, map[string]string{"username": "postgres", "password": "guessed"}), v1alpha1.ReasonServerAuthFailed, []string{"orders-15", "postgres"}},
-		{"the user lacks rights", s.secret(superuser, s.app.ApplicationSecret()), v1alpha1.ReasonPreflightBlocked, []string{"superuser", world.AppRole, "Fix:"}},
+		{"the user lacks rights", s.secret(superuser, s.app.ApplicationSecret()), v1alpha1.ReasonPreflightBlocked, []string{"superuser", testenv.AppRole, "Fix:"}},
 	})
 	s.must(s.app.SetSecret(t.Context(), superuser, right))
 	s.awaitStep("Approve", 10*time.Minute)
@@ -98,7 +98,7 @@ func TestWrongManifestsAndAGitServerThatRefuses(t *testing.T) {
 	t.Parallel()
 	const patch = "    patches:\n    - target: {kind: StatefulSet}\n      patch: \"[{op: remove, path: /spec/nowhere}]\"\n"
 	git := ownRepository(t, "refusing")
-	s := begin(t, world.Founding{Namespace: "refusing", Git: git, Change: func(file, content string) string {
+	s := begin(t, testenv.AppOptions{Namespace: "refusing", Git: git, Change: func(file, content string) string {
 		return strings.Replace(manual(file, content), "    base: base\n", "    base: base\n"+patch, 1)
 	}})
 	handmade, upgrade := s.app.Dir+"/instances/17/kustomization.yaml", s.app.Dir+"/upgrade.yaml"
@@ -133,7 +133,7 @@ func TestWrongManifestsAndAGitServerThatRefuses(t *testing.T) {
 
 func TestAVersionThatIsNoneWhenItComesFromAnotherFile(t *testing.T) {
 	t.Parallel()
-	s := begin(t, world.Founding{Namespace: "values", Change: func(file, content string) string {
+	s := begin(t, testenv.AppOptions{Namespace: "values", Change: func(file, content string) string {
 		content = strings.Replace(content, `  version: "15"`, "  versionFrom:\n    path: apps/values/values.yaml\n    field: postgresql.image.tag", 1)
 		return manual(file, content)
 	}, Files: map[string]string{"values.yaml": "postgresql:\n  image:\n    tag: \"15.4\" # ours\n"}})
@@ -156,7 +156,7 @@ func TestAVersionThatIsNoneWhenItComesFromAnotherFile(t *testing.T) {
 func TestChangesOfMindOnTheWay(t *testing.T) {
 	pg.Long(t)
 	t.Parallel()
-	s := begin(t, world.Founding{Namespace: "fickle", Change: manual})
+	s := begin(t, testenv.AppOptions{Namespace: "fickle", Change: manual})
 	// no image of that version: says which, and another version takes its place
 	s.merge("16")
 	s.must(s.app.AwaitUpgrade(t.Context(), 5*time.Minute, "the image is missing", because(v1alpha1.ReasonWorkloadNotReady, "postgres:16")))
@@ -167,7 +167,7 @@ func TestChangesOfMindOnTheWay(t *testing.T) {
 	// suspended at the gate, approved meanwhile: nothing moves before it is resumed
 	s.edit("Suspend", "  proxyRef:\n", "  suspend: true\n  proxyRef:\n")
 	s.must(s.app.AwaitUpgrade(t.Context(), 2*time.Minute, "it is suspended", func(u *v1alpha1.PgUpgrade) bool {
-		return world.IsTrue(u.Status.Conditions, v1alpha1.SuspendedCondition)
+		return testenv.IsTrue(u.Status.Conditions, v1alpha1.SuspendedCondition)
 	}))
 	s.edit("Approve 17", "    approval: Manual\n", "    approval: Manual\n    approvedVersion: \"17\"\n")
 	s.edit("Resume", "  suspend: true\n", "")
@@ -183,7 +183,7 @@ func TestChangesOfMindOnTheWay(t *testing.T) {
 
 func TestAProxyThatIsToldNonsense(t *testing.T) {
 	t.Parallel()
-	s := begin(t, world.Founding{Namespace: "nonsense"})
+	s := begin(t, testenv.AppOptions{Namespace: "nonsense"})
 	await := func(reason string, says ...string) {
 		t.Helper()
 		s.must(s.app.AwaitProxy(t.Context(), 3*time.Minute, reason, func(p *v1alpha1.PgProxy) bool {
@@ -205,7 +205,7 @@ func TestAProxyThatIsToldNonsense(t *testing.T) {
 
 func TestAVersionThatIsNoMajorIsRefusedByTheAPIServer(t *testing.T) {
 	t.Parallel()
-	s := begin(t, world.Founding{Namespace: "minor"})
+	s := begin(t, testenv.AppOptions{Namespace: "minor"})
 	merge := s.merge("17.2")
 	s.must(s.app.AwaitKustomization(t.Context(), 3*time.Minute, "Flux says what is wrong", "supported PostgreSQL major version"))
 	s.nothingHalfDone()

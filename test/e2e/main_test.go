@@ -10,22 +10,22 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/test/cluster"
-	"github.com/gitover/gitover/test/e2e/onstage"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/e2eutil"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // running is the stage itself, for what only it can do.
 var running *cluster.Stage
 
 // stage that all stories share; each has a namespace of its own.
-var stage world.Stage
+var stage testenv.Stage
 
 func TestMain(m *testing.M) {
-	if !onstage.Asked() {
+	if !e2eutil.Asked() {
 		fmt.Println("end-to-end tests need GITOVER_E2E=1 and the stage: `make cluster`")
 		os.Exit(0)
 	}
-	os.Exit(onstage.Run(m, prepare))
+	os.Exit(e2eutil.Run(m, prepare))
 }
 
 func prepare(ctx context.Context) error {
@@ -41,8 +41,8 @@ func prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	stage = world.StageOf(running, "../..")
-	w, err := world.Enter(stage, onstage.Print)
+	stage = testenv.StageOf(running, "../..")
+	w, err := testenv.New(stage, e2eutil.Print)
 	if err != nil {
 		return err
 	}
@@ -50,23 +50,23 @@ func prepare(ctx context.Context) error {
 }
 
 // found an app of this test's own; it goes with the test unless that failed and KEEP=1.
-func found(t *testing.T, founding world.Founding) *world.App {
+func found(t *testing.T, options testenv.AppOptions) *testenv.App {
 	t.Helper()
-	w, err := world.Enter(stage, t.Logf)
+	w, err := testenv.New(stage, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	founding.Clone, founding.KeepWAL = t.TempDir(), true
-	app, err := w.Found(t.Context(), founding)
+	options.Clone, options.KeepWAL = t.TempDir(), true
+	app, err := w.CreateApp(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	onstage.Leave(t, app.Abandon)
+	e2eutil.Leave(t, app.Abandon)
 	return app
 }
 
 // ownRepository is one that a test may protect without hindering the others.
-func ownRepository(t *testing.T, name string) *world.OwnGit {
+func ownRepository(t *testing.T, name string) *testenv.OwnGit {
 	t.Helper()
 	if cluster.Existing() {
 		t.Skip(cluster.ErrNoStage)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
 )
 
@@ -24,9 +24,9 @@ const holdLimit = 10 * time.Second
 // story is one team's: its database, its clone of the repository, its clients.
 type story struct {
 	t       *testing.T
-	app     *world.App
+	app     *testenv.App
 	version string
-	traffic *world.Traffic
+	traffic *testenv.Traffic
 }
 
 // manual closes the gate before the cutover.
@@ -35,9 +35,9 @@ func manual(_, content string) string {
 }
 
 // begin founds a database that serves, with data and clients.
-func begin(t *testing.T, founding world.Founding) *story {
+func begin(t *testing.T, options testenv.AppOptions) *story {
 	t.Helper()
-	s := &story{t: t, app: found(t, founding), version: cmp.Or(founding.Version, "15")}
+	s := &story{t: t, app: found(t, options), version: cmp.Or(options.Version, "15")}
 	instance := "orders-" + s.version
 	s.must(s.app.AwaitStatefulSet(t.Context(), instance, 5*time.Minute))
 	s.must(s.app.FoundDatabases(t.Context(), instance))
@@ -132,13 +132,13 @@ func (s *story) touchesOnly(sha, file string) {
 
 func (s *story) awaitStep(step string, patience time.Duration) {
 	s.t.Helper()
-	s.must(s.app.AwaitUpgrade(s.t.Context(), patience, "step "+step, world.At(step)))
+	s.must(s.app.AwaitUpgrade(s.t.Context(), patience, "step "+step, testenv.At(step)))
 }
 
 // witness what the servers' own records say before one of them is removed.
 func (s *story) witness() {
 	s.t.Helper()
-	s.must(s.traffic.Witness.AwaitLook(s.t.Context(), time.Minute))
+	s.must(s.traffic.WALReader.AwaitLook(s.t.Context(), time.Minute))
 }
 
 func (s *story) awaitSoak(instance string) {
@@ -159,12 +159,12 @@ func (s *story) awaitRollbackPath() {
 func (s *story) awaitRolledBack(instance string) {
 	s.t.Helper()
 	s.must(s.app.AwaitActive(s.t.Context(), 5*time.Minute, instance))
-	s.must(s.app.AwaitUpgrade(s.t.Context(), 2*time.Minute, "the revert is obeyed", world.At("AwaitDecision")))
+	s.must(s.app.AwaitUpgrade(s.t.Context(), 2*time.Minute, "the revert is obeyed", testenv.At("AwaitDecision")))
 }
 
 func (s *story) awaitFinished(version string) {
 	s.t.Helper()
-	s.must(s.app.AwaitUpgrade(s.t.Context(), 15*time.Minute, "PostgreSQL "+version+" for good", world.Settled(version)))
+	s.must(s.app.AwaitUpgrade(s.t.Context(), 15*time.Minute, "PostgreSQL "+version+" for good", testenv.Settled(version)))
 }
 
 func (s *story) awaitHistory(outcome string) {
@@ -284,7 +284,7 @@ func (s *story) lostNothing(instance string, switches int) {
 			continue
 		}
 		made++
-		stall, err := world.Stall(ledger.Spans(s.traffic.History()), record)
+		stall, err := testenv.Stall(ledger.Spans(s.traffic.History()), record)
 		s.must(err)
 		s.t.Logf("%s → %s: stalled %v (worst %v, in flight %v), held %v µs, parts %v", record.From, record.To, stall.Length(), stall.Worst, stall.InFlight, record.HeldMicroseconds, record.Parts)
 		// how short a stall is, the benchmark and the demo show; what is promised whatever

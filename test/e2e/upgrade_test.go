@@ -4,14 +4,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // The whole life of a database: an upgrade, a change of mind, another change of mind, the
 // end of the old server, and the next version after that.
 func TestAnUpgradeIsRolledBackByARevertCutOverAgainAndFinished(t *testing.T) {
 	t.Parallel()
-	s := begin(t, world.Founding{Namespace: "life"})
+	s := begin(t, testenv.AppOptions{Namespace: "life"})
 	before := s.fingerprint("orders-15")
 
 	s.merge("17")
@@ -46,7 +46,7 @@ func TestAnUpgradeIsRolledBackByARevertCutOverAgainAndFinished(t *testing.T) {
 
 func TestADowngradeWorksTheSameWay(t *testing.T) {
 	t.Parallel()
-	s := begin(t, world.Founding{Namespace: "down", Version: "17"})
+	s := begin(t, testenv.AppOptions{Namespace: "down", Version: "17"})
 	before := s.fingerprint("orders-17")
 	s.merge("15")
 	s.awaitSoak("orders-15")
@@ -66,7 +66,7 @@ func TestADowngradeWorksTheSameWay(t *testing.T) {
 
 func TestRevertingTheVersionBeforeTheCutoverLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	s := begin(t, world.Founding{Namespace: "abort", Change: manual})
+	s := begin(t, testenv.AppOptions{Namespace: "abort", Change: manual})
 	merge := s.merge("17")
 	s.awaitStep("Approve", 10*time.Minute)
 	s.revert(merge)
@@ -86,7 +86,7 @@ func TestRevertingTheVersionBeforeTheCutoverLeavesNothingBehind(t *testing.T) {
 // A revert of the version bump after the cutover first brings the traffic back.
 func TestRevertingTheVersionDuringTheSoakRollsBackAndRemovesGreen(t *testing.T) {
 	t.Parallel()
-	s := begin(t, world.Founding{Namespace: "regret"})
+	s := begin(t, testenv.AppOptions{Namespace: "regret"})
 	merge := s.merge("17")
 	s.awaitSoak("orders-17")
 	s.awaitRollbackPath()

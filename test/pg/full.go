@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// Full says that the long form of a story is wanted (GITOVER_FULL=1, make harm).
+// Full says that the long form of a story is wanted (GITOVER_FULL=1, make chaos).
 var Full = os.Getenv("GITOVER_FULL") == "1"
 
 // Long skips a story that is told in its long form only.
 func Long(t testing.TB) {
 	t.Helper()
 	if !Full {
-		t.Skip("a long story: GITOVER_FULL=1, or make harm")
+		t.Skip("a long story: GITOVER_FULL=1, or make chaos")
 	}
 }
 

@@ -14,7 +14,7 @@ type component struct {
 	args  func(Config) []string
 }
 
-// Component names, as tests use them to do harm.
+// Component names, as tests use them to inject faults.
 const (
 	Etcd              = "etcd"
 	APIServer         = "kube-apiserver"

@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/test/cluster/harm"
+	"github.com/gitover/gitover/test/cluster/chaos"
 	"github.com/gitover/gitover/test/cluster/supervisor"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // rollbackPromise is how soon traffic moves once Flux has applied the revert.
@@ -29,28 +29,28 @@ func TestARollbackWaitsForNoBystander(t *testing.T) {
 	if err := stage.Git.CreateRepository(t.Context(), repository); err != nil {
 		t.Fatal(err)
 	}
-	d := begin(t, world.Founding{Namespace: repository, KeepWAL: true, Git: world.StageOf(stage, "../../..").OwnGit(repository)})
+	d := begin(t, testenv.AppOptions{Namespace: repository, KeepWAL: true, Git: testenv.StageOf(stage, "../../..").OwnGit(repository)})
 	d.merge()
 	d.cutOver()
 	for _, b := range []struct {
 		dead string
-		kill func(*database) harm.Heal
+		kill func(*database) chaos.Heal
 	}{
-		{"nobody", func(*database) harm.Heal { return func(context.Context) error { return nil } }},
+		{"nobody", func(*database) chaos.Heal { return func(context.Context) error { return nil } }},
 		{"the Git server", gitServer},
 		{"Gitover's credentials for Git", credentials},
 		{"a pooler's node", poolersNode},
 		{"all of these", all(gitServer, credentials, poolersNode)},
 	} {
 		before := d.asked
-		d.suspend(&kustomizev1.Kustomization{}, world.Name, true)
+		d.suspend(&kustomizev1.Kustomization{}, testenv.Name, true)
 		d.ask()
 		if d.asked == before {
 			t.Fatal("nothing was asked for")
 		}
 		d.fetched(d.asked)
-		heal := d.strike(b.kill(d), nil)
-		d.suspend(&kustomizev1.Kustomization{}, world.Name, false)
+		heal := d.inject(b.kill(d), nil)
+		d.suspend(&kustomizev1.Kustomization{}, testenv.Name, false)
 		d.must(d.app.AwaitProxy(t.Context(), patience, "Flux applies the revert", func(p *v1alpha1.PgProxy) bool { return p.Spec.Target == d.standby }))
 		applied := time.Now()
 		d.must(d.app.AwaitProxy(t.Context(), patience, d.standby+" serves", func(p *v1alpha1.PgProxy) bool { return p.Status.Active == d.standby }))
@@ -66,11 +66,11 @@ func TestARollbackWaitsForNoBystander(t *testing.T) {
 	d.prove()
 }
 
-func all(kills ...func(*database) harm.Heal) func(*database) harm.Heal {
-	return func(d *database) harm.Heal {
-		var heals []harm.Heal
+func all(kills ...func(*database) chaos.Heal) func(*database) chaos.Heal {
+	return func(d *database) chaos.Heal {
+		var heals []chaos.Heal
 		for _, kill := range kills {
-			heals = append(heals, d.strike(kill(d), nil))
+			heals = append(heals, d.inject(kill(d), nil))
 		}
 		return func(ctx context.Context) error {
 			var errs []error
@@ -82,13 +82,13 @@ func all(kills ...func(*database) harm.Heal) func(*database) harm.Heal {
 	}
 }
 
-func gitServer(d *database) harm.Heal {
-	heal, err := harm.StopGit(d.t.Context(), stage)
+func gitServer(d *database) chaos.Heal {
+	heal, err := chaos.StopGit(d.t.Context(), stage)
 	d.must(err)
 	return heal
 }
 
-func credentials(d *database) harm.Heal {
+func credentials(d *database) chaos.Heal {
 	set := func(ctx context.Context, password string) error {
 		return d.app.SetSecret(ctx, "fleet-push", map[string]string{"username": d.app.Git.Username, "password": password})
 	}
@@ -98,12 +98,12 @@ func credentials(d *database) harm.Heal {
 
 // poolersNode falls silent: its kubelet, and everything in a pooler's pod. Kubernetes says so of the pod after 50
 // seconds, here at once. The stage has one node, whose other pods would follow after that time.
-func poolersNode(d *database) harm.Heal {
+func poolersNode(d *database) chaos.Heal {
 	ctx := d.t.Context()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: d.app.Namespace, Name: d.pooler()}}
-	kubelet, err := harm.PauseComponent(ctx, stage, supervisor.Kubelet)
+	kubelet, err := chaos.PauseComponent(ctx, stage, supervisor.Kubelet)
 	d.must(err)
-	containers, err := harm.PauseContainer(ctx, stage, d.app.Namespace, pod.Name, "")
+	containers, err := chaos.PauseContainer(ctx, stage, d.app.Namespace, pod.Name, "")
 	if err == nil {
 		err = d.app.Client.Status().Patch(ctx, pod, client.RawPatch(types.StrategicMergePatchType,
 			[]byte(`{"status":{"conditions":[{"type":"Ready","status":"False"},{"type":"ContainersReady","status":"True"}]}}`)))

@@ -11,17 +11,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/e2e/e2eutil"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/onstage"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
 )
 
-// database that faults strike, with its clients and a controller of its own.
+// database that faults are injected into, with its clients and a controller of its own.
 type database struct {
 	t       *testing.T
-	app     *world.App
-	traffic *world.Traffic
+	app     *testenv.App
+	traffic *testenv.Traffic
 	// active is the instance that serves, as far as Git was told.
 	active, standby string
 	// witnessed: the servers' own WAL is compared with the switches.
@@ -31,24 +31,24 @@ type database struct {
 }
 
 // begin founds a database on PostgreSQL 15 that serves.
-func begin(t *testing.T, founding world.Founding) *database {
+func begin(t *testing.T, options testenv.AppOptions) *database {
 	t.Helper()
 	w, err := enter(t.Logf)
-	d := &database{t: t, active: "orders-15", standby: "orders-17", witnessed: founding.KeepWAL}
+	d := &database{t: t, active: "orders-15", standby: "orders-17", witnessed: options.KeepWAL}
 	d.must(err)
-	change := founding.Change
-	founding.Clone, founding.Controller = t.TempDir(), founding.Namespace
-	founding.Change = func(file, content string) string {
+	change := options.Change
+	options.Clone, options.Controller = t.TempDir(), options.Namespace
+	options.Change = func(file, content string) string {
 		content = strings.Replace(content, "approval: Automatic", "approval: Manual", 1)
 		if change != nil {
 			content = change(file, content)
 		}
 		return content
 	}
-	d.app, err = w.Found(t.Context(), founding)
+	d.app, err = w.CreateApp(t.Context(), options)
 	d.must(err)
-	onstage.Leave(t, d.app.Abandon)
-	d.must(w.InstallIn(t.Context(), founding.Namespace))
+	e2eutil.Leave(t, d.app.Abandon)
+	d.must(w.InstallIn(t.Context(), options.Namespace))
 	d.must(d.app.AwaitStatefulSet(t.Context(), d.active, 5*time.Minute))
 	d.must(d.app.FoundDatabases(t.Context(), d.active))
 	d.must(d.app.SeedAwkward(t.Context(), d.active))
@@ -81,7 +81,7 @@ func (d *database) merge() string {
 
 func (d *database) awaitStep(step string) {
 	d.t.Helper()
-	d.must(d.app.AwaitUpgrade(d.t.Context(), patience, "step "+step, world.At(step)))
+	d.must(d.app.AwaitUpgrade(d.t.Context(), patience, "step "+step, testenv.At(step)))
 }
 
 // patience with one stretch of a story.
@@ -125,8 +125,8 @@ func (d *database) flows() {
 	d.must(d.app.AwaitEndpoint(d.t.Context(), 2*time.Minute))
 	// a follower whose peer fell silent notices after wal_receiver_timeout, one minute
 	d.must(d.app.AwaitProxy(d.t.Context(), 5*time.Minute, "all is well again", func(p *v1alpha1.PgProxy) bool {
-		return p.Status.Active == d.active && world.IsTrue(p.Status.Conditions, v1alpha1.ReadyCondition) &&
-			world.IsTrue(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
+		return p.Status.Active == d.active && testenv.IsTrue(p.Status.Conditions, v1alpha1.ReadyCondition) &&
+			testenv.IsTrue(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
 	}))
 }
 

@@ -12,14 +12,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/test/cluster/harm"
+	"github.com/gitover/gitover/test/cluster/chaos"
 	"github.com/gitover/gitover/test/ledger"
 )
 
 // holdLimit is what the example's PgProxy promises.
 const holdLimit = 10 * time.Second
 
-// moment at which a fault strikes.
+// moment at which a fault is injected.
 type moment string
 
 const (
@@ -37,8 +37,8 @@ const (
 type fault struct {
 	when moment
 	name string
-	// strike does the harm, and says how it heals: nil for what heals by itself.
-	strike func(d *database) harm.Heal
+	// inject breaks something, and says how it heals: nil for what heals by itself.
+	inject func(d *database) chaos.Heal
 	// seen while it lasts; it heals no sooner.
 	seen sight
 	// lasts at least so long.
@@ -81,12 +81,12 @@ func (d *database) suffer(faults []fault) {
 		d.t.Logf("— %s: %s", f.when, f.name)
 		switch f.when {
 		case copying:
-			d.endure(f, f.strike(d), begun)
+			d.endure(f, f.inject(d), begun)
 			d.must(d.app.AwaitUpgrade(d.t.Context(), 3*time.Minute, "the copy goes on", func(u *v1alpha1.PgUpgrade) bool {
 				return u.Status.Step == "CopyData" && (sight{"PgUpgrade", v1alpha1.ReadyCondition, "CopyData", nil}).in(u.Status.Conditions)
 			}))
 		case copied:
-			d.endure(f, f.strike(d), begun)
+			d.endure(f, f.inject(d), begun)
 			if f.seen.reason != v1alpha1.ReasonSlotLost { // which only another copy fixes
 				d.awaitStep("Approve")
 				d.must(d.app.AwaitUpgrade(d.t.Context(), 3*time.Minute, "it is ready again", func(u *v1alpha1.PgUpgrade) bool {
@@ -94,10 +94,10 @@ func (d *database) suffer(faults []fault) {
 				}))
 			}
 		case soaking:
-			d.endure(f, f.strike(d), begun)
+			d.endure(f, f.inject(d), begun)
 			d.flows()
 		case asked:
-			heal := f.strike(d)
+			heal := f.inject(d)
 			d.ask()
 			d.endure(f, heal, begun)
 			d.switched()
@@ -105,7 +105,7 @@ func (d *database) suffer(faults []fault) {
 			before := d.lastSwitch()
 			d.ask()
 			d.awaitSwitch(before)
-			d.endure(f, f.strike(d), time.Now())
+			d.endure(f, f.inject(d), time.Now())
 			d.switched()
 		}
 		waited := ledger.StallOf(ledger.Spans(d.traffic.History()), begun, time.Now()).Worst
@@ -123,7 +123,7 @@ func (d *database) suffer(faults []fault) {
 func (m moment) of(name string) string { return fmt.Sprintf("%s: %s", m, name) }
 
 // endure a fault for as long as it lasts and until users see it, then heal it.
-func (d *database) endure(f fault, heal harm.Heal, since time.Time) {
+func (d *database) endure(f fault, heal chaos.Heal, since time.Time) {
 	d.t.Helper()
 	if heal == nil {
 		heal = func(context.Context) error { return nil }

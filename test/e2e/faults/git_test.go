@@ -13,10 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/test/cluster/harm"
+	"github.com/gitover/gitover/test/cluster/chaos"
 	"github.com/gitover/gitover/test/cluster/supervisor"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // What all databases share fails: Git server, Flux, API server. Each fault meets the step
@@ -26,18 +26,18 @@ func TestFaultsOfGitFluxAndTheAPIServer(t *testing.T) {
 	if err := stage.Git.CreateRepository(t.Context(), repository); err != nil {
 		t.Fatal(err)
 	}
-	d := begin(t, world.Founding{Namespace: "shared", KeepWAL: true, Git: world.StageOf(stage, "../../..").OwnGit(repository)})
+	d := begin(t, testenv.AppOptions{Namespace: "shared", KeepWAL: true, Git: testenv.StageOf(stage, "../../..").OwnGit(repository)})
 
 	t.Log("— the Git server answers 500 when the upgrade begins")
-	d.suspend(&kustomizev1.Kustomization{}, world.Name, true)
+	d.suspend(&kustomizev1.Kustomization{}, testenv.Name, true)
 	merge := d.merge()
 	d.fetched(merge)
-	d.strike(harm.FaultGit(t.Context(), stage, "status 500"))
-	d.suspend(&kustomizev1.Kustomization{}, world.Name, false)
+	d.inject(chaos.FaultGit(t.Context(), stage, "status 500"))
+	d.suspend(&kustomizev1.Kustomization{}, testenv.Name, false)
 	d.sees(upgradeSays(v1alpha1.ReasonGitUnreachable, "500", "another attempt follows"))
 
 	t.Log("— the answer to a push that the Git server accepted gets lost")
-	heal := d.strike(harm.FaultGit(t.Context(), stage, "drop-answer")) // instead of 500
+	heal := d.inject(chaos.FaultGit(t.Context(), stage, "drop-answer")) // instead of 500
 	d.awaitStep("AwaitGreen")
 	d.must(heal(t.Context()))
 
@@ -50,7 +50,7 @@ func TestFaultsOfGitFluxAndTheAPIServer(t *testing.T) {
 	}
 
 	t.Log("— the Git server is slow, and others push all the time, when the cutover is to be committed")
-	heal = d.strike(harm.FaultGit(t.Context(), stage, "delay 500ms"))
+	heal = d.inject(chaos.FaultGit(t.Context(), stage, "delay 500ms"))
 	stop := d.othersPush("Approve 17", approval(d))
 	d.must(d.app.AwaitUpgrade(t.Context(), patience, "the cutover is committed", func(u *v1alpha1.PgUpgrade) bool {
 		return u.Status.Step == "AwaitSwitch" || u.Status.Step == "Soak"
@@ -61,31 +61,31 @@ func TestFaultsOfGitFluxAndTheAPIServer(t *testing.T) {
 	d.switched()
 
 	t.Log("— the Git server is down when a rollback is to be committed")
-	d.suspend(&kustomizev1.Kustomization{}, world.Name, true)
+	d.suspend(&kustomizev1.Kustomization{}, testenv.Name, true)
 	revert, err := d.app.Revert(t.Context(), merge)
 	d.must(err)
 	d.fetched(revert)
 	d.suspend(&sourcev1.GitRepository{}, "fleet", true)
-	heal = d.strike(harm.StopGit(t.Context(), stage))
-	d.suspend(&kustomizev1.Kustomization{}, world.Name, false)
+	heal = d.inject(chaos.StopGit(t.Context(), stage))
+	d.suspend(&kustomizev1.Kustomization{}, testenv.Name, false)
 	d.sees(upgradeSays(v1alpha1.ReasonGitUnreachable, "another attempt follows"))
 
 	t.Log("— Flux is down, and both of its objects are suspended, one after the other, when it is to be applied")
-	flux := d.strike(harm.StopFlux(t.Context(), stage))
+	flux := d.inject(chaos.StopFlux(t.Context(), stage))
 	d.must(heal(t.Context()))
 	d.sees(upgradeSays(v1alpha1.ReasonFluxSuspended, "flux resume source git fleet"))
 	d.suspend(&sourcev1.GitRepository{}, "fleet", false)
 	d.sees(upgradeSays(v1alpha1.ReasonFluxPending, "hasn't fetched commit"))
-	d.suspend(&kustomizev1.Kustomization{}, world.Name, true)
+	d.suspend(&kustomizev1.Kustomization{}, testenv.Name, true)
 	d.must(flux(t.Context()))
 	d.sees(upgradeSays(v1alpha1.ReasonFluxSuspended, "flux resume kustomization orders"))
 	before := d.lastSwitch()
 
 	t.Log("— the API server is stopped in the switch, for longer than a hold may last")
-	d.suspend(&kustomizev1.Kustomization{}, world.Name, false)
+	d.suspend(&kustomizev1.Kustomization{}, testenv.Name, false)
 	d.awaitSwitch(before)
 	begun := time.Now()
-	heal = d.strike(harm.StopComponent(t.Context(), stage, supervisor.APIServer))
+	heal = d.inject(chaos.StopComponent(t.Context(), stage, supervisor.APIServer))
 	select {
 	case <-time.After(afterLimit):
 	case <-t.Context().Done():
@@ -105,8 +105,8 @@ func TestFaultsOfGitFluxAndTheAPIServer(t *testing.T) {
 	d.prove()
 }
 
-// strike remembers to heal, also when the story ends early; healing twice is harmless.
-func (d *database) strike(heal harm.Heal, err error) harm.Heal {
+// inject remembers to heal, also when the story ends early; healing twice is harmless.
+func (d *database) inject(heal chaos.Heal, err error) chaos.Heal {
 	d.t.Helper()
 	d.must(err)
 	d.t.Cleanup(func() {

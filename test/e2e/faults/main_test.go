@@ -10,23 +10,23 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/test/cluster"
-	"github.com/gitover/gitover/test/e2e/onstage"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/e2eutil"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // stage that all databases share; each has a namespace and a controller of its own.
 var stage *cluster.Stage
 
 func TestMain(m *testing.M) {
-	if !onstage.Asked() {
+	if !e2eutil.Asked() {
 		fmt.Println("the faults need GITOVER_E2E=1 and the stage: `make cluster`")
 		os.Exit(0)
 	}
 	if cluster.Existing() {
-		fmt.Println("the faults need the stage: another cluster can't be harmed")
+		fmt.Println("the faults need the stage: faults can't be injected into another cluster")
 		os.Exit(0)
 	}
-	code := onstage.Run(m, prepare)
+	code := e2eutil.Run(m, prepare)
 	worst.print()
 	os.Exit(code)
 }
@@ -39,7 +39,7 @@ func prepare(ctx context.Context) error {
 	if _, err := stage.LoadGitover(ctx); err != nil {
 		return err
 	}
-	w, err := enter(onstage.Print)
+	w, err := enter(e2eutil.Print)
 	if err != nil {
 		return err
 	}
@@ -47,6 +47,6 @@ func prepare(ctx context.Context) error {
 	return w.InstallKinds(ctx)
 }
 
-func enter(log func(string, ...any)) (*world.World, error) {
-	return world.Enter(world.StageOf(stage, "../../.."), log)
+func enter(log func(string, ...any)) (*testenv.Environment, error) {
+	return testenv.New(testenv.StageOf(stage, "../../.."), log)
 }

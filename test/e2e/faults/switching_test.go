@@ -11,9 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/test/cluster/harm"
+	"github.com/gitover/gitover/test/cluster/chaos"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // afterLimit is longer than any hold may last.
@@ -21,39 +21,39 @@ const afterLimit = 12 * time.Second
 
 func TestFaultsAroundASwitch(t *testing.T) {
 	t.Parallel()
-	d := begin(t, world.Founding{Namespace: "switching", KeepWAL: true})
+	d := begin(t, testenv.AppOptions{Namespace: "switching", KeepWAL: true})
 	d.merge()
 	d.cutOver()
 	d.suffer([]fault{
-		{when: asked, name: "the controller can't reach one pooler", strike: cut((*database).controller, (*database).pooler), spares: true,
+		{when: asked, name: "the controller can't reach one pooler", inject: cut((*database).controller, (*database).pooler), spares: true,
 			seen: proxySays(v1alpha1.ReasonSwitchWaiting, "orders-pooler", "can't be reached")},
-		{when: asked, name: "the two servers can't reach each other", strike: cut(active, standby), spares: true,
+		{when: asked, name: "the two servers can't reach each other", inject: cut(active, standby), spares: true,
 			seen: proxySays(v1alpha1.ReasonSwitchWaiting, "did not reach orders-17")},
-		{when: inSwitch, name: "a pooler's pod is gone, and another comes up", strike: replace((*database).pooler)},
-		{when: inSwitch, name: "a pooler's agent is killed", strike: kill((*database).pooler, "gitover-agent"), spares: true},
-		{when: inSwitch, name: "the controller can't reach one pooler", strike: cut((*database).controller, (*database).pooler), lasts: afterLimit, spares: true},
-		{when: inSwitch, name: "the controller can't reach the old server", strike: cut((*database).controller, active), lasts: afterLimit, spares: true},
-		{when: inSwitch, name: "the controller can't reach the new server", strike: cut((*database).controller, standby), lasts: afterLimit, spares: true},
-		{when: inSwitch, name: "the controller can't reach the API server", strike: cutFromAPIServer, lasts: afterLimit, spares: true},
-		{when: inSwitch, name: "the old server is killed", strike: kill(active, "postgres")},
-		{when: inSwitch, name: "the new server is killed", strike: kill(standby, "postgres")},
+		{when: inSwitch, name: "a pooler's pod is gone, and another comes up", inject: replace((*database).pooler)},
+		{when: inSwitch, name: "a pooler's agent is killed", inject: kill((*database).pooler, "gitover-agent"), spares: true},
+		{when: inSwitch, name: "the controller can't reach one pooler", inject: cut((*database).controller, (*database).pooler), lasts: afterLimit, spares: true},
+		{when: inSwitch, name: "the controller can't reach the old server", inject: cut((*database).controller, active), lasts: afterLimit, spares: true},
+		{when: inSwitch, name: "the controller can't reach the new server", inject: cut((*database).controller, standby), lasts: afterLimit, spares: true},
+		{when: inSwitch, name: "the controller can't reach the API server", inject: cutFromAPIServer, lasts: afterLimit, spares: true},
+		{when: inSwitch, name: "the old server is killed", inject: kill(active, "postgres")},
+		{when: inSwitch, name: "the new server is killed", inject: kill(standby, "postgres")},
 	})
 	d.prove()
 }
 
 func TestFaultsDuringTheSoak(t *testing.T) {
 	t.Parallel()
-	d := begin(t, world.Founding{Namespace: "soaking", KeepWAL: true})
+	d := begin(t, testenv.AppOptions{Namespace: "soaking", KeepWAL: true})
 	d.merge()
 	d.cutOver()
 	d.suffer([]fault{
-		{when: soaking, name: "the server that serves is gone, and comes back on its volume", strike: remove(active)},
-		{when: soaking, name: "the server that follows is gone, and comes back on its volume", strike: remove(standby)},
-		{when: soaking, name: "the controller can't reach the server that serves", strike: cut((*database).controller, active), spares: true,
+		{when: soaking, name: "the server that serves is gone, and comes back on its volume", inject: remove(active)},
+		{when: soaking, name: "the server that follows is gone, and comes back on its volume", inject: remove(standby)},
+		{when: soaking, name: "the controller can't reach the server that serves", inject: cut((*database).controller, active), spares: true,
 			seen: proxySays(v1alpha1.ReasonServerUnreachable, "orders-")},
-		{when: soaking, name: "the controller can't reach the server that follows", strike: cut((*database).controller, standby), spares: true,
+		{when: soaking, name: "the controller can't reach the server that follows", inject: cut((*database).controller, standby), spares: true,
 			seen: rollbackPathSays(v1alpha1.ReasonServerUnreachable, "can't tell whether", "orders-")},
-		{when: soaking, name: "the controller can't reach one pooler", strike: cut((*database).controller, (*database).pooler), spares: true,
+		{when: soaking, name: "the controller can't reach one pooler", inject: cut((*database).controller, (*database).pooler), spares: true,
 			seen: proxySays(v1alpha1.ReasonPoolerUnreachable, "orders-pooler", "can't be reached")},
 	})
 	d.twoControllersAtOnce()
@@ -66,7 +66,7 @@ func TestFaultsDuringTheSoak(t *testing.T) {
 func (d *database) loseTheRollbackPath() {
 	d.t.Helper()
 	d.t.Log("— the slot of the rollback path is dropped")
-	d.must(d.app.Run(d.t.Context(), d.active, world.Databases[0], `DO $$ DECLARE s record; BEGIN
+	d.must(d.app.Run(d.t.Context(), d.active, testenv.Databases[0], `DO $$ DECLARE s record; BEGIN
 		SELECT slot_name INTO STRICT s FROM pg_replication_slots WHERE database = current_database();
 		LOOP
 			PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = s.slot_name AND active;
@@ -120,25 +120,25 @@ func active(d *database) string  { return d.active + "-0" }
 func standby(d *database) string { return d.standby + "-0" }
 
 // cut two pods off from each other.
-func cut(one, other victim) func(*database) harm.Heal {
-	return func(d *database) harm.Heal {
-		heal, err := harm.CutBetween(d.t.Context(), stage, d.app.Namespace, one(d), d.app.Namespace, other(d))
+func cut(one, other victim) func(*database) chaos.Heal {
+	return func(d *database) chaos.Heal {
+		heal, err := chaos.CutBetween(d.t.Context(), stage, d.app.Namespace, one(d), d.app.Namespace, other(d))
 		d.must(err)
 		return heal
 	}
 }
 
-func cutFromAPIServer(d *database) harm.Heal {
-	heal, err := harm.CutFromAPIServer(d.t.Context(), stage, d.app.Namespace, d.controller())
+func cutFromAPIServer(d *database) chaos.Heal {
+	heal, err := chaos.CutFromAPIServer(d.t.Context(), stage, d.app.Namespace, d.controller())
 	d.must(err)
 	return heal
 }
 
 // kill a container; the kubelet starts it again, the first time at once.
-func kill(who victim, container string) func(*database) harm.Heal {
-	return func(d *database) harm.Heal {
-		err := harm.KillContainer(d.t.Context(), stage, d.app.Namespace, who(d), container)
-		if errors.Is(err, harm.ErrNoContainer) {
+func kill(who victim, container string) func(*database) chaos.Heal {
+	return func(d *database) chaos.Heal {
+		err := chaos.KillContainer(d.t.Context(), stage, d.app.Namespace, who(d), container)
+		if errors.Is(err, chaos.ErrNoContainer) {
 			d.t.Errorf("%s did not run", who(d))
 		} else {
 			d.must(err)
@@ -148,17 +148,17 @@ func kill(who victim, container string) func(*database) harm.Heal {
 }
 
 // replace a pooler's pod, without a goodbye.
-func replace(who victim) func(*database) harm.Heal {
-	return func(d *database) harm.Heal {
-		d.must(harm.DeletePod(d.t.Context(), stage, d.app.Namespace, who(d)))
+func replace(who victim) func(*database) chaos.Heal {
+	return func(d *database) chaos.Heal {
+		d.must(chaos.DeletePod(d.t.Context(), stage, d.app.Namespace, who(d)))
 		return nil
 	}
 }
 
 // remove a server's pod: no other may open its volume before it has ended, so it gets the
 // shortest goodbye there is. It is healed when another pod is ready.
-func remove(who victim) func(*database) harm.Heal {
-	return func(d *database) harm.Heal {
+func remove(who victim) func(*database) chaos.Heal {
+	return func(d *database) chaos.Heal {
 		gone, pod := &corev1.Pod{}, client.ObjectKey{Namespace: d.app.Namespace, Name: who(d)}
 		d.must(d.app.Client.Get(d.t.Context(), pod, gone))
 		d.must(d.app.Client.Delete(d.t.Context(), gone, client.GracePeriodSeconds(1)))

@@ -14,18 +14,18 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/e2e/e2eutil"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/onstage"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
 )
 
 // database of one story, with its clients, its controllers and their referee.
 type database struct {
 	t       *testing.T
-	app     *world.App
+	app     *testenv.App
 	referee *referee
-	traffic *world.Traffic
+	traffic *testenv.Traffic
 }
 
 // adapt makes the example's database one of the matrix: nobody but its controller removes
@@ -52,12 +52,12 @@ func begin(t *testing.T, namespace string, change *strings.Replacer) *database {
 	d.must(err)
 	unheard := *w
 	unheard.Log = func(string, ...any) {} // a cell has one line
-	controllers := &replicas{World: &unheard, namespace: namespace}
+	controllers := &replicas{Environment: &unheard, namespace: namespace}
 	d.referee = newReferee(t, host, controllers)
 	d.must(controllers.remove(t.Context())) // of an earlier test that was killed
-	d.app, err = w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, KeepWAL: true, Change: adapt(change)})
+	d.app, err = w.CreateApp(t.Context(), testenv.AppOptions{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, KeepWAL: true, Change: adapt(change)})
 	d.must(err)
-	onstage.Leave(t, controllers.remove, d.app.Abandon)
+	e2eutil.Leave(t, controllers.remove, d.app.Abandon)
 	d.must(controllers.install(t.Context(), d.referee.url))
 	d.must(d.app.AwaitStatefulSet(t.Context(), "orders-15", 5*time.Minute))
 	d.must(d.app.FoundDatabases(t.Context(), "orders-15"))
@@ -194,8 +194,8 @@ func (d *database) tableOnBothSides(name string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		table := "CREATE TABLE " + name + " (id int PRIMARY KEY)"
 		return errors.Join(
-			d.app.Run(ctx, "orders-17", world.Databases[0], "SET default_transaction_read_only = off", table),
-			d.app.Run(ctx, "orders-15", world.Databases[0], table, "INSERT INTO "+name+" SELECT generate_series(1, 100)"))
+			d.app.Run(ctx, "orders-17", testenv.Databases[0], "SET default_transaction_read_only = off", table),
+			d.app.Run(ctx, "orders-15", testenv.Databases[0], table, "INSERT INTO "+name+" SELECT generate_series(1, 100)"))
 	}
 }
 

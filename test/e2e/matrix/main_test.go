@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/gitover/gitover/test/cluster"
-	"github.com/gitover/gitover/test/e2e/onstage"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/e2eutil"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // running is the stage: each story has a namespace of its own on it.
@@ -22,8 +22,8 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// a story keeps two cores busy: with more of them controllers lose their leases
 	_ = flag.Set("test.parallel", strconv.Itoa(max(1, runtime.NumCPU()/2)))
-	if onstage.Asked() && !cluster.Existing() {
-		os.Exit(onstage.Run(m, prepare))
+	if e2eutil.Asked() && !cluster.Existing() {
+		os.Exit(e2eutil.Run(m, prepare))
 	}
 	os.Exit(m.Run())
 }
@@ -40,7 +40,7 @@ func prepare(ctx context.Context) error {
 	if err := running.LoadCrashpoints(ctx); err != nil {
 		return err
 	}
-	w, err := enter(onstage.Print)
+	w, err := enter(e2eutil.Print)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func prepare(ctx context.Context) error {
 	return w.InstallKinds(ctx)
 }
 
-func enter(log func(string, ...any)) (*world.World, error) {
-	return world.Enter(world.StageOf(running, "../../.."), log)
+func enter(log func(string, ...any)) (*testenv.Environment, error) {
+	return testenv.New(testenv.StageOf(running, "../../.."), log)
 }
 
 // needsStage skips a story where there is none.

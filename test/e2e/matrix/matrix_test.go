@@ -6,7 +6,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // impatient: the retry of a switch comes at once, and is tried as often as there are cells.
@@ -20,7 +20,7 @@ func TestAnUpgradeIsFinishedThoughTheControllerDiesAtEveryStep(t *testing.T) {
 	// what the two steps that wait before the cutover have to do something about
 	d.referee.on("Upgrade/Analyze/after", d.tableOnBothSides("late"))
 	d.merge("postgres-17")
-	d.await("the question for approval", world.At("Approve"))
+	d.await("the question for approval", testenv.At("Approve"))
 	d.must(d.tableOnBothSides("later")(t.Context()))
 	d.await("that the gate's table is taken up", func(*v1alpha1.PgUpgrade) bool {
 		return !d.referee.wanted("Upgrade/Approve/before") && !d.referee.wanted("Upgrade/Approve/during")
@@ -29,7 +29,7 @@ func TestAnUpgradeIsFinishedThoughTheControllerDiesAtEveryStep(t *testing.T) {
 	d.must(err)
 	d.await("the upgrade's end", ended("Finalized", 1))
 	for _, table := range []string{"late", "later"} {
-		rows, err := d.app.Strings(t.Context(), "orders-17", world.Databases[0], "SELECT count(*)::text FROM "+table)
+		rows, err := d.app.Strings(t.Context(), "orders-17", testenv.Databases[0], "SELECT count(*)::text FROM "+table)
 		d.must(err)
 		if rows[0] != "100" {
 			t.Errorf("table %s, made while the upgrade ran, has %s rows of 100", table, rows[0])
@@ -54,7 +54,7 @@ func TestAnUpgradeIsTakenBackThoughTheControllerDiesAtEveryStep(t *testing.T) {
 	}
 	d.referee.expect(append(first, "switch/Clear/before"))
 	merge := d.merge("postgres-17")
-	d.await("that Gitover gave up", world.At("AwaitDecision"))
+	d.await("that Gitover gave up", testenv.At("AwaitDecision"))
 	d.revert(merge)
 	d.await("the upgrade's end", ended("Aborted", 1))
 
@@ -62,7 +62,7 @@ func TestAnUpgradeIsTakenBackThoughTheControllerDiesAtEveryStep(t *testing.T) {
 	d.must(err)
 	d.referee.expect(second)
 	merge = d.merge("postgres-17-again")
-	d.await("the soak", world.At("Soak"))
+	d.await("the soak", testenv.At("Soak"))
 	d.serves("orders-17")
 	d.revert(merge)
 	d.await("the rollback's end", ended("RolledBack", 2))
@@ -75,13 +75,13 @@ func TestTrafficMovesOnceThoughTheControllerDiesAtEveryPartBeforeTheDecision(t *
 	d := begin(t, "matrix-forth", strings.NewReplacer(impatient...))
 	d.referee.expect(pointsOf(forth))
 	merge := d.merge("postgres-17")
-	d.await("the soak", world.At("Soak"))
+	d.await("the soak", testenv.At("Soak"))
 	d.serves("orders-17")
 
 	d.referee.expect(pointsOf(back))
 	d.revert(d.commitOf("CommitCutover"))
 	d.serves("orders-15")
-	d.await("that the revert is obeyed", world.At("AwaitDecision"))
+	d.await("that the revert is obeyed", testenv.At("AwaitDecision"))
 	d.revert(merge)
 	d.await("the upgrade's end", ended("Aborted", 1))
 	d.prove("orders-15")
@@ -95,7 +95,7 @@ func TestTrafficStaysWhereItWentThoughTheControllerDiesAtEveryPartAfterTheDecisi
 	away := map[string][]string{"orders-17": pointsOf(beyond), "orders-15": pointsOf(behind)}
 	target, last := "orders-17", ""
 	d.referee.expect(away[target])
-	d.await("the soak", world.At("Soak"))
+	d.await("the soak", testenv.At("Soak"))
 	for range 2 * len(away[target]) {
 		d.serves(target)
 		// what this switch did not come to is for the next in its direction
@@ -111,7 +111,7 @@ func TestTrafficStaysWhereItWentThoughTheControllerDiesAtEveryPartAfterTheDecisi
 		last = d.revert(last)
 	}
 	d.referee.expect(append(away["orders-17"], away["orders-15"]...)) // prove complains
-	d.await("that the revert is obeyed", world.At("AwaitDecision"))
+	d.await("that the revert is obeyed", testenv.At("AwaitDecision"))
 	d.revert(merge)
 	d.await("the upgrade's end", ended("Aborted", 1))
 	d.prove("orders-15")

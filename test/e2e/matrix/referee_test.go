@@ -86,7 +86,7 @@ func (r *referee) judge(ctx context.Context, point, pod, process string) string 
 			return "go"
 		}
 	}
-	if r.strike(point, pod, process) {
+	if r.inject(point, pod, process) {
 		return "die"
 	}
 	if during {
@@ -135,8 +135,8 @@ func (r *referee) wanted(point string) bool {
 	return slices.Contains(r.to, point)
 }
 
-// strike once at each point that is still to be reached.
-func (r *referee) strike(point, pod, process string) bool {
+// inject once at each point that is still to be reached.
+func (r *referee) inject(point, pod, process string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := slices.Index(r.to, point)

@@ -11,13 +11,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // replicas of a controller with crash points, of which one leads, in the namespace of one
 // database.
 type replicas struct {
-	*world.World
+	*testenv.Environment
 	namespace string
 }
 

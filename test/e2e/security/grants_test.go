@@ -19,7 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // right is one verb on one resource: what a test takes away or grants.
@@ -59,7 +59,7 @@ var denial = regexp.MustCompile(`system:serviceaccount:([a-z0-9-]+):([a-z0-9-]+)
 // says is missing, and no other. Whatever was granted was needed: the API server itself
 // refused a request without it.
 type clerk struct {
-	app *world.App
+	app *testenv.App
 	// roles by the name of the service account.
 	roles map[string]string
 
@@ -73,7 +73,7 @@ type clerk struct {
 	err    error
 }
 
-func newClerk(app *world.App, roles map[string]string) *clerk {
+func newClerk(app *testenv.App, roles map[string]string) *clerk {
 	return &clerk{app: app, roles: roles, granted: map[string]map[right]string{}, withheld: map[right]bool{}, missed: map[right]int{}}
 }
 
@@ -99,7 +99,7 @@ func (c *clerk) work(ctx context.Context) error {
 			o := &unstructured.Unstructured{}
 			o.SetAPIVersion("gitover.dev/v1alpha1")
 			o.SetKind(kind)
-			if err := c.app.Client.Get(ctx, client.ObjectKey{Namespace: c.app.Namespace, Name: world.Name}, o); err != nil {
+			if err := c.app.Client.Get(ctx, client.ObjectKey{Namespace: c.app.Namespace, Name: testenv.Name}, o); err != nil {
 				continue // not there yet, or no more
 			}
 			conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")

@@ -11,18 +11,18 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/test/cluster"
-	"github.com/gitover/gitover/test/e2e/onstage"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/e2eutil"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 var stage *cluster.Stage
 
 func TestMain(m *testing.M) {
-	if !onstage.Asked() {
+	if !e2eutil.Asked() {
 		fmt.Println("the security tests need GITOVER_E2E=1 and the stage: `make cluster`")
 		os.Exit(0)
 	}
-	os.Exit(onstage.Run(m, prepare))
+	os.Exit(e2eutil.Run(m, prepare))
 }
 
 func prepare(ctx context.Context) error {
@@ -35,16 +35,16 @@ func prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	w, err := world.Enter(world.StageOf(stage, "../../.."), onstage.Print)
+	w, err := testenv.New(testenv.StageOf(stage, "../../.."), e2eutil.Print)
 	if err != nil {
 		return err
 	}
 	return w.InstallKinds(ctx)
 }
 
-func enter(t *testing.T) *world.World {
+func enter(t *testing.T) *testenv.Environment {
 	t.Helper()
-	w, err := world.Enter(world.StageOf(stage, "../../.."), t.Logf)
+	w, err := testenv.New(testenv.StageOf(stage, "../../.."), t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,13 +52,13 @@ func enter(t *testing.T) *world.World {
 }
 
 // found a database in a namespace of its own, left to that namespace's own controller.
-func found(t *testing.T, w *world.World, namespace string, change func(file, content string) string) *world.App {
+func found(t *testing.T, w *testenv.Environment, namespace string, change func(file, content string) string) *testenv.App {
 	t.Helper()
-	app, err := w.Found(t.Context(), world.Founding{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, Change: change})
+	app, err := w.CreateApp(t.Context(), testenv.AppOptions{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, Change: change})
 	if err != nil {
 		t.Fatal(err)
 	}
-	onstage.Leave(t, app.Abandon)
+	e2eutil.Leave(t, app.Abandon)
 	return app
 }
 

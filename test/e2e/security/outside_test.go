@@ -7,12 +7,12 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // nothingOutside: with the manifests' rights the account can do nothing in another
 // namespace nor in the cluster, and in its own no more than they say.
-func nothingOutside(t *testing.T, w *world.World, namespace string, wanted map[right]bool) {
+func nothingOutside(t *testing.T, w *testenv.Environment, namespace string, wanted map[right]bool) {
 	t.Helper()
 	may := func(in string, r right) bool {
 		resource, sub, _ := strings.Cut(r.resource, "/")
@@ -28,7 +28,7 @@ func nothingOutside(t *testing.T, w *world.World, namespace string, wanted map[r
 		if !may(namespace, r) {
 			t.Errorf("in its own namespace the controller can't %s", r)
 		}
-		for _, elsewhere := range []string{"default", "kube-system", "flux-system", world.SystemNamespace, ""} {
+		for _, elsewhere := range []string{"default", "kube-system", "flux-system", testenv.SystemNamespace, ""} {
 			if may(elsewhere, r) {
 				t.Errorf("a controller of the namespace %s can %s in %q", namespace, r, elsewhere)
 			}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/fleet"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
 )
 
@@ -153,7 +153,7 @@ func compareAgents(t *testing.T, c *clerk, rules []rbacv1.PolicyRule) {
 	has, _ := c.rights(pooler)
 	compare(t, pooler, has, rightsIn(rules))
 	for _, rule := range rules {
-		if !slices.Equal(rule.ResourceNames, []string{world.Name}) {
+		if !slices.Equal(rule.ResourceNames, []string{testenv.Name}) {
 			t.Errorf("the agents may use every object of %v", rule.Resources)
 		}
 	}
@@ -162,9 +162,9 @@ func compareAgents(t *testing.T, c *clerk, rules []rbacv1.PolicyRule) {
 // story is what a team does while its controller collects its rights.
 type story struct {
 	t       *testing.T
-	app     *world.App
+	app     *testenv.App
 	clerk   *clerk
-	traffic *world.Traffic
+	traffic *testenv.Traffic
 }
 
 func (s *story) serve() {
@@ -190,7 +190,7 @@ func (s *story) edit(message, from, to string) {
 func (s *story) jobFails() {
 	s.t.Helper()
 	ctx := s.t.Context()
-	must(s.t, s.app.Run(ctx, "orders-15", world.Databases[0], "CREATE VIEW old_statistics AS SELECT buffers_backend FROM pg_stat_bgwriter"))
+	must(s.t, s.app.Run(ctx, "orders-15", testenv.Databases[0], "CREATE VIEW old_statistics AS SELECT buffers_backend FROM pg_stat_bgwriter"))
 	_, err := s.app.Merge(ctx, "postgres-17", "Upgrade orders to PostgreSQL 17", fleet.Replace(s.app.Dir+"/upgrade.yaml", "\n  version: \"15\"", "\n  version: \"17\""))
 	must(s.t, err)
 	must(s.t, s.app.Await(ctx, patience, "a schema Job fails at once", func(ctx context.Context) (bool, string, error) {
@@ -212,16 +212,16 @@ func (s *story) jobFails() {
 	must(s.t, s.app.AwaitUpgrade(ctx, patience, "the Job's last lines", func(u *v1alpha1.PgUpgrade) bool {
 		return ready(u).Reason == v1alpha1.ReasonJobFailed && strings.Contains(ready(u).Message, "buffers_backend")
 	}))
-	must(s.t, s.app.Run(ctx, "orders-15", world.Databases[0], "DROP VIEW old_statistics"))
+	must(s.t, s.app.Run(ctx, "orders-15", testenv.Databases[0], "DROP VIEW old_statistics"))
 	s.edit("Try again without the view", "  proxyRef:\n", "  retry: \"1\"\n  proxyRef:\n")
 }
 
 func (s *story) cutOver() {
 	s.t.Helper()
 	ctx := s.t.Context()
-	must(s.t, s.app.AwaitUpgrade(ctx, patience, "the gate", world.At("Approve")))
+	must(s.t, s.app.AwaitUpgrade(ctx, patience, "the gate", testenv.At("Approve")))
 	s.edit("Approve 17", "    approval: Manual\n", "    approval: Manual\n    approvedVersion: \"17\"\n")
-	must(s.t, s.app.AwaitUpgrade(ctx, patience, "the soak", world.At("Soak")))
+	must(s.t, s.app.AwaitUpgrade(ctx, patience, "the soak", testenv.At("Soak")))
 	must(s.t, s.app.AwaitActive(ctx, patience, "orders-17"))
 	must(s.t, s.app.AwaitRollbackPath(ctx, patience))
 }
@@ -278,7 +278,7 @@ func (s *story) crossesNoBorder() {
 	s.t.Helper()
 	ctx := s.t.Context()
 	// the cluster's own controller, if there is one, would say its word on it, too
-	u := &v1alpha1.PgUpgrade{ObjectMeta: metav1.ObjectMeta{Namespace: s.app.Namespace, Name: "elsewhere", Labels: map[string]string{world.OwnController: s.app.Namespace}}}
+	u := &v1alpha1.PgUpgrade{ObjectMeta: metav1.ObjectMeta{Namespace: s.app.Namespace, Name: "elsewhere", Labels: map[string]string{testenv.OwnController: s.app.Namespace}}}
 	u.Spec = attackOf(s.app.Dir)
 	u.Spec.Git.KustomizationRef.Namespace = "flux-system"
 	must(s.t, s.app.Client.Create(ctx, u))

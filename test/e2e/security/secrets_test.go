@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/test/cluster"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 // watchProcesses looks again and again at what runs on the node: schema Jobs and commands in
@@ -33,7 +33,7 @@ func (s *story) watchProcesses() (stop func() ([]string, error)) {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for {
-			places, err := world.ScanProcesses(stage, secrets)
+			places, err := testenv.ScanProcesses(stage, secrets)
 			found, failed = append(found, places...), errors.Join(failed, err)
 			select {
 			case <-tick.C:
@@ -52,7 +52,7 @@ func (s *story) watchProcesses() (stop func() ([]string, error)) {
 
 // showsNoSecret: none is where people look, nor in the logs of the servers that run, although
 // they log every statement since that time.
-func (s *story) showsNoSecret(since time.Time, instances ...string) []world.Secret {
+func (s *story) showsNoSecret(since time.Time, instances ...string) []testenv.Secret {
 	s.t.Helper()
 	secrets, err := s.app.Secrets(s.t.Context(), instances...)
 	must(s.t, err)
@@ -67,7 +67,7 @@ func (s *story) showsNoSecret(since time.Time, instances ...string) []world.Secr
 	return secrets
 }
 
-func (s *story) findsWhatIsPlanted(secrets []world.Secret, since time.Time) {
+func (s *story) findsWhatIsPlanted(secrets []testenv.Secret, since time.Time) {
 	s.t.Helper()
 	ctx := s.t.Context()
 	password := s.app.SuperuserSecret()["password"]
@@ -99,7 +99,7 @@ func (s *story) findsWhatIsPlanted(secrets []world.Secret, since time.Time) {
 			return false, "", fmt.Errorf("the process that shows it ended: %w", err)
 		default:
 		}
-		places, err := world.ScanProcesses(stage, secrets)
+		places, err := testenv.ScanProcesses(stage, secrets)
 		return slices.ContainsFunc(places, func(place string) bool { return strings.Contains(place, "arguments") }), strings.Join(places, "; "), err
 	}))
 }

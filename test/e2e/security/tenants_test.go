@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/test/e2e/world"
+	"github.com/gitover/gitover/test/e2e/testenv"
 )
 
 const (
@@ -58,7 +58,7 @@ var attacks = []attack{
 func TestATeamCannotReachAnothers(t *testing.T) {
 	w := enter(t)
 	forTheCluster(t, w)
-	b := light(t, w, theirs, world.Founding{})
+	b := light(t, w, theirs, testenv.AppOptions{})
 	const secret = "only-in-b"
 	must(t, b.SetSecret(t.Context(), secret, b.SuperuserSecret()))
 	a := light(t, w, mine, deliver(t, attacks))
@@ -72,7 +72,7 @@ func TestATeamCannotReachAnothers(t *testing.T) {
 	}
 	for _, x := range attacks {
 		t.Run(x.story, func(t *testing.T) {
-			a.World = enter(t)
+			a.Environment = enter(t)
 			u := x.object()
 			must(t, a.Await(t.Context(), patience, x.name+" is refused", func(ctx context.Context) (bool, string, error) {
 				err := a.Client.Get(ctx, client.ObjectKeyFromObject(u), u)
@@ -114,7 +114,7 @@ func TestATeamCannotReachAnothers(t *testing.T) {
 }
 
 func (x attack) object() *v1alpha1.PgUpgrade {
-	u := &v1alpha1.PgUpgrade{ObjectMeta: metav1.ObjectMeta{Namespace: mine, Name: "attack-" + x.name, Labels: map[string]string{world.OwnController: platform}}}
+	u := &v1alpha1.PgUpgrade{ObjectMeta: metav1.ObjectMeta{Namespace: mine, Name: "attack-" + x.name, Labels: map[string]string{testenv.OwnController: platform}}}
 	u.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("PgUpgrade"))
 	u.Spec = attackOf("apps/" + mine)
 	x.change(u)
@@ -123,7 +123,7 @@ func (x attack) object() *v1alpha1.PgUpgrade {
 
 // deliver the attacks by the team's own directory, and have its own upgrade adopt the
 // other's server.
-func deliver(t *testing.T, attacks []attack) world.Founding {
+func deliver(t *testing.T, attacks []attack) testenv.AppOptions {
 	t.Helper()
 	var documents []string
 	for _, x := range attacks {
@@ -134,7 +134,7 @@ func deliver(t *testing.T, attacks []attack) world.Founding {
 		must(t, err)
 		documents = append(documents, string(document))
 	}
-	return world.Founding{Files: map[string]string{"attacks.yaml": strings.Join(documents, "---\n")}, Change: func(file, content string) string {
+	return testenv.AppOptions{Files: map[string]string{"attacks.yaml": strings.Join(documents, "---\n")}, Change: func(file, content string) string {
 		switch file {
 		case "kustomization.yaml":
 			content += "- attacks.yaml\n"
@@ -149,11 +149,11 @@ func deliver(t *testing.T, attacks []attack) world.Founding {
 
 // light is a team's namespace and directory without servers and poolers: nothing here
 // comes as far as to use one.
-func light(t *testing.T, w *world.World, namespace string, founding world.Founding) *world.App {
+func light(t *testing.T, w *testenv.Environment, namespace string, options testenv.AppOptions) *testenv.App {
 	t.Helper()
-	change := founding.Change
-	founding.Namespace, founding.Clone, founding.Controller = namespace, t.TempDir(), platform
-	founding.Change = func(file, content string) string {
+	change := options.Change
+	options.Namespace, options.Clone, options.Controller = namespace, t.TempDir(), platform
+	options.Change = func(file, content string) string {
 		if file == "kustomization.yaml" {
 			content = strings.NewReplacer("- pooler\n", "", "- instances/15\n", "").Replace(content)
 		}
@@ -162,7 +162,7 @@ func light(t *testing.T, w *world.World, namespace string, founding world.Foundi
 		}
 		return content
 	}
-	app, err := w.Found(t.Context(), founding)
+	app, err := w.CreateApp(t.Context(), options)
 	must(t, err)
 	t.Cleanup(func() { must(t, app.Abandon(context.Background())) })
 	return app
@@ -170,7 +170,7 @@ func light(t *testing.T, w *world.World, namespace string, founding world.Foundi
 
 // forTheCluster installs a controller for all namespaces, for the objects of this test:
 // the rights of manifests/namespaced, in a ClusterRole.
-func forTheCluster(t *testing.T, w *world.World) {
+func forTheCluster(t *testing.T, w *testenv.Environment) {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: platform}}
 	must(t, client.IgnoreAlreadyExists(w.Client.Create(t.Context(), namespace)))
@@ -191,7 +191,7 @@ func forTheCluster(t *testing.T, w *world.World) {
 			args := slices.DeleteFunc(container["args"].([]any), func(arg any) bool {
 				return strings.HasPrefix(fmt.Sprint(arg), "--watch-namespace") || arg == "--no-cross-namespace-refs"
 			})
-			container["args"] = append(args, "--watch-label-selector="+world.OwnController+"="+platform)
+			container["args"] = append(args, "--watch-label-selector="+testenv.OwnController+"="+platform)
 			must(t, unstructured.SetNestedSlice(o.Object, containers, "spec", "template", "spec", "containers"))
 		case strings.HasPrefix(o.GetKind(), "Role") && o.GetName() == controller:
 			o.SetKind("Cluster" + o.GetKind())
@@ -208,7 +208,7 @@ func forTheCluster(t *testing.T, w *world.World) {
 
 // tellsNothing: no object or event of the namespace, and no line of the controller's log,
 // has the other's password.
-func tellsNothing(t *testing.T, w *world.World, password string) {
+func tellsNothing(t *testing.T, w *testenv.Environment, password string) {
 	t.Helper()
 	var upgrades v1alpha1.PgUpgradeList
 	must(t, w.Client.List(t.Context(), &upgrades, client.InNamespace(mine)))
