@@ -21,29 +21,30 @@ import (
 const (
 	// effectMoment is how long a look waits for an effect that it has begun: most end within it.
 	effectMoment = time.Second
-	// effectEnd is how long one that isn't wanted any more may take to end: its statements are canceled.
+	// effectEnd is how long a canceled effect may take to end: its statements are canceled, too.
 	effectEnd = 10 * time.Second
-	// effectsAtOnce bounds sessions and memory; more wait for their turn, and their upgrades are looked at all the same.
+	// effectsAtOnce bounds sessions and memory. Further effects wait for their turn, while their upgrades are still
+	// looked at.
 	effectsAtOnce = 20
 )
 
-// background holds the effects that may take hours, at most one of an upgrade. Each has a goroutine of its own, so
-// that looks see what Git says, a slot that is lost and WAL that piles up meanwhile. It ends when a look doesn't want it any
-// more, and with the controller. The zero value is ready, but wakes nobody and ends with nobody.
+// background runs the effects that may take hours, at most one for each upgrade. Each has a goroutine of its own, so that
+// looks still see what Git says, a lost slot, and WAL that piles up. An effect ends when a look doesn't want it any more,
+// and when the controller stops. The zero value is ready, but it triggers no look and doesn't stop with a controller.
 type background struct {
 	mu    sync.Mutex
 	under map[types.NamespacedName]*slowEffect
-	// turns to be taken; made by the first effect
+	// turns limits how many effects run; made by the first effect
 	turns chan struct{}
-	// wake has an upgrade looked at once its effect is over
+	// wake requests a look at an upgrade whose effect is over
 	wake  chan event.TypedGenericEvent[*v1alpha1.PgUpgrade]
 	all   sync.WaitGroup
 	ended bool
 }
 
-// slowEffect is one that goes on.
+// slowEffect is one that is running.
 type slowEffect struct {
-	// name of what is done, in which run, by which spec
+	// name of the step, with its run and the generation of the spec
 	name    string
 	run     string
 	attempt int32
@@ -53,11 +54,12 @@ type slowEffect struct {
 	err error
 
 	mu sync.Mutex
-	// told last and not shown yet
+	// told: the last change of the status that no look has made yet
 	told func(*v1alpha1.PgUpgradeStatus)
 }
 
-// tell keeps a change of the status for the next look, in place of one that no look has made yet.
+// tell keeps a change of the status for the next look. It replaces an earlier change that no look
+// has made yet.
 func (e *slowEffect) tell(change func(*v1alpha1.PgUpgradeStatus)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -77,8 +79,8 @@ func (e *slowEffect) show(status *v1alpha1.PgUpgradeStatus) {
 // errEnded: the controller stops.
 var errEnded = errors.New("the controller stops")
 
-// of returns the effect of an upgrade that has the name, and begins it by do if there is none. An effect of another name
-// must have been ended.
+// of returns the effect of an upgrade that has the name, and begins it by do if there is none. An effect with another
+// name must have ended before.
 func (b *background) of(ctx context.Context, upgrade *v1alpha1.PgUpgrade, name string, do func(context.Context, *slowEffect) error) (*slowEffect, error) {
 	key := client.ObjectKeyFromObject(upgrade)
 	b.mu.Lock()
@@ -121,7 +123,8 @@ func (b *background) inTurn(ctx context.Context, do func() error) error {
 	}
 }
 
-// waken the upgrade, unless somebody canceled the effect: who did looks by himself.
+// requestLook has the upgrade looked at, unless the effect was canceled: only a look cancels
+// one, and it continues by itself.
 func (b *background) waken(ctx context.Context, upgrade *v1alpha1.PgUpgrade) {
 	if b.wake == nil {
 		return
@@ -132,8 +135,8 @@ func (b *background) waken(ctx context.Context, upgrade *v1alpha1.PgUpgrade) {
 	}
 }
 
-// take waits a moment for an effect, shows what it told, and says whether it is over, and with which error; it is
-// then forgotten, so that the next look may begin it again.
+// take waits a moment for an effect, shows what it told, and says whether it is over, and with which error. An
+// effect that is over is then forgotten, so that the next look may begin it again.
 func (b *background) take(ctx context.Context, upgrade *v1alpha1.PgUpgrade, e *slowEffect) (over bool, err error) {
 	timer := time.NewTimer(effectMoment)
 	defer timer.Stop()
@@ -154,7 +157,7 @@ func (b *background) take(ctx context.Context, upgrade *v1alpha1.PgUpgrade, e *s
 	return true, e.err
 }
 
-// goesOn says whether an effect of that name does.
+// goesOn says whether an effect of that name is running.
 func (b *background) goesOn(upgrade *v1alpha1.PgUpgrade, name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -172,8 +175,8 @@ func (b *background) show(upgrade *v1alpha1.PgUpgrade) {
 	}
 }
 
-// end what goes on for an upgrade, unless it has the name. An error if it doesn't end in time; it is canceled all the
-// same, and asked for again it is an error until it has ended.
+// end the effect of an upgrade, unless it has the name. If it doesn't end in time, that is an error; it is canceled
+// nevertheless, and further calls return the error until it has ended.
 func (b *background) end(ctx context.Context, upgrade *v1alpha1.PgUpgrade, unless string) error {
 	key := client.ObjectKeyFromObject(upgrade)
 	b.mu.Lock()
@@ -198,7 +201,7 @@ func (b *background) end(ctx context.Context, upgrade *v1alpha1.PgUpgrade, unles
 	return nil
 }
 
-// stop ends all effects and lets none begin; it returns when they have ended.
+// stop ends all effects, lets no other begin, and returns when they have ended.
 func (b *background) stop() {
 	b.mu.Lock()
 	b.ended = true
@@ -216,10 +219,10 @@ func (b *background) Start(ctx context.Context) error {
 	return nil
 }
 
-// slowly takes an effect that may take hours one look further: begins it, or tells how it fares. over: it is done.
+// slowly begins an effect that may take hours, or shows its progress. over: it is done.
 func (r *UpgradeReconciler) slowly(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, step *steps.Step, verdict steps.Verdict) (over bool, err error) {
 	point, effect := effectOf(upgrade, step, verdict)
-	// looks write to theirs meanwhile
+	// looks write to their own copy meanwhile
 	own, world := upgrade.DeepCopy(), *s
 	world.proxy = s.proxy.DeepCopy()
 	e, err := r.background.of(ctx, upgrade, slowName(upgrade), func(ctx context.Context, e *slowEffect) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
-// Check runs the preflight of an upgrade that nobody has asked for yet, against the
-// instance that serves now. It reads only.
+// Check runs the preflight of an upgrade before it is requested, against the instance that
+// serves now. It reads only.
 func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, target string) ([]preflight.Finding, error) {
 	var proxy v1alpha1.PgProxy
 	key := client.ObjectKey{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}
@@ -29,7 +29,7 @@ func Check(ctx context.Context, c client.Client, upgrade *v1alpha1.PgUpgrade, ta
 }
 
 // CheckServer runs the preflight of an upgrade from any server, with the databases and acknowledgements of a PgUpgrade that
-// may be nowhere but in a file. It reads only.
+// may exist in a file only. It reads only.
 func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.PgUpgrade, target string) ([]preflight.Finding, error) {
 	version, ok := postgres.ParseVersion(target)
 	if !ok {

@@ -159,7 +159,7 @@ func (c *clusterPort) CreateJob(ctx context.Context, job *batchv1.Job) error {
 	return nil
 }
 
-// Job says how a Job fares.
+// Job reads the state of a Job.
 func (c *clusterPort) Job(ctx context.Context, name string) (steps.JobState, bool, error) {
 	have := &batchv1.Job{}
 	err := c.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, have)

@@ -16,8 +16,8 @@ func ownerOf(upgrade *v1alpha1.PgUpgrade) gitops.Owner {
 	return gitops.Owner{UID: string(upgrade.UID), Name: upgrade.Namespace + "/" + upgrade.Name}
 }
 
-// alreadyApplied says whether the edit would change nothing, e.g. since a human did it first. That
-// counts only in a directory of ours: what another upgrade did there isn't done for us.
+// alreadyApplied says whether the edit would change nothing, e.g. because a human made it first.
+// That counts only in a directory of ours: what another upgrade did there isn't done for us.
 func (g *gitPort) alreadyApplied(ctx context.Context, tip gitops.Tip, step string) (bool, error) {
 	edit, err := g.edit(step)
 	if err != nil {

@@ -172,7 +172,7 @@ func (g *gitPort) edit(step string) (gitops.Edit, error) {
 	case steps.CommitFinalize:
 		if a := g.upgrade.Spec.Adopt; a != nil && a.Name == status.From {
 			if a.Path == "" {
-				// its manifests are in no Git that we know: nothing to commit
+				// its manifests are in no repository that we know: nothing to commit
 				return func(*gitops.Tree) error { return nil }, nil
 			}
 			return gitops.RemovePath(a.Path), nil
@@ -230,7 +230,7 @@ var subjects = map[string]string{
 	steps.CommitRemoveGreen: "%[1]s: remove PostgreSQL %[3]s, %[2]s serves",
 }
 
-// bodies tell a reader of the log what the commit means and how to take it back.
+// bodies tell a reader of the log what the commit means and how to revert it.
 var bodies = map[string]string{
 	steps.CommitGreen:       "Flux will start %[3]s. It receives a copy of %[2]s and follows it; no\napplication reaches it yet. Reverting this commit, or the change of the\nversion, ends the upgrade.",
 	steps.CommitCutover:     "Every row of %[2]s is on %[3]s. When Flux applies this commit, traffic\nmoves to %[3]s; statements wait for a moment and none fails.\n\n%[2]s follows from then on: git revert of this commit is a rollback\nthat loses nothing, until the soak is over.",

@@ -20,10 +20,10 @@ import (
 	"github.com/gitover/gitover/steps"
 )
 
-// alone refuses an upgrade where an older one writes already: each would take out
-// of Git what the other one's traffic reaches. Across clusters the files in Git tell, see
-// gitops.Owner; within one this tells sooner. Before the old instance is removed from Git a younger one counts, too: it
-// was refused, but Flux has applied its instances, and would prune them.
+// alone refuses an upgrade if an older one writes the same directory: each would remove from Git the instance that
+// serves the other's clients. Across clusters the files in Git show this, see gitops.Owner; within one cluster this
+// check shows it sooner. Before the old instance is removed from Git, a younger upgrade counts, too: it was refused,
+// but Flux has applied its instances, and would prune them.
 func (r *UpgradeReconciler) alone(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) error {
 	var all v1alpha1.PgUpgradeList
 	if err := r.List(ctx, &all); err != nil {
@@ -60,7 +60,7 @@ func (r *UpgradeReconciler) alone(ctx context.Context, upgrade *v1alpha1.PgUpgra
 	return nil
 }
 
-// older settles which of two goes on, the same way whoever asks.
+// older says which of two upgrades may continue; both get the same answer.
 func older(a, b *v1alpha1.PgUpgrade) bool {
 	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.CreationTimestamp.Before(&b.CreationTimestamp)
@@ -69,7 +69,7 @@ func older(a, b *v1alpha1.PgUpgrade) bool {
 }
 
 // sharedPlace names where two upgrades of one branch would write or remove each other's files; empty if nowhere. A directory
-// that lies in another's is none, as long as it keeps off the parts that are that one's.
+// inside of another's is allowed outside of the parts that Gitover writes there.
 func sharedPlace(other, upgrade *v1alpha1.PgUpgrade) string {
 	theirs, errTheirs := gitops.CleanDirectory(other.Spec.Git.Path)
 	own, errOwn := gitops.CleanDirectory(upgrade.Spec.Git.Path)
@@ -88,8 +88,8 @@ func sharedPlace(other, upgrade *v1alpha1.PgUpgrade) string {
 	return ""
 }
 
-// partAround gives the part of an upgrade's directory that a directory is, or lies in, if that part is Gitover's: instances
-// come and go there, all are made of the base, and an adopted server's manifests go as a whole.
+// partAround returns the part of an upgrade's directory that contains a directory, if Gitover writes that part: the
+// instances, the base that they are made of, and the manifests of an adopted server.
 func partAround(upgrade *v1alpha1.PgUpgrade, own, directory string) string {
 	parts := []string{gitops.InstancesDirectory, cmp.Or(upgrade.Spec.Instance.Base, "base")}
 	if a := upgrade.Spec.Adopt; a != nil {
@@ -107,9 +107,9 @@ func partAround(upgrade *v1alpha1.PgUpgrade, own, directory string) string {
 	return ""
 }
 
-// writes says whether an upgrade may write the repository that a GitRepository stands for. One
-// that isn't granted its directory and branch counts for nothing: whoever may create a PgUpgrade could
-// stop everybody's otherwise.
+// writes says whether an upgrade may write the repository that a GitRepository stands for. An upgrade
+// that isn't granted its directory and branch doesn't count: otherwise any person who may create a
+// PgUpgrade could stop all others.
 func (r *UpgradeReconciler) writes(ctx context.Context, other *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (bool, error) {
 	k, theirs := &kustomizev1.Kustomization{}, &sourcev1.GitRepository{}
 	var none *outcome.ReasonError

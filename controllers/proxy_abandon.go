@@ -11,9 +11,9 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// rollbackAbandoned is Git's word that nobody wants to return from the switch in progress, which then ends without a
-// rollback path if none can be made; empty if Git says no such thing. The version that serves was finalized, or the
-// upgrade was taken back, so that the other instance goes anyway.
+// rollbackAbandoned says where Git gives up the rollback from the switch in progress, which then may end without a
+// rollback path; empty if Git doesn't. Either the version that serves was finalized, or the upgrade was reverted, so
+// that the other instance is removed anyway.
 func rollbackAbandoned(x *proxyScope) string {
 	s, u := x.proxy.Status.Switch, x.upgrade
 	if s == nil {
@@ -24,12 +24,12 @@ func rollbackAbandoned(x *proxyScope) string {
 	case s.To == u.Status.To && version != "" && u.Spec.Soak.FinalizedVersion == version:
 		return fmt.Sprintf("spec.soak.finalizedVersion of PgUpgrade %s is %q", u.Name, version)
 	case s.To == u.Status.From && u.Status.Workflow == steps.Rollback:
-		return fmt.Sprintf("PgUpgrade %s takes the version back, so %s is removed", u.Name, s.From)
+		return fmt.Sprintf("the version of PgUpgrade %s was reverted, so %s is removed", u.Name, s.From)
 	}
 	return ""
 }
 
-// abandon ends a switch that went forward and whose rollback path can't be made.
+// abandon ends a switch that was committed and whose rollback path can't be made.
 func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switchover.Input, why *switchover.UnfinishedError, word string) outcome.Outcome {
 	if err := switchover.Abandon(ctx, in); err != nil {
 		return r.after(ctx, x, switchover.Result{ID: in.ID}, &switchover.UnfinishedError{Why: err, RollbackPath: true})
@@ -39,7 +39,7 @@ func (r *ProxyReconciler) abandon(ctx context.Context, x *proxyScope, in switcho
 	return r.switched(ctx, x, switchover.Result{ID: in.ID})
 }
 
-// openWithoutDecision ends a switch whose old side can't be asked what it decided, on Git's word that it is lost for good.
+// openWithoutDecision ends a switch whose decision can't be read because the old side is lost for good, as Git says.
 func (r *ProxyReconciler) openWithoutDecision(ctx context.Context, x *proxyScope, in switchover.Input, why error, word string) (switchover.State, switchover.Result, error) {
 	if err := switchover.OpenWithoutDecision(ctx, in); err != nil {
 		return switchover.StateUnknown, switchover.Result{ID: in.ID}, &switchover.UndecidedError{Why: err}
@@ -53,7 +53,7 @@ func (r *ProxyReconciler) openWithoutDecision(ctx context.Context, x *proxyScope
 func undecidedAdvice(x *proxyScope) string {
 	s, u := x.proxy.Status.Switch, x.upgrade
 	if s.To != u.Status.To {
-		return fmt.Sprintf("; if %s is lost for good, delete it so that it can't come back, and take the version back in Git", s.From)
+		return fmt.Sprintf("; if %s is lost for good, delete it so that it can't come back, and revert the version in Git", s.From)
 	}
 	return fmt.Sprintf("; if %s is lost for good, delete it so that it can't come back, and commit spec.soak.finalizedVersion: %q in PgUpgrade %s",
 		s.From, steps.VersionOf(u.Name, u.Spec.Adopt, s.To), u.Name)
@@ -63,7 +63,7 @@ func undecidedAdvice(x *proxyScope) string {
 func unfinishedAdvice(x *proxyScope) string {
 	s, u := x.proxy.Status.Switch, x.upgrade
 	if s.To != u.Status.To {
-		return fmt.Sprintf("; fix it, or take the version back in Git, which gives %s up", s.From)
+		return fmt.Sprintf("; fix it, or revert the version in Git, which gives %s up", s.From)
 	}
 	return fmt.Sprintf("; fix it, or give up the rollback path to %s for good: commit spec.soak.finalizedVersion: %q in PgUpgrade %s",
 		s.From, steps.VersionOf(u.Name, u.Spec.Adopt, s.To), u.Name)

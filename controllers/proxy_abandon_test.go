@@ -19,8 +19,8 @@ func TestOnlyGitAbandonsARollbackPath(t *testing.T) {
 		{"an earlier version was final", "orders-17", "15", steps.Upgrade, false},
 		{"the new version was final, but traffic goes back", "orders-15", "17", steps.Upgrade, false},
 		{"a human reverted the cutover, and the new side shall follow", "orders-15", "", steps.RolledBack, false},
-		{"the version was taken back", "orders-15", "", steps.Rollback, true},
-		{"the version was taken back, but the revert was reverted", "orders-17", "", steps.Rollback, false},
+		{"the version was reverted", "orders-15", "", steps.Rollback, true},
+		{"the version was reverted, but the revert was reverted", "orders-17", "", steps.Rollback, false},
 	} {
 		u := &v1alpha1.PgUpgrade{Status: v1alpha1.PgUpgradeStatus{Workflow: c.workflow, From: "orders-15", To: "orders-17"}}
 		u.Name, u.Spec.Soak.FinalizedVersion = "orders", c.finalized

@@ -17,14 +17,14 @@ import (
 const (
 	// fluxManager is the name by which kustomize-controller applies objects (its --field-manager).
 	fluxManager = "kustomize-controller"
-	// gitPatience is how long Git is waited for, where Flux's own mark says as much.
+	// gitPatience is how long to wait for Git where Flux's own mark tells the same.
 	gitPatience = 3 * time.Second
 )
 
 var specTarget = fieldpath.MakePathOrDie("spec", "target")
 
 // appliedByFlux says whether spec.target of a proxy is as the Kustomization applied it last: kustomize-controller
-// owns the field, and nobody has changed it since, who would own it then.
+// owns the field. Any other client that changed it since would own it instead.
 func appliedByFlux(p *v1alpha1.PgProxy, namespace, kustomization string) bool {
 	if p.Labels["kustomize.toolkit.fluxcd.io/name"] != kustomization || p.Labels["kustomize.toolkit.fluxcd.io/namespace"] != namespace {
 		return false
@@ -46,7 +46,7 @@ func appliedByFlux(p *v1alpha1.PgProxy, namespace, kustomization string) bool {
 	return flux
 }
 
-// gitSilent: Git can't be asked now, by no fault of what it holds.
+// gitSilent: Git can't be read now, whatever the repository holds.
 func gitSilent(err error) bool {
 	var k *outcome.ReasonError
 	return errors.Is(err, gitops.ErrUnreachable) || errors.Is(err, gitops.ErrUnauthorized) || errors.Is(err, gitops.ErrBadSecret) ||

@@ -14,13 +14,13 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// patienceWithOthers is how long a switch of another controller's is left alone, beyond what
-// traffic may be held and transactions may be waited for.
+// patienceWithOthers is how long another controller may take for its switch, in addition to
+// the limits of the hold and of transactions.
 const patienceWithOthers = 30 * time.Second
 
-// claim the switch in the status for this controller, if nobody wrote to the object since
-// it was read. Of two controllers that leader election doesn't keep apart, one gets it; for the
-// other the status is as before.
+// claim the switch in the status for this controller, if no client wrote to the object since it
+// was read. Without leader election, one of two controllers gets it; for the other the status
+// stays as before.
 func (r *ProxyReconciler) claim(ctx context.Context, x *proxyScope, before *v1alpha1.SwitchStatus) error {
 	p := x.proxy
 	now := metav1.NewMicroTime(r.Now())
@@ -37,8 +37,8 @@ func (r *ProxyReconciler) claim(ctx context.Context, x *proxyScope, before *v1al
 	return nil
 }
 
-// takeOver a switch that another controller began. Whom leader election has chosen knows
-// that the other is gone; without it, the other gets time to finish, and the outcome says so.
+// takeOver a switch that another controller began. An elected leader knows that the other one
+// is gone; without leader election, the other gets time to finish, and the outcome says so.
 func (r *ProxyReconciler) takeOver(ctx context.Context, x *proxyScope) *outcome.Outcome {
 	s := x.proxy.Status.Switch
 	if s.Controller == r.Identity {
@@ -46,7 +46,7 @@ func (r *ProxyReconciler) takeOver(ctx context.Context, x *proxyScope) *outcome.
 	}
 	if left := r.patienceWith(s, limitsOf(x)); left > 0 {
 		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: left,
-			Message: fmt.Sprintf("controller %s switches to %s; two controllers work on this object: turn leader election on", s.Controller, s.To)}
+			Message: fmt.Sprintf("controller %s switches to %s; two controllers work on this object: enable leader election", s.Controller, s.To)}
 	}
 	if err := r.claim(context.WithoutCancel(ctx), x, s.DeepCopy()); err != nil {
 		o := claimConflict(err)
@@ -83,7 +83,7 @@ func (r *ProxyReconciler) liveSwitch(ctx context.Context, x *proxyScope) (*v1alp
 	return live.Status.Switch, err
 }
 
-// isOurs says whether the switch is still this controller's. While that can't be asked, it is.
+// isOurs says whether the switch is still this controller's; true if that can't be read.
 func (r *ProxyReconciler) isOurs(ctx context.Context, x *proxyScope) bool {
 	s, err := r.liveSwitch(ctx, x)
 	return err != nil || s != nil && s.ID == x.proxy.Status.Switch.ID && s.Controller == r.Identity

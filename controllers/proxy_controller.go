@@ -50,7 +50,7 @@ type proxyScope struct {
 	upgrade  *v1alpha1.PgUpgrade
 	identity identity
 	patcher  *patch.SerialPatcher
-	// soon: what was seen changes in a moment.
+	// soon: look again in a moment, since what was seen is about to change.
 	soon bool
 }
 
@@ -100,14 +100,14 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if o.RequeueAfter == 0 {
 		o.RequeueAfter = slowLook
 	}
-	if switchWanted(p) { // somebody waits
+	if switchWanted(p) { // clients or people wait
 		o.Failing = false
 	}
 	return ctrl.Result{RequeueAfter: r.retries.After(request.NamespacedName, o)}, nil
 }
 
-// slowLook is the pace of a proxy that has nothing to do: it still watches its poolers
-// and the rollback path.
+// slowLook is the interval for a proxy that has nothing to switch: it still watches its
+// poolers and the rollback path.
 const slowLook = 10 * time.Second
 
 func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, patcher *patch.SerialPatcher) outcome.Outcome {
@@ -136,7 +136,7 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 		o.Changed = pace.SpecChanged(looking)
 		return o
 	}
-	// Git wants the other, or somebody wants nothing done: what serves must let in all the same
+	// a switch waits or the proxy is suspended: the serving side must still let applications in
 	if o := r.closed(ctx, x); o != nil {
 		return *o
 	}
@@ -175,7 +175,7 @@ func (r *ProxyReconciler) begin(ctx context.Context, x *proxyScope) outcome.Outc
 	return r.reconcileActive(ctx, x)
 }
 
-// activate writes down who serves; agents follow it.
+// activate records which instance serves; agents follow it.
 func (r *ProxyReconciler) activate(x *proxyScope, instance string) error {
 	p := x.proxy
 	endpoint, err := access.EndpointOf(x.upgrade, instance)
@@ -190,8 +190,8 @@ func (r *ProxyReconciler) activate(x *proxyScope, instance string) error {
 	return nil
 }
 
-// server gives the way to an instance of the pair. An instance that neither serves nor is
-// part of the upgrade in progress is no target: nothing replicates to it.
+// server returns the address of an instance of the pair. An instance that neither serves nor
+// is part of the upgrade in progress can't be a target: nothing replicates to it.
 func (r *ProxyReconciler) server(ctx context.Context, x *proxyScope, instance string) (postgres.Server, error) {
 	s := x.upgrade.Status
 	if active := x.proxy.Status.Active; active != "" && instance != active && instance != s.From && instance != s.To {
@@ -218,11 +218,11 @@ func (r *ProxyReconciler) databases(ctx context.Context, x *proxyScope, server p
 	return names, nil
 }
 
-// finalize lets a proxy go. Traffic stays where it is: poolers keep their last target.
+// finalize releases a deleted proxy. Traffic stays where it is: poolers keep their last target.
 func (r *ProxyReconciler) finalize(p *v1alpha1.PgProxy) (ctrl.Result, error) {
 	if controllerutil.RemoveFinalizer(p, v1alpha1.Finalizer) {
 		r.agents.forget(string(p.UID))
-		r.Recorder.Eventf(p, corev1.EventTypeNormal, "Released", "deleted; the poolers go on leading to %s", p.Status.Active)
+		r.Recorder.Eventf(p, corev1.EventTypeNormal, "Released", "deleted; the poolers still lead to %s", p.Status.Active)
 	}
 	return ctrl.Result{}, nil
 }

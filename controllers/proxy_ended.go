@@ -15,7 +15,7 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// after writes down how a switch ended, or that it goes on.
+// after records how a switch ended, or that it is still in progress.
 func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switchover.Result, err error) outcome.Outcome {
 	p := x.proxy
 	var waiting *switchover.WaitingError
@@ -23,7 +23,7 @@ func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switc
 	var undecided *switchover.UndecidedError
 	var unfinished *switchover.UnfinishedError
 	if err != nil && !r.isOurs(ctx, x) {
-		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: fmt.Sprintf("another controller took switch %s over: turn leader election on", p.Status.Switch.ID)}
+		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: fmt.Sprintf("another controller took over switch %s: enable leader election", p.Status.Switch.ID)}
 	}
 	switch {
 	case err == nil:
@@ -52,7 +52,7 @@ func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switc
 	return r.failed(x, result, err.Error())
 }
 
-// switched records a switch that is done, all of it.
+// switched records a switch that is complete.
 func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result switchover.Result) outcome.Outcome {
 	crash.Before(ctx, "switch/Record")
 	p := x.proxy

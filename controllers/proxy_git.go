@@ -15,14 +15,14 @@ import (
 	"github.com/gitover/gitover/gitops"
 )
 
-// Fleet answers the PgProxy controller's one question to Git.
+// Fleet answers what the PgProxy controller asks of Git.
 type Fleet interface {
 	// VerifyTarget returns nil if the manifest of proxy has its spec.target in a revision that
 	// Flux has applied. It reads only, and may be asked again at any time.
 	VerifyTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error
 }
 
-// VerifyTarget implements Fleet. Where Git can't be asked, Flux's own mark on the object counts: a rollback that Flux has
+// VerifyTarget implements Fleet. If Git can't be read, Flux's own mark on the object counts: a rollback that Flux has
 // delivered must not wait for a Git server or for the right to push.
 func (r *UpgradeReconciler) VerifyTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
 	ref := upgrade.Spec.Git.KustomizationRef
@@ -33,16 +33,16 @@ func (r *UpgradeReconciler) VerifyTarget(ctx context.Context, upgrade *v1alpha1.
 	defer cancel()
 	err := r.verifyTargetInGit(asking, upgrade, proxy)
 	if ctx.Err() == nil && gitSilent(err) {
-		log.FromContext(ctx).Info("Git can't be asked; spec.target is as Flux applied it", "error", err.Error())
+		log.FromContext(ctx).Info("Git can't be read; spec.target is as Flux applied it", "error", err.Error())
 		return nil
 	}
 	return err
 }
 
-// verifyTargetInGit asks Git. Whoever edits the object in the cluster changes what it
-// says until Flux comes by; only Git may move traffic. The revisions that count are the
-// last that Flux applied and the last that it tried: an object elsewhere in it that fails
-// must not hinder a rollback.
+// verifyTargetInGit reads Git. An edit of the object in the cluster lasts until Flux applies
+// it again, but only Git may move traffic. The revisions that count are the last that Flux
+// applied and the last that it tried: another object of that revision that fails must not
+// prevent a rollback.
 func (r *UpgradeReconciler) verifyTargetInGit(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
 	if upgrade.Spec.ProxyRef.Name != proxy.Name {
 		return &outcome.ReasonError{Reason: v1alpha1.ReasonUpgradeNotFound, Stalled: true,

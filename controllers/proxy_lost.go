@@ -15,7 +15,7 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// agentPatience is how long an agent gets to answer before its node is asked about.
+// agentPatience is how long an agent gets to answer before its node is checked.
 const agentPatience = time.Second
 
 // withoutLost leaves out the poolers that don't answer and whose node is silent: a switch must not wait for a dead node. Clients that such a pooler may still carry meet the fence; it follows the PgProxy when it is back.
@@ -44,8 +44,8 @@ func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, 
 	return left
 }
 
-// nodeLost says why a pod's node doesn't run it any more; empty if it does. Once a node falls silent, Kubernetes marks its
-// pods as not ready, while what the kubelet said last, that their containers are, stays; and evicts them later.
+// nodeLost says why a pod's node doesn't run it any more; empty if it does. Once a node is silent, Kubernetes marks its
+// pods as not ready, but keeps the kubelet's last report that their containers are ready, and evicts them later.
 func nodeLost(pod *corev1.Pod) string {
 	if pod.DeletionTimestamp != nil && hasCondition(pod, corev1.DisruptionTarget, corev1.ConditionTrue, "DeletionByTaintManager") {
 		return fmt.Sprintf("it is evicted from node %s", pod.Spec.NodeName)

@@ -12,8 +12,8 @@ import (
 	"github.com/gitover/gitover/steps"
 )
 
-// leaving is the outcome of a proxy whose target is the instance that upgrade takes away;
-// nil if it isn't.
+// instanceBeingRemoved is the outcome of a proxy whose target is the instance that upgrade
+// removes; nil if it isn't.
 func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome.Outcome {
 	status := upgrade.Status
 	if steps.InstanceBeingRemoved(status) != p.Spec.Target {
@@ -22,11 +22,11 @@ func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome.Outcome 
 	switch {
 	case status.Workflow != steps.Upgrade:
 		return &outcome.Outcome{Reason: v1alpha1.ReasonConflictingSpec, Stalled: true, RequeueAfter: outcome.RetryStalled,
-			Message: fmt.Sprintf("%s serves; nothing leads to %s any more: PgUpgrade %s removes it (step %s), since Git took that upgrade back. Set spec.target to %s by a commit",
+			Message: fmt.Sprintf("%s serves; nothing leads to %s any more: PgUpgrade %s removes it (step %s), since that upgrade was reverted in Git. Set spec.target to %s by a commit",
 				p.Status.Active, p.Spec.Target, upgrade.Name, status.Step, p.Status.Active)}
 	case status.Step == steps.StopReverse && conditions.GetReason(upgrade, v1alpha1.ReadyCondition) != v1alpha1.ReasonConflictingSpec:
 		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitchWaiting, RequeueAfter: outcome.RetrySoon,
-			Message: fmt.Sprintf("%s serves; the soak is over and PgUpgrade %s is about to end the rollback path to %s. It looks whether the revert came in time",
+			Message: fmt.Sprintf("%s serves; the soak is over and PgUpgrade %s is about to end the rollback path to %s. It checks whether the revert came in time",
 				p.Status.Active, upgrade.Name, p.Spec.Target)}
 	}
 	return &outcome.Outcome{Reason: v1alpha1.ReasonRollbackUnavailable, Stalled: true, RequeueAfter: outcome.RetryStalled,
@@ -34,8 +34,8 @@ func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome.Outcome 
 			p.Status.Active, p.Spec.Target, upgrade.Name, status.Step, p.Status.Active)}
 }
 
-// removalStarted looks at the PgUpgrade once more, past the cache, when a switch is claimed and
-// has done nothing yet. The PgUpgrade controller stores a step that takes an instance away and
+// removalStarted reads the PgUpgrade once more, past the cache, when a switch is claimed and
+// has done nothing yet. The PgUpgrade controller stores a step that removes an instance and
 // then looks for such a claim: each stores first and reads afterwards, so one of the two sees
 // the other. An outcome other than nil ends the claim.
 func (r *ProxyReconciler) removalStarted(ctx context.Context, x *proxyScope) *outcome.Outcome {

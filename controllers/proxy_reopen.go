@@ -13,8 +13,9 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// letsIn sees to it that the side which serves lets applications in: nil if it does. It doesn't where its primary was
-// replaced, right after a switch, by a standby that lacks the opening, or where a switch away from it was forgotten.
+// letsIn makes sure that the serving side lets applications in: nil if it does. It doesn't if its primary was
+// replaced right after a switch by a standby that had not replayed the end of the fence, or if a switch away from
+// it was forgotten.
 func (r *ProxyReconciler) letsIn(ctx context.Context, x *proxyScope, server postgres.Server) *outcome.Outcome {
 	fenced, err := postgres.IsFenced(ctx, server)
 	if err != nil {
@@ -46,7 +47,7 @@ func (r *ProxyReconciler) letsIn(ctx context.Context, x *proxyScope, server post
 	return nil
 }
 
-// closed is letsIn for the active side, where it answers: what else is wrong with it a switch says better.
+// closed is letsIn for the active side if it answers: a switch reports its other problems better.
 func (r *ProxyReconciler) closed(ctx context.Context, x *proxyScope) *outcome.Outcome {
 	server, err := r.server(ctx, x, x.proxy.Status.Active)
 	if err != nil {
@@ -58,7 +59,7 @@ func (r *ProxyReconciler) closed(ctx context.Context, x *proxyScope) *outcome.Ou
 	return r.letsIn(ctx, x, server)
 }
 
-// reopen settles what keeps the active side closed.
+// reopen ends what keeps the active side closed.
 func (r *ProxyReconciler) reopen(ctx context.Context, x *proxyScope, server postgres.Server) error {
 	last := lastSwitchTo(x.proxy, x.proxy.Status.Active)
 	if last == nil {

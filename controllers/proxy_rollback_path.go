@@ -24,8 +24,8 @@ import (
 // answer.
 const followTimeout = 30 * time.Second
 
-// rollbackPath keeps RollbackReady true to the reverse replication. Its error is one of the
-// server that clients use.
+// rollbackPath sets RollbackReady from the state of the reverse replication. It returns errors
+// of the serving side only.
 func (r *ProxyReconciler) rollbackPath(ctx context.Context, x *proxyScope) error {
 	p, s := x.proxy, x.upgrade.Status
 	soaking := (s.Workflow == steps.Upgrade && s.Step == steps.Soak) || s.Workflow == steps.RolledBack
@@ -104,18 +104,19 @@ func (r *ProxyReconciler) rollbackPath(ctx context.Context, x *proxyScope) error
 	return nil
 }
 
-// reverseReplication is what a soak, or the wait after a rollback, looks after.
+// reverseReplication is what is watched during a soak, or during the wait after a rollback.
 type reverseReplication struct {
 	active, follower postgres.Server
 	names            postgres.Names
 	memory           *memory
-	// giveIdentities to tables that come without one.
+	// giveIdentities: tables that are created without a replica identity get one.
 	giveIdentities bool
 	// starting: a switch has just made it.
 	starting bool
 }
 
-// startsWithin is how long a subscriber may take to connect after a switch, before that is trouble.
+// startsWithin is how long a subscriber may take to connect after a switch before that is reported
+// as a problem.
 const startsWithin = 15 * time.Second
 
 // errStarting: the subscriber is about to connect.
@@ -129,8 +130,8 @@ func lastSwitch(p *v1alpha1.PgProxy) *v1alpha1.SwitchRecord {
 	return &p.Status.Switches[0]
 }
 
-// keepUp tends the replication of databases, and says what is wrong with it all the same; nothing if empty. activeErr is the
-// error of the side that serves; err is errStarting where replication is about to begin.
+// keepUp maintains the replication of databases, and says what is still wrong with it; empty if nothing is. activeErr is the
+// error of the serving side; err is errStarting if replication is about to begin.
 func (r reverseReplication) keepUp(ctx context.Context, databases []string) (trouble string, activeErr, err error) {
 	links, activeErr, err := replication.Links(ctx, r.active, r.follower, r.names, databases)
 	if activeErr != nil || err != nil {
@@ -144,9 +145,9 @@ func (r reverseReplication) keepUp(ctx context.Context, databases []string) (tro
 	return trouble, nil, err
 }
 
-// tend keeps the other side following: its connection is renewed if a Secret or the spec changed, tables that came without a
-// replica identity get one where the spec says so, and those that were made on both sides are taken up. No switch is in
-// progress here. A second call finds the first one's work. left says by database what is still to be taken up.
+// maintain keeps the other side following: it renews the connection if a Secret or the spec changed, gives new tables a
+// replica identity where the spec says so, and replicates tables that were created on both sides. No switch is in progress
+// here. A second call finds the first one's work. left says by database what isn't replicated yet.
 func (r reverseReplication) tend(ctx context.Context, links map[string]replication.Link, databases []string) (left map[string]string, err error) {
 	left = make(map[string]string, len(databases))
 	for _, db := range databases {
@@ -167,7 +168,7 @@ func (r reverseReplication) tend(ctx context.Context, links map[string]replicati
 	return left, nil
 }
 
-// tendTables says what is left to do, so that it is done soon.
+// maintainTables says what is left to do, so that it is done soon.
 func (r reverseReplication) tendTables(ctx context.Context, db string) (left string, err error) {
 	if r.giveIdentities {
 		if err := replication.GiveIdentitiesToBoth(ctx, r.active, r.follower, db, r.names); err != nil {
@@ -181,7 +182,7 @@ func (r reverseReplication) tendTables(ctx context.Context, db string) (left str
 	return fmt.Sprintf("database %q: %s", db, replication.DescribeUnreplicated(tables, r.follower.Instance)), nil
 }
 
-// severed says what ended the replication of a database for good; nothing if empty.
+// severed says what ended the replication of a database for good; empty if nothing did.
 func severed(db string, link replication.Link) string {
 	switch {
 	case !link.SlotExists || link.SlotLost:
@@ -192,7 +193,7 @@ func severed(db string, link replication.Link) string {
 	return ""
 }
 
-// trouble says what is wrong; nothing if empty. Reads only.
+// trouble says what is wrong; empty if nothing is. Reads only.
 func (r reverseReplication) trouble(ctx context.Context, links map[string]replication.Link, left map[string]string, databases []string) (string, error) {
 	for _, db := range databases {
 		trouble, err := r.troubleIn(ctx, db, links[db], len(databases))
@@ -211,7 +212,7 @@ func (r reverseReplication) troubleIn(ctx context.Context, db string, link repli
 	if trouble := severed(db, link); trouble != "" {
 		return trouble, nil
 	}
-	// the schema comes first: one that changed says more than what stopped by it
+	// the schema comes first: its change explains why replication stopped
 	trouble, err := r.memory.schemas.Look(r.key(db), many, time.Now, func() (string, error) { return r.drift(ctx, db) })
 	if trouble != "" || err != nil {
 		return trouble, err
@@ -231,7 +232,7 @@ func (r reverseReplication) troubleIn(ctx context.Context, db string, link repli
 // key of a database in the memory.
 func (r reverseReplication) key(db string) string { return r.names.UID + "/" + db }
 
-// drift says how the schema of the side that serves has changed since a switch; nothing if it hasn't.
+// drift says how the schema of the serving side has changed since a switch; empty if it hasn't.
 func (r reverseReplication) drift(ctx context.Context, db string) (string, error) {
 	found, err := schema.Compare(ctx, r.active, r.follower, db, schema.Whole)
 	if err != nil || len(found.Differences) == 0 {

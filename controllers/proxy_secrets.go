@@ -34,7 +34,7 @@ const (
 	keyRegisterPassword = "register-password"
 )
 
-// agentRole may settle a switch in the decision register, and nothing else.
+// agentRole may resolve a switch in the decision register, and do nothing else.
 const agentRole = "gitover_agent"
 
 // identity is how the controller is known to a proxy's agents, and the agents to servers.
@@ -46,8 +46,8 @@ type identity struct {
 func agentSecretName(p *v1alpha1.PgProxy) string      { return p.Name + "-gitover-agent" }
 func controllerSecretName(p *v1alpha1.PgProxy) string { return p.Name + "-gitover-controller" }
 
-// identity makes or renews the certificates and the register's password of a proxy. What
-// is good stays as it is, so that running agents and a second controller go on.
+// identity makes or renews the certificates and the register's password of a proxy. Valid ones
+// stay as they are, so that running agents and a second controller can continue.
 func (r *ProxyReconciler) identity(ctx context.Context, p *v1alpha1.PgProxy) (identity, error) {
 	own, err := r.ownSecret(ctx, p, controllerSecretName(p))
 	if err != nil {
@@ -106,7 +106,7 @@ func (r *ProxyReconciler) ownSecret(ctx context.Context, p *v1alpha1.PgProxy, na
 	}
 	secret.ObjectMeta = metav1.ObjectMeta{Namespace: p.Namespace, Name: name}
 	secret.Type = corev1.SecretTypeOpaque
-	// nobody has to wait for the Secret when the proxy goes; asking for that takes a right of its own
+	// the deletion of the proxy need not wait for the Secret; asking for that takes a right of its own
 	if err := controllerutil.SetControllerReference(p, secret, r.Scheme(), controllerutil.WithBlockOwnerDeletion(false)); err != nil {
 		return nil, fmt.Errorf("own Secret %s/%s: %w", p.Namespace, name, err)
 	}

@@ -24,8 +24,8 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// reconcileActive looks after a proxy whose traffic is where Git wants it: the databases that
-// poolers know by name, whether each is in step, and whether a revert would work.
+// reconcileActive maintains a proxy whose traffic is where Git wants it: the databases that
+// poolers know by name, whether each pooler is ready, and whether a revert would work.
 func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) outcome.Outcome {
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end()
@@ -62,7 +62,7 @@ func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) ou
 	return o
 }
 
-// lookAtPoolers counts poolers in step and tells what is wrong with the others.
+// lookAtPoolers counts the poolers that are ready and tells what is wrong with the others.
 func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*outcome.Outcome, error) {
 	p := x.proxy
 	poolers, err := r.poolers(ctx, x)
@@ -87,7 +87,7 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*ou
 			trouble = append(trouble, fmt.Sprintf("pooler %s leads to %q", pooler.Name(), state.Target.Instance))
 		case state.Paused:
 			reason = v1alpha1.ReasonPoolerRefused
-			trouble = append(trouble, fmt.Sprintf("pooler %s is paused, and no switch is in progress: its clients wait until RESUME is said in PgBouncer's console", pooler.Name()))
+			trouble = append(trouble, fmt.Sprintf("pooler %s is paused, and no switch is in progress: its clients wait until you run RESUME in PgBouncer's console", pooler.Name()))
 		case state.Others != "":
 			reason = v1alpha1.ReasonPoolerRefused
 			trouble = append(trouble, state.ManyProcesses(pooler.Name()))
@@ -106,7 +106,7 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*ou
 	return nil, nil
 }
 
-// askAll poolers at once: one that is dead keeps nobody waiting for longer than patience.
+// askAll poolers at once: a dead pooler delays the call by no more than patience.
 func askAll(ctx context.Context, poolers []switchover.Pooler, patience time.Duration) ([]protocol.PoolerState, []error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -129,7 +129,7 @@ func (r *ProxyReconciler) poolers(ctx context.Context, x *proxyScope) ([]switcho
 	return found, err
 }
 
-// poolersOn also has the pod of each.
+// poolersOn also returns the pod of each.
 func (r *ProxyReconciler) poolersOn(ctx context.Context, x *proxyScope) (found []switchover.Pooler, byName map[string]*corev1.Pod, err error) {
 	p := x.proxy
 	selector, err := metav1.LabelSelectorAsSelector(&p.Spec.Pooler.Selector)

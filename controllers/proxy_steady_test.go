@@ -63,7 +63,7 @@ func TestATableThatIsMadeDuringTheSoakIsReplicated(t *testing.T) {
 	}
 	b.active.Exec("d", "INSERT INTO late VALUES (1)")
 	b.follower.Exec("d", "INSERT INTO late VALUES (1)")
-	b.until("table public.late isn't followed yet and has rows on " + b.follower.Instance)
+	b.until("table public.late isn't replicated yet and has rows on " + b.follower.Instance)
 	b.follower.Exec("d", "TRUNCATE late")
 	b.until("")
 	if got := b.follower.Query("d", "SELECT count(*) FROM late"); got != "1" {

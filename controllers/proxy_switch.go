@@ -45,13 +45,13 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outco
 	if err != nil {
 		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
-	// another controller's switch is no forgotten one
+	// a switch of another controller isn't orphaned
 	if live, err := r.liveSwitch(ctx, x); err != nil {
 		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	} else if live != nil {
 		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetryMoment, Message: fmt.Sprintf("controller %s begins a switch", live.Controller)}
 	}
-	// a switch whose status was lost must not keep this one waiting for ever
+	// a switch whose status was lost must not block this one for ever
 	if err := switchover.AbortOrphanedSwitches(ctx, input); err != nil {
 		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
@@ -59,7 +59,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outco
 	if err != nil {
 		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
-	// a look without any trace comes first: an obstacle may stay for long
+	// the guard comes first, without writing anything: an obstacle may stay for long
 	obstacles, err := switchover.Guard(ctx, input)
 	if err != nil {
 		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
@@ -67,7 +67,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outco
 	if len(obstacles) > 0 {
 		return waitingFor(p, &switchover.WaitingError{Obstacles: obstacles})
 	}
-	for _, s := range servers { // a primary that is replaced from here on is one too many, whatever was known before
+	for _, s := range servers { // a primary that is replaced from here on stops the switch, whatever was known before
 		input.Known[s.Instance] = []postgres.Identity{{System: s.SystemIdentifier, Timeline: s.Timeline}}
 	}
 	endpoint, err := access.EndpointOf(x.upgrade, p.Spec.Target)
@@ -89,8 +89,8 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outco
 	return r.after(ctx, x, result, err)
 }
 
-// backoff is the outcome of a switch that isn't to begin now: its target goes, or the next
-// attempt isn't due.
+// backoff is the outcome of a switch that must not begin now: its target is being removed, or
+// the next attempt isn't due.
 func (r *ProxyReconciler) backoff(x *proxyScope) *outcome.Outcome {
 	p := x.proxy
 	if p.Status.FailedTarget != p.Spec.Target {
@@ -101,7 +101,7 @@ func (r *ProxyReconciler) backoff(x *proxyScope) *outcome.Outcome {
 	}
 	if p.Status.FailedAttempts >= attemptsOf(p) {
 		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitchFailed, Stalled: true, RequeueAfter: outcome.RetryStalled,
-			Message: fmt.Sprintf("%d attempts to switch to %s failed, %s goes on serving: %s. Fix it, then set spec.target back and forth or raise spec.switch.attempts",
+			Message: fmt.Sprintf("%d attempts to switch to %s failed, %s still serves: %s. Fix it, then set spec.target back and forth or raise spec.switch.attempts",
 				p.Status.FailedAttempts, p.Spec.Target, p.Status.Active, p.Status.LastFailure)}
 	}
 	if next := p.Status.NextAttempt; next != nil {
@@ -139,7 +139,7 @@ func (r *ProxyReconciler) recover(ctx context.Context, x *proxyScope) outcome.Ou
 	return r.after(ctx, x, result, err)
 }
 
-// input gathers what a switch is between; the register is made on both sides first.
+// input collects what a switch needs; the register is made on both sides first.
 func (r *ProxyReconciler) input(ctx context.Context, x *proxyScope, id, from, to string) (switchover.Input, error) {
 	old, err := r.server(ctx, x, from)
 	if err != nil {
@@ -172,8 +172,8 @@ func (r *ProxyReconciler) input(ctx context.Context, x *proxyScope, id, from, to
 	}, nil
 }
 
-// phase writes a switch's phase down, outside the stall only. From Finishing on the new
-// side serves, whatever happens.
+// phase stores a switch's phase, outside the stall only. From Finishing on the new side
+// serves, whatever happens.
 func (r *ProxyReconciler) phase(ctx context.Context, x *proxyScope, phase protocol.Phase) error {
 	s := x.proxy.Status.Switch
 	if s == nil {
@@ -194,7 +194,7 @@ func (r *ProxyReconciler) phase(ctx context.Context, x *proxyScope, phase protoc
 		if err := r.activate(x, s.To); err != nil {
 			return err
 		}
-	default: // needs nothing but to be written down
+	default: // only has to be stored
 	}
 	if err := persist(context.WithoutCancel(ctx), x.patcher, x.proxy); err != nil {
 		return err

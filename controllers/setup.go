@@ -22,12 +22,12 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
-// asked lets through what people ask of an object: by its spec, or by the annotation reconcile.fluxcd.io/requestedAt.
-// What a controller writes into the status asks for nothing.
+// asked lets through changes that people make: in the spec, or by the annotation reconcile.fluxcd.io/requestedAt. A
+// change of the status alone triggers nothing.
 var asked = predicate.Or(predicate.GenerationChangedPredicate{}, predicates.ReconcileRequestedPredicate{})
 
-// SetupWithManager watches what moves an upgrade on: itself, its proxy, its Flux objects
-// and its Jobs.
+// SetupWithManager watches what an upgrade waits for: itself, its proxy, its Flux objects and
+// its Jobs.
 func (r *UpgradeReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) error {
 	if err := mgr.Add(&r.background); err != nil {
 		return err
@@ -87,8 +87,8 @@ func (r *ProxyReconciler) proxiesOf(ctx context.Context, object client.Object) [
 	return requests
 }
 
-// SetupWithManager watches proxies, the upgrades they belong to, and nothing else: the
-// poolers' state is asked of the poolers.
+// SetupWithManager watches proxies and the upgrades they belong to, and nothing else: the
+// poolers are asked for their own state.
 func (r *ProxyReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) error {
 	r.slow.Limit = max(1, concurrent/2)
 	return ctrl.NewControllerManagedBy(mgr).

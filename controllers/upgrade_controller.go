@@ -37,7 +37,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=list;watch;delete
 // +kubebuilder:rbac:groups="",resources=events,verbs=create;patch
 
-// UpgradeReconciler walks upgrades. It commits and replicates; it never moves traffic.
+// UpgradeReconciler runs upgrades. It commits and replicates; it never moves traffic.
 type UpgradeReconciler struct {
 	client.Client
 	// Uncached reads Secrets, which the cache must not hold, and what must be fresh.
@@ -57,15 +57,15 @@ type UpgradeReconciler struct {
 	remove       func(context.Context, postgres.Server, postgres.Names) ([]string, error)
 	repositories repositoryCache
 
-	// workers that apply changes, from look to look
+	// workers remembers apply workers from look to look
 	workers replication.Workers
 	slow    pace.SlowLane
 	retries outcome.Retries
-	// background has what goes on beside looks
+	// background runs slow effects beside looks
 	background background
 }
 
-// Reconcile looks at one PgUpgrade and takes it as far as the world allows now.
+// Reconcile looks at one PgUpgrade and takes it as far as is possible now.
 func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
 	leave, ok := r.slow.Enter(request.NamespacedName, false, r.Now)
 	if !ok {
@@ -129,7 +129,7 @@ func (r *UpgradeReconciler) reconcile(ctx context.Context, upgrade *v1alpha1.PgU
 	return r.runWorkflow(ctx, upgrade, seen, patcher)
 }
 
-// persist patches spec metadata and status; our conditions are ours alone.
+// persist patches metadata and status; only Gitover writes these conditions.
 func persist(ctx context.Context, patcher *patch.SerialPatcher, object client.Object) error {
 	err := patcher.Patch(ctx, object, patch.WithFieldOwner(v1alpha1.FieldManager), patch.WithOwnedConditions{Conditions: []string{
 		v1alpha1.ReadyCondition, v1alpha1.ReconcilingCondition, v1alpha1.StalledCondition, v1alpha1.SuspendedCondition,
@@ -141,7 +141,7 @@ func persist(ctx context.Context, patcher *patch.SerialPatcher, object client.Ob
 	return nil
 }
 
-// answered notes the request that this look answers, for whoever waits for it as `flux reconcile` does.
+// answered records the request that this look answers, for clients that wait for it as `flux reconcile` does.
 func answered(object client.Object, status *meta.ReconcileRequestStatus) {
 	if request, ok := meta.ReconcileAnnotationValue(object.GetAnnotations()); ok {
 		status.LastHandledReconcileAt = request
@@ -155,8 +155,9 @@ func intervalOf(upgrade *v1alpha1.PgUpgrade) time.Duration {
 	return time.Minute
 }
 
-// proxyOf reads past the cache: what is removed depends on who serves now. Nil if there's none;
-// an error if it is another upgrade's, for two would remove what serves each other.
+// proxyOf reads past the cache: what is removed depends on which instance serves now. Nil if
+// there's none; an error if it is another upgrade's, since two upgrades would remove each
+// other's serving instance.
 func (r *UpgradeReconciler) proxyOf(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*v1alpha1.PgProxy, error) {
 	proxy := &v1alpha1.PgProxy{}
 	err := r.Uncached.Get(ctx, types.NamespacedName{Namespace: upgrade.Namespace, Name: upgrade.Spec.ProxyRef.Name}, proxy)

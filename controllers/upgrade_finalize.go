@@ -19,9 +19,9 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// deletePatience is how long a deleted PgUpgrade waits for servers that don't answer or don't
-// let go. A slot that can't be removed would hold WAL for ever, so it is worth waiting for;
-// but an object that can't be deleted helps nobody.
+// deletePatience is how long a deleted PgUpgrade waits for servers that don't answer or whose
+// slots are in use. A slot that isn't removed would hold WAL for ever, so it is worth waiting
+// for; but in the end the object must be deletable.
 const deletePatience = 5 * time.Minute
 
 // finalize removes what replicates, so that no slot outlives its upgrade, and says what
@@ -68,7 +68,7 @@ type remainder struct {
 	trouble error
 }
 
-// clear takes everything of the upgrade off one server and notes what stays.
+// clear removes everything of the upgrade from one server and notes what stays.
 func (r *UpgradeReconciler) clear(ctx context.Context, upgrade *v1alpha1.PgUpgrade, instance string, rest *remainder) {
 	names := postgres.Names{UID: string(upgrade.UID)}
 	remove := r.remove
@@ -107,7 +107,7 @@ func (r *UpgradeReconciler) clear(ctx context.Context, upgrade *v1alpha1.PgUpgra
 // eventLimit is what Kubernetes takes of an event's message, with room for the rest of it.
 const eventLimit = 1000
 
-// leftBehindText says as much as fits into an event, and how much doesn't.
+// leftBehindText names as much as fits into an event, and counts the rest.
 func leftBehindText(left []string) string {
 	text := "deleted, but not everything could be removed: "
 	for i, l := range left {

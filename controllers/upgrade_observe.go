@@ -36,7 +36,7 @@ func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpg
 	if err != nil {
 		return nil, err
 	}
-	// not in fleetOf: what Git says of the traffic must count for either, or a rollback would wait
+	// not in fleetOf: both controllers must read the target from Git, or a rollback would wait
 	if err := r.alone(ctx, upgrade, s.source); err != nil {
 		return nil, err
 	}
@@ -47,8 +47,8 @@ func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpg
 	return s, r.observeProxy(ctx, upgrade, s)
 }
 
-// observeProxy learns who serves, and who shall; again after each effect of a step, since a
-// push takes its time and Flux and people don't wait for it.
+// observeProxy reads which instance serves, and which one Git wants. It is called again after
+// each effect of a step, since Flux and people may change that during a push.
 func (r *UpgradeReconciler) observeProxy(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed) (err error) {
 	if s.proxy, err = r.proxyOf(ctx, upgrade); err != nil {
 		return err

@@ -50,10 +50,10 @@ func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, 
 	return o
 }
 
-// warningReasons are reasons that an effect goes on beside, or that it fixes: said in an event.
+// warningReasons don't stop an effect, or the effect fixes them: they are reported as an event.
 var warningReasons = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true, v1alpha1.ReasonSchemaDrift: true}
 
-// needsHuman are the reasons of waiting that no time heals.
+// needsHuman are the reasons for which waiting doesn't help.
 var needsHuman = map[string]bool{
 	v1alpha1.ReasonFluxSuspended:      true,
 	v1alpha1.ReasonSlotLost:           true,
@@ -65,7 +65,7 @@ var needsHuman = map[string]bool{
 	v1alpha1.ReasonConflictingSpec:    true,
 }
 
-// retryStep is the pace of a step that waits for the world.
+// retryStep is the interval for a step that waits for something outside.
 const retryStep = time.Second
 
 func noProxy(upgrade *v1alpha1.PgUpgrade) outcome.Outcome {

@@ -9,7 +9,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
-// setStepMessage notes what the present step does or waits for.
+// setStepMessage notes what the current step does or waits for.
 func setStepMessage(status *v1alpha1.PgUpgradeStatus, message string) {
 	for i := range status.Steps {
 		if status.Steps[i].Name == status.Step {
@@ -27,7 +27,7 @@ func started(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
 	return time.Time{}
 }
 
-// annotations let Flux's alerts carry the commit that an event speaks of.
+// annotations let Flux's alerts carry the commit that an event is about.
 func annotations(status *v1alpha1.PgUpgradeStatus) map[string]string {
 	if len(status.Commits) == 0 {
 		return nil
@@ -35,7 +35,7 @@ func annotations(status *v1alpha1.PgUpgradeStatus) map[string]string {
 	return map[string]string{v1alpha1.GroupVersion.Group + "/revision": "sha1:" + status.Commits[len(status.Commits)-1].SHA}
 }
 
-// showReplication keeps the Replicating condition true to the steps.
+// showReplication sets the Replicating condition from the steps.
 func showReplication(upgrade *v1alpha1.PgUpgrade, s *observed) {
 	status := &upgrade.Status
 	if status.Lag == nil {

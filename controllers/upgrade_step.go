@@ -30,7 +30,7 @@ func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade
 	return r.observeProxy(ctx, upgrade, s)
 }
 
-// effectOf a step, as the verdict on it has it, and what a crash in it is called.
+// effectOf a step, by its verdict, and the name of its crash point.
 func effectOf(upgrade *v1alpha1.PgUpgrade, step *steps.Step, verdict steps.Verdict) (point string, effect func(context.Context, *steps.Run) error) {
 	point = upgrade.Status.Workflow + "/" + step.Name
 	if verdict.Effect != nil {
@@ -39,7 +39,7 @@ func effectOf(upgrade *v1alpha1.PgUpgrade, step *steps.Step, verdict steps.Verdi
 	return point, step.Run
 }
 
-// back returns to an earlier step, since Git took back what led on from it, or a crash did.
+// back returns to an earlier step, because a revert or a crash undid what came after it.
 func (r *UpgradeReconciler) back(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, verdict steps.Verdict) error {
 	status := &upgrade.Status
 	now := metav1.NewTime(r.Now().Truncate(time.Second))
@@ -74,8 +74,8 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 	}
 }
 
-// live is the PgProxy as it is now, for a step that takes an instance away: that step must
-// be in the stored status, where the PgProxy controller looks for it.
+// live is the PgProxy as it is now, for a step that removes an instance: that step must be in
+// the stored status, where the PgProxy controller looks for it.
 func (r *UpgradeReconciler) live(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (*v1alpha1.PgProxy, error) {
 	stored := &v1alpha1.PgUpgrade{}
 	if err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(upgrade), stored); err != nil {
@@ -83,7 +83,7 @@ func (r *UpgradeReconciler) live(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 	}
 	have, want := stored.Status, upgrade.Status
 	if have.Run != want.Run || have.Workflow != want.Workflow || have.Step != want.Step {
-		return nil, &outcome.ReasonError{Reason: v1alpha1.ReasonProgressing, Text: fmt.Sprintf("step %s is not stored; another controller went on to %s", want.Step, cmp.Or(have.Step, "the end"))}
+		return nil, &outcome.ReasonError{Reason: v1alpha1.ReasonProgressing, Text: fmt.Sprintf("step %s is not stored; another controller continued with %s", want.Step, cmp.Or(have.Step, "the end"))}
 	}
 	return r.proxyOf(ctx, upgrade)
 }

@@ -21,13 +21,13 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// runWorkflow takes the workflow as far as the world allows now: decide, persist the intent,
-// look, act once, look again.
+// runWorkflow takes the workflow as far as is possible now: decide, persist the intent, look,
+// act once, look again.
 func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, patcher *patch.SerialPatcher) outcome.Outcome {
 	ctx = crash.Scope(ctx)
 	status := &upgrade.Status
 	var acted effectKind
-	// a walk is short; the bound is for a world that contradicts itself
+	// a run has few rounds; the bound is for contradictory facts
 	for range 64 {
 		if s.proxy == nil {
 			return noProxy(upgrade)
@@ -91,13 +91,13 @@ func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.P
 	return outcome.Outcome{Reason: cmp.Or(status.Step, v1alpha1.ReasonProgressing), Message: "going on", RequeueAfter: retryStep}
 }
 
-// effectKind is what a walk makes once: after it, it waits.
+// effectKind is an effect that a run makes once; then it waits.
 type effectKind struct {
 	step string
 	slow bool
 }
 
-// affect makes a step's effect, or goes on with a slow one. Nil: look again.
+// affect makes a step's effect, or continues a slow one. Nil: look again.
 func (r *UpgradeReconciler) affect(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, step *steps.Step, verdict steps.Verdict,
 	run *steps.Run, decision steps.Decision) *outcome.Outcome {
 	setStepMessage(&upgrade.Status, verdict.Message)
@@ -151,7 +151,7 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 		return
 	}
 	if d.Workflow == steps.Abort || d.Workflow == steps.Rollback {
-		// Git took the wish back: the same wish later is a new one
+		// the version was reverted in Git: asking for it again is a new request
 		status.HandledVersion = ""
 	}
 	changed := status.Workflow != d.Workflow
@@ -166,7 +166,7 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 	}
 }
 
-// takenBack is the commit by which somebody took the cutover back, as far as Git can tell.
+// revertedCutover is the commit that reverted the cutover, as far as Git can tell.
 func (r *UpgradeReconciler) takenBack(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, d steps.Decision) *v1alpha1.Commit {
 	if d.Workflow != steps.RolledBack {
 		return nil
@@ -212,7 +212,7 @@ func (r *UpgradeReconciler) completeStep(ctx context.Context, upgrade *v1alpha1.
 	status.Steps = append(withoutStep(status.Steps, d.Step), v1alpha1.StepStatus{Name: d.Step, StartedAt: &now})
 }
 
-// close ends a run with an entry in the history; the steps stay to be read.
+// close ends a run with an entry in the history; its steps stay in the status.
 func (r *UpgradeReconciler) close(upgrade *v1alpha1.PgUpgrade, outcome string, now metav1.Time) {
 	status := &upgrade.Status
 	entry := v1alpha1.HistoryEntry{From: status.From, To: status.To, Outcome: outcome, FinishedAt: now}
@@ -225,7 +225,7 @@ func (r *UpgradeReconciler) close(upgrade *v1alpha1.PgUpgrade, outcome string, n
 	r.Recorder.Eventf(upgrade, corev1.EventTypeNormal, outcome, "%s to %s: %s", entry.From, entry.To, outcome)
 }
 
-// reverted obeys a human who took one of our commits back.
+// reverted obeys a human who reverted one of our commits.
 func (r *UpgradeReconciler) reverted(upgrade *v1alpha1.PgUpgrade, verdict steps.Verdict) {
 	status := &upgrade.Status
 	status.RolledBack = verdict.Reverted
@@ -240,8 +240,8 @@ func (r *UpgradeReconciler) reverted(upgrade *v1alpha1.PgUpgrade, verdict steps.
 	r.Recorder.Event(upgrade, corev1.EventTypeNormal, v1alpha1.ReasonRolledBack, verdict.Message)
 }
 
-// lookTimeout bounds one look at a step, which is seconds where servers answer: one that hangs must not
-// keep what Git says from being read.
+// lookTimeout bounds one look at a step, which takes seconds if servers answer: a look that hangs must
+// not keep Gitover from reading Git.
 const lookTimeout = 3 * time.Minute
 
 func lookAt(ctx context.Context, step *steps.Step, run *steps.Run) (steps.Verdict, error) {

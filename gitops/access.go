@@ -63,8 +63,8 @@ func (a Access) secretName() string {
 
 // NewAccess checks URL, branch and credentials and makes them ready for use.
 // A nil secret means anonymous access. Errors are ErrBadReference or
-// ErrBadSecret, name Secret and key, and never hold a value; they last until
-// somebody fixes the object.
+// ErrBadSecret, name Secret and key, and never hold a value; they last until the object
+// changes.
 func NewAccess(repositoryURL, branch string, secret *Secret) (Access, error) {
 	parsed, err := url.Parse(strings.TrimSpace(repositoryURL))
 	if err != nil || parsed.Host == "" {
@@ -101,7 +101,7 @@ func NewAccess(repositoryURL, branch string, secret *Secret) (Access, error) {
 }
 
 // identityOf distinguishes clones that were made with other credentials, so
-// that a shared cache never shows a repository to somebody who can't read it.
+// that a shared cache never shows a repository to an upgrade that can't read it.
 func (a Access) identityOf() string {
 	digest := sha256.New()
 	for _, part := range append([]string{a.url, a.branch, a.options.Username}, a.secrets...) {
@@ -135,7 +135,7 @@ func confidential(parsed *url.URL, data map[string][]byte) []string {
 	for _, value := range slices.Clone(values) {
 		values = append(values, url.QueryEscape(value), url.PathEscape(value))
 	}
-	// What is this short says nothing and would mangle messages.
+	// Replacing such a short value would mangle messages.
 	values = slices.DeleteFunc(values, func(value string) bool { return len(value) < 4 })
 	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
 	return slices.Compact(values)

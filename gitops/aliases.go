@@ -10,8 +10,8 @@ import (
 const aliasLimit = 4 << 20
 
 // checkAliases refuses YAML whose aliases stand for far more than the file holds ("a billion
-// laughs"), or for themselves: kustomize writes all of it out. YAML inside of YAML, such as
-// a patch, is looked at, too. What isn't YAML is left to whoever reads it.
+// laughs"), or for themselves: kustomize expands all of it. YAML inside of YAML, such as a
+// patch, is checked, too. Content that isn't YAML passes; its reader reports it.
 func checkAliases(content []byte) error {
 	if tooMuch(content, 0) {
 		return failure(ErrBadFile, "its YAML aliases stand for more than %d MiB, or for themselves: write the values out", aliasLimit>>20)
@@ -19,7 +19,7 @@ func checkAliases(content []byte) error {
 	return nil
 }
 
-// tooMuch looks at each document by itself, as kustomize reads them.
+// tooMuch checks each document separately, as kustomize reads them.
 func tooMuch(content []byte, depth int) bool {
 	if depth > 4 || !bytes.ContainsRune(content, '&') || !bytes.ContainsRune(content, '*') {
 		return false
@@ -48,7 +48,7 @@ func (s scale) weigh(node *yaml.Node) int {
 	if weight, known := s.weights[node]; known {
 		return weight
 	}
-	// Whoever comes back here while it is being weighed stands for itself.
+	// A node that is reached again while it is being weighed contains itself.
 	s.weights[node] = aliasLimit + 1
 	weight := 8 + len(node.Value)
 	if node.Kind == yaml.ScalarNode && tooMuch([]byte(node.Value), s.depth+1) {

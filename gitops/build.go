@@ -42,7 +42,7 @@ func (r *Repository) Build(ctx context.Context, request BuildRequest) ([]*unstru
 	return objects, err
 }
 
-// Build is Repository.Build of a path of the tree as it is now.
+// Build is Repository.Build for a path of the tree as it is now.
 func (t *Tree) Build(name string) (objects []*unstructured.Unstructured, err error) {
 	full := t.directory
 	if name != "" && name != "." {

@@ -16,7 +16,7 @@ import (
 )
 
 // treeFiles shows kustomize the whole repository, with the tree's changes,
-// read-only and below "/". What it doesn't define itself acts on an empty directory in memory.
+// read-only and below "/". Methods that it doesn't define act on an empty directory in memory.
 type treeFiles struct {
 	filesys.FileSystem
 	tree *Tree
@@ -38,7 +38,8 @@ func (f treeFiles) Exists(name string) bool {
 	return err == nil
 }
 
-// ReadFile reads a file that isn't a symlink or too large, by itself or with all before it.
+// ReadFile reads a file. It refuses symlinks, and files that are too large alone or together
+// with those read before.
 func (f treeFiles) ReadFile(name string) ([]byte, error) {
 	content, err := f.tree.readFull(inRepository(name))
 	if errors.Is(err, ErrPathMissing) {

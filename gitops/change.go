@@ -9,8 +9,8 @@ import (
 )
 
 // LastChange gives the commit that gave a field the value it has at a revision,
-// following merges to the commit in which somebody wrote it: who asked for the
-// upgrade, and when. Errors: those of ReadField.
+// following merges to the commit that wrote it: this tells who asked for the upgrade, and
+// when. Errors: those of ReadField.
 func (r *Repository) LastChange(ctx context.Context, revision, path, field string) (Commit, error) {
 	full, err := CleanDirectory(path)
 	if err != nil {
@@ -113,11 +113,11 @@ func (c *clone) lastChange(ctx context.Context, start *object.Commit, look probe
 	}
 }
 
-// RevertedBy tells whether what one of our commits did is still so at the
-// newest tip that was fetched; if not, it gives the commit that ended it: a `git revert`,
-// an edit by hand, or a later commit of Gitover's own (see its Trailers). It
-// judges by content, so that a revert that was itself reverted doesn't count.
-// What a human took back must never be committed again.
+// RevertedBy tells whether the changes of one of our commits still stand at the newest tip
+// that was fetched; if not, it returns the commit that undid them: a `git revert`, an edit by
+// hand, or a later commit of Gitover's own (see its Trailers). It judges by content, so that a
+// revert that was itself reverted doesn't count. What a human reverted must never be committed
+// again.
 //
 // What counts: fields that the commit set or removed, entries that it added to or
 // took from lists, files that it added (whatever is in them now) or removed.

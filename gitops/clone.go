@@ -23,7 +23,7 @@ const (
 	remoteName = "origin"
 	// A clone collects one pack per fetch and slows down with them; a new one costs as much as the first.
 	fetchesPerClone = 256
-	// One exchange with the server may take this long; a stuck one must not hold others up for ever.
+	// One exchange with the server may take this long; a stuck one must not block others for ever.
 	remoteTimeout = 2 * time.Minute
 	// Clones kept by one process. The least recently used one goes first.
 	keptClones = 32
@@ -33,7 +33,7 @@ const (
 	largeObject = 4 << 20
 )
 
-// latch is a mutex whose wait ends with the context.
+// semaphore is a mutex whose wait ends with the context.
 type latch chan struct{}
 
 func newLatch() latch { return make(latch, 1) }
@@ -83,7 +83,7 @@ var process = struct {
 	made    int
 }{clones: map[string]*clone{}, writers: map[string]latch{}}
 
-// writerOf gives the one writer's latch of a repository's branch.
+// writerOf returns the semaphore for the one writer of a repository's branch.
 func writerOf(access Access) latch {
 	process.Lock()
 	defer process.Unlock()
@@ -103,7 +103,7 @@ func cloneOf(access Access, directory string, now time.Time) *clone {
 	found := process.clones[key]
 	if found == nil {
 		if directory != "" {
-			// Never the directory of an evicted clone that somebody may still wait for.
+			// Never the directory of an evicted clone, which another caller may still wait for.
 			process.made++
 			directory = filepath.Join(directory, fmt.Sprintf("%s-%d", identity, process.made))
 		}
@@ -167,8 +167,8 @@ func (c *clone) prepare() error {
 	return err
 }
 
-// fetch brings the branch's tip, whatever happened to it: a rewritten history
-// replaces ours. A damaged clone is made again once.
+// fetch gets the branch's tip, also after a force-push: a rewritten history replaces ours. A
+// damaged clone is made again once.
 func (c *clone) fetch(ctx context.Context, access Access) error {
 	reused := c.objects != nil && !c.tip.IsZero()
 	err := c.fetchOnce(ctx, access)

@@ -35,7 +35,7 @@ type CommitRequest struct {
 	// Unique trailers identify this commit. If the branch has a commit that
 	// carries them, that one is the result. They must be among Trailers.
 	Unique map[string]string
-	// Owner, if it has a UID, is asked for: ErrOwned where another one owns the directory.
+	// Owner, if it has a UID, must own the directory: ErrOwned if another one does.
 	Owner Owner
 	// Attempts against other writers, 12 if 0.
 	Attempts int
@@ -44,8 +44,8 @@ type CommitRequest struct {
 // Result says what is on the branch now.
 type Result struct {
 	Commit Commit
-	// AlreadyThere: an earlier call, or an earlier life of this process, had
-	// committed it. Ask RevertedBy whether somebody took it back since.
+	// AlreadyThere: an earlier call, or an earlier process, had committed it. Ask RevertedBy
+	// whether it was reverted since.
 	AlreadyThere bool
 	// Tries that this call needed.
 	Tries int
@@ -90,7 +90,7 @@ func (r *Repository) Commit(ctx context.Context, request CommitRequest) (Result,
 	}
 }
 
-// draft is a checked request and what became of its attempts.
+// draft is a checked request with the state of its attempts.
 type draft struct {
 	CommitRequest
 	message string
@@ -176,7 +176,7 @@ func (r *Repository) attempt(ctx context.Context, draft *draft) (Result, error) 
 	return result, err
 }
 
-// adopt takes a commit that the server took into the clone, unless it came with a fetch meanwhile.
+// adopt adds a commit that the server accepted to the clone, unless a fetch brought it meanwhile.
 func (c *clone) adopt(ctx context.Context, access Access, base, hash plumbing.Hash, objects *batch) error {
 	if c.objects == nil {
 		return c.fetch(ctx, access)
@@ -270,7 +270,7 @@ func (d *draft) subject() string {
 	return subject
 }
 
-// settle is the last look before giving up.
+// lastLook fetches once more before giving up.
 func (r *Repository) settle(ctx context.Context, draft *draft, result Result, err error) (Result, error) {
 	lookErr := r.locked(ctx, func(c *clone) error {
 		if err := c.fetch(ctx, r.access); err != nil {

@@ -4,11 +4,11 @@
 // # Authority
 //
 // Git is the only memory. This package keeps nothing that it couldn't read again:
-// a commit of Gitover's is found by its trailers, what a human took back by
-// comparing contents, what the cluster runs by Flux's own status. It changes
-// files only below the directory it was given, only through an Edit, and never touches
-// a work tree: files are read from and written to Git objects, so that symlinks,
-// submodules, hooks and odd names in a repository have no effect here.
+// it finds a commit of Gitover's by its trailers, a human's revert by comparing contents, and
+// what the cluster runs by Flux's own status. It changes files only below the directory it was
+// given, only through an Edit, and never touches a work tree: files are read from and written
+// to Git objects, so that symlinks, submodules, hooks and odd names in a repository have no
+// effect here.
 //
 // # A commit
 //
@@ -18,7 +18,7 @@
 //
 // The push carries the tip that was fetched, and the server compares before it
 // swaps. There is no force. One writer per repository and branch runs at a time in a
-// process; others, in other processes, meet at the compare-and-swap. Whatever happens
+// process; writers in other processes are kept apart by the compare-and-swap. Whatever happens
 // in between, a second call with the same unique trailers finds the first one's
 // commit, or makes it.
 //

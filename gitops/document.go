@@ -40,7 +40,7 @@ func parse(file []byte) ([]document, error) {
 	}
 }
 
-// value finds a key of a mapping; twice the same key is ErrBadFile, since readers disagree about it.
+// value finds a key of a mapping; a duplicate key is ErrBadFile, since parsers treat it differently.
 func value(mapping *yaml.Node, key string) (*yaml.Node, error) {
 	var found *yaml.Node
 	if mapping = resolve(mapping); mapping.Kind != yaml.MappingNode {
@@ -133,7 +133,7 @@ func parseField(field string) ([]segment, error) {
 	return path, nil
 }
 
-// fieldKeyOf takes the key at the start of a path, in which `\.` is a dot of its own.
+// fieldKeyOf returns the key at the start of a path, in which `\.` is a dot of the key.
 func fieldKeyOf(rest string) (key string, length int) {
 	var text strings.Builder
 	for length < len(rest) && rest[length] != '.' && rest[length] != '[' {
@@ -147,7 +147,7 @@ func fieldKeyOf(rest string) (key string, length int) {
 }
 
 // find follows a path; a nil node says that the document hasn't got the field.
-// Aliases are followed only if asked for: what they lead to isn't the document's own line.
+// Aliases are followed only on request: their value stands on another line.
 func (d document) find(path []segment, aliases bool) (*yaml.Node, error) {
 	node := d.root
 	for _, step := range path {

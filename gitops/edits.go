@@ -39,7 +39,7 @@ func ReplaceInstance(request InstanceRequest) Edit {
 }
 
 // RemoveInstance removes an instance's directory and its entry in the
-// directory's kustomization. What is gone already is left alone.
+// directory's kustomization. A second run changes nothing.
 func RemoveInstance(version string) Edit {
 	return func(tree *Tree) error {
 		if !nameLabel.MatchString(version) {

@@ -32,7 +32,7 @@ var (
 	ErrUnreachable = errors.New("the Git server can't be reached")
 	// ErrConflict: other writers won every race. Transient.
 	ErrConflict = errors.New("others keep pushing to the branch")
-	// ErrBranchMissing: the branch isn't there. Terminal until somebody makes it.
+	// ErrBranchMissing: the branch isn't there. Terminal until it is created.
 	ErrBranchMissing = errors.New("the branch is missing")
 	// ErrPathMissing: a file or directory isn't there at that revision.
 	ErrPathMissing = errors.New("the path is missing")
@@ -42,13 +42,13 @@ var (
 	ErrBadPath = errors.New("the path isn't allowed")
 	// ErrBadFile: a file is too large, isn't YAML, or can't be edited safely.
 	ErrBadFile = errors.New("the file can't be used")
-	// ErrAmbiguous: more than one file or document answers to a name.
+	// ErrAmbiguous: more than one file or document has the name.
 	ErrAmbiguous = errors.New("the name is ambiguous")
 	// ErrNothingToChange: the edit leaves the branch as it is.
 	ErrNothingToChange = errors.New("nothing to change")
-	// ErrDrift: a file that Gitover writes was edited by somebody else.
+	// ErrDrift: a file that Gitover writes was edited by hand.
 	ErrDrift = errors.New("the file was edited by hand")
-	// ErrOwned: another PgUpgrade owns the directory. Terminal until somebody decides.
+	// ErrOwned: another PgUpgrade owns the directory. Terminal until a human decides.
 	ErrOwned = errors.New("another PgUpgrade owns the directory")
 	// ErrUnknownRevision: the commit isn't reachable from the branch (any more).
 	ErrUnknownRevision = errors.New("the commit isn't on the branch")
@@ -86,14 +86,14 @@ func failure(kind error, format string, arguments ...any) *Error {
 	return &Error{kind: kind, text: fmt.Sprintf(format, arguments...)}
 }
 
-// Temporary reports whether the same call may succeed without anybody's doing.
+// Temporary reports whether the same call may succeed later without a fix.
 func Temporary(err error) bool {
 	return errors.Is(err, ErrUnreachable) || errors.Is(err, ErrConflict) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// remoteFailure maps what go-git and the server say to a kind. It is the one
-// place that reads texts of theirs.
+// remoteFailure maps errors of go-git and the server to a kind. It is the only place that
+// reads their texts.
 func (a Access) remoteFailure(action string, err error) error {
 	var known *Error
 	if err == nil || errors.As(err, &known) {
@@ -145,7 +145,7 @@ func (a Access) pushFailure(err error, said string) error {
 	return a.remoteFailure("push to", err)
 }
 
-// withoutURL keeps a repository's own name from being taken for the server's words.
+// withoutURL removes the repository's URL, so that its name isn't taken for a part of the server's answer.
 func (a Access) withoutURL(text string) string { return strings.ReplaceAll(text, a.url, "") }
 
 var userinfo = regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*://)[^/\s"'@]*@`)

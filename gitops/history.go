@@ -47,7 +47,7 @@ func (c *clone) historyAt(ctx context.Context) (*history, error) {
 	}
 	if c.history != nil {
 		if !descends {
-			// Rewritten upstream: what was reachable needn't be any more.
+			// The history was rewritten: commits that were reachable may not be any more.
 			c.history = nil
 			return c.historyAt(ctx)
 		}
@@ -112,7 +112,7 @@ func (c *clone) findByTrailers(ctx context.Context, match map[string]string) ([]
 	return found, nil
 }
 
-// damaged is what a clone's own storage may fail with; it is thrown away then.
+// damaged is an error of a clone's own storage; the clone is then discarded.
 func damaged(err error) error {
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	return &Error{kind: ErrUnreachable, cause: err, damage: !ended, text: "the local clone can't be read, another attempt follows: " + Printable(err.Error(), 300)}

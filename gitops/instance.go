@@ -104,7 +104,7 @@ type instanceLabel struct {
 const instanceHeader = `# %[1]s: PostgreSQL %[2]s, an instance of the upgrade %[3]s. Written by Gitover.
 #
 # Gitover writes this file once, and removes it when the instance has served. It stops
-# when somebody else edits it. Safe to edit are the manifests of the base (%[4]s),
+# when the file is edited by hand. Safe to edit are the manifests of the base (%[4]s),
 # which all instances share, and the patches in the PgUpgrade, which end up here.
 `
 
@@ -202,7 +202,7 @@ func sameInstance(wanted, found []byte) (bool, error) {
 	}
 	actual, err := parse(found)
 	if err != nil || len(actual) != 1 {
-		// Whatever isn't one YAML document isn't what Gitover wrote.
+		// Gitover writes exactly one YAML document; any other content was edited.
 		return false, nil //nolint:nilerr // a file of another kind is an answer
 	}
 	return same(withoutAnnotations(expected[0].root), withoutAnnotations(actual[0].root)), nil

@@ -10,8 +10,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
-// Owner is the PgUpgrade that may write a directory. Two that apply one directory would take
-// each other's database out of Git, so there is one, and it says so in the files it writes.
+// Owner is the PgUpgrade that may write a directory. Two upgrades of one directory would
+// remove each other's database from Git, so there is only one owner, and its files name it.
 type Owner struct {
 	// UID tells two clusters apart, in which everything has the same name.
 	UID string
@@ -21,7 +21,7 @@ type Owner struct {
 
 const ownerMark = "# gitover.dev/owner:"
 
-// Line is what an instance's file says of its owner: a comment, which rendering ignores.
+// Line names the owner in an instance's file: a comment, which rendering ignores.
 func (o Owner) Line() string { return strings.TrimSpace(ownerMark + " " + o.UID + " " + o.Name) }
 
 // ownersIn a file that Gitover wrote, or that a human corrected.
@@ -41,9 +41,9 @@ type Ownership struct {
 	Stated bool
 }
 
-// CheckOwner refuses, with ErrOwned, a directory that another one owns: an instance's file
-// says so, or no file says anything and history has a run of another's that hasn't ended.
-// What a file says counts for more than history, so that people can pass a directory on.
+// CheckOwner refuses, with ErrOwned, a directory that another upgrade owns: an instance's file
+// names it, or no file names an owner and the history has a run of another upgrade that hasn't
+// ended. Files take precedence over history, so that people can pass a directory on.
 func (r *Repository) CheckOwner(ctx context.Context, revision, directory string, owner Owner) (Ownership, error) {
 	var ownership Ownership
 	err := r.ready(ctx, func(c *clone) error {
@@ -73,7 +73,7 @@ func (c *clone) checkOwner(ctx context.Context, tree *Tree, owner Owner) (Owners
 	return Ownership{}, c.openRunOfAnother(ctx, tree, owner)
 }
 
-// statedOwner says whether a file of an instance names the owner; ErrOwned if one names another.
+// statedOwner says whether an instance's file names the owner; ErrOwned if one names another.
 func statedOwner(tree *Tree, owner Owner) (stated bool, err error) {
 	files, err := tree.instanceFiles()
 	if err != nil {
@@ -82,7 +82,7 @@ func statedOwner(tree *Tree, owner Owner) (stated bool, err error) {
 	for _, file := range files {
 		content, err := tree.Read(file)
 		if errors.Is(err, ErrBadFile) || errors.Is(err, ErrBadPath) {
-			continue // nothing that Gitover wrote
+			continue // not written by Gitover
 		}
 		if err != nil {
 			return false, err
@@ -98,7 +98,7 @@ func statedOwner(tree *Tree, owner Owner) (stated bool, err error) {
 	return stated, nil
 }
 
-// instanceFiles are the files that Gitover writes, and namesakes of them.
+// instanceFiles are the files that Gitover writes, and files of the same name.
 func (t *Tree) instanceFiles() (matched []string, err error) {
 	files, err := t.Files(InstancesDirectory)
 	for _, file := range files {
@@ -109,7 +109,7 @@ func (t *Tree) instanceFiles() (matched []string, err error) {
 	return matched, err
 }
 
-// wayOn is for whoever rebuilt a cluster from Git: the new PgUpgrade has a new UID.
+// ownerAdvice is for people who rebuilt a cluster from Git: the new PgUpgrade has a new UID.
 const wayOn = "If that one still applies this directory (another cluster, another Kustomization), give each a directory of its own that includes the base; " +
 	"if it is gone (deleted, or its cluster was rebuilt)"
 
@@ -120,8 +120,8 @@ func orNameless(name string) string {
 	return Printable(name, 140)
 }
 
-// openRunOfAnother looks for an instance that another one added and that is still there, in a
-// run that it didn't end: Gitover didn't always write the owner into the file.
+// openRunOfAnother looks for an instance that another upgrade added in a run that it didn't
+// end: older versions of Gitover didn't write the owner into the file.
 func (c *clone) openRunOfAnother(ctx context.Context, tree *Tree, owner Owner) error {
 	history, err := c.historyAt(ctx)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// Manifests are small; anything above isn't one. In bytes.
+	// The largest manifest, in bytes.
 	fileLimit = 1 << 20
-	// All files that one build reads, in bytes, those that are read twice twice.
+	// All files that one build reads together, in bytes; a file that is read twice counts twice.
 	buildLimit = 32 << 20
 	// Files below one directory that are looked at.
 	filesLimit = 10000

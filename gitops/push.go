@@ -20,8 +20,8 @@ import (
 var errRace = errors.New("the branch moved on")
 
 // push moves the branch from base to tip, or not at all: the old value is sent
-// with the update, so the server itself compares before it swaps. There is no
-// way to force. Only the batch's objects travel, whatever the size of the repository.
+// with the update, so the server itself compares before it swaps. It never forces. Only the
+// batch's objects are sent, whatever the size of the repository.
 func (a Access) push(ctx context.Context, base, tip plumbing.Hash, objects *batch) error {
 	session, advertised, err := a.receive(ctx)
 	if err != nil {
@@ -89,8 +89,9 @@ func (a Access) receive(ctx context.Context) (transport.ReceivePackSession, *pac
 	return session, advertised, nil
 }
 
-// judge tells a lost race from a refusal. Servers word a lost race in several ways, so
-// whatever isn't clearly a refusal counts as one: fetching and trying again is always safe.
+// judge distinguishes a lost race from a refusal. Servers report a lost race in several ways,
+// so an answer that isn't clearly a refusal counts as a lost race: fetching and trying again
+// is always safe.
 func (a Access) judge(report *packp.ReportStatus, err error, said string) error {
 	if report == nil || len(report.CommandStatuses) == 0 {
 		return a.pushFailure(err, said)
@@ -105,7 +106,7 @@ func (a Access) judge(report *packp.ReportStatus, err error, said string) error 
 	return a.pushFailure(err, said)
 }
 
-// quiet drops what doesn't fit: a talkative hook must not fail the push.
+// quiet drops output beyond its limit: a hook that prints a lot must not fail the push.
 type quiet struct{ *limitedBuffer }
 
 func (q quiet) Write(data []byte) (int, error) {

@@ -45,7 +45,7 @@ func inFile(path string, err error) error {
 	return &Error{kind: known.kind, cause: known.cause, text: fmt.Sprintf("%s: %s", Printable(path, 200), known.text)}
 }
 
-// View shows a directory as it is at a revision, with an optional edit applied that is never committed.
+// View shows a directory at a revision, with an optional edit that is never committed.
 func (r *Repository) View(ctx context.Context, revision, directory string, edit Edit, show func(*Tree) error) error {
 	directory, err := CleanDirectory(directory)
 	if err != nil {

@@ -26,7 +26,7 @@ type Repository struct {
 	wait      func(context.Context, time.Duration) error
 }
 
-// Option changes what a Repository takes from its surroundings.
+// Option replaces something that a Repository gets from its environment.
 type Option func(*Repository)
 
 // WithClock sets the clock that stamps commits.
@@ -85,7 +85,7 @@ func (r *Repository) Fetch(ctx context.Context) (Tip, error) {
 	return tip, nil
 }
 
-// Commit is what people and Gitover want to know of a Git commit.
+// Commit is a Git commit as people and Gitover need it.
 type Commit struct {
 	SHA     string
 	Subject string
@@ -160,7 +160,7 @@ func ParseRevision(revision string) (branch, sha string, ok bool) {
 	return branch, sha, shaPattern.MatchString(sha)
 }
 
-// commitAt finds the commit of a revision; one that isn't here yet is fetched for once.
+// commitAt finds the commit of a revision; it fetches once if the commit isn't there.
 func (r *Repository) commitAt(ctx context.Context, c *clone, revision string) (*object.Commit, error) {
 	hash := c.tip
 	if revision != "" {

@@ -13,7 +13,7 @@ import (
 // AddResource adds an entry to the resources of a kustomization file and touches
 // nothing but its own line: indentation, comments, order and line ends stay; a
 // list in flow style stays one. An entry that is there already gives the same bytes.
-// Errors: ErrBadFile if the file isn't one kustomization or is laid out too oddly.
+// Errors: ErrBadFile if the file isn't one kustomization or has an unusual layout.
 func AddResource(kustomization []byte, entry string) ([]byte, error) {
 	list, err := resourcesOf(kustomization)
 	if err != nil {
@@ -225,7 +225,7 @@ func (l resourceList) remove(at int) ([]byte, error) {
 	if len(l.list.Content) > 1 {
 		return result, nil
 	}
-	// An empty list says more clearly than a missing one that it was meant.
+	// An empty list shows more clearly than a missing one that it is intended.
 	colon := l.offset(l.key) + len("resources")
 	if !bytes.HasPrefix(l.bytes[colon:], []byte(":")) {
 		return nil, failure(ErrBadFile, "line %d: write resources without quotes", l.key.Line)

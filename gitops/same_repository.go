@@ -7,8 +7,8 @@ import (
 )
 
 // SameRepository says whether two URLs lead to one repository, as far as their texts tell: they may differ in scheme, user,
-// the case of the host, the scheme's own port, and in what the path ends with. Text that is no URL equals itself only.
-// Servers that have one repository under two paths, or two names, aren't seen through.
+// the case of the host, the scheme's default port, and a trailing slash or .git. Text that is no URL equals only itself. It
+// can't tell that a server has one repository under two paths or two names.
 func SameRepository(one, two string) bool {
 	return one == two || repositoryOf(one) == repositoryOf(two)
 }
@@ -25,7 +25,7 @@ func repositoryOf(text string) place {
 	if p.port == map[string]string{"http": "80", "https": "443", "ssh": "22"}[u.Scheme] {
 		p.port = ""
 	}
-	// Once more, for what stands before a last component that is .git and no more.
+	// Again, for what precedes a last component that is only ".git".
 	p.path = path.Clean(strings.TrimSuffix(path.Clean("/"+u.Path), ".git"))
 	return p
 }

@@ -74,7 +74,7 @@ func (t text) line(number int) (start, end int, lineBreak string) {
 	return start, end, lineBreak
 }
 
-// lineBreak is the one that the file uses.
+// lineBreak is the line break that the file uses.
 func (t text) lineBreak() string {
 	if t.breaks[0] != "" {
 		return t.breaks[0]

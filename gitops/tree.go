@@ -102,7 +102,7 @@ func readEntry(objects storer.EncodedObjectStorer, full string, entry object.Tre
 	return content, nil
 }
 
-// lookup finds the entry of a path without following anything.
+// lookup finds the entry of a path without following symlinks or submodules.
 func lookup(objects storer.EncodedObjectStorer, root plumbing.Hash, full string) (object.TreeEntry, bool, error) {
 	entry := object.TreeEntry{Mode: filemode.Dir, Hash: root}
 	if full == "" {

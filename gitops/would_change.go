@@ -19,7 +19,7 @@ func (r *Repository) WouldChange(ctx context.Context, revision, directory string
 	return changes, err
 }
 
-// differs from the commit that the tree began as.
+// differs says whether the tree differs from its commit.
 func (t *Tree) differs() (bool, error) {
 	began := &Tree{objects: t.objects, root: t.root, directory: t.directory, changed: map[string][]byte{}}
 	for full, content := range t.changed {
@@ -41,7 +41,7 @@ func (t *Tree) differs() (bool, error) {
 }
 
 // RemovePath removes a directory of manifests, and its entry in the directory's
-// kustomization. What is gone already is left alone.
+// kustomization. A second run changes nothing.
 func RemovePath(directory string) Edit {
 	return func(tree *Tree) error {
 		if err := checkPath(directory); err != nil {

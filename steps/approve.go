@@ -12,8 +12,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// approveDone: the gate is open, by rule or by a commit, and the clock is inside a
-// window; meanwhile the lag must stay small and nothing may break.
+// approveDone: the gate is open, automatically or by a commit, and the time is inside a
+// window; meanwhile the lag must stay small and replication must work.
 func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 	caughtUp, err := catchUpDone(ctx, run)
 	if err != nil || !caughtUp.Done {
@@ -33,7 +33,7 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		v.ReturnTo = Verify
 		return v, nil
 	}
-	if movesSubscriptions(run.Upgrade) { // people learn of it before they approve
+	if movesSubscriptions(run.Upgrade) { // people must know it before they approve
 		obstacles, err := replication.TryMove(ctx, blue, green, run.Status.Databases)
 		if err != nil {
 			return Verdict{}, err
@@ -45,7 +45,7 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 	spec := run.Upgrade.Spec.Cutover
 	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
 	if spec.Approval == "Manual" && spec.ApprovedVersion != version {
-		return gateClosed(v1alpha1.ReasonWaitingForApproval, "ready to cut over; commit spec.cutover.approvedVersion: %q to go on", version), nil
+		return gateClosed(v1alpha1.ReasonWaitingForApproval, "ready to cut over; commit spec.cutover.approvedVersion: %q to continue", version), nil
 	}
 	if !inWindow(spec.Windows, run.Now()) {
 		return gateClosed(v1alpha1.ReasonOutsideWindow, "ready to cut over; waiting for a window (%s, UTC)", windowText(spec.Windows)), nil
@@ -58,8 +58,8 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 	return done("approved %s", approval(run)), nil
 }
 
-// gateClosed looks less often: people and clocks are slower than servers, and a changed
-// spec wakes the upgrade by itself.
+// gateClosed looks less often: people and windows take longer than servers, and a change of
+// the spec triggers a look anyway.
 func gateClosed(reason, message string, args ...any) Verdict {
 	v := waiting(reason, message, args...)
 	v.RequeueAfter = 5 * time.Second

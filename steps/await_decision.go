@@ -8,12 +8,12 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
-// awaitDecisionDone never is: Next leaves this step when Git says how.
+// awaitDecisionDone is never done: Next leaves this step when Git says how to continue.
 func awaitDecisionDone(ctx context.Context, run *Run) (Verdict, error) {
-	if v, err := rollbackBroken(ctx, run, run.Status.From, run.Status.To, "take the version back"); v != nil || err != nil {
+	if v, err := rollbackBroken(ctx, run, run.Status.From, run.Status.To, "revert the version"); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
-	back := waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", run.Status.To)
+	back := waiting(v1alpha1.ReasonRolledBack, "the cutover to %s was reverted; change the version, set spec.retry, or revert the revert", run.Status.To)
 	if v := compareInTime(run, run.Status.To, back); v != nil {
 		return *v, nil
 	}

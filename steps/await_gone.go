@@ -13,7 +13,7 @@ func awaitGreenGoneDone(ctx context.Context, run *Run) (Verdict, error) {
 }
 
 // awaitBlueGoneDone: Flux pruned blue. A server that was adopted without a path stays:
-// Gitover never removes what it can't put back from Git.
+// Gitover never removes what it can't restore from Git.
 func awaitBlueGoneDone(ctx context.Context, run *Run) (Verdict, error) {
 	if a := run.Upgrade.Spec.Adopt; a != nil && a.Name == run.Status.From && a.Path == "" {
 		return done("%s was adopted without a path in Git; it is fenced and yours to remove", run.Status.From), nil

@@ -9,8 +9,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
-// awaitGreenDone: Flux applied the commit, the workload is ready, SQL says the right
-// version, and green is ours: fenced, with its register.
+// awaitGreenDone: Flux applied the commit, the workload is ready, the server has the right
+// version, and green is claimed: fenced, with its register.
 func awaitGreenDone(ctx context.Context, run *Run) (Verdict, error) {
 	state, err := delivered(ctx, run, CommitGreen)
 	if err != nil {
@@ -50,8 +50,8 @@ func awaitGreenDone(ctx context.Context, run *Run) (Verdict, error) {
 	return done("%s answers as PostgreSQL %d", run.Status.To, run.version(run.Status.To)), nil
 }
 
-// awaitGreenRun takes a fresh server as green: a volume that holds tables of somebody is
-// refused, whatever its age, since an upgrade writes over nothing.
+// awaitGreenRun claims a fresh server as green: it refuses a volume that already holds tables,
+// whatever its age, since an upgrade never overwrites data.
 func awaitGreenRun(ctx context.Context, run *Run) error {
 	green, err := run.green(ctx)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
-// awaitSwitchDone: Flux delivered the cutover commit and the PgProxy controller made it
-// true, with the rollback path set up behind it.
+// awaitSwitchDone: Flux applied the cutover commit, and the PgProxy controller moved traffic
+// and set up the rollback path.
 func awaitSwitchDone(ctx context.Context, run *Run) (Verdict, error) {
 	return awaitActive(ctx, run, CommitCutover, run.Status.To)
 }

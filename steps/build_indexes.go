@@ -9,8 +9,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
-// buildIndexesDone: green's schema is blue's, to the last index and trigger, and
-// replication goes on.
+// buildIndexesDone: green has blue's schema, with all indexes and triggers, and replication
+// runs.
 func buildIndexesDone(ctx context.Context, run *Run) (Verdict, error) {
 	verdict, err := schemaDone(ctx, run, copy.PostData, schema.Whole)
 	if err != nil || verdict.RunNeeded {
@@ -34,8 +34,8 @@ func buildIndexesDone(ctx context.Context, run *Run) (Verdict, error) {
 	return verdict, nil
 }
 
-// buildIndexesRun holds replication back while a Job runs, since a worker that applies
-// and a session that builds would lock each other out; it goes on when the Job is done.
+// buildIndexesRun pauses replication while a Job runs, since an apply worker and a session
+// that builds indexes would block each other; replication continues when the Job is done.
 func buildIndexesRun(ctx context.Context, run *Run) error {
 	green, err := run.green(ctx)
 	if err != nil {
@@ -63,8 +63,8 @@ func buildIndexesRun(ctx context.Context, run *Run) error {
 	})
 }
 
-// heldBack says whether a database's replication is held back for a Job, and whether that
-// Job is over.
+// heldBack says whether a database's replication is paused for a Job, and whether that Job is
+// over.
 func heldBack(ctx context.Context, run *Run, green postgres.Server, db string) (held, over bool, err error) {
 	state, err := replication.SubscriptionState(ctx, green, db, run.Names().Subscription(db, run.Status.To))
 	if err != nil || !state.Exists || state.Enabled {

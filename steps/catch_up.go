@@ -41,8 +41,8 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 	return waiting(CatchUp, "lag %s, limit %s for %s", humanBytes(bytes), humanBytes(run.lagLimit()), run.lagStableFor()), nil
 }
 
-// leftBehind names what came after the preflight and the guard would not let a switch leave
-// behind: better before the cutover commit than after it.
+// leftBehind names what was added after the preflight and would make the guard refuse the
+// switch: people should know it before the cutover commit.
 func leftBehind(ctx context.Context, run *Run, blue postgres.Server) (*Verdict, error) {
 	left, err := preflight.LeftBehind(ctx, blue, run.Status.Databases, ScopeOf(run.Upgrade))
 	if err != nil || len(left) == 0 {

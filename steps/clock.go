@@ -11,9 +11,9 @@ import (
 // clockTolerance is how far the controller's clock and the serving server's may be apart.
 const clockTolerance = time.Minute
 
-// clockSkew keeps a gate closed that time alone would open, a window or the end of a soak,
-// while the controller's clock differs from that of the server that serves: a clock that
-// was set must not end a soak, since nothing takes that back. Nil when they agree.
+// clockSkew keeps a gate closed that opens by time alone, a window or the end of a soak, while
+// the controller's clock differs from the serving server's: a wrong clock must not end a soak,
+// which can't be undone. Nil when they agree.
 func clockSkew(ctx context.Context, run *Run) (*Verdict, error) {
 	server, err := run.Server(ctx, run.active())
 	if err != nil {
@@ -31,7 +31,7 @@ func clockSkew(ctx context.Context, run *Run) (*Verdict, error) {
 	if ahead < 0 {
 		direction = "behind"
 	}
-	v := waiting(v1alpha1.ReasonClockSkew, "the controller's clock is %s %s that of %s; set the wrong one right (NTP) on its node. Nothing that depends on the time goes on before they agree within %s",
+	v := waiting(v1alpha1.ReasonClockSkew, "the controller's clock is %s %s that of %s; correct the wrong one (NTP) on its node. Steps that depend on the time wait until they agree within %s",
 		ahead.Abs().Round(time.Second), direction, server.Instance, clockTolerance)
 	v.RequeueAfter = slowLook
 	return &v, nil

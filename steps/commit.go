@@ -8,8 +8,8 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
-// commitDone judges a step whose effect is a commit: done when it is on the branch. A
-// commit that somebody reverted is an instruction, never made again.
+// commitDone judges a step whose effect is a commit: done when it is on the branch. A commit
+// that a human reverted is an instruction and is never made again.
 func commitDone(step string) func(context.Context, *Run) (Verdict, error) {
 	return func(ctx context.Context, run *Run) (Verdict, error) {
 		state, err := run.Git.CommitState(ctx, step)
@@ -30,8 +30,8 @@ func commitDone(step string) func(context.Context, *Run) (Verdict, error) {
 	}
 }
 
-// obeyed are the commits whose revert changes the course of the upgrade. A removal that
-// somebody takes back just leaves the manifests there.
+// obeyed are the commits whose revert changes the course of the upgrade. The revert of a
+// removal only leaves the manifests there.
 var obeyed = map[string]bool{CommitGreen: true, CommitCutover: true}
 
 func commitRun(step string) func(context.Context, *Run) error {
@@ -50,7 +50,7 @@ func record(status *v1alpha1.PgUpgradeStatus, step string, commit v1alpha1.Commi
 	status.Commits = append(status.Commits, v1alpha1.CommitStatus{Commit: commit, Step: step})
 }
 
-// delivered asks Flux, and stamps the commit's entry when it first says yes.
+// delivered asks Flux, and sets the time in the commit's entry when it is first applied.
 func delivered(ctx context.Context, run *Run, step string) (CommitState, error) {
 	state, err := run.Git.CommitState(ctx, step)
 	if err != nil || !state.Delivered || state.Commit == nil {
@@ -66,7 +66,7 @@ func delivered(ctx context.Context, run *Run, step string) (CommitState, error) 
 	return state, nil
 }
 
-// evidence is what the commit's message tells beside the step's name.
+// evidence is what the commit's trailers say in addition to the step's name.
 func evidence(run *Run, step string) Evidence {
 	var e Evidence
 	add := func(key, format string, args ...any) {
@@ -91,7 +91,7 @@ func evidence(run *Run, step string) Evidence {
 		if run.Proxy != nil && run.Proxy.Status.LastFailure != "" && run.Status.Workflow == RevertCutover {
 			add("Gitover-Reason", "%s", oneLine(run.Proxy.Status.LastFailure))
 		} else {
-			add("Gitover-Reason", "the version was taken back")
+			add("Gitover-Reason", "the version was reverted")
 		}
 	}
 	return e

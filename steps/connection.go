@@ -8,9 +8,9 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// connected has a step look first whether green still reaches blue as the Secret has it now. A replication
-// connection outlives a change of the password, and ends for good at the next reconnect: so the
-// subscription is rewritten at once.
+// connected makes a step check first whether green's connection to blue is still as the Secret and the
+// spec say. A replication connection survives a change of the password, but fails at the next reconnect:
+// so the subscription is rewritten at once.
 func connected(s Step) Step {
 	look, effect := s.Done, s.Run
 	s.Done = func(ctx context.Context, run *Run) (Verdict, error) {

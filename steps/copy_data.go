@@ -80,7 +80,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
 	}
-	// tables that came since, and what the copy needed
+	// tables that were created since, and what the copy needed
 	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
@@ -112,7 +112,7 @@ func copyDataRun(ctx context.Context, run *Run) error {
 
 // strandedText says why a database is copied again.
 func strandedText(run *Run, db string, tables []string) string {
-	return fmt.Sprintf("database %q is copied again: %s crashed at the moment it had finished %s; nothing is lost, and %s serves on",
+	return fmt.Sprintf("database %q is copied again: %s crashed at the moment it had finished %s; nothing is lost, and %s still serves",
 		db, run.Status.To, some(tables), run.Status.From)
 }
 
@@ -133,7 +133,8 @@ func showFailures(run *Run, failures int64) {
 	c.Failures = failures // a crash of the server sets it to zero
 }
 
-// failuresText only after showFailures. Failed are tables whose copy did; below 15 nothing else tells of it.
+// failuresText must follow showFailures. failed are tables whose copy failed; below 15 nothing else reports
+// that.
 func failuresText(run *Run, failed []string) string {
 	c := run.Status.Copy
 	text := fmt.Sprintf("replication failed %d times and is tried again", c.Failures)
@@ -151,7 +152,7 @@ func failedLately(run *Run) bool {
 	return at != nil && run.Now().Sub(at.Time).Abs() < failureShown
 }
 
-// roomOn names a full disk, which the count of failures doesn't.
+// roomOn names a full disk, which the count of failures doesn't show.
 func roomOn(ctx context.Context, run *Run, green postgres.Server) error {
 	for _, db := range run.Status.Databases {
 		if err := preflight.CheckDiskSpace(ctx, green, db); postgres.DiskFull(err) {

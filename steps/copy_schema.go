@@ -38,7 +38,7 @@ func copySchemaRun(ctx context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
-	// again: a controller that was updated since finds its own register
+	// again: an updated controller then finds the register that it needs
 	if err := run.Register(ctx, green); err != nil {
 		return err
 	}
@@ -57,8 +57,8 @@ func copySchemaRun(ctx context.Context, run *Run) error {
 	})
 }
 
-// drifted says how DDL on blue made green's schema another one, with the statements that make it equal; it acts where
-// Git allows Gitover to run these. tables, if any, is what is known of tables that aren't followed. Nil if the schemas are equal.
+// drifted says how green's schema differs after DDL on blue, with the statements that make it equal; it acts if the spec allows
+// Gitover to run these. tables, if not empty, describes tables that aren't replicated. Nil if the schemas are equal.
 func drifted(ctx context.Context, run *Run, blue, green postgres.Server, db, tables string, part schema.Part) (*Verdict, error) {
 	drift, err := schema.Compare(ctx, blue, green, db, part)
 	if err != nil || len(drift.Differences) == 0 {
@@ -74,36 +74,36 @@ func drifted(ctx context.Context, run *Run, blue, green postgres.Server, db, tab
 	differs := fmt.Sprintf("database %q: %sthe schema changed since it was copied: %s", db, tables, some(drift.Differences))
 	allowed := run.Upgrade.Spec.ApplyDDL == "BeforeCutover"
 	if allowed && dropsRows(drift) {
-		differs += ". Gitover doesn't drop tables and columns by itself, since one that was renamed looks the same"
+		differs += ". Gitover doesn't drop tables and columns by itself, since a renamed one looks the same"
 	} else if allowed && len(ddl.Statements) > 0 && !run.switching() {
 		v := act("%s. Running on %s: %s", differs, green.Instance, ddl.Text())
 		v.Reason = v1alpha1.ReasonSchemaDrift // an event
 		v.Effect = func(ctx context.Context, run *Run) error {
-			// rows that are there may get other values than on blue, of a default that isn't constant
+			// a default that isn't constant may give existing rows other values than on blue
 			run.Status.Verification, run.Status.Comparing = nil, nil
 			return schema.ApplyDDL(ctx, green, db, ddl)
 		}
 		return &v, nil
 	}
-	v := waiting(v1alpha1.ReasonSchemaDrift, "%s. %s, or take the version back and ask for it again", differs, ddlAdvice(ddl, green.Instance))
+	v := waiting(v1alpha1.ReasonSchemaDrift, "%s. %s, or revert the version and ask for it again", differs, ddlAdvice(ddl, green.Instance))
 	return &v, nil
 }
 
-// dropsRows: green has tables or columns that blue hasn't, any more or under that name.
+// dropsRows: green has tables or columns that blue doesn't have any more, or not under that name.
 func dropsRows(drift schema.Drift) bool {
 	return slices.ContainsFunc(drift.Extra, func(name string) bool {
 		return strings.HasPrefix(name, "table ") || strings.HasPrefix(name, "column ")
 	})
 }
 
-// ddlAdvice says what people run on an instance.
+// ddlAdvice names the statements that people run on an instance.
 func ddlAdvice(ddl schema.DDL, instance string) string {
 	var parts []string
 	if len(ddl.Statements) > 0 {
 		parts = append(parts, fmt.Sprintf("Run on %s: %s;", instance, ddl.Text()))
 	}
 	if len(ddl.Renames) > 0 {
-		parts = append(parts, fmt.Sprintf("If something was renamed, run this instead of what drops and makes it: %s;", some(ddl.Renames)))
+		parts = append(parts, fmt.Sprintf("If something was renamed, run this instead of dropping and creating it: %s;", some(ddl.Renames)))
 	}
 	if len(ddl.Unknown) > 0 {
 		parts = append(parts, fmt.Sprintf("Apply the same change on %s for %s", instance, some(ddl.Unknown)))

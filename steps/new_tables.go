@@ -10,10 +10,10 @@ import (
 	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
-// unfollowed looks for tables that were made since green subscribed, whose changes it skips or
-// fails at. It acts where Gitover can have them copied, or end what a copy needed, and otherwise says
-// what to do. Nil when green follows every table, and while CopyData, which tells of it itself, has
-// tables to copy.
+// unreplicatedTables looks for tables that were created after green subscribed: replication skips
+// their changes, or fails at them. It acts if Gitover can have them copied, or can reset what a copy
+// needed, and otherwise says what to do. Nil if every table is replicated, and while CopyData, which
+// reports this itself, has tables to copy.
 func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Verdict, error) {
 	return inEachDatabase(run, func(db string) (*Verdict, error) { return unfollowedIn(ctx, run, blue, green, db) })
 }
@@ -42,11 +42,11 @@ func unfollowedIn(ctx context.Context, run *Run, blue, green postgres.Server, db
 		if drift != nil || err != nil {
 			return drift, err
 		}
-		v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s", db, words) // it came this moment
+		v = waiting(v1alpha1.ReasonSchemaDrift, "database %q: %s", db, words) // it was created just now
 	case len(left) == 0 && later:
 		return nil, nil
 	case len(left) == 0:
-		if run.Status.Step != CopyData { // which ends all the same, so that indexes are built meanwhile
+		if run.Status.Step != CopyData { // which is done nevertheless, so that indexes are built meanwhile
 			if drift, err := drifted(ctx, run, blue, green, db, "", run.schemaPart()); drift != nil || err != nil {
 				return drift, err
 			}
@@ -81,7 +81,8 @@ func unfollowedIn(ctx context.Context, run *Run, blue, green postgres.Server, db
 	return &v, nil
 }
 
-// withoutLater leaves out tables that get a replica identity once green has all indexes, and says whether there are any.
+// withoutLater leaves out tables that get a replica identity only when green has all indexes, and says whether there are
+// any.
 func withoutLater(run *Run, left []replication.UnreplicatedTable) (now []replication.UnreplicatedTable, later bool) {
 	if run.Status.Step != CopyData {
 		return left, false
@@ -94,8 +95,8 @@ func withoutLater(run *Run, left []replication.UnreplicatedTable) (now []replica
 	return now, len(now) < len(left)
 }
 
-// copyAgain leads back to CopyData when a table of a database can't be finished any more; no one else copies
-// a database again. Nil when none is.
+// copyAgain returns to CopyData if a table of a database can't be finished any more; no other step copies a
+// database again. Nil if there is none.
 func copyAgain(ctx context.Context, run *Run, blue, green postgres.Server, db string) (*Verdict, error) {
 	if run.Status.Step == CopyData || run.switching() {
 		return nil, nil
@@ -108,8 +109,8 @@ func copyAgain(ctx context.Context, run *Run, blue, green postgres.Server, db st
 	return &Verdict{ReturnTo: CopyData, Message: strandedText(run, db, stranded)}, nil
 }
 
-// copying is the verdict while tables are copied after CopyData, and what is to be added to its
-// words when that fails again and again.
+// copying is the verdict while tables are copied after CopyData, with the failures of the copy
+// in its message.
 func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, error) {
 	var failures int64
 	var failed []string
@@ -132,10 +133,10 @@ func copying(ctx context.Context, run *Run, green postgres.Server) (Verdict, err
 	return waiting(v1alpha1.ReasonReplicationBroken, "; %s", failuresText(run, failed)), nil
 }
 
-// switching: PgProxy moves traffic, and no one else touches replication.
+// switching: the PgProxy controller moves traffic, and only it may change replication.
 func (r *Run) switching() bool { return r.Proxy != nil && r.Proxy.Status.Switch != nil }
 
-// schemaPart that green must have by now: before its indexes are built, half of the schema.
+// schemaPart is the part of the schema that green must have by now: one half before its indexes are built.
 func (r *Run) schemaPart() schema.Part {
 	if r.Status.Step == CopyData {
 		return schema.PreData
@@ -143,7 +144,7 @@ func (r *Run) schemaPart() schema.Part {
 	return schema.Whole
 }
 
-// followRun has green take up tables that were made on both sides since it subscribed.
+// followRun adds tables that were created on both sides after green subscribed to its subscription.
 func followRun(ctx context.Context, run *Run) error {
 	blue, green, err := run.both(ctx)
 	if err != nil {

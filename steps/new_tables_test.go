@@ -172,7 +172,7 @@ func TestATableWithRowsOnGreenIsNamedAndNotEmptied(t *testing.T) {
 	p := newPair(t, 15, 17)
 	p.done(CopyData)
 	p.both("CREATE TABLE kinds (id int PRIMARY KEY); INSERT INTO kinds VALUES (1), (2); ALTER TABLE first ADD COLUMN kind int REFERENCES kinds")
-	p.says(CatchUp, v1alpha1.ReasonReplicationBroken, "public.kinds isn't followed yet and has rows on "+p.green.Instance)
+	p.says(CatchUp, v1alpha1.ReasonReplicationBroken, "public.kinds isn't replicated yet and has rows on "+p.green.Instance)
 	left, err := replication.UnreplicatedTables(t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names())
 	if err != nil || len(left) != 1 || !left[0].Referenced {
 		t.Fatalf("%+v, %v", left, err)

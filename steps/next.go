@@ -7,7 +7,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// Facts are what Next needs to know of the world, beside the status.
+// Facts are what Next needs to know in addition to the status.
 type Facts struct {
 	// Upgrade's own name, from which instances take theirs.
 	Name string
@@ -25,11 +25,11 @@ type Facts struct {
 	GaveUp bool
 }
 
-// Decision is what Next says.
+// Decision is the answer of Next.
 type Decision struct {
 	// Idle: there's nothing to do; Reason and Message say why.
 	Idle bool
-	// Workflow and Step to be in.
+	// Workflow and Step that come next.
 	Workflow, Step string
 	// Begin: a new run, from From to To.
 	Begin    bool
@@ -67,8 +67,8 @@ func Supported(version string) bool {
 	return ok
 }
 
-// Next is the whole of the transitions between workflows: pure, so that it can be read,
-// tested and trusted. It never leads on an unknown fact. Advance moves within a workflow.
+// Next holds all transitions between workflows. It is pure, so that it can be read and tested.
+// It never makes a transition on an unknown fact. Advance moves within a workflow.
 func Next(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 	if facts.Wanted == "" || facts.Active == "" {
 		return stay(status, "", "")
@@ -94,7 +94,7 @@ func Next(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 func (f Facts) version(instance string) string { return VersionOf(f.Name, f.Adopted, instance) }
 
 // idleOrBegin: no workflow runs. A version that differs from the active one's begins an
-// upgrade, unless that same wish was already tried and taken back.
+// upgrade, unless that same request was already tried and reverted.
 func idleOrBegin(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 	active := facts.version(facts.Active)
 	if facts.Wanted == active {
@@ -103,13 +103,13 @@ func idleOrBegin(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 	}
 	if status.HandledVersion == facts.Wanted && status.HandledRetry == facts.Retry {
 		return Decision{Idle: true, Reason: v1alpha1.ReasonRolledBack,
-			Message: fmt.Sprintf("the upgrade to %s was taken back; change the version again, or spec.retry, to start over", facts.Wanted)}
+			Message: fmt.Sprintf("the upgrade to %s was reverted; change the version again, or spec.retry, to start over", facts.Wanted)}
 	}
 	return Decision{Begin: true, Workflow: Upgrade, Step: Preflight, From: facts.Active, To: InstanceName(facts.Name, facts.Wanted),
 		Reason: v1alpha1.ReasonProgressing, Message: fmt.Sprintf("Git asks for PostgreSQL %s; %s serves %s", facts.Wanted, facts.Active, active)}
 }
 
-// duringUpgrade: what Git may change while an upgrade runs.
+// duringUpgrade: the transitions that Git causes while an upgrade runs.
 func duringUpgrade(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string) Decision {
 	switch {
 	case before(status.Step, CommitCutover):
@@ -120,11 +120,11 @@ func duringUpgrade(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string
 		}
 		if facts.GaveUp && facts.Target == status.To && facts.Active == status.From {
 			return Decision{Workflow: RevertCutover, Step: CommitRollback, Reason: v1alpha1.ReasonSwitchFailed,
-				Message: "the switch could not be made; taking the cutover commit back"}
+				Message: "the switch could not be made; reverting the cutover commit"}
 		}
 		return stay(status, "", "")
 	case status.Step == Soak || status.Step == StopReverse && facts.rolledBack(status):
-		// a switch back that was claimed before the soak's end was stored counts
+		// a rollback that was claimed before the soak's end was stored takes precedence
 		return duringSoak(status, facts, from, to)
 	}
 	// past the soak there is no rollback path
@@ -136,7 +136,7 @@ func beforeCutover(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string
 	early := facts.Target == status.To
 	switch {
 	case facts.Active == status.To:
-		// a human's cutover is an instruction; what else Git asks for, the soak knows
+		// a human's cutover is an instruction; the soak handles other changes in Git
 		return servesAfterAll(status, "as the PgProxy's target in Git asks")
 	case early && facts.Wanted == from:
 		return rollback(status, facts)
@@ -152,8 +152,9 @@ func beforeCutover(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string
 	return stay(status, "", "")
 }
 
-// whileRemoving: green goes, unless traffic reached it before anything was taken from it.
-// Where the version still says otherwise, a rollback waits for Git to agree with itself.
+// whileRemoving: green is removed, unless traffic reached it before anything of it was
+// removed. If the version still asks for green, a rollback waits until version and target
+// agree in Git.
 func whileRemoving(status v1alpha1.PgUpgradeStatus, facts Facts, to string) Decision {
 	_, at := Find(status.Workflow, status.Step)
 	_, stop := Find(status.Workflow, StopReplication)
@@ -216,7 +217,7 @@ func afterRollback(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string
 			Message: fmt.Sprintf("spec.retry asks for another cutover to %s", status.To)}
 	}
 	return stay(status, v1alpha1.ReasonRolledBack,
-		fmt.Sprintf("the cutover to %s was taken back; change the version, set spec.retry, or revert the revert", status.To))
+		fmt.Sprintf("the cutover to %s was reverted; change the version, set spec.retry, or revert the revert", status.To))
 }
 
 func stay(status v1alpha1.PgUpgradeStatus, reason, message string) Decision {

@@ -13,8 +13,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
-// preflightDone looks for everything that would break the upgrade, names every finding in
-// one pass, and builds green's manifests in memory. It has no effect.
+// preflightDone looks for everything that would break the upgrade, reports all findings in one
+// pass, and builds green's manifests in memory. It has no effect.
 func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err := run.Git.CheckInstance(ctx); err != nil {
 		return Verdict{}, err
@@ -57,7 +57,7 @@ func names(databases []postgres.Database) []string {
 	return out
 }
 
-// WrongVersionError: the server that answers isn't the one the manifests speak of.
+// WrongVersionError: the server that answers isn't the one that the manifests describe.
 type WrongVersionError struct {
 	Instance   string
 	Want, Have int
@@ -78,7 +78,7 @@ func checkVersion(ctx context.Context, s postgres.Server, want int) error {
 	return nil
 }
 
-// ScopeOf an upgrade is what its spec says of databases.
+// ScopeOf an upgrade is what its spec says about databases.
 func ScopeOf(u *v1alpha1.PgUpgrade) preflight.Scope {
 	return preflight.Scope{
 		Include: u.Spec.Databases.Include, Exclude: u.Spec.Databases.Exclude, Acknowledged: u.Spec.Acknowledge,
@@ -97,7 +97,7 @@ func carryOf(u *v1alpha1.PgUpgrade) transfer.Carry {
 // movesSubscriptions says whether each switch moves the enabled subscriptions of others.
 func movesSubscriptions(u *v1alpha1.PgUpgrade) bool { return u.Spec.OtherSubscriptions == "Move" }
 
-// RequestOf an upgrade to a major version is what a preflight of databases is asked.
+// RequestOf an upgrade to a major version is the request for a preflight of databases.
 func RequestOf(u *v1alpha1.PgUpgrade, target int, databases []string) preflight.Request {
 	return preflight.Request{
 		Target: target, Databases: databases, Acknowledged: u.Spec.Acknowledge, Names: postgres.Names{UID: string(u.UID)}, RollbackPath: true,
@@ -107,14 +107,14 @@ func RequestOf(u *v1alpha1.PgUpgrade, target int, databases []string) preflight.
 }
 
 const (
-	// findingsOfARule in one database are shown each; more are counted.
+	// findingsOfARule in one database are shown; more are only counted.
 	findingsOfARule = 3
-	// mostFindings that a status holds.
+	// mostFindings is how many a status holds.
 	mostFindings = 100
 )
 
-// judge writes the findings into the status and blocks on the first that blocks. A status is read by people, and has its
-// limits: of many findings the first are shown, those that block before others.
+// judge writes the findings into the status and blocks if one blocks. People read a status, and its size is limited: of
+// many findings the first are shown, and those that block come first.
 func judge(run *Run, findings []preflight.Finding) Verdict {
 	findings = slices.Clone(findings)
 	slices.SortStableFunc(findings, func(a, b preflight.Finding) int {
@@ -130,7 +130,7 @@ func judge(run *Run, findings []preflight.Finding) Verdict {
 	return done("%d findings, none blocks", len(findings))
 }
 
-// urgency orders findings: what blocks, what is warned of, what needs nobody.
+// urgency orders findings: those that block, warnings, those that need no action.
 func urgency(f preflight.Finding) int {
 	switch {
 	case f.Blocks():
@@ -141,7 +141,7 @@ func urgency(f preflight.Finding) int {
 	return 2
 }
 
-// shown are findings as a status holds them.
+// shown are findings in the form of the status.
 func shown(findings []preflight.Finding) []v1alpha1.Finding {
 	type group struct {
 		name, database string

@@ -6,7 +6,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
-// preflightGreenDone asks what only the pair can tell.
+// preflightGreenDone checks what needs both sides.
 func preflightGreenDone(ctx context.Context, run *Run) (Verdict, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {

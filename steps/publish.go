@@ -32,8 +32,8 @@ func publishDone(ctx context.Context, run *Run) (Verdict, error) {
 	return done("%d databases published", len(run.Status.Databases)), nil
 }
 
-// publishRun makes the slot last, so that a slot means everything before it is there. Green has the replica identities that
-// tables of blue were given by its schema, and remembers from here on what to return to.
+// publishRun makes the slot last: if the slot is there, everything else is. Green's schema has the replica identities that
+// tables of blue were given; from here on green also records the former ones.
 func publishRun(ctx context.Context, run *Run) error {
 	blue, green, err := run.both(ctx)
 	if err != nil {

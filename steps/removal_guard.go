@@ -12,15 +12,15 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// removing are the steps that take from an instance what it needs to serve again: its
-// replication, its manifests, its volumes.
+// removing are the steps that remove what an instance needs to serve again: its replication,
+// its manifests, its volumes.
 var removing = map[string]bool{
 	StopReplication: true, CommitRemoveGreen: true, AwaitGreenGone: true,
 	StopReverse: true, CommitFinalize: true, AwaitPruned: true,
 }
 
-// InstanceBeingRemoved is the instance that the step in the status takes away. No switch may begin that
-// leads to it. Empty in every other step.
+// InstanceBeingRemoved is the instance that the step in the status removes. No switch to it may begin.
+// Empty in every other step.
 func InstanceBeingRemoved(status v1alpha1.PgUpgradeStatus) string {
 	leaving, _ := removedAndKept(status)
 	return leaving
@@ -36,15 +36,15 @@ func removedAndKept(status v1alpha1.PgUpgradeStatus) (leaves, stays string) {
 	return status.To, status.From
 }
 
-// RefusedError is a step's error when its effect would meet the instance that serves, or is
-// about to. Nothing was done; the verdict says what is waited for.
+// RefusedError is a step's error if its effect would change the instance that serves, or is
+// about to. Nothing was done; the verdict says what the step waits for.
 type RefusedError struct{ Verdict Verdict }
 
 func (r *RefusedError) Error() string { return r.Verdict.Message }
 
-// guardRemoval makes a step that takes an instance away ask first who serves, before it judges
+// guardRemoval makes a step that removes an instance check which one serves, before it judges
 // and once more before its effect. The step is in the stored status by then, and the PgProxy
-// controller looks for it there once it has stored its claim to a switch: each stores first
+// controller looks for it there after it has stored its claim to a switch: each stores first
 // and reads afterwards, so one of the two sees the other.
 func guardRemoval(s Step) Step {
 	judge, effect := s.Done, s.Run
@@ -94,8 +94,8 @@ func removalBlocked(ctx context.Context, run *Run) (*Verdict, error) {
 }
 
 // revertedInTime: the revert came between the end of the soak and StopReverse's effect. It
-// still counts if nothing of the rollback path was taken away, and where blue serves again the
-// switch was claimed before this step was stored.
+// still counts if nothing of the rollback path was removed. If blue serves again, the switch
+// was claimed before this step was stored.
 func revertedInTime(ctx context.Context, run *Run, proxy *v1alpha1.PgProxy) (Verdict, error) {
 	if proxy.Status.Active != run.Status.From {
 		open, err := rollbackOpen(ctx, run)
@@ -103,13 +103,13 @@ func revertedInTime(ctx context.Context, run *Run, proxy *v1alpha1.PgProxy) (Ver
 			return conflictingSpec(run, proxy), err
 		}
 	}
-	v := waiting(v1alpha1.ReasonSwitching, "the cutover was reverted before the rollback path ended; the soak goes on until %s serves", proxy.Spec.Target)
+	v := waiting(v1alpha1.ReasonSwitching, "the cutover was reverted before the rollback path ended; the soak continues until %s serves", proxy.Spec.Target)
 	v.ReturnTo = Soak
 	return v, nil
 }
 
-// rollbackOpen: blue still follows green in every database. Slots go first in
-// StopReverse, so where all are left it has had no effect.
+// rollbackOpen: blue still follows green in every database. StopReverse removes slots first,
+// so if all are left, it has had no effect.
 func rollbackOpen(ctx context.Context, run *Run) (bool, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {
@@ -128,10 +128,10 @@ func rollbackOpen(ctx context.Context, run *Run) (bool, error) {
 	return true, nil
 }
 
-// conflictingSpec: Git wants traffic on an instance that Git also says is to go.
+// conflictingSpec: Git wants traffic on an instance that Git also wants to be removed.
 func conflictingSpec(run *Run, proxy *v1alpha1.PgProxy) Verdict {
 	leaves, stays := removedAndKept(*run.Status)
-	why := fmt.Sprintf("Git took the upgrade to %s back", leaves)
+	why := fmt.Sprintf("the upgrade to %s was reverted in Git", leaves)
 	if run.Status.Workflow == Upgrade {
 		why = fmt.Sprintf("the soak is over and the rollback path to %s has ended", leaves)
 	}

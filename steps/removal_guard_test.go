@@ -129,7 +129,7 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 	}
 	for got, want := range map[string]string{
 		say(Upgrade, CommitFinalize, "orders-17", "orders-15"): "the rollback path to orders-15 has ended, but spec.target of PgProxy orders is orders-15; nothing more is removed before a commit sets it to orders-17",
-		say(Abort, StopReplication, "orders-15", "orders-17"):  "Git took the upgrade to orders-17 back, but spec.target of PgProxy orders is orders-17; nothing more is removed before a commit sets it to orders-15",
+		say(Abort, StopReplication, "orders-15", "orders-17"):  "the upgrade to orders-17 was reverted in Git, but spec.target of PgProxy orders is orders-17; nothing more is removed before a commit sets it to orders-15",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("says %q", got)

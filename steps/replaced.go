@@ -11,8 +11,8 @@ import (
 	"github.com/gitover/gitover/steps/switchover"
 )
 
-// KnownServers are the servers of which it is known that both sides hold the same rows: those that were compared
-// without a difference, and those that the last switch between the two was made between. Empty where nothing is known.
+// KnownServers are the servers that are known to hold the same rows on both sides: those that were compared without a
+// difference, and those of the last switch between the two. Empty if nothing is known.
 func KnownServers(status v1alpha1.PgUpgradeStatus, p *v1alpha1.PgProxy) map[string][]postgres.Identity {
 	known := map[string][]postgres.Identity{}
 	add := func(servers []v1alpha1.ServerIdentity) {
@@ -29,7 +29,7 @@ func KnownServers(status v1alpha1.PgUpgradeStatus, p *v1alpha1.PgProxy) map[stri
 				continue
 			}
 			if s.FinishedAt.Time.Before(began(status)) {
-				break // of an earlier run, whose instances had the same names
+				break // it belongs to an earlier run, whose instances had the same names
 			}
 			if pair := []string{status.From, status.To}; slices.Contains(pair, s.From) && slices.Contains(pair, s.To) {
 				add(s.Servers)
@@ -40,7 +40,7 @@ func KnownServers(status v1alpha1.PgUpgradeStatus, p *v1alpha1.PgProxy) map[stri
 	return known
 }
 
-// began is when the run's first step did; zero while unknown.
+// began is when the run's first step began; zero while unknown.
 func began(status v1alpha1.PgUpgradeStatus) (first time.Time) {
 	for _, s := range status.Steps {
 		if s.StartedAt != nil && (first.IsZero() || s.StartedAt.Time.Before(first)) {
@@ -63,8 +63,8 @@ func Identities(ctx context.Context, servers ...postgres.Server) ([]v1alpha1.Ser
 	return found, nil
 }
 
-// Replaced says which of the servers took the place of one that is known, and so may lack rows that it had; empty if
-// none did, if nothing is known, or if somebody has acknowledged it.
+// Replaced says which of the servers replaced a known one, and so may lack rows that it had; empty if none did, if
+// nothing is known, or if it is acknowledged in the spec.
 func Replaced(ctx context.Context, known map[string][]postgres.Identity, acknowledged []string, servers ...postgres.Server) (string, error) {
 	found, err := switchover.ReplacedServers(ctx, known, acknowledged, servers...)
 	if len(found) == 0 {
@@ -78,7 +78,7 @@ func (r *Run) replaced(ctx context.Context, servers ...postgres.Server) (string,
 	return Replaced(ctx, KnownServers(*r.Status, r.Proxy), r.Upgrade.Spec.Acknowledge, servers...)
 }
 
-// compared says whether the last comparison was of these servers, whatever it found.
+// compared says whether the last comparison was of these servers, whatever its result.
 func (r *Run) compared(ctx context.Context, servers ...postgres.Server) (bool, error) {
 	now, err := Identities(ctx, servers...)
 	if err != nil || r.Status.Verification == nil {
@@ -92,8 +92,9 @@ func (r *Run) compared(ctx context.Context, servers ...postgres.Server) (bool, e
 	return true, nil
 }
 
-// followerReplaced is what a soak, or the wait after a rollback, does when a primary was replaced: rows are
-// compared, since the rollback path may have become a loss. Nil if none was, or if that can't be told: the PgProxy says so.
+// followerReplaced is the verdict of a soak, or of the wait after a rollback, when a primary was replaced: rows are
+// compared, since a rollback could now lose some. Nil if none was replaced, or if that isn't known: then the PgProxy
+// reports it.
 func followerReplaced(ctx context.Context, run *Run, serves, follows string) *Verdict {
 	publisher, subscriber, err := run.pair(ctx, serves, follows)
 	if err != nil {
@@ -118,8 +119,8 @@ func followerReplaced(ctx context.Context, run *Run, serves, follows string) *Ve
 	return &differ
 }
 
-// compareInTime compares rows of both sides in a soak, or after a rollback, as often as the spec asks for, and says what
-// differs; nil if nothing does and nothing is due. goesOn is what is said meanwhile.
+// compareInTime compares rows of both sides in a soak, or after a rollback, as often as the spec says, and reports
+// differences; nil if there are none and no comparison is due. goesOn is the verdict meanwhile.
 func compareInTime(run *Run, follows string, goesOn Verdict) *Verdict {
 	every := run.Upgrade.Spec.Soak.CompareEvery
 	v := run.Status.Verification

@@ -9,14 +9,14 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// shownIdentities of those that tables were given fit into the status.
+// shownIdentities is how many of the given identities the status shows.
 const shownIdentities = 20
 
 // GivesIdentities says whether Gitover may give tables a replica identity.
 func GivesIdentities(u *v1alpha1.PgUpgrade) bool { return u.Spec.ReplicaIdentity == "Auto" }
 
-// giveIdentities on blue, before its schema is copied: green then has the same, with the index that replication needs. Where
-// the schema was copied before, green gets what came since.
+// giveIdentities on blue, before its schema is copied: green then has the same, with the index that replication needs. If
+// the schema was copied before, green gets the later ones.
 func giveIdentities(ctx context.Context, run *Run, blue, green postgres.Server, db string) error {
 	if !GivesIdentities(run.Upgrade) {
 		return nil
@@ -28,7 +28,7 @@ func giveIdentities(ctx context.Context, run *Run, blue, green postgres.Server, 
 	return replication.SameIdentities(ctx, blue, green, db, run.Names())
 }
 
-// giveIdentitiesToBoth sides, to tables that came since.
+// giveIdentitiesToBoth sides, to tables that were created since.
 func giveIdentitiesToBoth(ctx context.Context, run *Run, serving, following postgres.Server, db string) error {
 	if !GivesIdentities(run.Upgrade) {
 		return nil
@@ -36,7 +36,8 @@ func giveIdentitiesToBoth(ctx context.Context, run *Run, serving, following post
 	return replication.GiveIdentitiesToBoth(ctx, serving, following, db, run.Names())
 }
 
-// showIdentities fills status.replicaIdentities with what tables of a server were given, and says it; empty if nothing was.
+// showIdentities fills status.replicaIdentities with the identities that tables of a server were given, and describes them;
+// empty if there are none.
 func showIdentities(ctx context.Context, run *Run, s postgres.Server) (string, error) {
 	var all []v1alpha1.TableReplicaIdentity
 	var words []string
@@ -77,7 +78,7 @@ func identitiesToGive(run *Run, list []replication.UnreplicatedTable) string {
 	return "Gitover gives, on both sides, " + some(words)
 }
 
-// alsoSaid adds words to a verdict's.
+// alsoSaid adds to a verdict's message.
 func alsoSaid(v Verdict) func(string, error) (Verdict, error) {
 	return func(words string, err error) (Verdict, error) {
 		if words != "" {
@@ -87,8 +88,8 @@ func alsoSaid(v Verdict) func(string, error) (Verdict, error) {
 	}
 }
 
-// IdentitiesThatStay says, before anything is taken off a server, which tables don't get their former identity back, and
-// why. Reads only.
+// IdentitiesThatStay says, before anything is removed from a server, which tables don't get their former identity back,
+// and why. Reads only.
 func IdentitiesThatStay(ctx context.Context, s postgres.Server, databases []string, names postgres.Names) (string, error) {
 	var words []string
 	for _, db := range databases {

@@ -8,14 +8,14 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// brokenReplication says what is wrong with the way from publisher to subscriber: a slot
-// that lost WAL, or a worker that keeps failing. Nil when nothing is.
+// brokenReplication says what is wrong with the replication from publisher to subscriber: a
+// slot that lost WAL, or a worker that keeps failing. Nil if nothing is.
 func brokenReplication(ctx context.Context, run *Run, publisher, subscriber postgres.Server) (*Verdict, error) {
 	return inEachDatabase(run, func(db string) (*Verdict, error) { return brokenIn(ctx, run, publisher, subscriber, db) })
 }
 
-// inEachDatabase has several looks at one database after the other, so that each look at servers needs a session in
-// each database once. What an earlier look says of any database counts more than what a later one says.
+// inEachDatabase runs several checks in one database after the other, so that they need only one session in each
+// database. The result of an earlier check, in any database, takes precedence over a later check's.
 func inEachDatabase(run *Run, looks ...func(db string) (*Verdict, error)) (*Verdict, error) {
 	var found *Verdict
 	for _, db := range run.Status.Databases {
@@ -40,11 +40,11 @@ func brokenIn(ctx context.Context, run *Run, publisher, subscriber postgres.Serv
 	}
 	if !slot.Exists || slot.Lost {
 		v := waiting(v1alpha1.ReasonSlotLost,
-			"%s no longer has the WAL that %s needs for database %q (slot lost): nothing was switched and nothing is lost, but green must be copied again; raise max_slot_wal_keep_size, take the version back and ask for it again",
+			"%s no longer has the WAL that %s needs for database %q (slot lost): nothing was switched and nothing is lost, but green must be copied again; raise max_slot_wal_keep_size, revert the version and ask for it again",
 			publisher.Instance, subscriber.Instance, db)
 		return &v, nil
 	}
-	if v := retained(run, publisher.Instance, subscriber.Instance, db, slot, "take the version back"); v != nil {
+	if v := retained(run, publisher.Instance, subscriber.Instance, db, slot, "revert the version"); v != nil {
 		return v, nil
 	}
 	state, err := replication.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, subscriber.Instance))
@@ -59,7 +59,7 @@ func brokenIn(ctx context.Context, run *Run, publisher, subscriber postgres.Serv
 	return nil, nil
 }
 
-// retained says that a slot keeps more WAL than it may; way out is what frees it for good.
+// retained says that a slot keeps more WAL than it may; wayOut is the action that frees it for good.
 func retained(run *Run, publisher, subscriber, db string, slot replication.Slot, wayOut string) *Verdict {
 	limit := run.retainedLimit()
 	if limit == 0 || slot.RetainedBytes <= limit {
@@ -71,7 +71,7 @@ func retained(run *Run, publisher, subscriber, db string, slot replication.Slot,
 	return &v
 }
 
-// retainedFor is the same for every database, of the server that serves after a switch.
+// retainedFor does the same for every database, on the server that serves after a switch.
 func retainedFor(ctx context.Context, run *Run, publisher, subscriber, wayOut string) (*Verdict, error) {
 	if run.retainedLimit() == 0 {
 		return nil, nil
@@ -92,7 +92,7 @@ func retainedFor(ctx context.Context, run *Run, publisher, subscriber, wayOut st
 	return nil, nil
 }
 
-// lag of the run, the largest over its databases. Slots are the server's: one session tells of all.
+// lag of the run, the largest over its databases. One session reads all of the server's slots.
 func lag(ctx context.Context, run *Run, publisher postgres.Server, subscriber string) (int64, error) {
 	var most int64
 	for _, db := range run.Status.Databases {
@@ -111,7 +111,7 @@ func showLag(run *Run, bytes, limit int64) {
 	next := &v1alpha1.LagStatus{Bytes: bytes, At: now, Display: humanBytes(bytes)}
 	if bytes <= limit {
 		next.UnderLimitSince = &now
-		// a clock that was set back must not make the past the future
+		// a clock that was set back must not put this time into the future
 		if old := run.Status.Lag; old != nil && old.UnderLimitSince != nil && !old.UnderLimitSince.After(now.Time) {
 			next.UnderLimitSince = old.UnderLimitSince
 		}
@@ -134,8 +134,8 @@ func (r *Run) retainedLimit() int64 {
 	return 50 << 30
 }
 
-// stoppedWorker tells of an apply worker that fails or doesn't run. It is asked after what says more: a
-// lost slot, a table that is missing.
+// stoppedWorker reports an apply worker that fails or doesn't run. It comes after the checks that name
+// a cause: a lost slot, a missing table.
 func stoppedWorker(ctx context.Context, run *Run, publisher, subscriber postgres.Server) (*Verdict, error) {
 	return inEachDatabase(run, func(db string) (*Verdict, error) { return stoppedIn(ctx, run, publisher, subscriber, db) })
 }
@@ -152,8 +152,8 @@ func stoppedIn(ctx context.Context, run *Run, publisher, subscriber postgres.Ser
 	return &v, nil
 }
 
-// rollbackStopped is the same of the rollback path. A side that follows and can't be asked is PgProxy's to tell, and holds
-// up no soak.
+// rollbackStopped does the same for the rollback path. If the side that follows can't be queried, PgProxy reports that,
+// and the soak continues.
 func rollbackStopped(ctx context.Context, run *Run, publisher, subscriber string) *Verdict {
 	active, follower, err := run.pair(ctx, publisher, subscriber)
 	if err != nil {

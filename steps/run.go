@@ -14,8 +14,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// Run is one upgrade in progress: what a step may read and use. Status is the step's to
-// fill with what people should see; the caller persists it.
+// Run is one upgrade in progress: what a step may read and use. The step fills Status with
+// what people should see; the caller persists it.
 type Run struct {
 	Upgrade *v1alpha1.PgUpgrade
 	// Proxy as it was last observed: at the start, and after each effect.
@@ -26,26 +26,26 @@ type Run struct {
 	// FreshProxy reads the PgProxy as the API server has it now; nil if there's none. It is an error
 	// if the stored status isn't at the step that asks.
 	FreshProxy func(ctx context.Context) (*v1alpha1.PgProxy, error)
-	// Server gives the way to an instance; it reads the Secret at each call.
+	// Server returns the address of an instance; it reads the Secret at each call.
 	Server func(ctx context.Context, instance string) (postgres.Server, error)
 	// Register makes the decision register of a server, with the agents' role.
 	Register func(ctx context.Context, s postgres.Server) error
 	// Secret names the Secret with an instance's credentials.
 	Secret func(instance string) string
 	Now    func() time.Time
-	// Tell, for an effect that goes on beside the looks: the status that it has is a copy.
+	// Tell is set for an effect that runs beside the looks, and whose status is a copy.
 	Tell func(change func(*v1alpha1.PgUpgradeStatus))
-	// Workers remembers apply workers from look to look; nil: nobody watches them.
+	// Workers remembers apply workers from look to look; nil: they aren't watched.
 	Workers *replication.Workers
 }
 
-// CommitState is what Git and Flux have to say of one of our commits.
+// CommitState is what Git and Flux show of one of our commits.
 type CommitState struct {
 	// Commit is nil while it is not on the branch.
 	Commit *v1alpha1.Commit
-	// AlreadyApplied: the branch's content is already what the commit would make it.
+	// AlreadyApplied: the branch already has the content that the commit would make.
 	AlreadyApplied bool
-	// RevertedBy somebody: an instruction, never to be undone.
+	// RevertedBy is the commit that undid it: an instruction, never to be undone.
 	RevertedBy *v1alpha1.Commit
 	// Delivered: Flux applied the commit or a descendant.
 	Delivered bool
@@ -53,10 +53,10 @@ type CommitState struct {
 	Reason, Message string
 }
 
-// Evidence is what a commit's message tells, in order; keys become trailers.
+// Evidence is what a commit's message reports, in order; keys become trailers.
 type Evidence []struct{ Key, Value string }
 
-// Git is what the workflow asks of the fleet repository. Every method may be repeated.
+// Git is what the workflow needs of the fleet repository. Every method may be repeated.
 type Git interface {
 	// CheckInstance asks whether we may push, and builds green's manifests in memory.
 	CheckInstance(ctx context.Context) error
@@ -69,7 +69,7 @@ type Git interface {
 	Commit(ctx context.Context, step string, evidence Evidence) error
 }
 
-// Workload is what the cluster has to say of an instance.
+// Workload is what the cluster shows of an instance.
 type Workload struct {
 	Found, Ready bool
 	// Message names what is missing, e.g. a pod that can't pull its image.
@@ -85,20 +85,20 @@ type JobState struct {
 	Message string
 }
 
-// Cluster is what the workflow asks of Kubernetes.
+// Cluster is what the workflow needs of Kubernetes.
 type Cluster interface {
 	Workload(ctx context.Context, instance string) (Workload, error)
 	// Gone: no workload and no volume of the instance is left.
 	Gone(ctx context.Context, instance string) (bool, string, error)
 	DeleteVolumes(ctx context.Context, instance string) error
-	// Job says how the Job of that name fares, if it is there.
+	// Job reads the state of the Job of that name, if it exists.
 	Job(ctx context.Context, name string) (state JobState, found bool, err error)
 	// CreateJob unless it is there.
 	CreateJob(ctx context.Context, job *batchv1.Job) error
 }
 
-// Note makes a change of the status. While an effect goes on beside the looks, which it says by Tell, the change is made by
-// the next look, if no later one has taken its place: such an effect must not write to the status in any other way.
+// Note makes a change of the status. For an effect that runs beside the looks (Tell is set), the next look makes the
+// change, unless a later one has replaced it: such an effect must not write to the status in any other way.
 func (r *Run) Note(change func(*v1alpha1.PgUpgradeStatus)) {
 	change(r.Status)
 	if r.Tell != nil {
@@ -141,7 +141,7 @@ func (r *Run) version(instance string) int {
 func timestamp(t time.Time) metav1.Time { return metav1.NewTime(t.Truncate(time.Second)) }
 
 const (
-	// slowLook bounds how long nothing is looked at while the world changes slowly.
+	// slowLook is the longest time between two looks while changes are slow.
 	slowLook = 15 * time.Second
 	// verifyAgain is when rows that differed are compared again.
 	verifyAgain = time.Minute

@@ -17,7 +17,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres/schema"
 )
 
-// schemaDone compares schemas, and where they differ looks at the Jobs.
+// schemaDone compares schemas, and checks the Jobs if they differ.
 func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part schema.Part) (Verdict, error) {
 	blue, green, err := run.both(ctx)
 	if err != nil {
@@ -52,7 +52,7 @@ func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part schema.Par
 	return verdict, nil
 }
 
-// jobVerdict says how a database's Job fares that has not made the schemas equal yet; done if it succeeded.
+// jobVerdict judges a database's Job that has not made the schemas equal yet; done if it succeeded.
 func jobVerdict(ctx context.Context, run *Run, phase copy.Phase, db string, diff []string) (Verdict, error) {
 	job, err := schemaJob(ctx, run, phase, db)
 	if err != nil {
@@ -94,7 +94,7 @@ func schemaJob(ctx context.Context, run *Run, phase copy.Phase, db string) (*bat
 	}), nil
 }
 
-// toolsImage is the image whose pg_dump reads both versions: the newer one's.
+// toolsImage is the image whose pg_dump reads both versions: that of the newer one.
 func toolsImage(ctx context.Context, run *Run) (string, error) {
 	instance := run.Status.To
 	if !copy.ToolsFromGreen(run.version(run.Status.From), run.version(run.Status.To)) {
@@ -107,8 +107,8 @@ func toolsImage(ctx context.Context, run *Run) (string, error) {
 	if workload.Image != "" {
 		return workload.Image, nil
 	}
-	// an adopted server shows no workload of ours: the image that an instance of its
-	// version would have
+	// an adopted server has no workload of ours: use the image that an instance of its version
+	// would have
 	for _, image := range run.Upgrade.Spec.Instance.Images {
 		version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, instance)
 		return cmp.Or(image.NewName, image.Name) + ":" + strings.ReplaceAll(cmp.Or(image.NewTag, "{version}"), "{version}", version), nil

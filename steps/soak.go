@@ -19,8 +19,8 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	case proxy == nil || proxy.Status.Active != run.Status.To || proxy.Status.Switch != nil:
 		return waiting(v1alpha1.ReasonSwitching, "waiting for the switch in progress"), nil
 	case proxy.Spec.Target != run.Status.To:
-		// a revert that isn't carried out yet
-		return waiting(v1alpha1.ReasonSwitching, "Git wants %s to serve; the soak of %s doesn't end before the switch is made or taken back: %s",
+		// a revert that no switch has carried out yet
+		return waiting(v1alpha1.ReasonSwitching, "Git wants %s to serve; the soak of %s doesn't end before the switch is made or reverted: %s",
 			proxy.Spec.Target, run.Status.To, cmp.Or(conditions.GetMessage(proxy, v1alpha1.ReadyCondition), "the switch is beginning")), nil
 	}
 	spec := run.Upgrade.Spec.Soak
@@ -62,7 +62,8 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	return unlessReverted(ctx, run, done("soaked for %s", run.soak()))
 }
 
-// rollbackBroken is why the side that follows can't be returned to, or what it costs; nil if all is well.
+// rollbackBroken says why a rollback to the side that follows isn't possible, or what the rollback path
+// costs; nil if nothing is wrong.
 func rollbackBroken(ctx context.Context, run *Run, serves, follows, wayOut string) (*Verdict, error) {
 	if v, err := retainedFor(ctx, run, serves, follows, wayOut); v != nil || err != nil {
 		return v, err
@@ -73,14 +74,14 @@ func rollbackBroken(ctx context.Context, run *Run, serves, follows, wayOut strin
 	return followerReplaced(ctx, run, serves, follows), nil
 }
 
-// unlessReverted is the end of a soak, if no revert is in Git that Flux has yet to apply.
+// unlessReverted ends a soak unless Git has a revert that Flux has not applied yet.
 func unlessReverted(ctx context.Context, run *Run, end Verdict) (Verdict, error) {
 	stands, err := run.Git.Targets(ctx, run.Status.To)
 	if err != nil {
 		return Verdict{}, err
 	}
 	if !stands {
-		return waiting(v1alpha1.ReasonFluxPending, "the branch no longer leads PgProxy %s to %s; the soak doesn't end before Flux has applied that, or it is taken back",
+		return waiting(v1alpha1.ReasonFluxPending, "the branch no longer leads PgProxy %s to %s; the soak doesn't end before Flux has applied that, or it is reverted",
 			run.Proxy.Name, run.Status.To), nil
 	}
 	return end, nil

@@ -19,7 +19,7 @@ func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 		left, err := replication.Leftovers(ctx, s, run.Names())
 		if postgres.Unreachable(err) && instance != run.active() {
-			// the side that goes away anyway need not answer; its slots die with it
+			// the side that is removed anyway need not answer; its slots are removed with it
 			continue
 		}
 		if err != nil {
@@ -28,7 +28,7 @@ func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
 		if len(left) > 0 {
 			v := act("to remove on %s: %s", instance, some(left))
 			stay, err := IdentitiesThatStay(ctx, s, run.Status.Databases, run.Names())
-			if err == nil && stay != "" { // an event, before nobody can tell any more
+			if err == nil && stay != "" { // an event, before the records are removed
 				v.Reason, v.Message = v1alpha1.ReasonReplicaIdentity, stay+"; "+v.Message
 			}
 			return v, err
@@ -38,9 +38,9 @@ func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
 	return done("no slot, publication or subscription of ours is left"), nil
 }
 
-// stopReplicationRun removes subscriptions before the slots they hold. Where one side is
-// gone the other is cleaned all the same: WAL must not pile up for nobody. What stays is the
-// error, each with its reason.
+// stopReplicationRun removes subscriptions before the slots they hold. If one side is gone,
+// the other is cleaned nevertheless: WAL must not pile up without a reader. The error names
+// what stays, each with its reason.
 func stopReplicationRun(ctx context.Context, run *Run) error {
 	var trouble []error
 	// subscribers first; two rounds free the slots that the first round's subscriptions held

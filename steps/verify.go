@@ -46,7 +46,7 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	v := run.Status.Verification
 	switch {
-	case why != "" && broken != nil: // said, and no reason to stop
+	case why != "" && broken != nil: // it is reported, but does not stop this step
 		compare := slowly("%s; %s", broken.Message, why)
 		compare.Reason = broken.Reason
 		return compare, nil
@@ -54,16 +54,16 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 		return slowly("%s", why), nil
 	case len(v.Mismatches) > 0:
 		return waiting(v1alpha1.ReasonVerificationFailed,
-			"%d differences: %s. Nothing was switched. Fix the rows on %s or take the version back; compared again every %s",
+			"%d differences: %s. Nothing was switched. Fix the rows on %s or revert the version; compared again every %s",
 			len(v.Mismatches), some(v.Mismatches), run.Status.To, verifyAgain), nil
 	}
 	return done("%s compared, %d in flight", comparedText(v), v.InFlight), nil
 }
 
-// toCompare says why rows are to be compared now, and how far that has come; empty if they aren't.
+// toCompare says why rows are to be compared now, with the progress; empty if they aren't.
 func toCompare(ctx context.Context, run *Run, blue, green postgres.Server) (string, error) {
 	v := run.Status.Verification
-	if v == nil { // a new attempt forgets the comparison of the last
+	if v == nil { // a new attempt drops the comparison of the last one
 		return "comparing rows" + comparingText(run.Status.Comparing), nil
 	}
 	if len(v.Servers) > 0 {
@@ -101,7 +101,7 @@ func verifyRun(ctx context.Context, run *Run) error {
 	}
 	if v, err := unfollowed(ctx, run, blue, green); err != nil {
 		return err
-	} else if v != nil { // rows that are still to be copied are no differences
+	} else if v != nil { // rows that still have to be copied are no differences
 		return followRun(ctx, run)
 	}
 	if carryOf(run.Upgrade).LargeObjects { // so that the first switch has less to do
@@ -114,8 +114,8 @@ func verifyRun(ctx context.Context, run *Run) error {
 	return compareRows(ctx, run, blue, green)
 }
 
-// compareRows puts into the status what differs between the side that serves and the one that follows. It goes on
-// where a comparison of the same servers was interrupted.
+// compareRows writes the differences between the serving and the following side into the status. It continues an
+// interrupted comparison of the same servers.
 func compareRows(ctx context.Context, run *Run, blue, green postgres.Server) error {
 	c, err := run.comparison(ctx, blue, green)
 	if err != nil {
@@ -140,7 +140,7 @@ func compareRows(ctx context.Context, run *Run, blue, green postgres.Server) err
 // comparison is the one that was interrupted, or a new one.
 func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1alpha1.ComparingStatus, error) {
 	method := r.Upgrade.Spec.Limits.Verify
-	// before the first row: one that replaces a server meanwhile isn't the one that was compared
+	// before the first row: a server that replaces one of these meanwhile isn't the one that was compared
 	servers, err := Identities(ctx, blue, green)
 	if err != nil {
 		return v1alpha1.ComparingStatus{}, err
@@ -162,7 +162,7 @@ func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1al
 	return c, nil
 }
 
-// compareDatabase goes on with the database of a comparison, and adds to it what is found.
+// compareDatabase continues with the database of a comparison, and adds the results to it.
 func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server, pace *rate.Limiter, c *v1alpha1.ComparingStatus) error {
 	before := *c.DeepCopy()
 	if before.Table == "" {
@@ -193,7 +193,7 @@ func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server,
 	return nil
 }
 
-// addFound to what was found before; of differences no more than the status may hold.
+// addFound to the earlier results, with no more differences than the status may hold.
 func addFound(sum *v1alpha1.VerificationStatus, found verify.Report) {
 	sum.Tables += int32(found.Tables)
 	sum.Rows += found.Rows
@@ -204,7 +204,7 @@ func addFound(sum *v1alpha1.VerificationStatus, found verify.Report) {
 	sum.Mismatches = sum.Mismatches[:min(len(sum.Mismatches), mostMismatches)]
 }
 
-// endOf a comparison, if its pace stays; nil while that can't be told.
+// endOf a comparison at its current rate; nil while that is unknown.
 func endOf(now time.Time, c *v1alpha1.ComparingStatus) *metav1.Time {
 	taken := now.Sub(c.Found.At.Time)
 	if c.Found.Rows == 0 || taken <= 0 || c.Found.Rows >= c.RowsExpected {
@@ -251,7 +251,7 @@ func paceOf(rowsPerSecond int32) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(rowsPerSecond), int(rowsPerSecond))
 }
 
-// comparingText says how far a comparison has come.
+// comparingText describes the progress of a comparison.
 func comparingText(c *v1alpha1.ComparingStatus) string {
 	if c == nil || c.RowsExpected == 0 {
 		return ""

@@ -51,11 +51,11 @@ type Step struct {
 	Name string
 	// Done reads the world and judges; it has no effect.
 	Done func(ctx context.Context, run *Run) (Verdict, error)
-	// Run makes the effect; a second run finds the first one's work. Nil where there is
-	// nothing to do but wait.
+	// Run makes the effect; a second run finds the first one's work. Nil if the step only
+	// waits.
 	Run func(ctx context.Context, run *Run) error
-	// StallAfter is how long the step may wait before it is reported as stalled (it goes on
-	// waiting all the same). Zero: for ever, as a soak or an approval does.
+	// StallAfter is how long the step may wait before it is reported as stalled (it still
+	// waits then). Zero: for ever, as a soak or an approval does.
 	StallAfter time.Duration
 }
 
@@ -65,20 +65,20 @@ type Verdict struct {
 	Done bool
 	// RunNeeded: not done, and Run would help.
 	RunNeeded bool
-	// Slow: the effect may take hours. It goes on beside the looks, which must say the same of it until it is over: it is
-	// ended when they don't. It tells by Run.Note what the status should have.
+	// Slow: the effect may take hours. It runs beside the looks and is canceled when a look doesn't ask for the same
+	// effect any more. It changes the status by Run.Note.
 	Slow bool
-	// Effect to act by, in place of the step's Run: a step that only waits has one for what rarely happens.
+	// Effect replaces the step's Run: a step that only waits has one for rare cases.
 	Effect func(context.Context, *Run) error
-	// Reason and Message say what is waited for, in words of the API. Before an effect a reason is
-	// that of an event, for what people should hear of though nothing is waited for.
+	// Reason and Message say what the step waits for, in words of the API. With an effect, the
+	// reason is that of an event, for news that people should see although the step doesn't wait.
 	Reason, Message string
 	// RequeueAfter is when to look next; zero means the default of a step in progress.
 	RequeueAfter time.Duration
-	// Reverted is the commit by which somebody took our commit back.
+	// Reverted is the commit that reverted our commit.
 	Reverted *v1alpha1.Commit
-	// ReturnTo is the earlier step of the same workflow to return to: Git took back what led
-	// here, and this step has had no effect yet; or what that step made was lost.
+	// ReturnTo is the earlier step of the same workflow to return to: the commit that led here
+	// was reverted, and this step has had no effect yet; or the result of that step was lost.
 	ReturnTo string
 }
 
@@ -95,20 +95,20 @@ func slowly(message string, args ...any) Verdict {
 	return Verdict{RunNeeded: true, Slow: true, Message: fmt.Sprintf(message, args...), RequeueAfter: slowAgain}
 }
 
-// slowAgain is how often an upgrade is looked at while a slow effect goes on.
+// slowAgain is how often an upgrade is looked at while a slow effect runs.
 const slowAgain = 5 * time.Second
 
 func waiting(reason, message string, args ...any) Verdict {
 	return Verdict{Reason: reason, Message: fmt.Sprintf(message, args...)}
 }
 
-// removal is how an instance that never served, or has been rolled back from, goes.
+// removal removes an instance that never served, or whose cutover was rolled back.
 var removal = []Step{
 	// drop what replicates, on both sides; a lost green doesn't stop us
 	guardRemoval(Step{StopReplication, stopReplicationDone, stopReplicationRun, 10 * time.Minute}),
 	// take green's manifests out of Git
 	guardRemoval(Step{CommitRemoveGreen, commitDone(CommitRemoveGreen), commitRun(CommitRemoveGreen), 10 * time.Minute}),
-	// Flux prunes green; its volumes go too
+	// Flux prunes green; its volumes are removed, too
 	guardRemoval(Step{AwaitGreenGone, awaitGreenGoneDone, deleteGreenVolumes, 15 * time.Minute}),
 }
 
@@ -119,9 +119,9 @@ var Workflows = map[string][]Step{
 		{Preflight, preflightDone, nil, 0},
 		// commit instances/<v> and its entry
 		{CommitGreen, commitDone(CommitGreen), commitRun(CommitGreen), 10 * time.Minute},
-		// Flux applies it, the workload is ready, SQL says the right version, the fence is up
+		// Flux applies it, the workload is ready, the server has the right version, it is fenced
 		{AwaitGreen, awaitGreenDone, awaitGreenRun, 15 * time.Minute},
-		// what only green itself can tell: extensions, locales, settings
+		// what has to be checked on green itself: extensions, locales, settings
 		{PreflightGreen, preflightGreenDone, nil, 0},
 		// roles, memberships, settings
 		{CopyRoles, copyRolesDone, copyRolesRun, 10 * time.Minute},
@@ -143,7 +143,7 @@ var Workflows = map[string][]Step{
 		connected(Step{Approve, approveDone, followRun, 0}),
 		// commit proxy.yaml with the evidence
 		{CommitCutover, commitDone(CommitCutover), commitRun(CommitCutover), 10 * time.Minute},
-		// Flux delivers it and the PgProxy controller switches
+		// Flux applies it and the PgProxy controller switches
 		{AwaitSwitch, awaitSwitchDone, nil, 15 * time.Minute},
 		// the rollback path is open
 		{Soak, soakDone, nil, 0},
@@ -154,19 +154,19 @@ var Workflows = map[string][]Step{
 		// Flux prunes blue
 		guardRemoval(Step{AwaitPruned, awaitBlueGoneDone, deleteBlueVolumes, 15 * time.Minute}),
 	},
-	// the version was taken back, or changed again, before the cutover
+	// the version was reverted, or changed again, before the cutover
 	Abort: removal,
-	// the version was taken back after the cutover: traffic first, then as an abort
+	// the version was reverted after the cutover: traffic first, then as an abort
 	Rollback: append([]Step{
 		{CommitRollback, commitDone(CommitRollback), commitRun(CommitRollback), 10 * time.Minute},
 		{AwaitRollback, awaitRollbackDone, nil, 15 * time.Minute},
 	}, removal...),
-	// the switch could not be made: take our cutover commit back so that Git never lies
+	// the switch could not be made: revert our cutover commit, so that Git shows what serves
 	RevertCutover: {
 		{CommitRollback, commitDone(CommitRollback), commitRun(CommitRollback), 10 * time.Minute},
 		{AwaitRollback, awaitRollbackDone, nil, 15 * time.Minute},
 	},
-	// a revert of the cutover was obeyed; the next word is a human's
+	// a revert of the cutover was obeyed; Gitover waits for a human's decision
 	RolledBack: {
 		{AwaitDecision, awaitDecisionDone, nil, 0},
 	},

@@ -13,10 +13,10 @@ const (
 	// the reasons of StalledCondition.
 	ReadyCondition = "Ready"
 
-	// ReconcilingCondition is True while Gitover works on it or waits for the world.
+	// ReconcilingCondition is True while Gitover works on the object or waits for something outside.
 	ReconcilingCondition = "Reconciling"
 
-	// StalledCondition is True when nothing goes on before a human acts.
+	// StalledCondition is True when nothing continues until a human acts.
 	StalledCondition = "Stalled"
 
 	// PreflightPassedCondition: False names the first blocking finding; status.findings
@@ -50,7 +50,7 @@ const (
 	ReasonWaitingForSoak = "WaitingForSoak"
 	// ReasonSuspended: spec.suspend is true.
 	ReasonSuspended = "Suspended"
-	// ReasonProgressing: the workflow is going on.
+	// ReasonProgressing: the workflow is in progress.
 	ReasonProgressing = "Progressing"
 
 	// ReasonInvalidSpec: the spec contradicts itself or names something that can't be.
@@ -101,21 +101,21 @@ const (
 	ReasonServerUnreachable = "ServerUnreachable"
 	// ReasonServerAuthFailed: a PostgreSQL server refused the credentials.
 	ReasonServerAuthFailed = "ServerAuthenticationFailed"
-	// ReasonServerUntrusted: a PostgreSQL server's certificate doesn't stand the check, or it asks
-	// for the password in a way that would show it.
+	// ReasonServerUntrusted: a PostgreSQL server's certificate fails verification, or the server
+	// asks for the password in a way that would reveal it.
 	ReasonServerUntrusted = "ServerUntrusted"
 	// ReasonRightsMissing: the connection's user may not do what the upgrade needs.
 	ReasonRightsMissing = "RightsMissing"
 	// ReasonWrongVersion: the server that answers has another version than the manifests say.
 	ReasonWrongVersion = "WrongVersion"
-	// ReasonInstanceNotFresh: the new instance's volume holds somebody's tables.
+	// ReasonInstanceNotFresh: the new instance's volume already holds tables.
 	ReasonInstanceNotFresh = "InstanceNotFresh"
 	// ReasonDiskFull: a PostgreSQL server has no room left.
 	ReasonDiskFull = "DiskFull"
 	// ReasonSchemaDrift: the two sides' schemas differ.
 	ReasonSchemaDrift = "SchemaDrift"
-	// ReasonReplicaIdentity: an event only. Gitover gives tables a replica identity, or their former one back, or leaves one as
-	// somebody else made it.
+	// ReasonReplicaIdentity: an event only. Gitover gives tables a replica identity, or their former one back, or leaves one
+	// that was changed by hand.
 	ReasonReplicaIdentity = "ReplicaIdentity"
 	// ReasonReplicationBroken: a subscription stopped with an error, or lags without end.
 	ReasonReplicationBroken = "ReplicationBroken"
@@ -133,7 +133,7 @@ const (
 	// ReasonClockSkew: the controller's clock and the serving server's differ by more than a
 	// minute, so time alone opens no gate.
 	ReasonClockSkew = "ClockSkew"
-	// ReasonOutsideWindow: the gate is open, the time isn't.
+	// ReasonOutsideWindow: the cutover is approved, but the time is outside of spec.cutover.windows.
 	ReasonOutsideWindow = "OutsideWindow"
 	// ReasonReplicating: rows flow and the lag is known.
 	ReasonReplicating = "Replicating"
@@ -167,7 +167,7 @@ const (
 	// ReasonUpgradeNotFound: spec.upgradeRef names nothing.
 	ReasonUpgradeNotFound = "UpgradeNotFound"
 	// ReasonRollbackUnavailable: no reverse replication (before the cutover, or finalized); a target that
-	// asks for it all the same is not followed.
+	// asks for it nevertheless is not followed.
 	ReasonRollbackUnavailable = "RollbackUnavailable"
 )
 

@@ -52,7 +52,7 @@ type PoolerSpec struct {
 
 // SwitchSpec bounds a switch.
 type SwitchSpec struct {
-	// HoldLimit is the longest time that traffic is held, whatever dies.
+	// HoldLimit is the longest time that traffic is held, whatever fails.
 	// +kubebuilder:default="10s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('2s') && duration(self) <= duration('60s')",message="holdLimit must be between 2s and 60s"
 	// +optional
@@ -134,7 +134,7 @@ type PgProxyStatus struct {
 	// +optional
 	NextAttempt *metav1.Time `json:"nextAttempt,omitempty"`
 
-	// Poolers in step, of all that match the selector.
+	// Poolers that are ready, of all that match the selector.
 	// +optional
 	Poolers *PoolerCount `json:"poolers,omitempty"`
 
@@ -157,7 +157,7 @@ type PoolerCount struct {
 // SwitchStatus is a switch in progress. It is written before anything is held and never
 // inside the stall.
 type SwitchStatus struct {
-	// ID of the switch, the key of its row in the decision register.
+	// ID of the switch: the key of its row in the decision register.
 	ID string `json:"id"`
 	// From is the instance that serves.
 	From string `json:"from"`
@@ -175,13 +175,13 @@ type SwitchStatus struct {
 	// Controller that carries it out, by the name of its pod.
 	// +optional
 	Controller string `json:"controller,omitempty"`
-	// ControllerSince is when that controller took it on.
+	// ControllerSince is when that controller began to carry it out.
 	// +optional
 	ControllerSince *metav1.MicroTime `json:"controllerSince,omitempty"`
-	// HeldSince is when traffic was last about to be held.
+	// HeldSince is the time just before traffic was last held.
 	// +optional
 	HeldSince *metav1.MicroTime `json:"heldSince,omitempty"`
-	// Servers as they are while it is made.
+	// Servers that the switch is between, as they were when it began.
 	// +optional
 	Servers []ServerIdentity `json:"servers,omitempty"`
 }
@@ -212,7 +212,7 @@ type SwitchRecord struct {
 	// Position is the new side's WAL position at the commit point, per database.
 	// +optional
 	Position string `json:"position,omitempty"`
-	// Terminated sessions that did not leave by themselves.
+	// Terminated is how many sessions did not end by themselves.
 	// +optional
 	Terminated int32 `json:"terminated,omitempty"`
 	// Servers that it was between. A primary that was replaced since may lack rows.

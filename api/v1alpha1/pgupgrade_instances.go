@@ -72,7 +72,7 @@ type ConnectionSpec struct {
 	// +optional
 	Port int32 `json:"port,omitempty"`
 
-	// Database for work that belongs to no application database.
+	// Database for work that concerns no application database.
 	// +kubebuilder:default="postgres"
 	// +optional
 	Database string `json:"database,omitempty"`
@@ -85,7 +85,7 @@ type ConnectionSpec struct {
 
 	// SSLRootCert is a path in the instances' own containers (an adopted server's, too) with
 	// the CA bundle that they verify each other by in sslMode verify-ca and verify-full, or
-	// "system" from PostgreSQL 16 on. Left out, they use TLS with channel binding instead.
+	// "system" from PostgreSQL 16 on. If left out, they use TLS with channel binding instead.
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self == 'system' || self.startsWith('/')",message="sslRootCert must be an absolute path, or system"
 	// +optional
@@ -107,16 +107,16 @@ type DatabasesSpec struct {
 	Exclude []string `json:"exclude,omitempty"`
 }
 
-// AdoptSpec names a server that already runs under names of its own.
+// AdoptSpec names a server that already runs, under a name that Gitover did not give.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.host) != has(self.service)",message="set exactly one of adopt.host and adopt.service"
 type AdoptSpec struct {
-	// Name by which spec.target and commits call it.
+	// Name of the server in spec.target and in commits.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
 
-	// Version that it runs.
+	// Version of PostgreSQL that it runs.
 	// +kubebuilder:validation:XValidation:rule="self in ['13','14','15','16','17','18','19']",message="adopt.version must be a supported PostgreSQL major version: 13, 14, 15, 16, 17, 18 or 19"
 	Version string `json:"version"`
 
@@ -141,7 +141,7 @@ type AdoptSpec struct {
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 
 	// Path, below git.path, of its manifests: removed from Git when the upgrade is
-	// finalized. Left out: Gitover leaves the server alone and says so.
+	// finalized. If left out, Gitover does not remove the server, and says so.
 	// +optional
 	Path string `json:"path,omitempty"`
 }

@@ -28,7 +28,7 @@ type GitSpec struct {
 	SourceRef ObjectReference `json:"sourceRef"`
 
 	// KustomizationRef names the Flux Kustomization that applies Path. It must be the one
-	// that delivered this PgUpgrade: that is the grant to write Path.
+	// that delivered this PgUpgrade: this grants Gitover the right to write Path.
 	KustomizationRef ObjectReference `json:"kustomizationRef"`
 
 	// Path of the directory that holds upgrade, proxy, base and instances: the path of the
@@ -105,14 +105,14 @@ type LimitsSpec struct {
 	VerifySample int32 `json:"verifySample,omitempty"`
 
 	// VerifyStandby is where a standby of the side that serves answers: a Service of the namespace, or a host, and a port unless
-	// it is connection.port; "{version}" and "{instance}" are replaced. Rows of that side are read there, and on its
-	// primary only those that seem to differ.
+	// it is connection.port; "{version}" and "{instance}" are replaced. Rows of that side are read on the standby; on the
+	// primary only those that seem to differ are read again.
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9{]([-a-z0-9.{}]*[a-z0-9}])?(:[0-9]{1,5})?$`
 	// +optional
 	VerifyStandby string `json:"verifyStandby,omitempty"`
 
-	// VerifyRowsPerSecond is how many rows a comparison of hashes reads of each side in a second; as many as it can if 0.
+	// VerifyRowsPerSecond limits how many rows a comparison of hashes reads on each side in a second. 0 is no limit.
 	// +kubebuilder:validation:Minimum=0
 	// +optional
 	VerifyRowsPerSecond int32 `json:"verifyRowsPerSecond,omitempty"`
@@ -164,8 +164,8 @@ type SoakSpec struct {
 	// +optional
 	Duration *metav1.Duration `json:"duration,omitempty"`
 
-	// CompareEvery is how often rows of both sides are compared again during the soak, and after a rollback, as Limits.Verify says. Never
-	// if not set: a comparison reads every table of the server that serves.
+	// CompareEvery is how often rows of both sides are compared again during the soak and after a rollback, by the method of
+	// Limits.Verify. If it is not set, they are not compared again: a comparison reads every table of the serving server.
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m')",message="soak.compareEvery must be a minute or more"
 	// +optional
 	CompareEvery *metav1.Duration `json:"compareEvery,omitempty"`

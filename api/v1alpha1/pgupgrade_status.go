@@ -5,9 +5,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// PgUpgradeStatus is what Gitover saw and did.
+// PgUpgradeStatus is what Gitover observed and did.
 type PgUpgradeStatus struct {
-	// ObservedGeneration is the generation that this status speaks of.
+	// ObservedGeneration is the generation that this status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -21,7 +21,7 @@ type PgUpgradeStatus struct {
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// Version that the active instance has.
+	// Version of the active instance.
 	// +optional
 	Version string `json:"version,omitempty"`
 
@@ -72,7 +72,8 @@ type PgUpgradeStatus struct {
 	// +optional
 	Lag *LagStatus `json:"lag,omitempty"`
 
-	// Findings of the preflight: those that block first, of each rule the first few, and how many more there are.
+	// Findings of the preflight. Those that block come first. Each rule has its first few findings, and a count
+	// of the others.
 	// +optional
 	Findings []Finding `json:"findings,omitempty"`
 
@@ -84,7 +85,8 @@ type PgUpgradeStatus struct {
 	// +optional
 	Verification *VerificationStatus `json:"verification,omitempty"`
 
-	// Comparing is how far a comparison of rows has come that isn't over; one that was interrupted goes on from there.
+	// Comparing is the progress of a comparison of rows that isn't finished. An interrupted comparison continues from
+	// there.
 	// +optional
 	Comparing *ComparingStatus `json:"comparing,omitempty"`
 
@@ -92,15 +94,15 @@ type PgUpgradeStatus struct {
 	// +optional
 	Commits []CommitStatus `json:"commits,omitempty"`
 
-	// RolledBack is the revert that Gitover obeys until the version or retry changes.
+	// RolledBack is the revert that keeps Gitover from trying again until spec.version or spec.retry changes.
 	// +optional
 	RolledBack *Commit `json:"rolledBack,omitempty"`
 
-	// HandledVersion is the last target version that was acted upon.
+	// HandledVersion is the last target version that Gitover acted on.
 	// +optional
 	HandledVersion string `json:"handledVersion,omitempty"`
 
-	// HandledRetry is the last value of spec.retry that was acted upon.
+	// HandledRetry is the last value of spec.retry that Gitover acted on.
 	// +optional
 	HandledRetry string `json:"handledRetry,omitempty"`
 
@@ -110,7 +112,7 @@ type PgUpgradeStatus struct {
 	History []HistoryEntry `json:"history,omitempty"`
 }
 
-// StepStatus is one step's course.
+// StepStatus is the progress of one step.
 type StepStatus struct {
 	Name string `json:"name"`
 	// +optional
@@ -125,9 +127,9 @@ type StepStatus struct {
 type CopyStatus struct {
 	TablesTotal  int32 `json:"tablesTotal"`
 	TablesCopied int32 `json:"tablesCopied"`
-	// BytesTotal is blue's size of all tables, in bytes.
+	// BytesTotal is the size of all tables on blue, in bytes.
 	BytesTotal int64 `json:"bytesTotal"`
-	// BytesCopied so far, in bytes of blue's size.
+	// BytesCopied so far, measured as blue's size.
 	BytesCopied int64 `json:"bytesCopied"`
 	// BytesPerSecond over the whole copy.
 	// +optional
@@ -141,7 +143,7 @@ type CopyStatus struct {
 	// Failures of the copy that PostgreSQL has counted (15 and later); it tries again each time.
 	// +optional
 	Failures int64 `json:"failures,omitempty"`
-	// FailedAt is when the count was last seen to rise.
+	// FailedAt is when Gitover last saw the count rise.
 	// +optional
 	FailedAt *metav1.Time `json:"failedAt,omitempty"`
 }
@@ -160,11 +162,11 @@ type LagStatus struct {
 	UnderLimitSince *metav1.Time `json:"underLimitSince,omitempty"`
 }
 
-// Finding is one thing the preflight has to say.
+// Finding is one result of the preflight.
 type Finding struct {
 	// Name of the rule.
 	Name string `json:"name"`
-	// Severity: Block stops the upgrade, Info is done by Gitover, Warn goes on.
+	// Severity: Block stops the upgrade, Warn does not stop it, Info says what Gitover does by itself.
 	// +kubebuilder:validation:Enum=Block;Info;Warn
 	Severity string `json:"severity"`
 	// +optional
@@ -177,19 +179,19 @@ type Finding struct {
 	// Fix is the exact SQL or setting.
 	// +optional
 	Fix string `json:"fix,omitempty"`
-	// Acknowledged in spec.acknowledge.
+	// Acknowledged: the finding is listed in spec.acknowledge.
 	// +optional
 	Acknowledged bool `json:"acknowledged,omitempty"`
-	// Count of findings that this entry stands for; none: one.
+	// Count of findings that this entry stands for; one if it is missing.
 	// +optional
 	Count int32 `json:"count,omitempty"`
 }
 
 // ReplicaIdentitiesStatus says which tables have a replica identity that Gitover gave them.
 type ReplicaIdentitiesStatus struct {
-	// Tables is how many have one.
+	// Tables is the number of such tables.
 	Tables int32 `json:"tables"`
-	// First of them.
+	// First few of these tables.
 	// +kubebuilder:validation:MaxItems=20
 	// +optional
 	First []TableReplicaIdentity `json:"first,omitempty"`
@@ -200,13 +202,13 @@ type TableReplicaIdentity struct {
 	Database string `json:"database"`
 	// Table, quoted, with its schema.
 	Table string `json:"table"`
-	// Identity that it has until the upgrade ends.
+	// Identity that the table has until the upgrade ends.
 	Identity string `json:"identity"`
-	// Former one, which it gets back.
+	// Former identity, which the table gets back.
 	Former string `json:"former"`
 }
 
-// ComparingStatus is a comparison that goes on.
+// ComparingStatus is the progress of a comparison of rows.
 type ComparingStatus struct {
 	// Found so far; at is when it began.
 	Found VerificationStatus `json:"found"`
@@ -216,18 +218,18 @@ type ComparingStatus struct {
 	// Method of spec.limits.verify.
 	// +optional
 	Method string `json:"method,omitempty"`
-	// Database that is compared; those before it in status.databases are done.
+	// Database that is being compared; those before it in status.databases are done.
 	// +optional
 	Database string `json:"database,omitempty"`
-	// Schema and Table to go on with; those that sort before it are done.
+	// Schema and Table to continue with; tables that sort before it are done.
 	// +optional
 	Schema string `json:"schema,omitempty"`
 	// +optional
 	Table string `json:"table,omitempty"`
-	// Bound of the table's leading key from which on it is still to be compared; empty: all of it.
+	// Bound of the table's leading key: rows from this value on are still to be compared. Empty: all rows.
 	// +optional
 	Bound string `json:"bound,omitempty"`
-	// ETA of the end, if the pace stays.
+	// ETA is when the comparison should end at this rate.
 	// +optional
 	ETA *metav1.Time `json:"eta,omitempty"`
 }
@@ -236,13 +238,13 @@ type ComparingStatus struct {
 type VerificationStatus struct {
 	Tables int32 `json:"tables"`
 	Rows   int64 `json:"rows"`
-	// Sampled tables: a part of their rows was compared.
+	// Sampled is the number of tables of which only a part of the rows was compared.
 	// +optional
 	Sampled int32 `json:"sampled,omitempty"`
-	// OnStandby are the rows among them that were read on a standby instead of the primary.
+	// OnStandby is how many of these rows were read on a standby instead of the primary.
 	// +optional
 	OnStandby int64 `json:"onStandby,omitempty"`
-	// InFlight rows kept changing while they were compared.
+	// InFlight is how many rows kept changing while they were compared.
 	// +optional
 	InFlight int64 `json:"inFlight,omitempty"`
 	// +optional
@@ -253,7 +255,7 @@ type VerificationStatus struct {
 	Servers []ServerIdentity `json:"servers,omitempty"`
 }
 
-// ServerIdentity tells the primary of an instance from one that takes its place.
+// ServerIdentity distinguishes the primary of an instance from a primary that replaces it.
 type ServerIdentity struct {
 	Instance string `json:"instance"`
 	// SystemIdentifier of the data directory, which standbys share.

@@ -52,9 +52,9 @@ type PgUpgradeSpec struct {
 	// +optional
 	Soak SoakSpec `json:"soak,omitempty"`
 
-	// ReplicaIdentity says who gives a table a replica identity that has none which could be published: Manual, the
-	// preflight blocks with the statement; or Auto, Gitover does it by itself for the time of the upgrade, with a
-	// unique index or the whole row (ALTER TABLE … REPLICA IDENTITY USING INDEX, or FULL), and gives the former one back at its end.
+	// ReplicaIdentity says who gives a replica identity to a table that can't be published without one. Manual: the preflight
+	// blocks and names the statement. Auto: Gitover gives it for the time of the upgrade, a unique index or the whole row (ALTER
+	// TABLE … REPLICA IDENTITY USING INDEX, or FULL), and restores the former one at the end.
 	// +kubebuilder:default=Manual
 	// +kubebuilder:validation:Enum=Manual;Auto
 	// +optional
@@ -67,31 +67,33 @@ type PgUpgradeSpec struct {
 	// +optional
 	Acknowledge []string `json:"acknowledge,omitempty"`
 
-	// OtherSubscriptions says what happens to enabled subscriptions of others on the serving server, whose workers write behind
-	// a fence. Block: nothing is switched while there is one. Move: each switch makes them on the server that is to serve, with
-	// their slot and from the position where they ended.
+	// OtherSubscriptions says what happens to enabled subscriptions on the serving server that are not Gitover's: a fence
+	// doesn't stop their workers from writing. Block: no switch begins while there is one. Move: each switch creates them on
+	// the server that is to serve, with the same slot and from the position that they had reached.
 	// +kubebuilder:default=Block
 	// +kubebuilder:validation:Enum=Block;Move
 	// +optional
 	OtherSubscriptions string `json:"otherSubscriptions,omitempty"`
 
-	// CopyInSwitch lists what isn't replicated and each switch copies. LargeObjects: before traffic is held, and behind the fence
-	// what changed since; they block otherwise. UnloggedTables: while traffic is held; they start empty otherwise. A switch
-	// measures beforehand how long the hold will take by it, and waits if that is more than a quarter of the hold's limit.
+	// CopyInSwitch lists what logical replication doesn't carry and each switch copies. LargeObjects: copied before traffic is
+	// held, and what changed since then behind the fence; without this entry they block the upgrade. UnloggedTables: copied while
+	// traffic is held; without this entry they start empty. A switch measures beforehand how much longer it will hold traffic,
+	// and waits if that is more than a quarter of the hold limit.
 	// +kubebuilder:validation:MaxItems=2
 	// +kubebuilder:validation:items:Enum=LargeObjects;UnloggedTables
 	// +listType=set
 	// +optional
 	CopyInSwitch []string `json:"copyInSwitch,omitempty"`
 
-	// Tablespaces by name, and those of the new instance that take their place; these must be there. What is in one that isn't
-	// listed goes to the default tablespace.
+	// Tablespaces maps a tablespace to the one of the new instance that replaces it, which must exist. Tables and indexes of a
+	// tablespace that isn't listed go to the default tablespace.
 	// +kubebuilder:validation:MaxProperties=64
 	// +optional
 	Tablespaces map[string]string `json:"tablespaces,omitempty"`
 
 	// ApplyDDL says what happens to DDL that is run on the serving server after its schema was copied. Never: the upgrade
-	// waits, and says which statements make the new server's schema equal. BeforeCutover: Gitover runs these there.
+	// waits, and names the statements that make the new server's schema equal. BeforeCutover: Gitover runs these
+	// statements on the new server.
 	// +kubebuilder:default=Never
 	// +kubebuilder:validation:Enum=Never;BeforeCutover
 	// +optional
@@ -106,7 +108,7 @@ type PgUpgradeSpec struct {
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 
-	// Interval between looks at the world when nothing is going on.
+	// Interval between two checks when nothing is in progress.
 	// +kubebuilder:default="1m"
 	// +optional
 	Interval *metav1.Duration `json:"interval,omitempty"`

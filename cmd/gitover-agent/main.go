@@ -1,6 +1,6 @@
-// Command gitover-agent stands beside a pooler. It comes in the image of gitover and is a
-// program of its own because it runs in every pooler's pod: without the controller's
-// libraries it needs a third of the memory.
+// Command gitover-agent runs beside a pooler. It is in the same image as gitover, but a
+// separate program because it runs in every pooler's pod: without the controller's libraries
+// it needs a third of the memory.
 package main
 
 import (

@@ -39,7 +39,7 @@ func askFor(m *manifest, to string) (proposal, error) {
 	}, m.set("spec.version", to)
 }
 
-// versionIn the file: where it stands elsewhere, it has to be changed there.
+// versionIn the file. A version that comes from another file has to be changed there.
 func versionIn(m *manifest) (string, error) {
 	elsewhere, err := m.field("spec.versionFrom.path")
 	if err != nil {
@@ -55,7 +55,7 @@ func versionIn(m *manifest) (string, error) {
 	return version, err
 }
 
-// differs is an error if a field says already what it shall.
+// differs returns an error if the field has the wanted value already.
 func (m *manifest) differs(field, version, done string) error {
 	is, err := m.field(field)
 	if err == nil && is == version {

@@ -45,7 +45,7 @@ func checkCommand() *cobra.Command {
 	var f checkFlags
 	command := &cobra.Command{
 		Use:   "check [PGUPGRADE] --to VERSION [--from URL]",
-		Short: "Say what would break an upgrade, before anybody asks for it; changes nothing",
+		Short: "Say what would break an upgrade, before it is requested; changes nothing",
 		Long: `check runs the preflight of an upgrade to VERSION and changes nothing.
 
 With the name of a PgUpgrade it asks the instance that serves now: run it where that can be reached, e.g. in
@@ -80,7 +80,7 @@ It exits with 0 if nothing blocks, with 1 if something does, and with 2 if that 
 	return command
 }
 
-// findings of the server that the flags and arguments name, and the version that was checked for.
+// findings of the server that flags and arguments name, and the target version.
 func (f checkFlags) findings(ctx context.Context, args []string) ([]preflight.Finding, string, error) {
 	switch {
 	case outputs[f.output] == nil:

@@ -63,7 +63,7 @@ func writeTable(out io.Writer, target string, findings []preflight.Finding) erro
 	return err
 }
 
-// jsonFinding is one of `gitover check -o json`.
+// jsonFinding is one finding of `gitover check -o json`.
 type jsonFinding struct {
 	Name         string `json:"name"`
 	Severity     string `json:"severity"`
@@ -89,7 +89,7 @@ func writeJSON(out io.Writer, target string, findings []preflight.Finding) error
 	return encoder.Encode(report)
 }
 
-// cell keeps what a name may hold from ending a cell or a line of a table.
+// cell escapes characters of a name that would end a table's cell or line.
 var cell = strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "`", "'")
 
 func writeMarkdown(out io.Writer, target string, findings []preflight.Finding) error {

@@ -14,11 +14,11 @@ import (
 	"github.com/gitover/gitover/gitops"
 )
 
-// checkout is a person's own clone of the fleet repository. It is changed by their git, with their identity, hooks and
+// checkout is a person's own clone of the fleet repository. Their git changes it, with their identity, hooks and
 // signing.
 type checkout struct{ root string }
 
-// here is the checkout that the working directory is in.
+// here is the checkout of the working directory.
 func here(ctx context.Context) (checkout, error) {
 	out, err := checkout{root: "."}.git(ctx, "rev-parse", "--show-toplevel")
 	if err != nil {
@@ -118,7 +118,8 @@ func (m *manifest) set(path, value string) error {
 	return nil
 }
 
-// unchanged says whether the file is as it was committed; what isn't committed would be committed along with the change.
+// unchanged says whether the file is as it was committed: otherwise the person's own edits would be committed along with
+// the change.
 func (m *manifest) unchanged(ctx context.Context) error {
 	out, err := m.git(ctx, "status", "--porcelain", "--", m.path)
 	if err == nil && out != "" {
@@ -127,7 +128,7 @@ func (m *manifest) unchanged(ctx context.Context) error {
 	return err
 }
 
-// write the changed file.
+// write the changed file
 func (m *manifest) write() error {
 	path := filepath.Join(m.root, filepath.FromSlash(m.path))
 	info, err := os.Stat(path)
@@ -137,7 +138,7 @@ func (m *manifest) write() error {
 	return os.WriteFile(path, m.content, info.Mode().Perm())
 }
 
-// diff of the file as it is to be, against what is committed.
+// diff between the committed file and the changed one.
 func (m *manifest) diff(ctx context.Context) (string, error) {
 	blob, err := m.feed(ctx, bytes.NewReader(m.content), "hash-object", "-w", "--stdin", "--path", m.path)
 	if err != nil {

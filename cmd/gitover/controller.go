@@ -57,7 +57,7 @@ func controllerCommand() *cobra.Command {
 	flags.DurationVar(&f.renew, "leader-election-renew-deadline", 10*time.Second, "how long a leader tries to renew its lease before it gives up")
 	flags.DurationVar(&f.retry, "leader-election-retry-period", 2*time.Second, "time between two tries to lead, or to renew")
 	flags.BoolVar(&f.noCrossNamespaceRefs, "no-cross-namespace-refs", false, "refuse references to Flux objects of other namespaces")
-	flags.IntVar(&f.concurrent, "concurrent", 50, "objects of each kind that are worked on at once")
+	flags.IntVar(&f.concurrent, "concurrent", 50, "how many objects of each kind are reconciled at once")
 	f.log.BindFlags(flags)
 	return command
 }
@@ -86,7 +86,7 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 		RenewDeadline:                 &f.renew,
 		RetryPeriod:                   &f.retry,
 		GracefulShutdownTimeout:       &grace,
-		// Secrets are read one by one, when needed: no cache of ours holds them
+		// Secrets are read one by one, when needed: no cache holds them
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	}
 	if err := narrow(&options.Cache, f.selector); err != nil {

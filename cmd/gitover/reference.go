@@ -20,7 +20,7 @@ func referenceCommand() *cobra.Command {
 			all := cmd.Root()
 			all.DisableAutoGenTag, all.Version = true, ""
 			if markdown != "" {
-				if err := os.MkdirAll(markdown, 0o755); err != nil { //nolint:gosec // anybody may read them
+				if err := os.MkdirAll(markdown, 0o755); err != nil { //nolint:gosec // every user may read them
 					return err
 				}
 				if err := doc.GenMarkdownTree(all, markdown); err != nil {
@@ -30,7 +30,7 @@ func referenceCommand() *cobra.Command {
 			if man == "" {
 				return nil
 			}
-			if err := os.MkdirAll(man, 0o755); err != nil { //nolint:gosec // anybody may read them
+			if err := os.MkdirAll(man, 0o755); err != nil { //nolint:gosec // every user may read them
 				return err
 			}
 			if err := doc.GenManTree(all, &doc.GenManHeader{Title: "GITOVER", Section: "1", Source: "Gitover"}, man); err != nil {

@@ -24,7 +24,7 @@ type proposal struct {
 	subject string
 	// explains what Gitover does once Flux has applied it.
 	explains string
-	// reverts is the commit that is taken back, in place of a change of the file.
+	// reverts is the commit to revert, instead of a change of the file.
 	reverts string
 }
 
@@ -38,7 +38,7 @@ type verb struct {
 var verbs = []verb{
 	{"approve", "Commit the approval of a cutover", approve},
 	{"rollback", "Revert the newest cutover commit", rollback},
-	{"finalize", "Commit that the new version stays: the soak ends, and the old server goes", finalize},
+	{"finalize", "Commit that the new version stays: the soak ends, and the old server is removed", finalize},
 	{"retry", "Commit that Gitover tries again after a rollback or a failure", retry},
 	{"suspend", "Commit that Gitover makes no further step", suspend("true", "Gitover ends the step that it is at and makes no further one. Replication goes on, and a switch that Git asks for is still made.")},
 	{"resume", "Commit that Gitover goes on", suspend("false", "Gitover goes on where it was suspended.")},

@@ -20,8 +20,8 @@ import (
 
 // The grant: an upgrade may write the directory spec.git.path of a repository because Flux
 // delivered this very PgUpgrade from there. Only Flux's controllers write a Kustomization's
-// inventory, so unlike labels or the PgUpgrade's own words it can't be forged by somebody
-// who may edit the PgUpgrade. These functions have no effect and are asked before each look.
+// inventory, so unlike labels or the PgUpgrade's own spec it can't be forged by a person who
+// may edit the PgUpgrade. These functions have no effect and are called before each look.
 
 // Authorize refuses an upgrade whose Kustomization didn't deliver it from the directory that
 // it names. It needs no other object, so nothing of a tenant is read before it.
@@ -68,8 +68,8 @@ func isReconciling(k *kustomizev1.Kustomization) bool {
 	return conditions.IsTrue(k, meta.ReconcilingCondition) || !conditions.Has(k, meta.ReadyCondition)
 }
 
-// Undelivered is said in the same words of a Kustomization of another namespace that
-// doesn't exist: whoever isn't granted anything learns nothing.
+// Undelivered has the same text for a Kustomization of another namespace that doesn't exist:
+// an upgrade without a grant learns nothing.
 func Undelivered(upgrade *v1alpha1.PgUpgrade, namespace, name string) error {
 	return AccessDenied("Kustomization %s/%s did not deliver PgUpgrade %s/%s, so it may not write that directory; commit the PgUpgrade to the directory that this Kustomization applies, or refer to the one that delivered it",
 		namespace, name, upgrade.Namespace, upgrade.Name)

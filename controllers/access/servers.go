@@ -44,8 +44,8 @@ func EndpointOf(upgrade *v1alpha1.PgUpgrade, instance string) (v1alpha1.Endpoint
 	return v1alpha1.Endpoint{Host: fmt.Sprintf("%s-%s.%s.svc", service, version, upgrade.Namespace), Port: port}, nil
 }
 
-// ServerOf gives the way to an instance with the credentials of its Secret, read again so
-// that a rotated password is found.
+// ServerOf returns the address of an instance with the credentials of its Secret, which is
+// read again so that a rotated password is found.
 func ServerOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade, instance string) (postgres.Server, error) {
 	endpoint, err := EndpointOf(upgrade, instance)
 	if err != nil {
@@ -85,7 +85,8 @@ func SecretNameOf(upgrade *v1alpha1.PgUpgrade, instance string) string {
 	return upgrade.Spec.Connection.SecretRef.Name
 }
 
-// SecretOf a namespace. Its absence, which a human must end, has a reason of its own; other errors are worth a retry.
+// SecretOf a namespace. A missing Secret, which a human must create, has a reason of its own; other errors are worth
+// a retry.
 func SecretOf(ctx context.Context, c client.Reader, namespace, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)

@@ -12,10 +12,10 @@ import (
 	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
-// ReasonError is an error whose meaning is known where it arises: it carries its reason.
+// ReasonError is an error that carries the reason of its condition.
 type ReasonError struct {
 	Reason string
-	// Stalled: nothing goes on before a human acts.
+	// Stalled: nothing continues until a human acts.
 	Stalled bool
 	Text    string
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
-// Outcome is what one reconcile came to; report turns it into conditions.
+// Outcome is the result of one reconcile; Report turns it into conditions.
 type Outcome struct {
 	Reason, Message string
 	// Ready: the object is as Git wants it.
 	Ready bool
 	// Stalled: a human must act.
 	Stalled bool
-	// Failing: the look or its effect failed, as may pass.
+	// Failing: the look or its effect failed; another attempt may succeed.
 	Failing bool
 	// RequeueAfter is when to look next; zero leaves it to the interval.
 	RequeueAfter time.Duration
@@ -63,9 +63,9 @@ func ReportSuspended(object conditioned, suspended bool) {
 	conditions.Delete(object, v1alpha1.SuspendedCondition)
 }
 
-// Of an error: its reason, and whether only a human can help. A stalled object is
-// looked at again all the same, since what fixes it may be out of sight (a Secret, a
-// server, a branch's protection).
+// Of an error: its reason, and whether a human must act. A stalled object is still looked at
+// again, since the fix may be in something that isn't watched (a Secret, a server, a branch's
+// protection).
 func Of(err error, during string) Outcome {
 	m := ReasonOf(err, cmp.Or(during, v1alpha1.ReasonProgressing))
 	o := Outcome{Reason: m.Reason, Message: err.Error(), Stalled: m.Stalled, Failing: !m.Stalled, RequeueAfter: RetrySoon}
@@ -76,12 +76,12 @@ func Of(err error, during string) Outcome {
 }
 
 const (
-	// RetryMoment: what is waited for is under way.
+	// RetryMoment: the awaited change is in progress.
 	RetryMoment = 250 * time.Millisecond
-	// RetrySoon: a step in progress, or a failure that passes while somebody waits for a switch.
+	// RetrySoon: a step in progress, or a temporary failure while a switch is wanted.
 	RetrySoon = 2 * time.Second
-	// RetryStalled: waiting for a human; cheap looks, so that it goes on by itself soon
-	// after it is fixed.
+	// RetryStalled: waiting for a human; cheap looks, so that work continues soon after the
+	// fix.
 	RetryStalled = 10 * time.Second
 )
 

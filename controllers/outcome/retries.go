@@ -12,8 +12,8 @@ import (
 // firstRetry after a look that failed; each further one waits twice as long, up to retryStalled.
 const firstRetry = 500 * time.Millisecond
 
-// retryJitter is the part by which a wait is prolonged by chance, so that objects that failed together don't come
-// again together.
+// retryJitter is the largest random part by which a wait is prolonged, so that objects that failed together
+// aren't retried together.
 const retryJitter = 0.2
 
 // Retries counts the failures in a row of each object. The zero value is ready.

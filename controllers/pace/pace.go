@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	// spareTime is how much longer than a look its result counts: looks then take a hundredth of one core, those at all
-	// databases of a server together.
+	// spareTime is how many times longer than the look its result is used: all looks at the databases of a server
+	// together then take a hundredth of one core.
 	spareTime = 100
-	// longestPace between two looks, however long one takes: DDL must not go unseen for long. Where
-	// databases are many it is longer by each.
+	// longestPace between two looks, however long a look takes: DDL must be noticed in time. Each
+	// database of a server makes it longer.
 	longestPace, paceOfEach = time.Minute, 4 * time.Second
-	// troublePace is how long trouble is remembered: people wait for it to go.
+	// troublePace is how long a problem is remembered: people wait for the result of their fix.
 	troublePace = 10 * time.Second
 )
 
@@ -28,8 +28,8 @@ type paced struct {
 	until time.Time
 }
 
-// Look returns what look finds, or what it found a short while ago. It is one of many that are alike. Errors are not
-// remembered.
+// Look returns what look finds, or what it found a short while ago. many is the number of databases whose looks
+// share the time. Errors are not remembered.
 func (p *Memory) Look(key string, many int, now func() time.Time, look func() (string, error)) (string, error) {
 	begun, longest := now(), max(longestPace, time.Duration(many)*paceOfEach)
 	p.mu.Lock()

@@ -8,11 +8,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// errChanged ends a look that takes long: Git says something else by now.
+// errChanged ends a slow look because the spec has changed.
 var errChanged = errors.New("the spec was changed meanwhile")
 
-// WhileUnchanged is a context that ends when the spec of object is another than now, so that what is slow keeps no
-// revert from being seen. The caller calls the result when it is done; reader must not be a cache.
+// WhileUnchanged returns a context that ends when the spec of object changes, so that a slow look doesn't delay a
+// revert. The caller calls the returned function when it is done; reader must not be a cache.
 func WhileUnchanged(ctx context.Context, reader client.Reader, object client.Object, every time.Duration) (context.Context, context.CancelFunc) {
 	watched, cancel := context.WithCancelCause(ctx)
 	key, generation := client.ObjectKeyFromObject(object), object.GetGeneration()
@@ -31,7 +31,7 @@ func WhileUnchanged(ctx context.Context, reader client.Reader, object client.Obj
 				return
 			case <-tick.C:
 			}
-			// one that can't be read, or is gone, is the next look's matter
+			// the next look handles an object that can't be read or is gone
 			if reader.Get(watched, key, live) == nil && (live.GetGeneration() != generation || !live.GetDeletionTimestamp().IsZero()) {
 				cancel(errChanged)
 			}
@@ -40,8 +40,8 @@ func WhileUnchanged(ctx context.Context, reader client.Reader, object client.Obj
 	return watched, func() { cancel(nil); <-ended }
 }
 
-// SpecChanged says that a context of WhileUnchanged ended because the spec is another.
+// SpecChanged says that a context of WhileUnchanged ended because the spec changed.
 func SpecChanged(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errChanged) }
 
-// LookForChanges is how often the spec is read while something slow goes on.
+// LookForChanges is how often the spec is read during a slow look.
 const LookForChanges = 2 * time.Second

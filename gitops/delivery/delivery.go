@@ -22,7 +22,7 @@ import (
 // Phase says how far Flux has come with a commit.
 type Phase string
 
-// The phases. The first four are the way that a commit takes; the others say what stands in it.
+// The phases. A commit goes through the first four; the others say what stops it.
 const (
 	// NotFetched: the source controller hasn't got the commit yet.
 	NotFetched Phase = "NotFetched"
@@ -55,7 +55,7 @@ type State struct {
 	Revision string
 }
 
-// Failed reports whether somebody has to fix something before Flux can go on.
+// Failed reports whether a human has to fix something before Flux can continue.
 func (s State) Failed() bool {
 	return slices.Contains([]Phase{SourceFailed, BuildFailed, ReconciliationFailed, AppliedUnhealthy}, s.Phase)
 }
@@ -105,7 +105,7 @@ func Of(ctx context.Context, reader client.Reader, commits Ancestry, keys Keys, 
 	return d.objects(ctx, keys.Objects, worst)
 }
 
-// rank orders phases by how much they need somebody's attention.
+// rank orders phases by how much they need a human's attention.
 var rank = map[Phase]int{Applied: 0, Applying: 1, Fetched: 2, DependencyNotReady: 3, Suspended: 4,
 	AppliedUnhealthy: 5, SourceFailed: 6, ReconciliationFailed: 7, BuildFailed: 8}
 
@@ -127,7 +127,7 @@ func (d delivery) contains(ctx context.Context, revision string) (bool, error) {
 	}
 	contained, err := d.commits.IsAncestor(ctx, d.commit, sha)
 	if errors.Is(err, gitops.ErrUnknownRevision) {
-		// From before a rewritten history.
+		// The revision is older than a rewritten history.
 		return false, nil
 	}
 	return contained, err

@@ -2,7 +2,7 @@
 //
 //	NotFetched -> Fetched -> Applying -> Applied
 //
-// beside which stand the phases that need somebody: SourceFailed, BuildFailed,
-// ReconciliationFailed, AppliedUnhealthy, Suspended, DependencyNotReady. A descendant of
-// the commit counts as the commit. Ready alone is never believed.
+// The other phases need a human: SourceFailed, BuildFailed, ReconciliationFailed,
+// AppliedUnhealthy, Suspended, DependencyNotReady. A descendant of the commit counts as the
+// commit. Ready alone is never trusted.
 package delivery

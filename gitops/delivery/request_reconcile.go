@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// FieldManager is the name under which Gitover changes objects. Flux takes away
-// what managers whose names begin with kubectl have written.
+// FieldManager is the name under which Gitover changes objects. Flux removes what managers
+// whose names begin with kubectl have written.
 const FieldManager = "gitover"
 
 // RequestReconcile asks Flux to look at the repository now, after a push. It annotates the

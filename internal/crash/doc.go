@@ -7,7 +7,7 @@
 //	Before  the effect has not begun. The referee may also ask for a crash during it
 //	during  the first message that changes something (a statement, an API write, a push)
 //	        has been sent, and its answer will never be read
-//	After   the effect is there, and nothing says so yet
+//	After   the effect is there, and nothing has recorded it yet
 //
 // Without the environment variable GITOVER_CRASH_REFEREE, or when the referee doesn't
 // answer, nothing happens.

@@ -17,7 +17,7 @@ import (
 // referee decides who dies; its answers are "go", "die" and "during".
 var referee = os.Getenv("GITOVER_CRASH_REFEREE")
 
-// effect under way in a scope, if a crash during it was asked for.
+// effect in progress in a scope, if a crash during it was requested.
 type effect struct {
 	mu    sync.Mutex
 	name  string
@@ -45,7 +45,7 @@ func (e *effect) set(name string) {
 // readsBefore a crash in an effect that changes nothing outside this process.
 const readsBefore = 20
 
-// strikes says whether the crash comes with this message.
+// strikes says whether the process ends at this message.
 func (e *effect) strikes(changes bool) bool {
 	if e == nil {
 		return false

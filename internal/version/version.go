@@ -6,7 +6,7 @@ import "runtime/debug"
 // version is set by the linker (make build), from git.
 var version string
 
-// String is the linker's version, or else what `go install` knows: the module's version, or one that is made of the commit.
+// String is the linker's version, or else what `go install` knows: the module's version, or a version made from the commit.
 func String() string {
 	if version != "" {
 		return version

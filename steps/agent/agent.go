@@ -18,19 +18,19 @@ import (
 
 // Options are the settings of one agent.
 type Options struct {
-	// Name of the pod: who decided, in the register.
+	// Name of the pod; the register records it when this agent decides.
 	Name string
 	// TargetFile is what pgbouncer.ini includes. StateFile lies on the same volume, which
 	// outlives the containers but not the pod.
 	TargetFile, StateFile string
-	// Admin is the way to the pod's own PgBouncer.
+	// Admin says how to reach the pod's own PgBouncer.
 	Admin pgbouncer.Admin
-	// Listen is where the controller's requests are taken, ProbeListen where the kubelet's.
+	// Listen is the address for the controller's requests, ProbeListen for the kubelet's.
 	Listen, ProbeListen string
 	// CertificateAuthority, Certificate and Key are files that may change at any time.
 	CertificateAuthority, Certificate, Key string
-	// RegisterUserFile and RegisterPasswordFile hold the role that settles a switch whose
-	// controller is silent. Read when needed.
+	// RegisterUserFile and RegisterPasswordFile hold the role that resolves a switch whose
+	// controller is silent. They are read when needed.
 	RegisterUserFile, RegisterPasswordFile string
 	// Source says what is active.
 	Source Source
@@ -42,8 +42,8 @@ type Options struct {
 
 const consoleTimeout = 2 * time.Second
 
-// agent is one pooler's companion. mu guards what is below it and orders everything that
-// is said to the pooler, so that a RESUME never overtakes a PAUSE.
+// agent runs beside one pooler. mu guards the fields below it and orders all commands to the
+// pooler, so that a RESUME never overtakes a PAUSE.
 type agent struct {
 	o     Options
 	tasks sync.WaitGroup
@@ -52,14 +52,14 @@ type agent struct {
 	mu      sync.Mutex
 	console *pgbouncer.Console
 	target  protocol.Target
-	// verified: the pooler confirmed target; until then it is looked at again.
+	// verified: the pooler confirmed target; until then it is checked again.
 	verified bool
 	hold     *hold
 	active   Active
 	seen     bool
 	started  bool
 	version  string
-	// others is what askedOthers said.
+	// others is the last answer to the question that askedOthers remembers.
 	others      string
 	askedOthers *pgbouncer.Console
 }
@@ -74,7 +74,7 @@ func newAgent(life context.Context, o Options) *agent {
 	return &agent{o: o, life: life, hold: newHold(life, holdRecord{})}
 }
 
-// admin gives the warm console, or a new one. The caller holds mu.
+// admin returns the warm console, or a new one. The caller holds mu.
 func (a *agent) admin(ctx context.Context) (*pgbouncer.Console, error) {
 	if a.console != nil && a.console.Alive() {
 		return a.console, nil
@@ -87,8 +87,8 @@ func (a *agent) admin(ctx context.Context) (*pgbouncer.Console, error) {
 	return console, nil
 }
 
-// on runs one exchange with the console; a connection that died is replaced once. The
-// caller holds mu.
+// on runs one exchange with the console and replaces a broken connection once. The caller
+// holds mu.
 func (a *agent) on(do func(context.Context, *pgbouncer.Console) error) error {
 	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
 	defer cancel()
@@ -108,9 +108,9 @@ func (a *agent) on(do func(context.Context, *pgbouncer.Console) error) error {
 	return do(ctx, console)
 }
 
-// applyTarget makes the pooler lead to t: file, RELOAD, and a look at what it made of it. After a
-// failure the file is what it was. prepared says that t's file lies beside the target
-// file already. The caller holds mu.
+// applyTarget makes the pooler lead to t: it writes the file, sends RELOAD, and checks the
+// result. After a failure the former file is restored. prepared says that t's file already lies
+// beside the target file. The caller holds mu.
 func (a *agent) applyTarget(t protocol.Target, prepared bool) error {
 	left := a.target
 	content, err := poolerTarget(t).Render()
@@ -133,7 +133,7 @@ func (a *agent) applyTarget(t protocol.Target, prepared bool) error {
 	return a.persist()
 }
 
-// reload has the pooler read its file and checks what it understood.
+// reload makes the pooler read its file and checks the result.
 func (a *agent) reload(t, left protocol.Target) error {
 	return a.on(func(ctx context.Context, c *pgbouncer.Console) error {
 		if err := c.Reload(ctx); err != nil {
@@ -150,7 +150,7 @@ func (a *agent) reload(t, left protocol.Target) error {
 	})
 }
 
-// restoreTarget restores the file that was there; whether the pooler takes it shows later.
+// restoreTarget restores the former file; a later check shows whether the pooler read it.
 func (a *agent) restoreTarget(t protocol.Target) {
 	if !usable(t) {
 		return
@@ -168,12 +168,12 @@ func (a *agent) restoreTarget(t protocol.Target) {
 	a.verified = false
 }
 
-// resume lets clients go on. The caller holds mu.
+// resume lets clients continue. The caller holds mu.
 func (a *agent) resume() error {
 	return a.on(func(ctx context.Context, c *pgbouncer.Console) error { return c.Resume(ctx) })
 }
 
-// register is the way to an instance's register, with the agents' own role.
+// register is the address of an instance's register, with the agents' own role.
 func (a *agent) register(ctx context.Context, t protocol.Target) (*fence.Register, error) {
 	user, err := readTrimmed(a.o.RegisterUserFile)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
-// verifyInterval is how often a pooler that did not confirm its target is asked again, and
-// one that a latecomer led elsewhere is led back.
+// verifyInterval is how often a pooler that did not confirm its target is asked again, and how
+// often one that a late request led elsewhere is led back.
 const verifyInterval = time.Second
 
-// start brings the pooler's file into being before PgBouncer may start: from the source,
-// or, when that can't be reached, from what a container before this one left behind. While a
-// switch holds traffic a new pooler waits for the decision; one whose agent merely
-// restarted is held again.
+// start writes the pooler's file before PgBouncer may start: from the source, or, if that
+// can't be reached, from the file that an earlier container left. While a switch holds
+// traffic, a new pooler waits for the decision, and a pooler whose agent restarted is held
+// again.
 func (a *agent) start(ctx context.Context, changes <-chan Active) error {
 	left, known := a.recall()
 	var wait <-chan time.Time
@@ -32,7 +32,7 @@ func (a *agent) start(ctx context.Context, changes <-chan Active) error {
 	case active := <-changes:
 		a.active, a.seen = active, true
 	case <-wait:
-		a.o.Log.Warn("PgProxy can't be read; going on with what was written before", "instance", left.Target.Instance)
+		a.o.Log.Warn("PgProxy can't be read; using the target that was written before", "instance", left.Target.Instance)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -71,7 +71,7 @@ func (a *agent) start(ctx context.Context, changes <-chan Active) error {
 	return nil
 }
 
-// recall reads what a container before this one left.
+// recall reads the state that an earlier container left.
 func (a *agent) recall() (stateFile, bool) {
 	var s stateFile
 	content, err := os.ReadFile(a.o.StateFile)
@@ -82,8 +82,8 @@ func (a *agent) recall() (stateFile, bool) {
 	return s, err == nil
 }
 
-// awaitDecision returns where a pooler that is about to start belongs. It waits for the
-// register's word until the hold's limit, and decides then as every agent does.
+// awaitDecision returns the target of a pooler that is about to start. It waits for the
+// decision in the register until the hold's limit, and then decides as every agent does.
 func (a *agent) awaitDecision(ctx context.Context, active Active) protocol.Target {
 	h := newHold(ctx, holdRecord{SwitchID: active.Switch.ID, From: active.Target, To: active.Switch.To})
 	defer h.end()
@@ -135,8 +135,8 @@ func (a *agent) run(ctx context.Context, changes <-chan Active) error {
 	}
 }
 
-// reconcile makes the pooler lead where PgProxy says, unless a switch says better. The
-// caller holds mu.
+// reconcile makes the pooler lead where PgProxy says, unless a switch in progress takes
+// precedence. The caller holds mu.
 func (a *agent) reconcile() {
 	defer func() { a.started = a.started || usable(a.target) }()
 	if !a.seen || !usable(a.active.Target) || a.hold.Phase.Paused() {
@@ -165,7 +165,7 @@ func (a *agent) reconcile() {
 	}
 }
 
-// writeFile puts down the file, which stands also while PgBouncer is not there.
+// writeFile writes the file, also while PgBouncer does not run.
 func (a *agent) writeFile(t protocol.Target) error {
 	content, err := poolerTarget(t).Render()
 	if err == nil {
@@ -178,8 +178,8 @@ func (a *agent) writeFile(t protocol.Target) error {
 	return a.persist()
 }
 
-// wanted is the active instance, or where the last switch led for as long as PgProxy
-// still shows that switch: its status is written after the stall.
+// wanted is the active instance, or the target of the last switch while PgProxy still shows
+// that switch: its status is written after the stall.
 func (a *agent) wanted() protocol.Target {
 	active, h := a.active, a.hold
 	if active.Switch == nil || active.Switch.ID != h.SwitchID {
@@ -195,8 +195,8 @@ func (a *agent) wanted() protocol.Target {
 	}
 }
 
-// join takes part in a switch that nobody announced here: this pooler came up while it
-// was prepared. The caller holds mu.
+// join takes part in a switch that no controller announced here: this pooler started while the
+// switch was prepared. The caller holds mu.
 func (a *agent) join(s ActiveSwitch) {
 	a.o.Log.Info("joining a switch in progress", "switch", s.ID)
 	a.hold.end()

@@ -10,13 +10,13 @@ import (
 	"github.com/gitover/gitover/steps/pooler/pgbouncer"
 )
 
-// longestHold is what a PgProxy's spec can ask for.
+// longestHold is the largest limit that a PgProxy's spec allows.
 const longestHold = time.Minute
 
-// keepInterval is how often a held pooler is looked at: one that restarted is held again.
+// keepInterval is how often a held pooler is checked: a pooler that restarted is held again.
 const keepInterval = 100 * time.Millisecond
 
-// holdRecord is what an agent knows of a switch, as its state file has it.
+// holdRecord is an agent's knowledge of a switch, as in its state file.
 type holdRecord struct {
 	SwitchID string             `json:"switchID,omitempty"`
 	From     protocol.Target    `json:"from"`
@@ -29,8 +29,8 @@ type holdRecord struct {
 	Joined bool `json:"joined,omitempty"`
 }
 
-// hold is a switch at one pooler. The channels are closed once: entered when no statement
-// begins any more, held when none runs, deserted when the controller is gone. ctx ends when clients were let go for good.
+// hold is a switch at one pooler. Each channel is closed once: entered when no statement begins any more, held when none
+// runs, deserted when the controller is gone. ctx ends when clients were released for good.
 type hold struct {
 	holdRecord
 	entered, held, deserted chan struct{}
@@ -93,7 +93,7 @@ func (a *agent) stage(r protocol.StageRequest) error {
 	return a.warm(a.hold)
 }
 
-// warm opens what a hold will need: the console, and a second session for PAUSE. The
+// warm opens the sessions that a hold will need: the console, and a second one for PAUSE. The
 // caller holds mu.
 func (a *agent) warm(h *hold) error {
 	if err := a.on(func(ctx context.Context, c *pgbouncer.Console) error { _, err := c.Paused(ctx); return err }); err != nil {
@@ -139,15 +139,15 @@ func (a *agent) beginHold(r protocol.HoldRequest) (*hold, error) {
 	return h, a.startHold(h)
 }
 
-// startHold pauses the pooler and starts the two tasks that own the hold: one that keeps
-// it paused, one that ends it when the controller is silent. The caller holds mu.
+// startHold pauses the pooler and starts the two tasks of the hold: one keeps it paused, one
+// ends it when the controller is silent. The caller holds mu.
 func (a *agent) startHold(h *hold) error {
 	if !h.Phase.Paused() {
 		a.enter(h, protocol.PhaseHolding)
 	}
 	drained, err := a.pause(h)
 	if err != nil && !h.Joined {
-		// the PAUSE may have got there all the same, and the switch may go forward
+		// the PAUSE may have arrived nevertheless, and the switch may go forward
 		a.enter(h, protocol.PhaseReleased)
 		a.tasks.Go(func() { a.releaseUntilDone(h) })
 		a.tasks.Go(func() { a.watch(h) })
@@ -161,8 +161,8 @@ func (a *agent) startHold(h *hold) error {
 	return nil
 }
 
-// pause sends PAUSE on a connection of its own and returns when the pooler is in that
-// state; the channel tells when no server connection is in use. The caller holds mu.
+// pause sends PAUSE on a connection of its own and returns when the pooler is paused; the
+// channel tells when no server connection is in use. The caller holds mu.
 func (a *agent) pause(h *hold) (<-chan error, error) {
 	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
 	defer cancel()
@@ -206,8 +206,8 @@ func (a *agent) pause(h *hold) (<-chan error, error) {
 	}
 }
 
-// maintainHold sees the hold through: it tells when nothing runs any more, and pauses a pooler
-// again that was restarted or resumed by somebody else.
+// maintainHold runs for the whole hold: it tells when no statement runs any more, and pauses
+// the pooler again if it was restarted, or resumed from another console.
 func (a *agent) maintainHold(h *hold, drained <-chan error) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()

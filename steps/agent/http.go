@@ -51,9 +51,9 @@ func (a *agent) handler() http.Handler {
 	return outer
 }
 
-// probes answers the kubelet, on a port of its own and, for healthz and readyz, beside the
-// API: healthz from the moment that the target file is written and PgBouncer may start,
-// readyz while the pooler confirms that it leads there.
+// probes answers the kubelet, on a separate port, and healthz and readyz also beside the API:
+// healthz once the target file is written and PgBouncer may start, readyz while the pooler
+// confirms that it leads there.
 func (a *agent) probes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for path, ok := range map[string]func() bool{
@@ -72,8 +72,8 @@ func (a *agent) probes() *http.ServeMux {
 	return mux
 }
 
-// onlyController lets nobody in without the controller's certificate, which the handshake
-// has verified.
+// onlyController refuses every client without the controller's certificate, which the
+// handshake has verified.
 func onlyController(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || r.TLS.PeerCertificates[0].Subject.CommonName != protocol.ControllerName {
@@ -84,8 +84,8 @@ func onlyController(next http.Handler) http.Handler {
 	})
 }
 
-// serveHold answers with one line when the hold is entered and one when it is complete, and sees from an attended
-// request that the controller is gone: a process that dies leaves no connection open.
+// serveHold answers with one line when the hold is entered and one when it is complete. The end of an attended
+// request tells it that the controller is gone: a process that dies leaves no connection open.
 func (a *agent) serveHold(w http.ResponseWriter, r *http.Request) {
 	var request protocol.HoldRequest
 	if !a.read(w, r, &request) {

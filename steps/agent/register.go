@@ -8,11 +8,11 @@ import (
 	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
-// warmRegisters are a hold's sessions in the registers of both sides, by instance: once the controller is gone, on a machine
-// that is busy with it, a login may take longer than clients should wait.
+// warmRegisters are a hold's sessions in the registers of both sides, by instance: when the controller is gone, a login on a
+// busy machine may take longer than clients should wait.
 type warmRegisters struct {
 	mu sync.Mutex
-	// idle is nil before they are to be kept, and when the hold is over.
+	// idle is nil before the first session is kept, and when the hold is over.
 	idle map[string]*fence.Register
 }
 
@@ -55,7 +55,7 @@ func (w *warmRegisters) end(ctx context.Context) {
 	}
 }
 
-// warmRegisters logs in ahead of a hold. A side that can't be reached now is tried again when it is asked.
+// warmRegisters logs in before a hold. A side that can't be reached now is tried again when it is needed.
 func (a *agent) warmRegisters(h *hold) {
 	h.registers.begin()
 	context.AfterFunc(h.ctx, func() { h.registers.end(a.life) })
@@ -73,7 +73,7 @@ func (a *agent) warmRegisters(h *hold) {
 	}
 }
 
-// atRegister does what may be done twice in a side's register, in a warm session if there is one that still works.
+// atRegister runs do in a side's register, in a warm session if one still works. do may run twice.
 func (a *agent) atRegister(ctx context.Context, h *hold, t protocol.Target, do func(*fence.Register) error) error {
 	if warm := h.registers.take(t.Instance); warm != nil {
 		if err := do(warm); err == nil {

@@ -18,9 +18,9 @@ import (
 	"github.com/gitover/gitover/steps/agent/protocol"
 )
 
-// Run is a pooler's companion until ctx ends: it writes the pooler's target, does
-// what the controller asks, and lets clients go by itself when the controller is silent.
-// It returns an error when it can't serve.
+// Run serves a pooler until ctx ends: it writes the pooler's target, does what the controller
+// asks, and releases clients by itself when the controller is silent. It returns an error when
+// it can't serve.
 func Run(ctx context.Context, o Options) error {
 	group, ctx := errgroup.WithContext(ctx)
 	a := newAgent(ctx, o)
@@ -80,8 +80,8 @@ func serve(ctx context.Context, address string, config *tls.Config, handler http
 	return err
 }
 
-// serverTLS reads the certificate files at every handshake, so that renewed ones count
-// at once. The API asks for the controller's; the kubelet's probes have none.
+// serverTLS reads the certificate files at every handshake, so that renewed ones are used at
+// once. The API requires the controller's certificate; the kubelet's probes have none.
 func (a *agent) serverTLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,

@@ -17,18 +17,18 @@ const (
 	registerPause   = 100 * time.Millisecond
 	joinedPoll      = 250 * time.Millisecond
 	releasedPoll    = time.Second
-	// leastReserve of a hold's limit is kept for letting clients go.
+	// leastReserve of a hold's limit is kept for releasing clients.
 	leastReserve = 300 * time.Millisecond
 )
 
-// left of the hold's limit. A tenth is kept for letting clients go, on a machine that may be
-// busy with what went wrong.
+// left of the hold's limit. A tenth is kept for releasing clients, since the machine may be
+// busy.
 func (h *hold) left() time.Duration { return h.Since.until(h.Limit - max(leastReserve, h.Limit/10)) }
 
-// watch ends a hold whose controller is gone, or silent: at once, or from limit-margin on, it goes to the
-// register and does what stands there; at the limit it lets clients go wherever the pooler
-// leads, which the fences make chaosless, and goes on asking. A hold that the agent joined
-// by itself asks from the beginning, without deciding.
+// watch ends a hold whose controller is gone or silent. At once, or from limit-margin on, it asks the
+// register and follows the decision there. At the limit it releases clients to wherever the pooler leads,
+// which the fences make harmless, and continues to ask. In a hold that the agent joined by itself it asks
+// from the beginning, without deciding.
 func (a *agent) watch(h *hold) {
 	a.tasks.Go(func() { a.releaseAtLimit(h) })
 	act := time.NewTimer(h.Since.until(h.Limit - h.Margin))
@@ -47,11 +47,11 @@ func (a *agent) watch(h *hold) {
 			return
 		case <-deserted:
 			deciding, deserted = true, nil
-			a.o.Log.Warn("the controller is gone; asking the register what stands", "switch", h.SwitchID)
+			a.o.Log.Warn("the controller is gone; asking the register for the decision", "switch", h.SwitchID)
 			look.Reset(registerPause)
 		case <-act.C:
 			deciding = true
-			a.o.Log.Warn("the controller is silent; asking the register what stands", "switch", h.SwitchID)
+			a.o.Log.Warn("the controller is silent; asking the register for the decision", "switch", h.SwitchID)
 			look.Reset(registerPause)
 		case <-look.C:
 			if h.late() {
@@ -64,8 +64,8 @@ func (a *agent) watch(h *hold) {
 	}
 }
 
-// releaseAtLimit lets clients go when the limit is over, also while a look at the register
-// is under way: a network that swallows packets lets each take as long as its timeout.
+// releaseAtLimit releases clients when the limit is over, also while a query of the register
+// runs: if the network drops packets, each query takes as long as its timeout.
 func (a *agent) releaseAtLimit(h *hold) {
 	limit := time.NewTimer(h.left())
 	defer limit.Stop()
@@ -76,13 +76,13 @@ func (a *agent) releaseAtLimit(h *hold) {
 	}
 }
 
-// releaseUntilDone lets clients go, however often that has to be tried.
+// releaseUntilDone releases clients, however often that has to be tried.
 func (a *agent) releaseUntilDone(h *hold) {
 	again := time.NewTicker(keepInterval)
 	defer again.Stop()
 	err := a.release(h)
 	if err != nil {
-		a.o.Log.Error("letting clients go failed; trying again until it is done", "switch", h.SwitchID, "error", err)
+		a.o.Log.Error("releasing clients failed; trying again until it is done", "switch", h.SwitchID, "error", err)
 	}
 	for err != nil {
 		select {
@@ -104,8 +104,8 @@ func (a *agent) look(h *hold, decide bool) bool {
 	return a.follow(ctx, h, decide)
 }
 
-// follow does what the register says of a switch, and says whether that settled it. With
-// decide an undecided switch is decided against.
+// follow does what the register says about a switch, and reports whether that ended it. With
+// decide it aborts an undecided switch.
 func (a *agent) follow(ctx context.Context, h *hold, decide bool) bool {
 	verdict, err := a.ask(ctx, h, decide)
 	if err != nil {
@@ -127,7 +127,7 @@ func (a *agent) follow(ctx context.Context, h *hold, decide bool) bool {
 		err = a.goBack(h)
 	}
 	if err != nil {
-		a.o.Log.Error("letting clients go failed", "switch", h.SwitchID, "decision", string(verdict.Decision), "error", err)
+		a.o.Log.Error("releasing clients failed", "switch", h.SwitchID, "decision", string(verdict.Decision), "error", err)
 	}
 	return err == nil
 }
@@ -150,16 +150,16 @@ func (a *agent) openNewSide(ctx context.Context, h *hold, key postgres.Password)
 	return a.atRegister(ctx, h, h.To, func(register *fence.Register) error {
 		state, err := register.Unfence(ctx, h.SwitchID, "agent "+a.o.Name, key)
 		if err == nil && state != "opened" {
-			return fmt.Errorf("the entrance of %s is %q", h.To.Instance, state)
+			return fmt.Errorf("the incoming switch of %s is %q", h.To.Instance, state)
 		}
 		return err
 	})
 }
 
-// goForward leads clients to the new side and lets them go.
+// goForward leads clients to the new side and releases them.
 func (a *agent) goForward(h *hold) error { return a.letGo(h, h.To, protocol.PhaseForward) }
 
-// goBack leads clients to the old side and lets them go.
+// goBack leads clients to the old side and releases them.
 func (a *agent) goBack(h *hold) error { return a.letGo(h, h.From, protocol.PhaseBack) }
 
 func (a *agent) letGo(h *hold, to protocol.Target, phase protocol.HoldPhase) error {
@@ -176,8 +176,8 @@ func (a *agent) letGo(h *hold, to protocol.Target, phase protocol.HoldPhase) err
 	return a.resolve(h, phase)
 }
 
-// release lets clients go without knowing the decision. Without an error that is done, or no
-// longer to be done.
+// release releases clients without knowing the decision. No error means that it is done, or no
+// longer necessary.
 func (a *agent) release(h *hold) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -185,8 +185,8 @@ func (a *agent) release(h *hold) error {
 		return nil
 	}
 	if h.Phase.Paused() {
-		a.enter(h, protocol.PhaseReleased) // from here on nobody pauses the pooler again
-		a.o.Log.Error("the limit of the hold is over and the decision is not known: letting clients go where the pooler leads",
+		a.enter(h, protocol.PhaseReleased) // from here on the pooler is not paused again
+		a.o.Log.Error("the limit of the hold is over and the decision is not known: releasing clients to where the pooler leads",
 			"switch", h.SwitchID, "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
 	}
 	if err := a.resume(); err != nil {
@@ -202,10 +202,10 @@ func (a *agent) release(h *hold) error {
 	})
 }
 
-// heldMilliseconds since the hold began, whatever became of the agent meanwhile.
+// heldMilliseconds since the hold began, also if the agent restarted meanwhile.
 func (h *hold) heldMilliseconds() int64 { return time.Duration(now() - h.Since).Milliseconds() }
 
-// resolve resumes the pooler and settles the hold. The caller holds mu.
+// resolve resumes the pooler and ends the hold. The caller holds mu.
 func (a *agent) resolve(h *hold, phase protocol.HoldPhase) error {
 	before := h.Phase
 	h.Phase = phase
@@ -216,7 +216,7 @@ func (a *agent) resolve(h *hold, phase protocol.HoldPhase) error {
 	a.enter(h, phase)
 	h.end()
 	if before.Paused() {
-		a.o.Log.Info("clients go on", "switch", h.SwitchID, "phase", string(phase), "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
+		a.o.Log.Info("clients continue", "switch", h.SwitchID, "phase", string(phase), "instance", a.target.Instance, "heldMilliseconds", h.heldMilliseconds())
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/gitover/gitover/steps/agent/protocol"
 )
 
-// Active is what PgProxy's status says: where traffic belongs.
+// Active is where traffic belongs, by PgProxy's status.
 type Active struct {
 	// Target that is active. Its host is empty until the proxy has been observed once.
 	Target protocol.Target
@@ -26,7 +26,7 @@ type ActiveSwitch struct {
 
 // Source tells an agent what is active.
 type Source interface {
-	// Run calls seen with what is active now and then after every change, one call at a
-	// time, until ctx ends. It goes on by itself when the source can't be reached.
+	// Run calls seen with the active instance now and after every change, one call at a time,
+	// until ctx ends. It continues by itself when the source can't be reached.
 	Run(ctx context.Context, seen func(Active)) error
 }

@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	// sourceSteady is how long the API server keeps a watch that serves; one that ends sooner is begun again after a pause.
+	// sourceSteady is how long a working watch lasts at least; one that ends sooner is begun again after a pause.
 	sourceSteady = 5 * time.Second
-	// watchSeconds after which the API server ends a watch, and it is begun again.
+	// watchSeconds after which the API server ends a watch, which is then begun again.
 	watchSeconds = 240
 )
 
@@ -32,8 +32,8 @@ const (
 var sourcePauses = backoff.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 7, Cap: 5 * time.Second}
 
 // KubernetesSource reads one PgProxy from the API server. It lists and watches that one
-// object with plain requests: an informer's cache would cost an agent more memory than
-// all the rest of it.
+// object with plain requests: an informer's cache would need more memory than the rest of the
+// agent.
 type KubernetesSource struct {
 	client *http.Client
 	base   string
@@ -155,7 +155,7 @@ func reasonIn(body io.Reader) string {
 	return ": " + status.Message
 }
 
-// activeOf takes from a PgProxy what an agent acts upon.
+// activeOf reads from a PgProxy what an agent needs.
 func activeOf(p *v1alpha1.PgProxy) Active {
 	var active Active
 	status := p.Status

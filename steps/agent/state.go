@@ -8,7 +8,7 @@ import (
 	"github.com/gitover/gitover/steps/agent/protocol"
 )
 
-// stateFile is what survives a restart of the agent's container.
+// stateFile is the state that survives a restart of the agent's container.
 type stateFile struct {
 	Target protocol.Target `json:"target"`
 	Hold   holdRecord      `json:"hold"`

@@ -8,7 +8,7 @@ import (
 // usable says whether a target says where it is.
 func usable(t protocol.Target) bool { return poolerTarget(t).Check() == nil }
 
-// poolerTarget is what the pooler's file has of a target.
+// poolerTarget is the part of a target that the pooler's file has.
 func poolerTarget(t protocol.Target) pgbouncer.Target {
 	return pgbouncer.Target{Host: t.Host, Port: t.Port, Databases: t.Databases}
 }

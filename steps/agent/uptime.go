@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uptime is a reading of the machine's monotonic clock: nobody sets it, and unlike the
-// reading inside a time.Time it means the same to the next process in the same pod.
+// uptime is a reading of the machine's monotonic clock: it can't be set, and unlike the
+// reading inside a time.Time it is valid for the next process in the same pod.
 type uptime time.Duration
 
 func now() uptime {
@@ -21,5 +21,5 @@ func now() uptime {
 // until is the time left until d after u; below zero when that is over.
 func (u uptime) until(d time.Duration) time.Duration { return time.Duration(u-now()) + d }
 
-// sinceThisBoot distrusts a reading of before the machine's last start.
+// sinceThisBoot rejects a reading from before the machine's last start.
 func (u uptime) sinceThisBoot() uptime { return min(u, now()) }

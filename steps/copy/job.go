@@ -25,7 +25,7 @@ var Script string
 //go:embed identity.sql
 var IdentitySQL string
 
-// ExtensionsSQL writes what tables of extensions need and a dump leaves out.
+// ExtensionsSQL writes the statements that tables of extensions need and a dump leaves out.
 //
 //go:embed extensions.sql
 var ExtensionsSQL string
@@ -33,13 +33,13 @@ var ExtensionsSQL string
 // Phase is one half of a schema.
 type Phase string
 
-// The two halves: what the data needs, and what is quicker to make after it.
+// The two halves: what the data needs, and what is built faster after the data is there.
 const (
 	PreData  Phase = "pre-data"
 	PostData Phase = "post-data"
 )
 
-// Side is how the Job reaches one server. The password comes from a Secret alone.
+// Side is how the Job reaches one server. The password comes only from a Secret.
 type Side struct {
 	Host string
 	Port int
@@ -51,7 +51,7 @@ type Side struct {
 	CA []byte
 }
 
-// Request is all that a Job depends on.
+// Request is everything that a Job depends on.
 type Request struct {
 	Namespace string
 	Owner     metav1.OwnerReference
@@ -65,7 +65,7 @@ type Request struct {
 	// Attempt counts from 0; another attempt is another Job.
 	Attempt     int
 	Blue, Green Side
-	// Tablespaces of blue, and what takes their place on green; all others become the default one.
+	// Tablespaces of blue, and those that replace them on green; all others become the default one.
 	Tablespaces map[string]string
 	// Image of the newer of the two versions (ToolsFromGreen).
 	Image            string
@@ -164,8 +164,8 @@ func environment(r Request) []corev1.EnvVar {
 	return append(env, r.Green.environment("GREEN_", r.Database)...)
 }
 
-// tablespaceLines are what a restored schema may say of each of blue's tablespaces and what it shall say instead, with a
-// tab between: pg_restore quotes a name that needs it, or any.
+// tablespaceLines are the lines of a restored schema that name one of blue's tablespaces, each with its replacement
+// after a tab: pg_restore quotes a name that needs it, or any.
 func tablespaceLines(spaces map[string]string) string {
 	say := func(name string) string { return "SET default_tablespace = " + name + ";" }
 	quoted := func(name string) string { return say(`"` + strings.ReplaceAll(name, `"`, `""`) + `"`) }
@@ -178,7 +178,7 @@ func tablespaceLines(spaces map[string]string) string {
 	return lines.String()
 }
 
-// mark tells the work of this upgrade and run from that of others.
+// mark distinguishes the work of this upgrade and run from that of others.
 func mark(r Request) string {
 	sum := sha256.Sum256([]byte(r.UpgradeUID + "\x00" + r.Run))
 	return hex.EncodeToString(sum[:16])

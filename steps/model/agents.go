@@ -43,7 +43,7 @@ func (s *state) watchStep(i int, flaw Flaw) {
 }
 
 // agentDies: its container starts again and finds what it remembered, or its pod is replaced
-// by one that leads to either side, since its PgProxy may be stale, and serves nobody while
+// by one that leads to either side, since its PgProxy may be stale, and serves no client while
 // PgProxy shows a switch.
 func (s state) agentDies(i int, flaw Flaw) []state {
 	if s.crashes >= maxCrashes {
@@ -62,8 +62,8 @@ func (s state) agentDies(i int, flaw Flaw) []state {
 	return []state{again, one, other}
 }
 
-// shown is the switch in PgProxy's status: the last one, which was written there before it
-// began, until it is over.
+// shown is the switch in PgProxy's status: the last one, from before it began until it is
+// over.
 func (s *state) shown() uint8 {
 	for sw := uint8(len(s.row) - 1); sw > 0; sw-- {
 		if s.row[sw] != none {
@@ -76,7 +76,7 @@ func (s *state) shown() uint8 {
 	return 0
 }
 
-// join: PgProxy shows an agent that holds nobody a switch which it isn't part of.
+// join: PgProxy shows a switch to an agent that holds no clients and isn't part of it.
 func (s *state) join(i int) {
 	a := &s.agents[i]
 	if shown := s.shown(); shown != 0 && a.sw != shown && !a.paused {
@@ -84,8 +84,7 @@ func (s *state) join(i int) {
 	}
 }
 
-// alone is what becomes of a state when no controller ever comes back: the dead-men act, and
-// no one else does.
+// alone is the result of a state if no controller ever comes back and only the dead-men act.
 func (s state) alone(flaw Flaw) state {
 	const steps = 9 // the rest of an old hold, the present one, and one that is joined
 	for range steps {
@@ -97,7 +96,7 @@ func (s state) alone(flaw Flaw) state {
 	return s
 }
 
-// stuck names what clients would suffer for ever without a controller, if anything.
+// stuck names the harm to clients that would last for ever without a controller, if any.
 func (s state) stuck(flaw Flaw) string {
 	if s.replaced[0] || s.replaced[1] {
 		return s.leftForEver(flaw)

@@ -8,7 +8,7 @@ const (
 	commit
 )
 
-// Entrance states on the side that it leads to.
+// States of an incoming switch on the side that it leads to.
 const (
 	ready uint8 = iota + 1
 	opened
@@ -73,7 +73,7 @@ const (
 	maxCrashes = 1
 )
 
-// state is all there is. Index 0 and 1 are the servers; switches are numbered from 1. A
+// state is the whole state. Index 0 and 1 are the servers; switches are numbered from 1. A
 // server that is fenced refuses applications, one that is shut superusers, too; one that is
 // readOnly lets those in, and they don't write.
 type state struct {
@@ -109,7 +109,7 @@ func (s *state) wrong() string {
 		return s.wrongOlder()
 	}
 	if s.fenced[0] && s.fenced[1] && !s.underWay() {
-		return "no side is open, and nobody is about to open one"
+		return "no side is open, and no process is about to open one"
 	}
 	for u := range uint8(2) {
 		if s.fenced[u] {

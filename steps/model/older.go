@@ -8,7 +8,7 @@ const (
 	// synchronous: commits that say so are on the standby before they return, as all of the register's are, clients' own,
 	// and replication's before it confirms.
 	synchronous
-	// asynchronous: the standby may lack anything, but for what a server knows of a decided switch that left it.
+	// asynchronous: the standby may lack anything except for a server's record of a decided switch that left it.
 	asynchronous
 	// forgetful: it may lack that, too.
 	forgetful
@@ -22,7 +22,7 @@ const (
 	durable
 )
 
-// moment is what a server's WAL held once, for the standby that stopped there.
+// moment is a former content of a server's WAL, for the standby that stopped there.
 type moment struct {
 	of                       uint8 // the server and one; 0 for none
 	fenced, shut, readOnly   bool
@@ -30,12 +30,12 @@ type moment struct {
 	row, entrance, own, mark [3]uint8
 }
 
-// past is what a search about older servers has beside the rest of the state.
+// past is the additional state of a search about older servers.
 type past struct {
 	standbys uint8
 	standby  moment
 	replaced [2]bool
-	// reconnected: replication goes on since.
+	// reconnected: replication continues since.
 	reconnected bool
 	// dropped: nothing reads the slot of the present direction any more, or ever will.
 	dropped bool
@@ -79,7 +79,7 @@ func (s *state) momentOf(i uint8) moment {
 	return m
 }
 
-// forgets says whether a server in this moment lacks what it knows of a decided switch that left it.
+// forgets says whether a server in this moment lacks its record of a decided switch that left it.
 func (s *state) forgets(m moment) bool {
 	i := m.of - 1
 	for sw := uint8(1); sw < 3; sw++ {
@@ -90,7 +90,7 @@ func (s *state) forgets(m moment) bool {
 	return false
 }
 
-// becomeOlder puts a standby in the place of a server, as it was in a moment.
+// becomeOlder replaces a server by a standby as it was in a moment.
 func (s *state) becomeOlder(m moment) {
 	i := m.of - 1
 	s.fenced[i], s.shut[i], s.readOnly[i], s.rows[i], s.seq[i] = m.fenced, m.shut, m.readOnly, m.rows, m.seq
@@ -113,7 +113,7 @@ func (s *state) becomeOlder(m moment) {
 	}
 }
 
-// older is the state in which a standby takes the place of its server.
+// older is the state in which a standby replaces its server.
 func (s state) older(i uint8) (all []state) {
 	if s.replaced[0] || s.replaced[1] {
 		return nil
@@ -149,13 +149,13 @@ func (s state) missed(before *state) (_ state, ok bool) {
 	return s, false
 }
 
-// flows says whether replication from a server goes on. Slots go with a primary, and whoever read one goes with his; the next one
-// begins where a fence doesn't keep everybody out.
+// flows says whether replication from a server continues. Slots are lost with a primary, and their readers with them; the next
+// reader begins unless a fence refuses all connections.
 func (s *state) flows(from uint8) bool {
 	return s.publisher == from && !s.dropped && !s.replaced[from] && (!s.replaced[1-from] || s.reconnected)
 }
 
-// reconnect begins to read a slot in place of a primary that is gone.
+// reconnect begins to read a slot instead of a primary that is gone.
 func (s *state) reconnect(from uint8) {
 	if s.publisher == from && !s.dropped && s.replaced[1-from] && !s.shut[from] {
 		s.reconnected = true
@@ -167,7 +167,8 @@ func (s *state) pending(from uint8) bool {
 	return s.writer == from+1 && s.rows[from] > s.rows[1-from] && !s.confirmed
 }
 
-// replicate gives what replication's next steps from a server lead to. Rows come in order, and what was confirmed doesn't again.
+// replicate returns the states after replication's next steps from a server. Rows arrive in order, and confirmed ones are not
+// sent again.
 func (s state) replicate(from uint8) (all []state) {
 	if !s.flows(from) {
 		s.reconnect(from)
@@ -206,7 +207,7 @@ func (s *state) confirm(from uint8) {
 	}
 }
 
-// turnAround is what a change of the direction does: what was there before it is not sent.
+// turnAround is the effect of a change of direction: rows from before it are not sent.
 func (s *state) turnAround(to uint8) {
 	if s.publisher != to && s.standbys != noStandbys {
 		s.dropped = false
@@ -218,8 +219,8 @@ func (s *state) turnAround(to uint8) {
 	s.publisher = to
 }
 
-// dropSlot is what Finish does before the old side admits anybody, and when the new side was replaced since Finish looked
-// whether it is open.
+// dropSlot is what Finish does before the old side allows connections, also if the new side was replaced after Finish
+// checked whether it is open.
 func (s *state) dropSlot(sw uint8, flaw Flaw) {
 	if s.standbys != noStandbys && flaw != AdmitFirst && s.publisher == s.from[sw] && s.row[sw] == commit && !s.left(sw) {
 		s.dropped = true

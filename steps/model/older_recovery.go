@@ -1,11 +1,11 @@
 package model
 
-// known is the guard's look at who answers: nobody whose place was taken since rows were compared.
+// known is the guard's check of the servers' identities: none was replaced since rows were compared.
 func (s *state) known(flaw Flaw) bool {
 	return flaw == NoIdentity || !s.replaced[0] && !s.replaced[1]
 }
 
-// readyAgain makes an entrance again that the new side's register has forgotten.
+// readyAgain makes an incoming switch again that the new side's register has lost.
 func (s *state) readyAgain(sw uint8, flaw Flaw) {
 	from, to := s.from[sw], s.to(sw)
 	if s.standbys == noStandbys || s.entrance[sw] != none || s.row[sw] != commit || flaw == NoReopen {
@@ -40,7 +40,7 @@ func (s *state) wrongOlder() string {
 	return ""
 }
 
-// leftForEver says what stays as it is for ever though a controller, agents and replication do what they can, and nothing else goes wrong.
+// leftForEver says what stays broken for ever although a controller, agents and replication do what they can, and nothing else fails.
 func (s state) leftForEver(flaw Flaw) string {
 	const rounds = 4
 	for range rounds {
@@ -69,7 +69,7 @@ func (s state) leftForEver(flaw Flaw) string {
 	return ""
 }
 
-// comeBack has a controller end the last switch, or look after the side that serves.
+// comeBack makes a controller end the last switch, or maintain the side that serves.
 func (s *state) comeBack(flaw Flaw) {
 	if flaw == OnlySteady && s.controllers[1].sw == 2 && s.row[2] != commit {
 		for sw := uint8(1); sw < 3; sw++ {
@@ -99,7 +99,8 @@ func (s *state) comeBack(flaw Flaw) {
 	}
 }
 
-// lacks: the side to which the last decided switch led doesn't have all that it was sent. That is for people.
+// lacks: the side to which the last decided switch led doesn't have everything that it was sent. People must
+// fix that.
 func (s *state) lacks() bool {
 	for sw := s.last; sw > 0; sw-- {
 		if s.row[sw] == commit {

@@ -24,13 +24,13 @@ func (s *state) settle(i int, flaw Flaw) bool {
 	return true
 }
 
-// again lets the second controller, done with the first one's switch, run another: back
-// if that one went forward, the same way if not. It waits until its sessions open and the
+// again lets the second controller, after it has ended the first one's switch, run another:
+// back if that one went forward, the same way if not. It waits until its sessions open and the
 // rollback path is there.
 func (s *state) again(i int) bool {
 	c := &s.controllers[i]
 	if s.standbys != noStandbys && c.pc != stepAborted && c.sw == s.last && s.row[c.sw] == commit && s.entrance[c.sw] == none {
-		c.pc, c.key = stepOpenLate, true // as it looks after the side that serves
+		c.pc, c.key = stepOpenLate, true // as it maintains the side that serves
 		return true
 	}
 	if i != 1 || c.sw != 1 {

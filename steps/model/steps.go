@@ -36,7 +36,7 @@ const (
 	stepLate
 )
 
-// next gives every state that one step of anybody leads to.
+// next returns every state that one step of any process leads to.
 func (s state) next(flaw Flaw) []state {
 	var all []state
 	add := func(t state) {
@@ -80,7 +80,7 @@ func (s state) next(flaw Flaw) []state {
 			add(t)
 		}
 	}
-	// Whoever has the agents' password may call open whenever he likes, without a key.
+	// A client with the agents' password may call open at any time, without a key.
 	for sw := 1; sw < len(s.row); sw++ {
 		t := s
 		t.sqlOpen(uint8(sw), false, flaw)
@@ -89,13 +89,13 @@ func (s state) next(flaw Flaw) []state {
 	return all
 }
 
-// mayWrite: somebody can log in there and write, an application or a superuser.
+// mayWrite: an application or a superuser can log in there and write.
 func (s *state) mayWrite(i uint8, flaw Flaw) bool {
 	superuser := s.publisher == i && (!s.shut[i] || flaw == NotShut) && !s.readOnly[i]
 	return !s.fenced[i] || superuser
 }
 
-// world is what servers and applications do by themselves.
+// world has the steps that servers and applications make by themselves.
 func (s state) world(i uint8, flaw Flaw) []state {
 	var all []state
 	if s.mayWrite(i, flaw) {
@@ -133,7 +133,7 @@ func (s state) world(i uint8, flaw Flaw) []state {
 	return all
 }
 
-// control takes a controller's next step; false when it has none, or must wait.
+// control makes a controller's next step; false if it has none, or must wait.
 func (s *state) control(i int, flaw Flaw) bool {
 	c := &s.controllers[i]
 	if !c.sessions && (c.pc > stepBegin && c.pc <= stepOpen && needsSession(c.pc) || s.standbys != noStandbys && c.pc == stepBegin) {
@@ -231,7 +231,7 @@ func (s *state) control(i int, flaw Flaw) bool {
 	return true
 }
 
-// poolers that there are.
+// poolers that exist.
 func (s *state) poolers() int {
 	switch s.standbys {
 	case noStandbys:
@@ -242,7 +242,7 @@ func (s *state) poolers() int {
 	return 0
 }
 
-// skips a step that asks a pooler which there isn't.
+// skips a step that asks a pooler that doesn't exist.
 func (s *state) skips(pc uint8) bool {
 	switch pc {
 	case stepHold0, stepFlip0, stepResume0, stepAbort0, stepForward0:

@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// ParseServer understands a URL such as postgres://user@host:5432/db?sslmode=verify-full as libpq does, with libpq's
-// variables and password file for what it leaves out; the database is the one to ask for the others. A password in it is refused: it is
-// meant for people, who would have it in a process's arguments.
+// ParseServer reads a URL such as postgres://user@host:5432/db?sslmode=verify-full as libpq does, and uses libpq's variables and
+// password file for what it leaves out; the list of databases is read in the URL's database. It refuses a password, which would
+// appear in the process's arguments.
 func ParseServer(address string) (Server, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
@@ -20,7 +20,7 @@ func ParseServer(address string) (Server, error) {
 		return Server{}, errors.New(`the server is named by a URL: postgres://user@host:5432/database`)
 	}
 	if _, secret := u.User.Password(); secret || u.Query().Has("password") {
-		return Server{}, errors.New("leave the password out of the URL, which everybody on this machine can see: put it into PGPASSWORD, or into the file that PGPASSFILE names (~/.pgpass)")
+		return Server{}, errors.New("leave the password out of the URL, which every user of this machine can see: put it into PGPASSWORD, or into the file that PGPASSFILE names (~/.pgpass)")
 	}
 	if strings.Contains(u.Host, ",") {
 		return Server{}, errors.New("name one server, the primary")

@@ -12,7 +12,7 @@ import (
 type Database struct {
 	Name, Owner string
 	// Encoding, Collate, CType, Provider ("c" libc, "i" ICU, "b" builtin), Locale and Rules
-	// are what CREATE DATABASE was given; Locale and Rules belong to ICU and builtin.
+	// are the options of CREATE DATABASE; Locale and Rules belong to ICU and builtin.
 	Encoding, Collate, CType, Provider, Locale, Rules string
 	// Limit is the connection limit, -1 for none.
 	Limit int
@@ -68,7 +68,7 @@ func databases(ctx context.Context, conn *pgx.Conn) ([]Database, error) {
 	return Collect[Database](ctx, conn, query("application_databases"), MaintenanceDatabase)
 }
 
-// DatabaseNamed is what a session's server knows of a database; false if it has none of that name. Reads only.
+// DatabaseNamed reads a database of the session's server; false if it has none of that name. Reads only.
 func DatabaseNamed(ctx context.Context, conn *pgx.Conn, name string) (Database, bool, error) {
 	all, err := databases(ctx, conn)
 	if err != nil {

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// silence is how long a server's host may not confirm what it was sent. A query may run for as long
-// as it needs; but when the network is cut in the middle of one, the kernel would send it again for a quarter of an
-// hour, and whoever asked would look at nothing else.
+// silence is how long a server's host may fail to confirm packets. A query may run for as long as it needs; but if
+// the network is cut during a query, the kernel would retransmit for a quarter of an hour, and the caller would be
+// blocked.
 const silence = 20 * time.Second
 
 // dialer of every session with a server.
 var dialer = &net.Dialer{
-	// also for who waits for an answer: nothing that was sent is unconfirmed then
+	// also while waiting for an answer: no packet is unconfirmed then
 	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3},
 	Control: func(_, _ string, c syscall.RawConn) error {
 		var failed error

@@ -4,5 +4,5 @@ package postgres
 
 import "time"
 
-// giveUpAfter is left to the system, where Gitover is only compiled.
+// giveUpAfter does nothing here: Gitover is only compiled for this system.
 func giveUpAfter(int, time.Duration) error { return nil }

@@ -11,7 +11,7 @@ import (
 // ErrServes: a database that applications may connect to is never emptied.
 var ErrServes = errors.New("it isn't fenced, so its tables can't be emptied for the initial copy")
 
-// ErrOpen: nobody but the copy may write to a table that is being copied.
+// ErrOpen: only the copy may write to a table that is being copied.
 var ErrOpen = errors.New("it isn't fenced, so no table can be copied to it")
 
 // FencedHere says whether applications are refused in the session's database.
@@ -20,10 +20,9 @@ func FencedHere(ctx context.Context, conn Asker) (fenced bool, err error) {
 	return fenced, err
 }
 
-// EmptyTables empties every table that the initial copy will fill: rows that an extension's
-// script put there or an earlier copy left would make it fail, or double. It refuses
-// a database that isn't fenced, and asks when it has the tables' locks: nobody opens a database to applications
-// whose tables it couldn't compare.
+// EmptyTables empties every table that the initial copy will fill: with rows of an extension's script or of an
+// earlier copy it would fail, or rows would be doubled. It refuses a database that isn't fenced. It checks that
+// once it holds the tables' locks: a database whose tables can't be compared is not opened to applications.
 func EmptyTables(ctx context.Context, tx pgx.Tx) error {
 	tables, err := Column[string](ctx, tx, query("filled_tables"))
 	if err != nil || len(tables) == 0 {
@@ -32,7 +31,7 @@ func EmptyTables(ctx context.Context, tx pgx.Tx) error {
 	return EmptyOnly(ctx, tx, tables)
 }
 
-// EmptyOnly empties tables, without their partitions or heirs.
+// EmptyOnly empties tables, without their partitions or child tables.
 func EmptyOnly(ctx context.Context, tx pgx.Tx, tables []string) error {
 	only := "ONLY " + strings.Join(tables, ", ONLY ")
 	if _, err := tx.Exec(ctx, "LOCK TABLE "+only+" IN ACCESS EXCLUSIVE MODE"); err != nil {

@@ -75,10 +75,10 @@ func NotFound(err error) bool {
 	return hasState(err, stateUndefinedObject, stateUndefinedTable)
 }
 
-// InUse: somebody holds the object (a slot with an active walsender); worth a retry.
+// InUse: a session uses the object (e.g. a slot with an active walsender); worth a retry.
 func InUse(err error) bool { return hasState(err, stateObjectInUse) }
 
-// Unreadable: the server can't make sense of a definition, however often it is asked.
+// Unreadable: the server can't read a definition; a retry doesn't help.
 func Unreadable(err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || RightsMissing(err) || len(pg.Code) != 5 {
@@ -91,14 +91,14 @@ func Unreadable(err error) bool {
 	return false
 }
 
-// ConnectionsDisabled: nobody may connect to the database, superusers included; worth a retry, since a
-// switch that is not finished does this.
+// ConnectionsDisabled: the database refuses all connections, also a superuser's; worth a retry, since
+// an unfinished switch causes this.
 func ConnectionsDisabled(err error) bool {
 	var connect *pgconn.ConnectError
 	return errors.As(err, &connect) && hasState(err, stateNotInPrerequisite)
 }
 
-// Refused: the fence or the connection limit holds the session off.
+// Refused: the fence or the connection limit refuses the session.
 func Refused(err error) bool { return hasState(err, stateTooManyConnections) }
 
 // DiskFull: the server has no room left.
@@ -108,7 +108,7 @@ func DiskFull(err error) bool { return hasState(err, stateDiskFull) }
 // worth a retry.
 func PeerUnreachable(err error) bool { return hasState(err, stateConnectionFailure) }
 
-// LockTimeout: somebody held a lock for longer than we may wait; worth a retry.
+// LockTimeout: another session held a lock for longer than we may wait; worth a retry.
 func LockTimeout(err error) bool { return hasState(err, stateLockNotAvailable) }
 
 // Unsuitable: the index can't be a replica identity.
@@ -137,13 +137,14 @@ func Unreachable(err error) bool {
 	return errors.As(err, &netErr) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// HostMissing: no server of that name exists any more; what it held went with it.
+// HostMissing: no server of that name exists any more, so nothing is left on it.
 func HostMissing(err error) bool {
 	var dns *net.DNSError
 	return errors.As(err, &dns) && dns.IsNotFound
 }
 
-// TriedAndRefused is PostgreSQL's answer to something that Gitover tried with the rights to; nil if it was none.
+// TriedAndRefused is PostgreSQL's refusal of a statement that Gitover had the rights for; nil if the error is
+// another one.
 func TriedAndRefused(err error) *pgconn.PgError {
 	var said *pgconn.PgError
 	if errors.As(err, &said) && !RightsMissing(err) {
@@ -152,11 +153,11 @@ func TriedAndRefused(err error) *pgconn.PgError {
 	return nil
 }
 
-// connectionError is a connect error reduced to what helps: pgconn's text repeats user,
-// database and every address tried, and must never grow to hold a connection string.
+// connectionError is a shortened connect error: pgconn's text repeats user, database and every
+// address tried, and a connection string must never get into it.
 type connectionError struct {
 	cause error
-	// demandsTLS: a connection without TLS was out of the question.
+	// demandsTLS: a connection without TLS was not allowed.
 	demandsTLS bool
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Identity tells the primary of an instance from one that took its place: a standby that was promoted may lack what
-// the one before had confirmed.
+// Identity distinguishes the primary of an instance from one that replaced it: a promoted standby may lack rows
+// that the former primary had confirmed.
 type Identity struct {
 	// System identifier of the data directory, which standbys share.
 	System string
@@ -27,7 +27,7 @@ func IdentityOf(ctx context.Context, s Server) (id Identity, err error) {
 	return id, nil
 }
 
-// Replaced says in what a server differs from one that was seen before.
+// Replaced says how a server differs from the one that was seen before.
 func (id Identity) Replaced(before Identity) string {
 	if id.System != before.System {
 		return fmt.Sprintf("it has another data directory (system identifier %s, then %s)", before.System, id.System)

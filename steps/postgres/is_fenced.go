@@ -7,10 +7,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// IsFenced says whether a server stands behind Gitover's fence. One without a register,
-// which never took part in an upgrade, does not. Reads only.
+// IsFenced says whether a server is behind Gitover's fence. A server without a register, which
+// never took part in an upgrade, is not. Reads only.
 func IsFenced(ctx context.Context, s Server) (fenced bool, err error) {
-	// the register is asked only where a database is closed: this is looked at all the time
+	// the register is read only if a database is closed: this check runs all the time
 	err = WithSession(ctx, s, "", func(conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datconnlimit = 0)").Scan(&fenced)
 	})

@@ -7,7 +7,7 @@ import (
 )
 
 // Schema holds Gitover's own objects in every application database: the marker table.
-// It is in no dump, no fingerprint and no verification.
+// Dumps, fingerprints and verification leave it out.
 const Schema = "gitover"
 
 // MaintenanceDatabase is Gitover's own database on every server: the decision register
@@ -15,7 +15,7 @@ const Schema = "gitover"
 const MaintenanceDatabase = "gitover"
 
 // Names derives every server-side name of one upgrade from its object's UID, so that a
-// second run finds the first one's work and can't mistake another's for its own.
+// second run finds the first one's work and can't take another upgrade's for its own.
 type Names struct {
 	// UID of the PgUpgrade.
 	UID string

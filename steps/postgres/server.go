@@ -1,10 +1,9 @@
-// Package postgres is all that Gitover says to a PostgreSQL server.
+// Package postgres is everything that Gitover does on a PostgreSQL server.
 //
-// Authority: a function here does what its name says on the server it is given and
-// nothing else; which server, when and whether is decided by package steps. Every
-// function may be called again after a crash: it looks before it acts, and finding its
-// own work done is success. Queries live in sql/, one file each, runnable in psql.
-// SQLSTATE is read in errors.go alone.
+// Authority: a function does what its name says on the given server and nothing else; package
+// steps decides which server, when and whether. Every function may be called again after a
+// crash: it looks before it acts, and finding its own work done is success. Queries are in
+// sql/, one file each, runnable in psql. SQLSTATE is read only in errors.go.
 package postgres
 
 import (
@@ -41,7 +40,7 @@ func (Password) LogValue() slog.Value { return slog.StringValue("(hidden)") }
 
 // Server says how to reach one PostgreSQL server with administrative rights.
 type Server struct {
-	// Instance is the server's name in Gitover's words, e.g. "orders-15".
+	// Instance is Gitover's name of the server, e.g. "orders-15".
 	Instance string
 	// Host is a DNS name or address that the controller *and* the other server can reach.
 	Host string
@@ -51,8 +50,8 @@ type Server struct {
 	Password Password
 	// Secret is where user and password come from, for messages; may be empty.
 	Secret string
-	// MaintenanceDatabase is connected to for work that belongs to no application
-	// database; usually "postgres".
+	// MaintenanceDatabase is used for work that concerns no application database; usually
+	// "postgres".
 	MaintenanceDatabase string
 	// SSLMode as libpq names it; empty means "prefer".
 	SSLMode string
@@ -69,9 +68,9 @@ func (s Server) Address() string {
 }
 
 // Connect opens one session in database (the maintenance database if empty, or Gitover's own
-// while a switch shuts that to everybody). The caller closes it. Errors name server and
-// database, never the password; Unreachable, AuthenticationFailed and DatabaseMissing tell
-// them apart.
+// while a switch disables connections to that). The caller closes it. Errors name server and
+// database, never the password; Unreachable, AuthenticationFailed and DatabaseMissing
+// distinguish them.
 func (s Server) Connect(ctx context.Context, database string) (*pgx.Conn, error) {
 	if database == "" {
 		conn, err := s.Connect(ctx, cmp.Or(s.MaintenanceDatabase, "postgres"))
@@ -95,13 +94,13 @@ func (s Server) Connect(ctx context.Context, database string) (*pgx.Conn, error)
 	return conn, nil
 }
 
-// config builds the driver's settings without ever rendering the password into a string.
+// config builds the driver's settings and never writes the password into a string.
 func (s Server) config(database string) (*pgx.ConnConfig, error) {
 	mode := s.SSLMode
 	if mode == "" {
 		mode = "prefer"
 	}
-	// Without a host the driver thinks of a Unix socket and leaves TLS out, whatever the mode.
+	// Without a host the driver uses a Unix socket and no TLS, whatever the mode.
 	config, err := pgx.ParseConfig("host=localhost sslmode=" + mode + " connect_timeout=10")
 	if err != nil {
 		return nil, fmt.Errorf("sslmode %q of %s: %w", mode, s.Instance, err)
@@ -110,8 +109,8 @@ func (s Server) config(database string) (*pgx.ConnConfig, error) {
 	config.User, config.Password, config.Database = s.User, string(s.Password), database
 	config.ConnectTimeout, config.DialFunc = 10*time.Second, dialer.DialContext
 	config.RuntimeParams["application_name"] = ApplicationName
-	// What a role or a database sets for itself doesn't bind Gitover: contexts do. What it
-	// reports as done is durable.
+	// Timeouts that are set for a role or a database don't apply to Gitover: contexts bound
+	// its work. Work that is reported as done is durable.
 	config.RuntimeParams["default_transaction_read_only"], config.RuntimeParams["synchronous_commit"] = "off", "on"
 	for _, limit := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		config.RuntimeParams[limit] = "0"

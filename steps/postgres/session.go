@@ -16,7 +16,7 @@ var files embed.FS
 
 var query = Queries(files)
 
-// Queries finds the text of sql/<name>.sql in a package's files. A missing file is a mistake of the programmer.
+// Queries finds the text of sql/<name>.sql in a package's files. A missing file is a programming error.
 func Queries(files embed.FS) func(name string) string {
 	return func(name string) string {
 		text, err := files.ReadFile("sql/" + name + ".sql")
@@ -27,10 +27,9 @@ func Queries(files embed.FS) func(name string) string {
 	}
 }
 
-// sessionSettings make names and values read the same on every version and in every
-// locale, keep user triggers and event triggers away from what Gitover does itself, make what
-// is reported as done durable whatever the server's default is, compile no query, which takes longer than to run it, and bound
-// how long anything may run or wait.
+// sessionSettings make names and values read the same on every version and in every locale, keep user triggers and event
+// triggers from firing for Gitover's own work, make reported work durable whatever the server's default is, turn off JIT,
+// which takes longer than these queries, and bound how long anything may run or wait.
 const sessionSettings = `
 SET search_path = ''; SET standard_conforming_strings = on; SET default_transaction_read_only = off; SET synchronous_commit = on;
 SELECT pg_catalog.set_config('session_replication_role', 'replica', false) WHERE pg_catalog.current_setting('is_superuser') = 'on';
@@ -38,13 +37,14 @@ SET client_min_messages = warning; SET jit = off;` + TextSettings + `;
 SELECT pg_catalog.set_config('transaction_timeout', '0', false) WHERE pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL;
 SET statement_timeout = '5min'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5min'`
 
-// TextSettings make values read the same on every version and in every locale, and rows be seen whatever policies say.
+// TextSettings make values read the same on every version and in every locale, and make all rows visible whatever
+// policies say.
 const TextSettings = `
 SET row_security = off; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 1;
 SET bytea_output = hex; SET xmloption = content; SET xmlbinary = base64; SET lc_monetary = 'C'; SET default_text_search_config = 'pg_catalog.simple'`
 
 // WithSession runs do in a session of its own in database (the maintenance database if empty), or in one of those that
-// ShareSessions keeps, which is as good as new.
+// ShareSessions keeps, reset to the same settings.
 func WithSession(ctx context.Context, s Server, database string, do func(*pgx.Conn) error) error {
 	conn, release, err := session(ctx, s, database)
 	if err != nil {
@@ -66,7 +66,7 @@ func newSession(ctx context.Context, s Server, database string) (*pgx.Conn, erro
 	return conn, nil
 }
 
-// closeSession says goodbye even when the caller's context has ended.
+// closeSession closes the session properly even when the caller's context has ended.
 func closeSession(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -115,8 +115,8 @@ func Collect[T any](ctx context.Context, conn *pgx.Conn, sql string, args ...any
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[T])
 }
 
-// CollectEach is collect for several queries without parameters, each in a transaction of its own, for which the server is
-// asked once. After an error found has the rows of those before the one that failed.
+// CollectEach is Collect for several queries without parameters, each in a transaction of its own, in one round trip.
+// After an error found has the rows of the queries before the one that failed.
 func CollectEach[T any](ctx context.Context, conn *pgx.Conn, queries []string) (found [][]T, err error) {
 	pipeline := conn.PgConn().StartPipeline(ctx)
 	defer func() {
@@ -138,7 +138,7 @@ func CollectEach[T any](ctx context.Context, conn *pgx.Conn, queries []string) (
 		}
 		reader, ok := results.(*pgconn.ResultReader)
 		if !ok {
-			continue // the end of the one before
+			continue // the end of the previous query
 		}
 		rows, err := pgx.CollectRows(pgx.RowsFromResultReader(conn.TypeMap(), reader), pgx.RowToStructByPos[T])
 		if err != nil {
@@ -170,7 +170,7 @@ func Column[T any](ctx context.Context, conn Asker, sql string, args ...any) ([]
 	return pgx.CollectRows(rows, pgx.RowTo[T])
 }
 
-// WaitUntil asks condition again and again until it holds, fails, or ctx ends.
+// WaitUntil checks condition again and again until it holds, fails, or ctx ends.
 func WaitUntil(ctx context.Context, every time.Duration, condition func() (bool, error)) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -186,7 +186,7 @@ func WaitUntil(ctx context.Context, every time.Duration, condition func() (bool,
 	}
 }
 
-// Pause spaces two looks at a server.
+// Pause waits between two queries of a server.
 func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -211,6 +211,6 @@ func VersionOf(ctx context.Context, conn *pgx.Conn) (int, error) {
 	return number / 10000, err
 }
 
-// FrozenAfter ends the transaction of a controller that sleeps in its middle, so that the one that took over
-// gets its locks.
+// FrozenAfter ends the transaction of a controller that is paused in the middle of it, so that the
+// controller that took over gets its locks.
 const FrozenAfter = "SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL lock_timeout = '30s'"

@@ -8,12 +8,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// sessionsKept is how many idle sessions a look keeps: those of the databases that it is at, on both sides.
+// sessionsKept is how many idle sessions a look keeps: those of the databases that it currently reads, on
+// both sides.
 const sessionsKept = 32
 
-// ShareSessions makes one look at servers log in once to each database that it asks several things: what is called with
-// the context that it returns shares sessions. The caller calls end when the look is over, and
-// doesn't fence before: that would end the sessions. A look that is part of another shares its sessions.
+// ShareSessions makes one look at servers log in to each database only once: calls with the returned context share
+// sessions. The caller calls end when the look is over, and doesn't fence before: that would end the sessions. A look
+// that is part of another shares its sessions.
 func ShareSessions(ctx context.Context) (_ context.Context, end func()) {
 	if shared, _ := ctx.Value(sharedKey{}).(*sharedSessions); shared != nil {
 		return ctx, func() {}
@@ -36,7 +37,7 @@ type sharedSession struct {
 	conn  *pgx.Conn
 }
 
-// sessionPlace is what a session is in.
+// sessionPlace is the server and database of a session.
 type sessionPlace struct {
 	address, user, database, sslMode, ca string
 	password                             Password
@@ -46,7 +47,7 @@ func placeOf(s Server, database string) sessionPlace {
 	return sessionPlace{s.Address(), s.User, cmp.Or(database, s.MaintenanceDatabase, "postgres"), s.SSLMode, string(s.CA), s.Password}
 }
 
-// session that is no one else's, with the settings of a new one.
+// session that no other caller uses, with the settings of a new one.
 func session(ctx context.Context, s Server, database string) (_ *pgx.Conn, release func(), err error) {
 	shared, _ := ctx.Value(sharedKey{}).(*sharedSessions)
 	place := placeOf(s, database)
@@ -80,7 +81,7 @@ func (s *sharedSessions) take(place sessionPlace) *pgx.Conn {
 	return nil
 }
 
-// give a session back. One that is amid a transaction isn't used again.
+// give a session back. It isn't used again if a transaction is open in it.
 func (s *sharedSessions) give(place sessionPlace, conn *pgx.Conn) {
 	if conn.IsClosed() || conn.PgConn().TxStatus() != 'I' {
 		closeSession(conn)

@@ -16,8 +16,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// trust installs the server's own CA and the name to check. Like libpq it leaves the CA aside
-// where the mode allows a connection without TLS anyway.
+// trust installs the server's own CA and the name to check. Like libpq it ignores the CA if
+// the mode allows a connection without TLS.
 func (s Server) trust(config *pgx.ConnConfig) error {
 	if config.TLSConfig == nil {
 		if s.demandsTLS() {
@@ -37,14 +37,14 @@ func (s Server) trust(config *pgx.ConnConfig) error {
 	return nil
 }
 
-// preferTLS goes on over the same connection when the server has no TLS, as libpq does: the driver would open a second connection, and
-// the server would start two processes for each session. Without TLS is also the driver's second attempt, after one that
-// began with it failed.
+// preferTLS continues over the same connection if the server has no TLS, as libpq does: the driver would open a second
+// connection, and the server would start two processes for each session. The driver's second attempt, after a failed one with
+// TLS, is also without TLS.
 func preferTLS(config *pgx.ConnConfig) {
 	settings, offered := config.TLSConfig, map[string]bool{}
 	config.TLSConfig = nil
 	config.AfterNetConnect = func(ctx context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
-		address := conn.RemoteAddr().String() // of a host that has several each is asked
+		address := conn.RemoteAddr().String() // a host may have several addresses; each is asked
 		if offered[address] {
 			return conn, nil
 		}
@@ -53,7 +53,7 @@ func preferTLS(config *pgx.ConnConfig) {
 	}
 }
 
-// offerTLS asks a server whether it speaks TLS, and speaks it if so.
+// offerTLS asks a server whether it supports TLS, and uses it if so.
 func offerTLS(ctx context.Context, conn net.Conn, settings *tls.Config) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -75,22 +75,23 @@ func offerTLS(ctx context.Context, conn net.Conn, settings *tls.Config) (net.Con
 	return secure, secure.HandshakeContext(ctx)
 }
 
-// Verifies: the server's certificate is checked before the password is spoken of.
+// Verifies: the server's certificate is checked before authentication.
 func (s Server) Verifies() bool { return s.SSLMode == "verify-ca" || s.SSLMode == "verify-full" }
 
 func (s Server) demandsTLS() bool { return s.SSLMode == "require" || s.Verifies() }
 
-// keepPassword gives a server that nobody verified nothing to learn: SCRAM is the one method
-// that shows it no password, and that it can answer only if it knows the password's
-// verifier. One that asks for nothing is refused, too, since statements carry secrets.
+// keepPassword hides the password from a server that isn't verified: it allows only SCRAM,
+// which doesn't send the password, and which a server can complete only if it knows the
+// password's verifier. A server that asks for no password is refused, too, since statements
+// carry secrets.
 func (s Server) keepPassword(config *pgx.ConnConfig) {
 	if s.Password != "" && !s.Verifies() {
 		config.RequireAuth = "scram-sha-256"
 	}
 }
 
-// verifying gives the TLS settings for a CA: verify-full also checks the name,
-// verify-ca and require check the chain alone, as libpq does.
+// verifying returns the TLS settings for a CA: verify-full also checks the name, verify-ca and
+// require check only the chain, as libpq does.
 func verifying(mode, host string, pool *x509.CertPool) *tls.Config {
 	if mode == "verify-full" {
 		return &tls.Config{RootCAs: pool, ServerName: host, MinVersion: tls.VersionTLS12}
@@ -125,8 +126,8 @@ func verifyChain(pool *x509.CertPool) func(tls.ConnectionState) error {
 	}
 }
 
-// Untrusted: the server didn't prove who it is, or asked for the password in a way that
-// would show it to whoever it is. A human must act.
+// Untrusted: the server didn't prove its identity, or asked for the password in a way that
+// would reveal it. A human must act.
 func Untrusted(err error) bool {
 	var failure *connectionError
 	return errors.As(err, &failure) && failure.distrust() != ""
@@ -145,10 +146,10 @@ func (e *connectionError) distrust() string {
 	case errors.As(e.cause, &invalid):
 		return "the server's certificate isn't valid: " + invalid.Error()
 	case strings.Contains(text, "require_auth check failed"), strings.Contains(text, "channel binding check failed"):
-		return "the server asks for the password in a way that could show it to others, and isn't verified: " +
+		return "the server asks for the password in a way that could reveal it, and isn't verified:  " +
 			"use scram-sha-256 in pg_hba.conf and password_encryption and set the password again, or sslMode verify-full"
 	case e.demandsTLS && strings.Contains(text, "server refused TLS connection"):
-		return "the server has no TLS, which sslMode demands: turn ssl on there"
+		return "the server has no TLS, which sslMode requires: set ssl = on there"
 	}
 	return ""
 }

@@ -99,7 +99,7 @@ func TestAServerWithoutTLSIsNoAnswerToAModeThatDemandsIt(t *testing.T) {
 	for _, mode := range []string{"require", "verify-ca", "verify-full"} {
 		server := s.Server
 		server.SSLMode, server.CA = mode, certs.NewAuthority(t).PEM
-		if _, err := server.Connect(t.Context(), ""); !postgres.Untrusted(err) || !strings.Contains(err.Error(), "turn ssl on") {
+		if _, err := server.Connect(t.Context(), ""); !postgres.Untrusted(err) || !strings.Contains(err.Error(), "set ssl = on") {
 			t.Errorf("sslmode %s: %v", mode, err)
 		}
 	}

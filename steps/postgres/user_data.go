@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// nothingOfUsers is why a database is left out that has none of what hasUserData looks for.
+// nothingOfUsers is why a database without user data (hasUserData) is left out.
 const nothingOfUsers = "has no tables, functions, foreign servers or rows of extensions"
 
 // withoutUserData says why database is left out; empty if it isn't.
@@ -26,7 +26,7 @@ func withoutUserData(ctx context.Context, s Server, database string) (reason str
 	return reason, nil
 }
 
-// hasUserData: what users made, or told an extension, such as pg_cron's jobs.
+// hasUserData: the database has objects of users, or users' data in an extension, such as pg_cron's jobs.
 func hasUserData(ctx context.Context, conn *pgx.Conn) (some bool, err error) {
 	if err := conn.QueryRow(ctx, query("has_user_objects"), Schema).Scan(&some); err != nil || some {
 		return some, err

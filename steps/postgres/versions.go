@@ -12,9 +12,9 @@ const (
 	Latest = 19
 )
 
-// The first versions that have what statements of Gitover depend on.
+// The first versions that have features on which Gitover's statements depend.
 const (
-	// WithSubscriptionErrors counts what stops a subscription.
+	// WithSubscriptionErrors counts the errors of a subscription.
 	WithSubscriptionErrors = 15
 	// WithLocaleProviders lets a database have an ICU locale; withICURules, rules of its own on top.
 	WithLocaleProviders = 15
@@ -29,7 +29,7 @@ const (
 	WithMembershipOptions = 16
 	// WithRunAsOwner lets a subscription apply changes as its owner, which older ones always do.
 	WithRunAsOwner = 16
-	// WithRequireAuth lets a connection refuse to show its password to whoever asks.
+	// WithRequireAuth lets a connection refuse authentication methods that reveal its password.
 	WithRequireAuth = 16
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// FirstDifference shows where two definitions part, shortly. Secrets aren't in definitions.
+// FirstDifference shows briefly where two definitions begin to differ. Definitions hold no secrets.
 func FirstDifference(want, have string) string {
 	i := 0
 	for i < min(len(want), len(have)) && want[i] == have[i] {

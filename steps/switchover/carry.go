@@ -12,8 +12,8 @@ import (
 // CopyTooSlow: what isn't replicated takes too long to copy, before a hold or in it.
 const CopyTooSlow ObstacleKind = "CopyTooSlow"
 
-// carryAhead copies what isn't replicated, as far as that can be done before anything is held, and measures what is left
-// for the hold. It is as long as a materialized view may take. An obstacle is a *Waiting.
+// carryAhead copies what isn't replicated, as far as possible before traffic is held, and measures how long the rest
+// will take in the hold. It has as much time as the refresh of materialized views. An obstacle is a *WaitingError.
 func carryAhead(parent context.Context, in Input) (map[string]*transfer.Carried, error) {
 	what := in.Scope.Carry
 	if !what.Any() {
@@ -39,7 +39,7 @@ func carryAhead(parent context.Context, in Input) (map[string]*transfer.Carried,
 	switch {
 	case err != nil && parent.Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, &WaitingError{Obstacles: []Obstacle{obstacle(CopyTooSlow,
-			"large objects and unlogged tables aren't copied to %s within %s; the next attempt goes on with what is left", in.To.Instance, in.Limits.Refresh)}}
+			"large objects and unlogged tables aren't copied to %s within %s; the next attempt continues with what is left", in.To.Instance, in.Limits.Refresh)}}
 	case err != nil:
 		return nil, err
 	case longest > in.Limits.Drain:

@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// fencePoll spaces two looks for sessions behind the fence; leavePolls of them are for
-	// sessions that the poolers have closed and that are about to be gone.
+	// fencePoll is the time between two checks for sessions behind the fence; the first
+	// leavePolls checks wait for sessions that the poolers have closed to end by themselves.
 	fencePoll  = time.Millisecond
 	leavePolls = 3
 	// resumeTimeout bounds what must be tried after the decision.
 	resumeTimeout = 5 * time.Second
 )
 
-// criticalSection is everything between the hold and the resume. Nothing in it writes to the API
+// criticalSection is everything between the hold and the resume. It never writes to the API
 // server or opens a connection.
 func (r *run) criticalSection(parent context.Context) error {
 	r.result.HeldAt = time.Now()
@@ -55,8 +55,8 @@ func timed(part *time.Duration, do func() error) error {
 }
 
 // holdAndFence holds every pooler, and fences the old side as soon as the last of them
-// lets no new statement begin: before that a refused login would reach a client. Where a running query would be
-// refused its parallel workers, the fence waits until none runs.
+// lets no new statement begin: before that a refused login would reach a client. If the version would refuse
+// parallel workers to a running query, the fence waits until no query runs.
 func (r *run) holdAndFence(parent context.Context) error {
 	group, ctx := errgroup.WithContext(parent)
 	entered, held := make(chan struct{}), make(chan struct{})
@@ -98,8 +98,8 @@ func (r *run) holdAndFence(parent context.Context) error {
 	return err
 }
 
-// hold returns when no pooler has a transaction in flight. One that takes too long is
-// named, or ended if the limits say so.
+// hold returns when no pooler has a transaction in flight. It reports a transaction that takes
+// too long, or ends it if the limits say so.
 func (r *run) hold(parent context.Context, entered func()) error {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
@@ -137,7 +137,7 @@ func (r *run) fence(ctx context.Context) error {
 	return err
 }
 
-// terminateSessions ends what is left behind the fence, until nothing is left.
+// terminateSessions ends sessions behind the fence until none is left.
 func (r *run) terminateSessions(ctx context.Context) error {
 	seen := map[int]bool{}
 	var logins []int
@@ -168,7 +168,7 @@ func (r *run) terminateSessions(ctx context.Context) error {
 	return err
 }
 
-// moveAll drains, sets sequences and flips the poolers, side by side.
+// moveAll drains, sets sequences and flips the poolers, in parallel.
 func (r *run) moveAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	var mu sync.Mutex
@@ -220,7 +220,7 @@ func (r *run) moveAll(ctx context.Context) error {
 	return err
 }
 
-// decide makes the new side ready, durably, and then takes the one decision that counts.
+// decide makes the new side ready, durably, and then records the decision.
 func (r *run) decide(ctx context.Context) error {
 	r.in.trace(PointReady)
 	return timed(&r.result.Parts.Decide, func() (err error) {
@@ -242,13 +242,13 @@ func (r *run) decide(ctx context.Context) error {
 	})
 }
 
-// resume opens the new side and lets clients go there.
+// resume opens the new side and releases clients to it.
 func (r *run) resume(ctx context.Context) error {
 	r.in.trace(PointOpen)
 	err := timed(&r.result.Parts.Open, func() error {
 		state, err := r.to.Unfence(ctx, r.in.ID, r.in.who(), r.key)
 		if err == nil && state != "opened" {
-			return errors.New("the new side's entrance is " + state)
+			return errors.New("the new side's incoming switch is  " + state)
 		}
 		return r.in.traced(PointOpen, err)
 	})

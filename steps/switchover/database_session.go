@@ -15,7 +15,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
-// databaseSession is what one database needs inside the stall, warm.
+// databaseSession holds the warm sessions that one database needs inside the stall.
 type databaseSession struct {
 	database      string
 	commit, await *replication.Marker
@@ -24,14 +24,14 @@ type databaseSession struct {
 	write         *transfer.SequenceWriter
 	ahead         map[transfer.SequenceName]transfer.SequenceValue
 	conns         []*pgx.Conn
-	// carry are a session a side for what isn't replicated; none if a switch copies nothing.
+	// carry is one session on each side for what isn't replicated; none if a switch copies nothing.
 	carry [2]*pgx.Conn
-	// shared: markers and sequences take turns on one session a side.
+	// shared: markers and sequences take turns on one session on each side.
 	shared bool
 }
 
-// sharedLanes is the number of databases above which a session a side has to do: a few
-// milliseconds more, and half the connections.
+// sharedLanes is the number of databases above which one session on each side must do: it
+// takes a few milliseconds more and half the connections.
 const sharedLanes = 4
 
 func (l *databaseSession) open(ctx context.Context, in Input, nonce string) error {
@@ -63,7 +63,7 @@ func (l *databaseSession) open(ctx context.Context, in Input, nonce string) erro
 	if l.commit, err = replication.NewMarker(ctx, conns[0]); err != nil {
 		return err
 	}
-	if l.snapshot, err = schema.NewCatalogSnapshot(ctx, conns[0]); err != nil { // before anybody looks
+	if l.snapshot, err = schema.NewCatalogSnapshot(ctx, conns[0]); err != nil { // before the schemas are compared
 		return err
 	}
 	if l.read, err = transfer.NewSequenceReader(ctx, conns[1]); err != nil {
@@ -96,19 +96,19 @@ func (l *databaseSession) sequences(ctx context.Context) (int, error) {
 	return len(changed), l.write.Set(ctx, changed)
 }
 
-// sameSchema as when the switch began to be prepared: whoever looked at the schema since then saw what
-// is there behind the fence. A migration whose transaction was in flight commits after every look.
+// sameSchema as when the preparation of the switch began: the comparison of schemas since then is then
+// valid behind the fence. A migration whose transaction was in flight commits after all such checks.
 func (l *databaseSession) sameSchema(ctx context.Context, from string) error {
 	changed, err := l.snapshot.Changed(ctx)
 	if err != nil || len(changed) == 0 {
 		return err
 	}
 	return &WaitingError{Obstacles: []Obstacle{obstacle(SchemaDrift,
-		"database %q: DDL changed %s on %s while the switch began", l.database, strings.Join(changed, ", "), from)}}
+		"database %q: DDL changed %s on %s while the switch was prepared", l.database, strings.Join(changed, ", "), from)}}
 }
 
-// drain waits until the new side has a row that was committed behind the fence. The schema is looked at
-// meanwhile, on the other side's session: rows of a new table can keep that row from ever arriving.
+// drain waits until the new side has a row that was committed behind the fence. Meanwhile it checks the
+// schema in the old side's session: rows of a new table can keep that row from ever arriving.
 func (l *databaseSession) drain(parent context.Context, from string, id int64) error {
 	group, ctx := errgroup.WithContext(parent)
 	group.Go(func() error { return l.sameSchema(ctx, from) })
@@ -121,7 +121,7 @@ func (l *databaseSession) drain(parent context.Context, from string, id int64) e
 	return group.Wait()
 }
 
-// warm runs twice what will run once more while traffic is held.
+// warm runs every statement of the hold twice, before it.
 func (l *databaseSession) warm(ctx context.Context, from string) error {
 	if err := l.commit.Forget(ctx, from); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (l *databaseSession) warm(ctx context.Context, from string) error {
 		}
 		l.ahead = values
 	}
-	if _, err := l.snapshot.Changed(ctx); err != nil { // who looks at the schemas asks again
+	if _, err := l.snapshot.Changed(ctx); err != nil { // the comparison of schemas checks it again
 		return err
 	}
 	id, err := l.commit.Commit(ctx, from)

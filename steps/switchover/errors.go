@@ -12,9 +12,9 @@ import (
 type Obstacle struct {
 	// Kind by name.
 	Kind ObstacleKind
-	// Message for people: what stands in the way and what to do.
+	// Message for people: the reason, and what to do.
 	Message string
-	// Session that stands in the way, if one does.
+	// Session that is the reason, if one is.
 	Session *postgres.Session
 }
 
@@ -66,12 +66,12 @@ func (e *NewSideBehindError) Error() string {
 
 func (e *NewSideBehindError) Unwrap() error { return e.Cause }
 
-// The three errors that follow say what stands. They deliberately don't unwrap: why a
-// switch got there must not be taken for how it ended (an Aborted for a Waiting).
+// The three errors that follow say how a switch ended. They deliberately don't unwrap: the
+// cause must not be taken for the result (e.g. an AbortedError for a WaitingError).
 
 // AbortedError: the switch was undone; traffic is on the old side. Worth a retry with a new id.
 type AbortedError struct {
-	// Why it was given up: one of this package's errors, or whatever failed.
+	// Why it was given up: one of this package's errors, or another one.
 	Why error
 	// Parts measured until then, so that an abort shows where time went.
 	Result Result
@@ -79,19 +79,19 @@ type AbortedError struct {
 
 func (e *AbortedError) Error() string { return "the switch was undone: " + e.Why.Error() }
 
-// UndecidedError: the old side's register could not be asked what stands. Agents release what
-// they hold within the limit; call Recover until it answers.
+// UndecidedError: the decision could not be read from the old side's register. Agents release
+// held clients within the limit; call Recover until the register answers.
 type UndecidedError struct{ Why error }
 
 func (e *UndecidedError) Error() string {
 	return "whether the switch went forward is not known yet: " + e.Why.Error()
 }
 
-// UnfinishedError: the switch went forward and is decided for good, but what follows is not
-// done yet. Call Recover until it is.
+// UnfinishedError: the switch went forward for good, but what follows it is not done yet. Call
+// Recover until it is.
 type UnfinishedError struct {
 	Why error
-	// RollbackPath: it is the rollback path that could not be made, which Abandon does without.
+	// RollbackPath: the rollback path could not be made. Abandon ends the switch without it.
 	RollbackPath bool
 }
 
@@ -99,7 +99,7 @@ func (e *UnfinishedError) Error() string {
 	return "the switch went forward; finishing it failed: " + e.Why.Error()
 }
 
-// errDecidedAgainst is why a switch was undone when an agent had settled it first.
+// errDecidedAgainst is why a switch was undone that an agent had aborted first.
 var errDecidedAgainst = errors.New("the time limit of the hold was over: an agent decided against the switch")
 
 // errLeftAgain is why an old switch is not finished any more.

@@ -9,13 +9,13 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// finishTimeout bounds what follows a switch; it is repeated until done.
+// finishTimeout bounds an attempt to finish a switch, which is repeated until done.
 const finishTimeout = 5 * time.Minute
 
-// Finish does what follows a switch that went forward: the forward subscription and its slot end, the old side admits
-// replication, the reverse slot moves to exactly position, and the old side's subscription, which was
-// made before the hold, begins at that position. A second call goes on where the first ended; one that comes after the new side was
-// left again is refused, for by then these objects serve the other direction.
+// Finish completes a switch that went forward: it removes the forward subscription and its slot, lets replication connect to the
+// old side, moves the reverse slot to exactly position, and enables the old side's subscription, which was made before the hold,
+// from that position. A second call continues where the first ended; a call after a later switch away from the new side is
+// refused, since by then these objects serve the other direction.
 func Finish(ctx context.Context, in Input, position string) error {
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end()
@@ -25,7 +25,7 @@ func Finish(ctx context.Context, in Input, position string) error {
 	if err := replication.LandSubscriptions(ctx, in.To, in.Databases, in.ID); err != nil {
 		return err
 	}
-	// before the old side admits anybody: nobody may read the slot again, on behalf of a standby that is promoted and older
+	// before the old side allows connections: a promoted, older standby must not read the slot again
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
 		if err := replication.DropSubscription(ctx, in.To, db, in.Names.Subscription(db, in.To.Instance)); err != nil {
 			return err
@@ -59,9 +59,9 @@ func Finish(ctx context.Context, in Input, position string) error {
 	})
 }
 
-// Abandon ends a switch that went forward without a rollback path: what Finish would make on the old side, which may be lost,
-// isn't made, and the new side keeps no WAL for it. Only when somebody said that nobody wants to return. Traffic must be
-// on the new side already: an error says why that isn't sure. A second call finds the first one's work.
+// Abandon ends a switch that went forward, without a rollback path: it makes nothing on the old side, which may be lost, and
+// the new side keeps no WAL for it. Call it only when Git gives up the rollback. Traffic must be on the new side already: an
+// error says why that isn't sure. A second call finds the first one's work.
 func Abandon(ctx context.Context, in Input) error {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
@@ -81,7 +81,7 @@ func Abandon(ctx context.Context, in Input) error {
 	})
 }
 
-// stillServes is nil if the new side was opened by this switch and hasn't been left since.
+// stillServes is nil if this switch opened the new side and no later one led away from it.
 func stillServes(ctx context.Context, in Input) error {
 	to, err := fence.OpenRegister(ctx, in.To)
 	if err != nil {
@@ -98,12 +98,12 @@ func stillServes(ctx context.Context, in Input) error {
 	return nil
 }
 
-// admit lets replication enter the old side again, which nobody could since the fence.
+// allowReplication lets replication connect to the old side again, which has refused all
+// connections since the fence.
 func admit(ctx context.Context, in Input) error {
 	var writable []string
 	for _, db := range in.Databases {
-		// Their writes would be refused in a transaction that is read-only, and the apply
-		// worker with them.
+		// In a read-only transaction their writes would fail, and stop the apply worker.
 		fires, err := replication.FiresOnApply(ctx, in.To, db)
 		if err != nil {
 			return err
@@ -120,7 +120,7 @@ func admit(ctx context.Context, in Input) error {
 	return from.AllowReplication(ctx, in.ID, writable)
 }
 
-// advance leaves a slot alone that its subscription already reads; prepare made it disabled.
+// advance skips a slot that its subscription already reads; prepare made it disabled.
 func advance(ctx context.Context, in Input, db, slot, position string) error {
 	subscription, err := replication.SubscriptionState(ctx, in.From, db, in.Names.Subscription(db, in.From.Instance))
 	if err != nil || subscription.Enabled {

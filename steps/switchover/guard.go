@@ -20,13 +20,13 @@ const guardMarkerWait = 10 * time.Second
 // checksAtOnce of the guard: later ones use the sessions of those before, and a login costs a server more than a query.
 const checksAtOnce = 3
 
-// Guard looks for everything that stands in a switch's way, and changes nothing but a marker row and
-// the subscription: it has the new side take up tables that it doesn't follow (replication.RefreshPublication).
-// All obstacles are named in one pass. An error means that it could not look.
+// Guard looks for everything that prevents a switch. It changes only a marker row and the subscription: it
+// makes the new side replicate tables that it doesn't replicate yet (replication.RefreshPublication). It names
+// all obstacles in one pass. An error means that a check failed.
 func Guard(ctx context.Context, in Input) ([]Obstacle, error) {
 	in.Limits = in.Limits.withDefaults()
 	ctx, end := postgres.ShareSessions(ctx)
-	defer end() // before anything is held
+	defer end() // before traffic is held
 	checks := []func(context.Context, Input) ([]Obstacle, error){
 		guardReplication, guardPoolers, guardTransactions, guardFences, guardSchema, guardRoles, guardLeft, guardSubscriptions, guardIdentity,
 	}
@@ -53,7 +53,7 @@ func obstacle(kind ObstacleKind, format string, args ...any) Obstacle {
 	return Obstacle{Kind: kind, Message: fmt.Sprintf(format, args...)}
 }
 
-// guardPoolers: each is reachable, leads to the old side, and holds nobody.
+// guardPoolers: each is reachable, leads to the old side, and isn't paused.
 func guardPoolers(ctx context.Context, in Input) ([]Obstacle, error) {
 	if len(in.Poolers) == 0 {
 		return []Obstacle{obstacle(NoPooler, "no pooler's pod is ready; traffic can't be held")}, nil
@@ -98,7 +98,7 @@ func sessionPooling(p Pooler, state protocol.PoolerState, limit time.Duration) [
 	return found
 }
 
-// guardTransactions: nothing on the old side that a hold would wait for too long.
+// guardTransactions: no transaction on the old side for which a hold would wait too long.
 func guardTransactions(ctx context.Context, in Input) ([]Obstacle, error) {
 	conn, err := in.From.Connect(ctx, "")
 	if err != nil {
@@ -150,7 +150,7 @@ func guardFences(ctx context.Context, in Input) ([]Obstacle, error) {
 	var found []Obstacle
 	for _, f := range from {
 		if f.Fenced() {
-			found = append(found, obstacle(OldSideFenced, "database %q of %s refuses applications: an earlier switch has to be settled first", f.Database, in.From.Instance))
+			found = append(found, obstacle(OldSideFenced, "database %q of %s refuses applications: an earlier switch has to be finished first", f.Database, in.From.Instance))
 		}
 	}
 	for _, f := range to {

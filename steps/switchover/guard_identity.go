@@ -13,8 +13,8 @@ const Replaced ObstacleKind = "Replaced"
 // ReplacedPrimary is what spec.acknowledge names for a primary that was replaced and lacks nothing.
 const ReplacedPrimary = "replaced_primary"
 
-// guardIdentity: a standby that was promoted may be a moment older than what the one before had confirmed, and nobody
-// sends that again.
+// guardIdentity: a promoted standby may lack the latest rows that the former primary had confirmed, and those are not
+// sent again.
 func guardIdentity(ctx context.Context, in Input) ([]Obstacle, error) {
 	replaced, err := ReplacedServers(ctx, in.Known, in.Scope.Acknowledged, in.From, in.To)
 	var found []Obstacle
@@ -25,11 +25,11 @@ func guardIdentity(ctx context.Context, in Input) ([]Obstacle, error) {
 	return found, err
 }
 
-// ReplacedServer took the place of one that is known, and so may lack rows that it had.
+// ReplacedServer replaced a known server, and so may lack rows that it had.
 type ReplacedServer struct{ Instance, Why string }
 
-// ReplacedServers are those of servers that are none of the known ones of their instance. An instance of which nothing is
-// known is not judged, and none is where somebody has acknowledged ReplacedPrimary. With an error come those that were found before. Reads only.
+// ReplacedServers are those of servers that aren't among the known ones of their instance. An instance without known servers is
+// not judged, and none is if ReplacedPrimary is acknowledged. With an error it returns those that were found before. Reads only.
 func ReplacedServers(ctx context.Context, known map[string][]postgres.Identity, acknowledged []string, servers ...postgres.Server) ([]ReplacedServer, error) {
 	if slices.Contains(acknowledged, ReplacedPrimary) {
 		return nil, nil

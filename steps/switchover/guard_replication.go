@@ -12,7 +12,7 @@ import (
 )
 
 // guardReplication: each database's subscription runs, knows every table, is not far behind,
-// and a row does pass.
+// and a row arrives.
 func guardReplication(ctx context.Context, in Input) ([]Obstacle, error) {
 	found := make([][]Obstacle, len(in.Databases))
 	numbers := map[string]int{}
@@ -61,10 +61,9 @@ func guardDatabase(ctx context.Context, in Input, db string) ([]Obstacle, error)
 	return nil, err
 }
 
-// guardTables: PostgreSQL skips the changes of a table that was made on both sides and that the
-// subscription doesn't know. Whoever asks for a switch has such tables taken up,
-// since no one else may come by until then: traffic hasn't been held yet, and while they are copied the guard
-// is closed.
+// guardTables: PostgreSQL skips the changes of a table that was created on both sides and that the
+// subscription doesn't know. The guard makes the subscription replicate such tables, since nothing else may
+// do so before the switch: traffic isn't held yet, and the switch waits while they are copied.
 func guardTables(ctx context.Context, in Input, db string) ([]Obstacle, error) {
 	if in.Scope.GiveIdentities {
 		err := replication.GiveIdentitiesToBoth(ctx, in.From, in.To, db, in.Names)
@@ -118,7 +117,7 @@ func guardSchema(ctx context.Context, in Input) ([]Obstacle, error) {
 	return flatten(found), err
 }
 
-// guardRoles: the new side knows every role as the old one does.
+// guardRoles: the new side has every role as the old side has it.
 func guardRoles(ctx context.Context, in Input) ([]Obstacle, error) {
 	from, err := transfer.RolesFingerprint(ctx, in.From)
 	if err != nil {

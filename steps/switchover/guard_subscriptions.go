@@ -7,11 +7,11 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// OtherSubscription: somebody else's subscription writes to the old side, which no fence keeps it from.
+// OtherSubscription: a subscription that isn't Gitover's writes to the old side, and a fence doesn't stop it.
 const OtherSubscription ObstacleKind = "OtherSubscription"
 
-// guardSubscriptions looks again for what the preflight blocks: a row that such a subscription writes after
-// the marker would not reach the new side.
+// guardSubscriptions repeats a check of the preflight: a row that such a subscription writes after the
+// marker would not reach the new side.
 func guardSubscriptions(ctx context.Context, in Input) ([]Obstacle, error) {
 	enabled, err := preflight.EnabledSubscriptions(ctx, in.From, in.To, in.Names, in.Databases, in.Scope)
 	found := otherSubscriptions(enabled)

@@ -19,7 +19,7 @@ func TestWhatCameAfterThePreflightIsNamedBeforeItIsLeftBehind(t *testing.T) {
 		active.Exec("", "CREATE TABLE stray (a int)") // now the maintenance database is an application's, too
 		active.Exec("stock", "SELECT lo_from_bytea(0, 'x')")
 		obstacles := s.obstacles()
-		s.named(obstacles, switchover.LeftBehind, `database "forgotten" of `+s.active, "drop it", "spec.databases.exclude", "take the version back")
+		s.named(obstacles, switchover.LeftBehind, `database "forgotten" of `+s.active, "drop it", "spec.databases.exclude", "revert the version")
 		s.named(obstacles, switchover.LeftBehind, `database "postgres" of `+s.active)
 		s.named(obstacles, switchover.LeftBehind, `database "stock" of `+s.active, "1 large objects", "lo_unlink", "acknowledge large_objects")
 

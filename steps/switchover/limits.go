@@ -10,7 +10,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
-// LongTransactionPolicy says what happens to transactions that stand in a switch's way.
+// LongTransactionPolicy says what happens to transactions that delay a switch.
 type LongTransactionPolicy string
 
 // Policies.
@@ -23,9 +23,9 @@ const (
 
 // Limits of a switch. Zero values stand for the defaults.
 type Limits struct {
-	// Hold is the longest time that traffic is held, whatever dies. Default: that of protocol.HoldLimits.
+	// Hold is the longest time that traffic is held, whatever fails. Default: that of protocol.HoldLimits.
 	Hold time.Duration
-	// Margin before Hold's end at which agents go to the register. Default: that of protocol.HoldLimits.
+	// Margin is how long before Hold's end agents ask the register. Default: that of protocol.HoldLimits.
 	Margin time.Duration
 	// Drain is how long a hold waits for transactions in flight. Default a quarter of Hold.
 	Drain time.Duration
@@ -39,7 +39,7 @@ type Limits struct {
 	LongTransactions LongTransactionPolicy
 }
 
-// OfHold are those that agents keep.
+// OfHold are the limits that agents enforce.
 func (l Limits) OfHold() protocol.HoldLimits {
 	return protocol.HoldLimits{Hold: l.Hold, Margin: l.Margin}
 }
@@ -55,44 +55,44 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// heldForAtMost is how long the controller tries before it undoes: it gives up well before the
-// agents act by themselves.
+// heldForAtMost is how long the controller tries before it undoes the switch: it gives up well
+// before the agents act by themselves.
 func (l Limits) heldForAtMost() time.Duration { return l.Hold - l.Margin - l.Hold/20 }
 
 // Input says what a switch is between.
 type Input struct {
 	// ID of the switch, new for each attempt; the key of its row in the register.
 	ID string
-	// From serves now, To shall serve.
+	// From serves now, To is to serve.
 	From, To postgres.Server
 	// Databases that applications use.
 	Databases []string
-	// Scope is what the spec says of databases; the guard names what would be left behind.
+	// Scope is what the spec says about databases; the guard names what would be left behind.
 	Scope preflight.Scope
 	// Names of the upgrade's objects.
 	Names postgres.Names
-	// Known are the servers of an instance of which it is known that both sides hold the same rows; an instance that
+	// Known are the servers of an instance that are known to hold the same rows on both sides; an instance that
 	// isn't listed is not judged.
 	Known map[string][]postgres.Identity
 	// Poolers that hold and lead the traffic: all of them.
 	Poolers []Pooler
 	Limits  Limits
-	// Who decides, in the register: the controller's pod.
+	// Who is recorded in the register as the one that decides: the controller's pod.
 	Who string
-	// Report, if set, is told the phase before it begins; an error ends the switch before
-	// anything is held. It is called outside the stall only.
+	// Report, if set, is called with each phase before it begins; an error ends the switch
+	// before traffic is held. It is called outside the stall only.
 	Report func(phase protocol.Phase) error
-	// Trace, if set, is told each of Preparations and Points just before it begins. It must
-	// return at once: from PointHold on traffic is held.
+	// Trace, if set, is called with each of Preparations and Points just before it begins. It
+	// must return at once: from PointHold on traffic is held.
 	Trace func(point Point)
-	// Traced, if set, is told each part just after it went well, and must return at once, too.
+	// Traced, if set, is called with each part just after it succeeded, and must return at once, too.
 	Traced func(point Point)
 }
 
-// Point is a numbered part of a switch.
+// Point is a part of a switch.
 type Point string
 
-// Points, in order; PointMove stands for drain, sequences and flip, which run side by side.
+// Points, in order; PointMove stands for drain, sequences and flip, which run in parallel.
 const (
 	PointHold   Point = "Hold"
 	PointFence  Point = "Fence"
@@ -105,17 +105,17 @@ const (
 	PointFinish Point = "Finish"
 )
 
-// Preparations, before anything is held.
+// Preparations, before traffic is held.
 const (
 	PointRollbackPath Point = "RollbackPath"
 	PointBegin        Point = "Begin"
 	PointStage        Point = "Stage"
 )
 
-// Preparations in order; whoever tests crashes goes through this list, too.
+// Preparations in order; tests of crashes use this list, too.
 var Preparations = []Point{PointRollbackPath, PointBegin, PointStage}
 
-// Points of a switch, in order: whoever tests crashes goes through this list.
+// Points of a switch, in order; tests of crashes use this list.
 var Points = []Point{PointHold, PointFence, PointClear, PointMove, PointReady, PointDecide, PointOpen, PointResume, PointFinish}
 
 func (in Input) trace(point Point) {
@@ -124,7 +124,7 @@ func (in Input) trace(point Point) {
 	}
 }
 
-// traced passes on how a part ended.
+// traced calls Traced if a part succeeded.
 func (in Input) traced(point Point, err error) error {
 	if err == nil && in.Traced != nil {
 		in.Traced(point)
@@ -163,7 +163,7 @@ type Result struct {
 	Markers map[string]int64
 	// SequencesMoved while traffic was held.
 	SequencesMoved int
-	// Terminated sessions that did not leave by themselves.
+	// Terminated is how many sessions did not end by themselves.
 	Terminated []postgres.Session
 }
 

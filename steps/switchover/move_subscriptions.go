@@ -7,8 +7,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// moveSubscriptions prepares the move of others' subscriptions, as the last thing before the hold: their publishers wait from here
-// on. It does so in sessions that a later run of the switch ends.
+// moveSubscriptions prepares the move of subscriptions that aren't Gitover's, as the last step before the hold: their publishers
+// wait from here on. It uses sessions that a later run of the switch can end.
 func (r *run) moveSubscriptions(ctx context.Context) error {
 	if !r.in.Scope.MoveSubscriptions {
 		return nil

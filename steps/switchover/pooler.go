@@ -11,17 +11,17 @@ import (
 type Pooler interface {
 	// Name for messages: the pod's.
 	Name() string
-	// State looks.
+	// State reads the state of the pooler and its agent.
 	State(ctx context.Context) (protocol.PoolerState, error)
 	// Stage announces a switch.
 	Stage(ctx context.Context, request protocol.StageRequest) error
 	// Hold holds clients: it calls entered when no statement begins any more, and returns
 	// when none runs any more.
 	Hold(ctx context.Context, request protocol.HoldRequest, entered func()) error
-	// Flip leads held clients to the new side, without letting them go.
+	// Flip leads held clients to the new side, without releasing them.
 	Flip(ctx context.Context, switchID string) error
-	// Resume lets clients go to the new side.
+	// Resume releases clients to the new side.
 	Resume(ctx context.Context, switchID string) error
-	// Abort lets clients go to the old side.
+	// Abort releases clients to the old side.
 	Abort(ctx context.Context, switchID string) error
 }

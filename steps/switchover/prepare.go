@@ -22,29 +22,30 @@ import (
 // transactions that run on the new side.
 const prepareTimeout = 2 * time.Minute
 
-// run is one attempt at a switch: its sessions are opened before it begins and never
-// again, so that a later attempt can end them all.
+// run is one attempt at a switch: it opens its sessions only before it begins, so that a later
+// attempt can end them all.
 type run struct {
 	in       Input
 	nonce    string
 	from, to *fence.Register
-	// watcher is a second session on the old side, for looks beside the fence.
+	// watcher is a second session on the old side, for queries during the fence.
 	watcher *pgx.Conn
 	lanes   []*databaseSession
 	result  Result
-	// carried of each database, of what isn't replicated; empty if a switch copies nothing.
+	// carried is what was copied ahead of each database and isn't replicated; empty if a
+	// switch copies nothing.
 	carried map[string]*transfer.Carried
-	// workersPass: the fence may stand before the last query has ended.
+	// workersPass: the fence may be set before the last query has ended.
 	workersPass bool
-	// decideSent: the register may have been told 'commit'.
+	// decideSent: 'commit' may have reached the register.
 	decideSent bool
-	// keyHash is of the key to the new side, which the old one gives with 'commit'.
+	// keyHash is the hash of the key to the new side, which the old side returns with 'commit'.
 	keyHash string
 	key     postgres.Password
 }
 
-// prepare does all that can be done before anything is held. After an error nothing needs
-// to be undone: what it made is found again by the next attempt, or dropped when one is undone.
+// prepare does everything that is possible before traffic is held. After an error nothing needs
+// to be undone: the next attempt finds what it made, or an undone attempt drops it.
 func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
@@ -64,7 +65,7 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 			return nil, err
 		}
 	}
-	// after the end of earlier runs: one that is undone drops the slots
+	// after earlier runs have ended: an undone run drops the slots
 	in.trace(PointRollbackPath)
 	if err := in.traced(PointRollbackPath, prepareRollbackPath(ctx, in)); err != nil {
 		return nil, fmt.Errorf("prepare the rollback path: %w", err)
@@ -88,7 +89,7 @@ func prepare(ctx context.Context, in Input) (_ *run, err error) {
 	return r, nil
 }
 
-// stage copies ahead what can be, and announces the switch to the poolers.
+// stage copies ahead what it can, and announces the switch to the poolers.
 func (r *run) stage(ctx context.Context) error {
 	if err := r.ahead(ctx); err != nil {
 		return err
@@ -98,7 +99,8 @@ func (r *run) stage(ctx context.Context) error {
 }
 
 // prepareRollbackPath makes publication, slot, marker table and, disabled, the subscription for the reverse
-// direction, before the new side's first write. A slot or subscription of that name is of an attempt that failed.
+// direction, before the new side's first write. An existing slot or subscription of that name is of a failed
+// attempt.
 func prepareRollbackPath(ctx context.Context, in Input) error {
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end() // before anything is held
@@ -112,7 +114,7 @@ func prepareRollbackPath(ctx context.Context, in Input) error {
 			func() error { return replication.EnsureMarker(ctx, in.To, db) },
 			func() error { return replication.CreatePublication(ctx, in.To, db, in.Names) },
 			func() error { return replication.CreateSlot(ctx, in.To, db, in.Names, in.From.Instance) },
-			// made now, so that an old side that can't reach the new one is found before the commit point
+			// made now, so that an old side that can't reach the new side is found before the commit point
 			func() error {
 				return replication.PrepareSubscription(ctx, in.From, replication.SubscribeOptions{Publisher: in.To, Database: db, Names: in.Names})
 			},
@@ -125,7 +127,7 @@ func prepareRollbackPath(ctx context.Context, in Input) error {
 	})
 }
 
-// open opens every session that the stall needs.
+// open all sessions that the stall needs.
 func (r *run) open(ctx context.Context) (err error) {
 	if r.from, err = fence.SwitchRegister(ctx, r.in.From, r.nonce); err != nil {
 		return err
@@ -149,8 +151,8 @@ func (r *run) open(ctx context.Context) (err error) {
 	return group.Wait()
 }
 
-// ahead copies sequences and connection limits once, and warms every statement that the
-// stall will run.
+// ahead copies sequences and connection limits once, and warms up every statement of the
+// stall.
 func (r *run) ahead(ctx context.Context) error {
 	limits, err := r.from.Fences(ctx, r.in.Databases)
 	if err != nil {
@@ -176,7 +178,7 @@ func (r *run) ahead(ctx context.Context) error {
 	return group.Wait()
 }
 
-// close ends the sessions.
+// close the sessions.
 func (r *run) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -214,7 +216,7 @@ func eachDatabase(ctx context.Context, databases []string, do func(context.Conte
 	return group.Wait()
 }
 
-// joined is errors.Join that keeps a lone error as it is.
+// joined is errors.Join that returns a single error unchanged.
 func joined(errs ...error) error {
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	if len(errs) == 1 {

@@ -28,12 +28,11 @@ const (
 	StateCommitted State = "Committed"
 )
 
-// Recover ends a switch that a controller left: an undecided one is decided against and
-// undone, a decided one is finished. It may be called at any time after the id was
-// written down, also when the switch never began, and again after an error. The result
-// carries what is known of a committed switch. With StateCommitted an error means that
-// traffic is on the new side, but something is left to do; *Undecided that the old side's
-// register does not answer.
+// Recover ends a switch that a controller left: it aborts and undoes an undecided one, and
+// finishes a decided one. It may be called at any time after the id was stored, also when the
+// switch never began, and again after an error. The result has what is known about a committed
+// switch. With StateCommitted an error means that traffic is on the new side, but something is
+// left to do; *UndecidedError means that the old side's register does not answer.
 func Recover(ctx context.Context, in Input) (State, Result, error) {
 	in.Limits = in.Limits.withDefaults()
 	result := Result{ID: in.ID}
@@ -49,8 +48,8 @@ func Recover(ctx context.Context, in Input) (State, Result, error) {
 	case state == StateAborted, err != nil && !errors.As(err, &behind):
 		return state, result, err
 	}
-	// A pooler that can't be reached, on a node that died perhaps, keeps nothing else waiting:
-	// the side that serves must not go without a follower.
+	// A pooler that can't be reached, e.g. on a dead node, must not delay the rest: the
+	// serving side needs its follower.
 	if err := in.report(protocol.PhaseFinishing); err != nil {
 		return state, result, &UnfinishedError{Why: err}
 	}
@@ -67,7 +66,7 @@ func resolveWithin(ctx context.Context, in Input, limit time.Duration) (State, s
 	return resolve(ctx, in)
 }
 
-// poolersBehindError: the servers are in line with a decision, and these poolers aren't.
+// poolersBehindError: the servers follow a decision, but these poolers don't yet.
 type poolersBehindError struct{ cause error }
 
 func (e *poolersBehindError) Error() string { return e.cause.Error() }
@@ -75,8 +74,8 @@ func (e *poolersBehindError) Error() string { return e.cause.Error() }
 func (e *poolersBehindError) Unwrap() error { return e.cause }
 
 // AbortOrphanedSwitches aborts switches away from in.From that are undecided and have another id
-// than in.ID: no one else is going to, when PgProxy's status, which named them, is lost.
-// The old side's fence is lifted with them. Call it before Guard; nothing to do is success.
+// than in.ID: if PgProxy's status, which named them, is lost, nothing else aborts them. This
+// lifts the old side's fence. Call it before Guard; nothing to do is success.
 func AbortOrphanedSwitches(ctx context.Context, in Input) error {
 	register, err := fence.OpenRegister(ctx, in.From)
 	if err != nil {
@@ -94,14 +93,14 @@ func AbortOrphanedSwitches(ctx context.Context, in Input) error {
 			continue
 		}
 		if _, _, err := resolve(ctx, forgotten); err != nil {
-			return fmt.Errorf("settle the forgotten switch %s: %w", id, err)
+			return fmt.Errorf("abort the orphaned switch %s: %w", id, err)
 		}
 	}
 	return nil
 }
 
-// resolve makes the decision stand and brings servers and poolers in line with it. What it
-// returns with StateCommitted beside an error is that poolers or the new side lag.
+// resolve gets a decision and makes servers and poolers follow it. StateCommitted with an
+// error means that poolers or the new side don't follow it yet.
 func resolve(ctx context.Context, in Input) (State, string, error) {
 	entrance, verdict, err := decision(ctx, in)
 	if err != nil {
@@ -109,7 +108,7 @@ func resolve(ctx context.Context, in Input) (State, string, error) {
 	}
 	if verdict.Decision != fence.Commit {
 		err := eachOfAll(in.Poolers, func(p Pooler) error { return p.Abort(ctx, in.ID) })
-		// whatever the spec says by now; nobody but a controller does this, so it comes back until it is done
+		// whatever the spec says by now; only a controller does this, so it is repeated until it is done
 		if failed := replication.ReturnSubscriptions(ctx, in.From, in.Databases, in.ID); failed != nil {
 			return StateUnknown, "", joined(failed, err)
 		}
@@ -127,9 +126,9 @@ func resolve(ctx context.Context, in Input) (State, string, error) {
 	return StateCommitted, entrance.Position, nil
 }
 
-// decision asks both sides. An entrance that was opened says 'commit' even when the old
-// side is gone; otherwise an undecided switch is aborted. Sessions that an earlier run
-// left are ended first.
+// decision reads both sides. An incoming switch that was opened means 'commit' even if the old
+// side is gone; otherwise an undecided switch is aborted. Sessions of earlier runs are ended
+// first.
 func decision(ctx context.Context, in Input) (entrance fence.IncomingSwitch, _ fence.Verdict, err error) {
 	nonce := rand.Text()[:16]
 	to, toErr := fence.SwitchRegister(ctx, in.To, nonce)
@@ -155,8 +154,8 @@ func decision(ctx context.Context, in Input) (entrance fence.IncomingSwitch, _ f
 	case err == nil && stands.Decision == fence.Commit && toErr != nil:
 		return entrance, fence.Verdict{}, toErr
 	case err == nil && stands.Decision == fence.Abort && toErr == nil:
-		// Nobody reads the rollback path's slots, which keep the new side's WAL. What fails here the
-		// next attempt does, or the upgrade's end.
+		// The rollback path's slots have no reader and keep the new side's WAL. If this fails, the
+		// next attempt does it, or the end of the upgrade.
 		_ = to.DropUnreadSlots(ctx, in.ID, in.rollbackPath(), in.Databases)
 	}
 	return entrance, stands, err
@@ -171,8 +170,8 @@ func (in Input) rollbackPath() []string {
 	return slots
 }
 
-// dropRollbackPath after a preparation that failed: the slots keep WAL, and nobody reads them. What
-// fails here the next attempt does, or the upgrade's end.
+// dropRollbackPath after a failed preparation: the slots keep WAL and have no reader. If this
+// fails, the next attempt does it, or the end of the upgrade.
 func (r *run) dropRollbackPath() {
 	if r.to == nil {
 		return
@@ -182,7 +181,7 @@ func (r *run) dropRollbackPath() {
 	_ = r.to.DropUnreadSlots(ctx, r.in.ID, r.in.rollbackPath(), r.in.Databases)
 }
 
-// openEntrance needs no key where the entrance is open already.
+// openIncomingSwitch needs no key if it is opened already.
 func openEntrance(ctx context.Context, in Input, key postgres.Password) error {
 	to, err := fence.OpenRegister(ctx, in.To)
 	if err != nil {
@@ -194,7 +193,7 @@ func openEntrance(ctx context.Context, in Input, key postgres.Password) error {
 	}
 	state, err := to.Unfence(ctx, in.ID, in.who(), key)
 	if err == nil && state != "opened" {
-		return fmt.Errorf("the entrance of %s for switch %s is %q", in.To.Instance, in.ID, state)
+		return fmt.Errorf("the incoming switch %[2]s of %[1]s is %[3]q", in.To.Instance, in.ID, state)
 	}
 	return err
 }

@@ -12,8 +12,8 @@ import (
 // MaterializedViews of the new side could not be refreshed, or not in time.
 const MaterializedViews ObstacleKind = "MaterializedViews"
 
-// refreshViews has the new side's materialized views show what replication has brought there: clients that saw the
-// old side's last refresh must not read older rows. Nothing is held meanwhile. An obstacle is a *Waiting.
+// refreshViews refreshes the new side's materialized views from the replicated rows: clients that saw the old
+// side's last refresh must not read older rows. Traffic isn't held meanwhile. An obstacle is a *WaitingError.
 func refreshViews(ctx context.Context, in Input) error {
 	if slices.Contains(in.Scope.Acknowledged, "materialized_views") {
 		return nil
@@ -21,7 +21,7 @@ func refreshViews(ctx context.Context, in Input) error {
 	err := eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
 		return transfer.RefreshMaterializedViews(ctx, in.From, in.To, db, transfer.AllViews, in.Limits.Refresh)
 	})
-	const agree = "or acknowledge materialized_views in the PgUpgrade: then clients find them as they were at their last refresh there, until you refresh them"
+	const agree = "or acknowledge materialized_views in the PgUpgrade: then clients see them as of their last refresh there, until you refresh them"
 	var tooLong *transfer.RefreshTooLongError
 	switch {
 	case err == nil || ctx.Err() != nil || postgres.Unreachable(err):

@@ -9,7 +9,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
-// olderStandbyError: the new side's primary was replaced, right after the decision, by one that lacks rows.
+// olderStandbyError: the new side's primary was replaced, right after the decision, by a standby that lacks
+// rows.
 type olderStandbyError struct{ from, to, database string }
 
 func (e *olderStandbyError) Error() string {
@@ -17,10 +18,10 @@ func (e *olderStandbyError) Error() string {
 		"see \"Both sides are closed\" in docs/operations.md", e.to, e.database, e.from)
 }
 
-// readyAgain makes the new side's entrance of a decided switch again where its register has forgotten it: a standby was
-// promoted that is a moment older. It must have everything that the old side wrote up to its fence, which is looked at
-// before the old side admits anybody: what was confirmed before the promotion isn't sent again, but the marker behind
-// it might be.
+// readyAgain makes the incoming switch of a decided switch again if the new side's register has lost it: the promoted
+// standby is a moment older. The standby must have everything that the old side wrote up to its fence. This is checked
+// before the old side allows connections: rows that were confirmed before the promotion aren't sent again, but the
+// marker behind them might be.
 func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
 	entrance, err := to.IncomingSwitch(ctx, in.ID)
 	if err != nil || entrance.State != "" {
@@ -50,7 +51,7 @@ func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
 			return &olderStandbyError{from: in.From.Instance, to: in.To.Instance, database: db}
 		}
 	}
-	// sequences are set beside the drain, so the standby may have the marker and not them
+	// sequences are set in parallel with the drain, so the standby may have the marker and not the sequences
 	if err := admit(ctx, in); err != nil {
 		return err
 	}
@@ -68,9 +69,9 @@ func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
 	return err
 }
 
-// Reopen opens the side that serves where a fence stands though no switch is in progress: its primary was
-// replaced by a standby that lacks the opening. in is the last switch, which led there. It has no rollback path
-// afterwards: the slots went with the primary. An error says why it can't be opened. Retry-safe.
+// Reopen opens the serving side if it is fenced although no switch is in progress: its primary was replaced by
+// a standby that had not replayed the opening. in is the last switch, which led there. It has no rollback path
+// afterwards: the slots were lost with the primary. An error says why it can't be opened. Retry-safe.
 func Reopen(ctx context.Context, in Input) error {
 	in.Limits = in.Limits.withDefaults()
 	from, err := fence.OpenRegister(ctx, in.From)
@@ -83,7 +84,7 @@ func Reopen(ctx context.Context, in Input) error {
 		return err
 	}
 	if stands.Decision != fence.Commit {
-		return fmt.Errorf("%s knows nothing of a switch %s that led to %s", in.From.Instance, in.ID, in.To.Instance)
+		return fmt.Errorf("%s has no record of a switch %s to %s", in.From.Instance, in.ID, in.To.Instance)
 	}
 	return openEntrance(ctx, in, stands.Key)
 }

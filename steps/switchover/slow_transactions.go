@@ -6,9 +6,9 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// handleSlowTransactions deals with the transactions that keep a hold from being complete.
+// handleSlowTransactions handles the transactions that delay the completion of a hold.
 func (r *run) handleSlowTransactions(ctx context.Context) error {
-	// What began just before the last pooler paused is a little younger than the hold.
+	// A transaction that began just before the last pooler paused is a little younger than the hold.
 	age := r.in.Limits.Drain / 2
 	long, err := postgres.LongTransactions(ctx, r.watcher, r.in.Databases, age)
 	if err != nil {
@@ -24,12 +24,12 @@ func (r *run) handleSlowTransactions(ctx context.Context) error {
 		}
 	}
 	if len(found) == 0 {
-		found = []Obstacle{obstacle(PoolerOutOfStep, "the poolers did not come to rest within %s, though no transaction is that old", r.in.Limits.Drain)}
+		found = []Obstacle{obstacle(PoolerOutOfStep, "the poolers were not idle within %s, although no transaction is that old", r.in.Limits.Drain)}
 	}
 	return &WaitingError{Obstacles: found}
 }
 
-// terminateLong ends, just before the hold, what would only make it longer.
+// terminateLong ends, just before the hold, transactions that would only prolong it.
 func (r *run) terminateLong(ctx context.Context) error {
 	if r.in.Limits.LongTransactions != Terminate {
 		return nil

@@ -9,16 +9,16 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// undoTimeout bounds what is done for safety after the caller's context has ended.
+// undoTimeout bounds the undoing of a switch after the caller's context has ended.
 const undoTimeout = 8 * time.Second
 
 // Switch moves traffic from in.From to in.To, in the order that this package's
-// documentation gives. It returns
-//   - nil: done, all of it;
-//   - *Waiting: nothing was done, obstacles stand in the way;
-//   - *Aborted: undone, traffic is on the old side;
-//   - *Undecided: nobody could be asked what stands; call Recover until it is known;
-//   - *Unfinished: traffic is on the new side for good; call Recover until the rest is done;
+// documentation describes. It returns
+//   - nil: complete;
+//   - *WaitingError: nothing was done, since there are obstacles;
+//   - *AbortedError: undone, traffic is on the old side;
+//   - *UndecidedError: the decision could not be read; call Recover until it is known;
+//   - *UnfinishedError: traffic is on the new side for good; call Recover until the rest is done;
 //   - anything else: nothing was held and nothing moved.
 //
 // The end of ctx undoes a switch that is not decided; it doesn't stop one that is.
@@ -65,8 +65,8 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 	return r.finish(context.WithoutCancel(ctx))
 }
 
-// lateDDL: preparing waits for transactions on the new side, for minutes perhaps, and DDL isn't
-// replicated.
+// lateDDL finds DDL since the guard: the preparation may wait for minutes for transactions on
+// the new side, and DDL isn't replicated.
 func (r *run) lateDDL(ctx context.Context) error {
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end() // before anything is held
@@ -90,7 +90,7 @@ func (r *run) lateDDL(ctx context.Context) error {
 	if len(late) > 0 {
 		return &WaitingError{Obstacles: late}
 	}
-	for _, l := range r.lanes { // a sequence that came on both sides isn't among those that were read
+	for _, l := range r.lanes { // a sequence that was created on both sides isn't among those that were read
 		if err := l.sameSchema(ctx, r.in.From.Instance); err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (r *run) lateDDL(ctx context.Context) error {
 	return nil
 }
 
-// finish does what follows a decided switch.
+// finish completes a decided switch.
 func (r *run) finish(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
@@ -114,8 +114,8 @@ func (r *run) finish(ctx context.Context) (Result, error) {
 	return r.result, nil
 }
 
-// resolve ends a stall that failed: it asks the register what stands, which is 'abort'
-// unless the failure came after the decision, and does it.
+// resolve ends a failed stall: it asks the register for the decision, which is 'abort' unless
+// the failure came after it, and follows it.
 func (r *run) resolve(why error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
 	defer cancel()
@@ -126,7 +126,7 @@ func (r *run) resolve(why error) error {
 	switch {
 	case err != nil && state == StateUnknown:
 		if !r.decideSent {
-			// Nobody else says 'commit': the old side is right, whether its fence is
+			// Only this controller says 'commit': the old side serves, whether its fence is
 			// lifted by us or by an agent.
 			r.release(ctx)
 		}
@@ -137,10 +137,10 @@ func (r *run) resolve(why error) error {
 	return &AbortedError{Why: joined(why, err), Result: r.result}
 }
 
-// undo is settle for a switch that has held nothing yet.
+// undo is resolve for a switch that has not held traffic yet.
 func (r *run) undo(why error) error { return r.resolve(why) }
 
-// release tells every pooler to let clients go to the old side.
+// release makes every pooler release clients to the old side.
 func (r *run) release(ctx context.Context) {
 	_ = eachPooler(ctx, r.in.Poolers, func(ctx context.Context, p Pooler) error { return p.Abort(ctx, r.in.ID) })
 }

@@ -49,10 +49,10 @@ func TestEveryMoveSaysWhatGitoverCommits(t *testing.T) {
 }
 
 func TestTheLongestHoldIsFoundInAnAgentsLog(t *testing.T) {
-	const log = `{"level":"INFO","msg":"clients go on","switch":"a","heldMilliseconds":61}
+	const log = `{"level":"INFO","msg":"clients continue","switch":"a","heldMilliseconds":61}
 not of the agent's
 {"level":"ERROR","msg":"the limit of the hold is over","switch":"b","heldMilliseconds":9702}
-{"level":"INFO","msg":"clients go on","switch":"c","heldMilliseconds":83}
+{"level":"INFO","msg":"clients continue","switch":"c","heldMilliseconds":83}
 {"level":"INFO","msg":"something else"}`
 	if longest := longestIn(log); longest != 9702 {
 		t.Errorf("%v ms", longest)

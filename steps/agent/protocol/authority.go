@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// ControllerName is the common name of the only client that agents obey.
+	// ControllerName is the common name of the only client that agents accept.
 	ControllerName = "gitover-controller"
 
 	authorityLifetime   = 10 * 365 * 24 * time.Hour
@@ -24,8 +24,8 @@ const (
 	clockSkew = 5 * time.Minute
 )
 
-// AgentServerName is the name in the certificate of a proxy's agents. They are reached by
-// pod address, so the name is what tells one proxy's agents from another's.
+// AgentServerName is the name in the certificate of a proxy's agents. They are reached by pod
+// address, so only this name distinguishes one proxy's agents from another's.
 func AgentServerName(proxy, namespace string) string {
 	return "agent." + proxy + "." + namespace + ".gitover"
 }
@@ -112,7 +112,7 @@ func NeedsRenewal(pair KeyPair, now time.Time) bool {
 	return now.After(cert.NotAfter.Add(-life / 3))
 }
 
-// ClientTLS is how the controller reaches the agents of a proxy.
+// ClientTLS is the controller's configuration to reach the agents of a proxy.
 func ClientTLS(ca []byte, client KeyPair, proxy, namespace string) (*tls.Config, error) {
 	loaded, err := tls.X509KeyPair(client.Certificate, client.Key)
 	if err != nil {

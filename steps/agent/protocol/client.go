@@ -41,7 +41,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Name for messages.
 func (c *Client) Name() string { return c.name }
 
-// State looks.
+// State reads the state of the pooler and its agent.
 func (c *Client) State(ctx context.Context) (PoolerState, error) {
 	var state PoolerState
 	response, err := c.send(ctx, http.MethodGet, "/v1/state", nil)
@@ -65,12 +65,12 @@ func (c *Client) Flip(ctx context.Context, switchID string) error {
 	return c.post(ctx, "/v1/flip", SwitchRequest{SwitchID: switchID})
 }
 
-// Resume lets clients go to the new side.
+// Resume releases clients to the new side.
 func (c *Client) Resume(ctx context.Context, switchID string) error {
 	return c.post(ctx, "/v1/resume", SwitchRequest{SwitchID: switchID})
 }
 
-// Abort lets clients go to the old side.
+// Abort releases clients to the old side.
 func (c *Client) Abort(ctx context.Context, switchID string) error {
 	return c.post(ctx, "/v1/abort", SwitchRequest{SwitchID: switchID})
 }

@@ -14,12 +14,12 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Cause }
 
-// RefusedError: an agent or its PgBouncer said no; a human must act.
+// RefusedError: an agent or its PgBouncer refused; a human must act.
 type RefusedError struct{ Pooler, Message string }
 
 func (e *RefusedError) Error() string { return fmt.Sprintf("pooler %s: %s", e.Pooler, e.Message) }
 
-// ReloadError: a pooler did not take its new target; it kept the old one.
+// ReloadError: a pooler did not accept its new target; it kept the old one.
 type ReloadError struct{ Pooler, Message string }
 
 func (e *ReloadError) Error() string { return fmt.Sprintf("pooler %s: %s", e.Pooler, e.Message) }

@@ -6,7 +6,7 @@ type Phase string
 // Phases.
 const (
 	PhasePreparing Phase = "Preparing"
-	// PhaseHoldBegins is reported when all is prepared and the hold comes next.
+	// PhaseHoldBegins is reported when everything is prepared and the hold begins.
 	PhaseHoldBegins Phase = "Holding"
 	// PhaseSettling is reported by Recover.
 	PhaseSettling Phase = "Settling"
@@ -14,5 +14,5 @@ const (
 	PhaseFinishing Phase = "Finishing"
 )
 
-// Phases in the order in which they are reported, Settling in the place of Holding.
+// Phases in the order in which they are reported; Recover reports Settling instead of Holding.
 var Phases = []Phase{PhasePreparing, PhaseHoldBegins, PhaseSettling, PhaseFinishing}

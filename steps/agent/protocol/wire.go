@@ -34,12 +34,12 @@ type StageRequest struct {
 // HoldRequest asks for clients to be held for the staged switch.
 type HoldRequest struct {
 	SwitchID string `json:"switchID"`
-	// LimitMilliseconds from now within which the agent lets clients go whatever happens.
+	// LimitMilliseconds from now within which the agent releases clients, whatever happens.
 	LimitMilliseconds int64 `json:"limitMilliseconds"`
-	// MarginMilliseconds before the limit at which the agent goes to the register itself.
+	// MarginMilliseconds is how long before the limit the agent asks the register itself.
 	MarginMilliseconds int64 `json:"marginMilliseconds"`
-	// Attended: the controller leaves this request open, also once clients are held, until the agent ends it, when they
-	// go on. If it ends before, the controller is gone, and the agent goes to the register at once.
+	// Attended: the controller leaves this request open, also once clients are held; the agent ends it when it releases
+	// them. If the request ends before, the controller is gone, and the agent asks the register at once.
 	Attended bool `json:"attended,omitempty"`
 }
 
@@ -49,7 +49,7 @@ func (h HoldRequest) Limit() time.Duration { return milliseconds(h.LimitMillisec
 // Margin before the limit.
 func (h HoldRequest) Margin() time.Duration { return milliseconds(h.MarginMilliseconds) }
 
-// milliseconds that are too many for a Duration are as many as it takes.
+// milliseconds that overflow a Duration become the longest one.
 func milliseconds(n int64) time.Duration {
 	const most = math.MaxInt64 / int64(time.Millisecond)
 	return time.Duration(min(max(n, -most), most)) * time.Millisecond
@@ -69,7 +69,7 @@ type SwitchRequest struct {
 	SwitchID string `json:"switchID"`
 }
 
-// PoolerState is what an agent says of its pooler.
+// PoolerState is an agent's report about its pooler.
 type PoolerState struct {
 	// Target that the pooler leads to now.
 	Target Target `json:"target"`
@@ -93,7 +93,7 @@ type PoolerState struct {
 	Sessions []PoolerSession `json:"sessions,omitempty"`
 }
 
-// ManyProcesses tells people about Others, and what to do.
+// ManyProcesses explains Others to people, and what to do.
 func (s PoolerState) ManyProcesses(pooler string) string {
 	return fmt.Sprintf("pooler %s can't be held: %s, and a hold reaches one of them; run one PgBouncer per pod, without so_reuseport and "+
 		"peers in the same pod, and more pods for more load", pooler, s.Others)
@@ -120,8 +120,8 @@ func (s PoolerSession) String() string {
 // HoldPhase is how far a switch has come at one pooler.
 type HoldPhase string
 
-// Phases, in order. Forward and Back are settled; Released means that clients go on
-// because the limit was over while the decision could not be learned.
+// Phases, in order. Forward and Back are final; Released means that clients continue because
+// the limit was over and the decision could not be read.
 const (
 	PhaseNone     HoldPhase = ""
 	PhaseStaged   HoldPhase = "Staged"
@@ -141,7 +141,7 @@ func (p HoldPhase) Paused() bool {
 // Settled says that the switch is over here.
 func (p HoldPhase) Settled() bool { return p == PhaseForward || p == PhaseBack }
 
-// Refusal is what an agent answers when it refuses.
+// Refusal is an agent's answer to a request that it refuses.
 type Refusal struct {
 	Error string `json:"error"`
 	Code  string `json:"code"`

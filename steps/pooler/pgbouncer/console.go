@@ -26,7 +26,7 @@ type Admin struct {
 // Console is a session on the admin console. Not for concurrent use.
 type Console struct{ conn *pgconn.PgConn }
 
-// Database is what the pooler believes of one of its databases.
+// Database is an entry of the pooler's databases, as it reports it.
 type Database struct {
 	Name, Host string
 	Port       int
@@ -34,7 +34,7 @@ type Database struct {
 	Database string
 }
 
-// Load is what clients feel.
+// Load is how clients are served.
 type Load struct {
 	// Waiting clients, and the seconds that the oldest has waited.
 	Waiting       int
@@ -52,8 +52,8 @@ type Client struct {
 	Since time.Time
 }
 
-// RefusedError is the console saying no: wrong user or password, not an admin, or a
-// command that it won't do. A human must act.
+// RefusedError: the console refused. The user or password is wrong, the user is no admin, or
+// the command isn't allowed. A human must act.
 type RefusedError struct{ Cause error }
 
 func (e *RefusedError) Error() string {
@@ -86,17 +86,18 @@ func (a Admin) Connect(ctx context.Context) (*Console, error) {
 	return &Console{conn: conn}, nil
 }
 
-// Close ends the session. A pause that it began goes on.
+// Close ends the session. A pause that it began stays.
 func (c *Console) Close(ctx context.Context) { _ = c.conn.Close(ctx) }
 
 // Alive says whether the session can be used.
 func (c *Console) Alive() bool { return !c.conn.IsClosed() && !c.conn.IsBusy() }
 
-// Pause holds all clients and returns when no server connection is in use. Held already
-// is an error that AlreadyPaused recognizes. After an error the session is of no use.
+// Pause holds all clients and returns when no server connection is in use. If they are held
+// already, that is an error that AlreadyPaused recognizes. After an error the session can't be
+// used any more.
 func (c *Console) Pause(ctx context.Context) error { return c.do(ctx, "PAUSE") }
 
-// Resume lets clients go on; not paused is success.
+// Resume lets clients continue; it succeeds also if the pooler is not paused.
 func (c *Console) Resume(ctx context.Context) error {
 	err := c.do(ctx, "RESUME")
 	if refusedWith(err, "not paused") {
@@ -108,8 +109,8 @@ func (c *Console) Resume(ctx context.Context) error {
 // AlreadyPaused recognizes the error of a second Pause.
 func AlreadyPaused(err error) bool { return refusedWith(err, "already suspended/paused") }
 
-// Reload reads the configuration again. Success says nothing about the file: look at
-// Databases.
+// Reload makes the pooler read its configuration. Success does not mean that the file is
+// valid: check Databases.
 func (c *Console) Reload(ctx context.Context) error { return c.do(ctx, "RELOAD") }
 
 // Paused says whether clients are held.
@@ -121,12 +122,12 @@ func (c *Console) Paused(ctx context.Context) (bool, error) {
 		}
 	}
 	if err == nil {
-		err = errors.New("SHOW STATE says nothing of a pause: PgBouncer 1.24 or later is needed")
+		err = errors.New("SHOW STATE does not report a pause: PgBouncer 1.24 or later is needed")
 	}
 	return false, err
 }
 
-// Databases lists what the pooler knows, its own console excepted.
+// Databases lists the pooler's databases, except for its own console.
 func (c *Console) Databases(ctx context.Context) ([]Database, error) {
 	rows, err := c.query(ctx, "SHOW DATABASES")
 	return databasesOf(rows), err
@@ -202,10 +203,10 @@ func (c *Console) Version(ctx context.Context) (string, error) {
 	return rows[0]["version"], nil
 }
 
-// Others says which other PgBouncer processes a command on this console does not reach though they may serve
-// the same clients: so_reuseport lets several listen on one port, where each new connection, the console's too,
-// meets one of them by chance; and a peer on this machine is one, too. Empty: none. Peers elsewhere have consoles
-// and agents of their own.
+// Others names other PgBouncer processes that may serve the same clients and that a command on this console does
+// not reach. With so_reuseport several processes listen on one port, and each new connection, also the console's,
+// reaches a random one of them; a peer on this machine is another process, too. Empty: none. Peers elsewhere have
+// their own consoles and agents.
 func (c *Console) Others(ctx context.Context) (string, error) {
 	config, err := c.query(ctx, "SHOW CONFIG")
 	if err != nil {
@@ -231,7 +232,7 @@ func nearby(host string) bool {
 	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" || address != nil && address.IsLoopback()
 }
 
-// number reads a count; what is none counts as nothing.
+// number reads a count; zero if it isn't a number.
 func number(s string) int {
 	n, err := strconv.ParseUint(s, 10, 31)
 	if err != nil {

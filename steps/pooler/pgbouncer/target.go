@@ -34,9 +34,9 @@ func (t Target) Render() (string, error) {
 	return b.String(), nil
 }
 
-// Matches says whether the pooler leads every database of t where t says. Other entries,
-// the user's own, are none of Gitover's business, unless they lead to left, the instance
-// that t is to replace.
+// Matches returns an error unless the pooler leads every database of t where t says. Other
+// entries are the user's own and are ignored, unless they lead to left, the instance that t
+// replaces.
 func (t Target) Matches(found []Database, left Target) error {
 	names := map[string]bool{}
 	for _, name := range t.names() {
@@ -59,14 +59,14 @@ func (t Target) Matches(found []Database, left Target) error {
 	return nil
 }
 
-// names leaves out what PgBouncer keeps for itself.
+// names leaves out the databases that PgBouncer reserves.
 func (t Target) names() []string {
 	names := slices.DeleteFunc(slices.Clone(t.Databases), func(n string) bool { return n == "pgbouncer" })
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// Check says why no pooler can be led there. Names of databases never are a reason: odd
+// Check says why no pooler can be led there. Names of databases are never a reason: unusual
 // ones are reached through "*".
 func (t Target) Check() error {
 	if t.Host == "" || strings.ContainsFunc(t.Host, unicode.IsControl) || t.Port < 1 || t.Port > 65535 {
@@ -75,19 +75,19 @@ func (t Target) Check() error {
 	return nil
 }
 
-// spelled says whether PgBouncer 1.24 can read the name as a key. Its documentation speaks
-// of double quotes, its parser knows none; such a database is reached through "*".
+// spelled says whether PgBouncer 1.24 can read the name as a key. Its documentation mentions
+// double quotes, but its parser doesn't support them; such a database is reached through "*".
 func spelled(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '.' || r == '-')
 	})
 }
 
-// value quotes for the connection string: doubled quotes stand for one.
+// value quotes for the connection string: a quote is doubled.
 func value(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// Write puts content into path, durably, so that a reader finds the old file or the new
-// one, whole.
+// Write writes content to path, durably and atomically: a reader finds the whole old file or
+// the whole new one.
 func Write(path string, content []byte) error {
 	if err := Prepare(path, content); err != nil {
 		return err
@@ -115,5 +115,5 @@ func Prepare(path string, content []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// Promote puts what Prepare wrote in the place of path: no more than a rename.
+// Promote replaces path with the file that Prepare wrote, by a rename only.
 func Promote(path string) error { return os.Rename(path+".next", path) }

@@ -10,11 +10,11 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// ErrNotFresh: the server that should become green holds somebody's tables.
+// ErrNotFresh: the server that should become green already holds tables.
 var ErrNotFresh = errors.New("the instance is not fresh")
 
-// Claimed says whether this server was taken as green by the given run. A server that
-// was never claimed, or by an earlier run, is not.
+// Claimed says whether the given run has claimed this server as green. A claim of an earlier
+// run doesn't count.
 func Claimed(ctx context.Context, s postgres.Server, run string) (bool, error) {
 	conn, err := s.Connect(ctx, postgres.MaintenanceDatabase)
 	if postgres.DatabaseMissing(err) {
@@ -35,10 +35,9 @@ func Claimed(ctx context.Context, s postgres.Server, run string) (bool, error) {
 	return claimed, nil
 }
 
-// Claim takes a fresh server as green: it fences every database that the image made,
-// makes Gitover's own database, and writes the run's name into it. A server with user
-// tables is refused with ErrNotFresh, since an upgrade writes over nothing, and isn't fenced. A second call
-// finishes what the first began.
+// Claim takes a fresh server as green: it fences every database that the image created, creates Gitover's
+// own database, and writes the run's name into it. A server with user tables is refused with ErrNotFresh,
+// since an upgrade never overwrites data, and isn't fenced. A second call finishes what the first began.
 func Claim(ctx context.Context, s postgres.Server, run string) error {
 	if err := refuseAnyTables(ctx, s); err != nil {
 		return err
@@ -46,7 +45,7 @@ func Claim(ctx context.Context, s postgres.Server, run string) error {
 	if err := fenceFresh(ctx, s); err != nil {
 		return err
 	}
-	// tables that came between the look and the fence
+	// tables that were created between the check and the fence
 	if err := refuseAnyTables(ctx, s); err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func refuseAnyTables(ctx context.Context, s postgres.Server) error {
 }
 
 // fenceFresh closes every database but the maintenance ones, in one statement that does nothing on a server
-// that has been claimed: a controller that slept since then must not close what serves by now.
+// that has been claimed: a controller that was paused since then must not close a server that serves by now.
 func fenceFresh(ctx context.Context, s postgres.Server) error {
 	err := postgres.WithSession(ctx, s, "", func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, fmt.Sprintf(query("fence_fresh"), postgres.Literal(postgres.MaintenanceDatabase), postgres.Literal(s.MaintenanceDatabase)))

@@ -1,7 +1,7 @@
-// Package fence keeps applications out of a server's databases, and holds the register in which a switch is decided: who
-// may lift which fence, and who took it over.
+// Package fence keeps applications out of a server's databases. It also holds the register in which a switch is decided:
+// it says which fence may be lifted.
 //
-// A fence is a connection limit of 0, and no connections at all while a switch is on. Both servers answer by themselves what
-// stands (sql/register.sql); nothing here depends on another process's memory, so a caller that died is replaced by one that
-// asks. A call that finds its own work done succeeds; a call of a switch that is over fails and changes nothing.
+// A fence is a connection limit of 0; during a switch a database allows no connections at all. Each server's register holds
+// the decision (sql/register.sql); nothing here depends on the memory of a process, so another caller can continue after a
+// crash. A call that finds its own work done succeeds; a call for a switch that is over fails and changes nothing.
 package fence

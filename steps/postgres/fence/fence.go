@@ -24,21 +24,21 @@ var (
 	takeOverSQL string
 )
 
-// State is how one database stands to applications.
+// State says whether one database accepts applications.
 type State struct {
 	Database string
 	// Limit in force: 0 when fenced.
 	Limit int
-	// Remembered is the limit that comes back when the fence is lifted; nil if none is.
+	// Remembered is the limit that is restored when the fence is lifted; nil if there is none.
 	Remembered *int
-	// Shut to superusers and workers, too: a switch is in progress, or not finished.
+	// ConnectionsDisabled for superusers and workers, too: a switch is in progress, or not finished.
 	Shut bool
 }
 
 // Fenced says that applications are refused.
 func (f State) Fenced() bool { return f.Limit == 0 && f.Remembered != nil }
 
-// Fences reads how databases stand, in order of their names. Needs the register.
+// Fences reads the states of databases, in order of their names. Needs the register.
 func (r *Register) Fences(ctx context.Context, databases []string) ([]State, error) {
 	rows, err := r.conn.Query(ctx, fencesSQL, databases)
 	if err != nil {
@@ -49,7 +49,7 @@ func (r *Register) Fences(ctx context.Context, databases []string) ([]State, err
 }
 
 // RememberLimit records the connection limit that db gets back when this server's fence
-// is lifted, in place of what was recorded before. conn is a session in
+// is lifted, and replaces the value that was recorded before. conn is a session in
 // MaintenanceDatabase of a server that has the register.
 func RememberLimit(ctx context.Context, conn *pgx.Conn, db string, limit int) error {
 	if _, err := conn.Exec(ctx, rememberLimitSQL, db, limit); err != nil {
@@ -59,8 +59,8 @@ func RememberLimit(ctx context.Context, conn *pgx.Conn, db string, limit int) er
 }
 
 // FenceStandby fences a server that does not serve and is not part of a switch: a new
-// instance, or one found open. New sessions are refused at once, old ones are told to
-// end. Never for the active instance.
+// instance, or one found open. New sessions are refused at once, existing ones are terminated.
+// Never call it for the active instance.
 func FenceStandby(ctx context.Context, s postgres.Server, databases []string) error {
 	r, err := OpenRegister(ctx, s)
 	if err != nil {
@@ -82,11 +82,10 @@ func FenceStandby(ctx context.Context, s postgres.Server, databases []string) er
 	return nil
 }
 
-// TerminateSessions returns the sessions that are left behind the fence of an open switch, superusers'
-// too, with end after telling them to end. logins are the processes that may have passed
-// the fence before it stood: a first call, with nil, finds those under way; each further one is
-// given what the one before returned, for whoever comes later is refused. Nobody is left when
-// both are none.
+// TerminateSessions returns the sessions that are left behind the fence of an open switch, also
+// superusers'; with end it terminates them. logins are the processes that may have passed the fence
+// before it took effect. The first call, with nil, finds them; each further call gets the result of
+// the one before, since later logins are refused. No session is left when both results are empty.
 func (r *Register) TerminateSessions(ctx context.Context, id string, end bool, before []int) (left []postgres.Session, logins []int, err error) {
 	if err := r.conn.QueryRow(ctx, loginsUnderWaySQL, before).Scan(&logins); err != nil {
 		return nil, nil, r.failed("clear", err)
@@ -105,8 +104,9 @@ func (r *Register) TerminateSessions(ctx context.Context, id string, end bool, b
 }
 
 // SwitchSession opens a session for a switch in database of s. nonce is the same for all
-// sessions of one run of a switch: TakeOver tells them by it from those of a run before. No
-// parallel workers: minor versions before February 2025 refuse them in a fenced database.
+// sessions of one run of a switch: TakeOver uses it to distinguish them from those of an
+// earlier run. Parallel workers are off: minor versions before February 2025 refuse them in a
+// fenced database.
 func SwitchSession(ctx context.Context, s postgres.Server, database, nonce string) (*pgx.Conn, error) {
 	conn, err := s.Connect(ctx, database)
 	if err != nil {
@@ -135,9 +135,9 @@ func SwitchRegister(ctx context.Context, s postgres.Server, nonce string) (*Regi
 
 func switchSessionName(nonce string) string { return "gitover switch " + nonce }
 
-// TakeOver ends the sessions that other runs of a switch hold on this server and returns
-// when they are gone, so that a controller that slept can do nothing any more: a run
-// opens its sessions before it begins, and never again.
+// TakeOver ends the sessions that other runs of a switch hold on this server and returns when
+// they are gone, so that a controller that was paused can't change anything any more: a run
+// opens its sessions only before it begins.
 func (r *Register) TakeOver(ctx context.Context, nonce string) error {
 	for {
 		tag, err := r.conn.Exec(ctx, takeOverSQL, switchSessionName(nonce))

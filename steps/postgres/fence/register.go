@@ -14,7 +14,7 @@ import (
 //go:embed sql/register.sql
 var registerSQL string
 
-// RegisterLock keeps two controllers from creating the register at once.
+// RegisterLock prevents two controllers from creating the register at once.
 const RegisterLock = 0x6769746f766572
 
 // EnsureRegister makes the decision register of a server: Gitover's own database, which
@@ -31,7 +31,7 @@ func EnsureRegister(ctx context.Context, s postgres.Server, agentRole string, ag
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	// Before the transaction: whether the log samples it is decided as it begins.
+	// Before the transaction: PostgreSQL decides at its begin whether the log samples it.
 	if _, err := conn.Exec(ctx, postgres.Quietly); err != nil {
 		return fmt.Errorf("keep secrets out of the log of %s: %w", s.Instance, err)
 	}
@@ -74,7 +74,7 @@ func ensureRegisterDatabase(ctx context.Context, s postgres.Server) error {
 	return nil
 }
 
-// ensureAgentRole gives the agents their role, and takes from it what it should not have.
+// ensureAgentRole creates the agents' role, and revokes rights that it should not have.
 func ensureAgentRole(ctx context.Context, tx pgx.Tx, role string, password postgres.Password) error {
 	name := pgx.Identifier{role}.Sanitize()
 	var stored *string

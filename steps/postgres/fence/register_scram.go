@@ -13,10 +13,10 @@ import (
 // scramIterations is PostgreSQL's own default (SCRAM_SHA_256_DEFAULT_ITERATIONS).
 const scramIterations = 4096
 
-// scramVerifier computes what PostgreSQL stores for a password (RFC 5803's form), so that
-// the password itself appears in no statement and no server log. The password is ASCII:
-// Gitover made it, long and random, so its salt may follow from it: both sides of an
-// upgrade store the same.
+// scramVerifier computes what PostgreSQL stores for a password (RFC 5803's form), so that the
+// password itself appears in no statement and no server log. Gitover made the password: it is
+// ASCII, long and random, so the salt may be derived from it, and both sides of an upgrade
+// store the same.
 func scramVerifier(password postgres.Password) (string, error) {
 	return scramWith(password, mac([]byte(password), "gitover register salt")[:16], scramIterations)
 }

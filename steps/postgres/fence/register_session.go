@@ -11,23 +11,23 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// Decision is what stands in the register for a switch.
+// Decision is what the register says about a switch.
 type Decision string
 
 // Decisions.
 const (
-	// NeverBegan: the register knows nothing of the switch.
+	// NeverBegan: the register has no row for the switch.
 	NeverBegan Decision = ""
 	// Open: undecided.
 	Open Decision = "open"
-	// Abort: the old side goes on serving; its fence is lifted.
+	// Abort: the old side still serves; its fence is lifted.
 	Abort Decision = "abort"
 	// Commit: the new side serves; the old side stays fenced.
 	Commit Decision = "commit"
 )
 
-// Verdict is what stands for a switch and, once that is Commit, the key to the new side: a
-// secret that nobody has before.
+// Verdict is the decision about a switch. If it is Commit, it has the key to the new side: a
+// secret that no client can read before.
 type Verdict struct {
 	Decision Decision
 	Key      postgres.Password
@@ -40,11 +40,12 @@ type SwitchRow struct {
 	Databases []string
 }
 
-// IncomingSwitch is what the new side knows of a switch that leads to it.
+// IncomingSwitch is what the new side's register says about a switch that leads to it.
 type IncomingSwitch struct {
 	// State is "" (not ready), "ready", "opened" or "closed".
 	State string
-	// Position is the WAL position at which the new side had all and nothing of its own.
+	// Position is the WAL position at which the new side had applied everything and had
+	// written nothing of its own.
 	Position string
 	// Left: a later switch away from this server has begun and was not aborted.
 	Left bool
@@ -60,7 +61,7 @@ type Register struct {
 //go:embed sql/incoming_switch.sql
 var incomingSwitchSQL string
 
-// What a stall asks, in the words in which Warm asks it before.
+// The queries of a stall, which Warm prepares before it in the same wording.
 const (
 	commitSQL = "SELECT d, gitover.key($1) FROM gitover.commit($1, $2, $3) AS d"
 	readySQL  = "SELECT gitover.ready($1, $2, $3, $4)"
@@ -80,8 +81,8 @@ func OpenRegister(ctx context.Context, s postgres.Server) (*Register, error) {
 // ParallelWorkers is the query for a minor version that refuses them behind a fence.
 var ParallelWorkers = query("parallel_workers")
 
-// WorkersPassFence says whether a query that runs while its database is fenced still gets its parallel workers, which
-// minor versions before February 2025 refuse it: the query fails at its client. Reads only.
+// WorkersPassFence says whether a query that runs while its database is fenced still gets parallel workers. Minor
+// versions before February 2025 refuse them, and the client's query fails. Reads only.
 func (r *Register) WorkersPassFence(ctx context.Context) (pass bool, err error) {
 	err = r.conn.QueryRow(ctx, "SELECT NOT EXISTS ("+ParallelWorkers+")").Scan(&pass)
 	return pass, r.failed("read the version", err)
@@ -93,53 +94,52 @@ func (r *Register) Close(ctx context.Context) { _ = r.conn.Close(ctx) }
 // Conn is the session itself, for the other queries of this package.
 func (r *Register) Conn() *pgx.Conn { return r.conn }
 
-// Begin opens the row of a switch, or finds it, and returns what stands. Another
-// undecided switch of this server is an error that InUse recognizes.
+// Begin opens the row of a switch, or finds it, and returns the decision. Another undecided
+// switch of this server is an error that InUse recognizes.
 func (r *Register) Begin(ctx context.Context, row SwitchRow) (Decision, error) {
 	return r.decision(ctx, "begin switch", "SELECT gitover.begin($1, $2, $3, $4)", row.ID, row.From, row.To, row.Databases)
 }
 
-// Fence refuses new application sessions on the old side if the switch is open, and
-// returns what stands: anything but Open means that nothing was done.
+// Fence refuses new application sessions on the old side if the switch is open, and returns
+// the decision: any other than Open means that nothing was done.
 func (r *Register) Fence(ctx context.Context, id string) (Decision, error) {
 	return r.decision(ctx, "fence", "SELECT gitover.fence($1)", id)
 }
 
-// Commit decides that the switch goes forward, unless it was decided already. What it
-// returns stands for ever. A side that is not shut to everybody is an error. It keeps the markers, by database, that
-// were written behind the fence.
+// Commit decides that the switch goes forward, unless it was decided already. The returned decision is final. It is
+// an error if the old side still allows connections. It stores the markers, by database, that were written behind
+// the fence.
 func (r *Register) Commit(ctx context.Context, id, who string, markers map[string]int64) (Verdict, error) {
 	return r.verdict(ctx, "commit switch", commitSQL, id, who, markers)
 }
 
-// Markers are those that Commit kept: a new side that has them has all that the old one wrote.
+// Markers are those that Commit stored: a new side that has them has everything that the old one wrote.
 func (r *Register) Markers(ctx context.Context, id string) (markers map[string]int64, err error) {
 	err = r.conn.QueryRow(ctx, "SELECT coalesce(markers, '{}') FROM gitover.switches WHERE id = $1", id).Scan(&markers)
 	return markers, r.failed("read markers", err)
 }
 
 // Abort decides that the switch does not happen, and lifts the old side's fence in the
-// same transaction, unless it was decided already. What it returns stands for ever.
+// same transaction, unless it was decided already. The returned decision is final.
 func (r *Register) Abort(ctx context.Context, id, who string) (Verdict, error) {
 	return r.verdict(ctx, "abort switch", "SELECT d, gitover.key($1) FROM gitover.abort($1, $2) AS d", id, who)
 }
 
-// State reads what stands.
+// State reads the decision.
 func (r *Register) State(ctx context.Context, id string) (Verdict, error) {
 	return r.verdict(ctx, "read switch", "SELECT d, gitover.key($1) FROM gitover.state($1) AS d", id)
 }
 
-// KeyHash is what Ready tells the new side of the key of a switch that has begun.
+// KeyHash is the hash of the key of a switch that has begun; Ready stores it on the new side.
 func (r *Register) KeyHash(ctx context.Context, id string) (hash string, err error) {
 	err = r.conn.QueryRow(ctx, "SELECT gitover.key_hash($1)", id).Scan(&hash)
 	return hash, r.failed("read the hash of a key", err)
 }
 
-// AllowReplication lets replication's workers enter a side that a switch left for good, and with them
-// superusers, whose transactions are read-only from then on unless they say otherwise;
-// writable names databases that must stay as they are. It does nothing while another switch
-// away from this server is undecided, or when nothing is shut. A second call finds the first one's
-// work.
+// AllowReplication lets replication workers connect to a side that a switch left for good. Superusers
+// may connect as well, but their transactions are read-only by default from then on; writable names
+// databases that must stay as they are. It does nothing while another switch away from this server is
+// undecided, or if connections are allowed already. A second call finds the first one's work.
 func (r *Register) AllowReplication(ctx context.Context, id string, writable []string) error {
 	if writable == nil {
 		writable = []string{}
@@ -154,17 +154,17 @@ func (r *Register) Undecided(ctx context.Context) ([]string, error) {
 	return ids, r.failed("list switches", err)
 }
 
-// Ready declares, durably, that the new side has applied everything, and returns its WAL
-// position of that moment; keyHash is the old side's KeyHash. A second call returns the
-// first one's position.
+// Ready records, durably, that the new side has applied everything, and returns its current
+// WAL position; keyHash is the old side's KeyHash. A second call returns the first one's
+// position.
 func (r *Register) Ready(ctx context.Context, row SwitchRow, keyHash string) (position string, err error) {
 	err = r.conn.QueryRow(ctx, readySQL, row.ID, row.From, row.To, keyHash).Scan(&position)
 	return position, r.failed("make ready", err)
 }
 
-// Unfence lifts the fence of the new side, once for each switch. key is the one that
-// the old side gave with Commit. It returns the entrance's state: "opened", or what
-// kept it from being opened: "ready" with a wrong key.
+// Unfence lifts the fence of the new side, once for each switch. key is the one that the old
+// side returned with Commit. It returns the state of the incoming switch: "opened", or the
+// state that it stays in, such as "ready" with a wrong key.
 func (r *Register) Unfence(ctx context.Context, id, who string, key postgres.Password) (string, error) {
 	var state *string
 	err := r.conn.QueryRow(ctx, openSQL, id, who, string(key)).Scan(&state)
@@ -174,8 +174,8 @@ func (r *Register) Unfence(ctx context.Context, id, who string, key postgres.Pas
 	return *state, r.failed("open", err)
 }
 
-// UnfenceWithoutKey is Unfence where the old side is lost for good and the key with it. Only a superuser may,
-// and only on a human's word: nobody can ask any more what was decided.
+// UnfenceWithoutKey is Unfence for the case that the old side is lost for good, and the key with it. It needs
+// a superuser and a human's decision in Git: the register's decision can't be read any more.
 func (r *Register) UnfenceWithoutKey(ctx context.Context, id, who string) (string, error) {
 	var state *string
 	err := r.conn.QueryRow(ctx, "SELECT gitover.open_without_key($1, $2)", id, who).Scan(&state)
@@ -185,7 +185,7 @@ func (r *Register) UnfenceWithoutKey(ctx context.Context, id, who string) (strin
 	return *state, r.failed("open without a key", err)
 }
 
-// IncomingSwitch reads what the new side knows of a switch.
+// IncomingSwitch reads what the new side's register says about a switch.
 func (r *Register) IncomingSwitch(ctx context.Context, id string) (IncomingSwitch, error) {
 	var e IncomingSwitch
 	err := r.conn.QueryRow(ctx, incomingSwitchSQL, id).Scan(&e.State, &e.Position, &e.Left)
@@ -195,16 +195,16 @@ func (r *Register) IncomingSwitch(ctx context.Context, id string) (IncomingSwitc
 	return e, r.failed("read entrance", err)
 }
 
-// DropUnreadSlots drops those of a rollback path that was prepared for a switch to this server which
-// was undone. It spares slots that somebody reads, and all while this server serves databases or another
+// DropUnreadSlots drops the slots of a rollback path that was prepared for an undone switch to this
+// server. It keeps slots that have a reader, and all slots while this server serves databases or another
 // switch leads here.
 func (r *Register) DropUnreadSlots(ctx context.Context, id string, slots, databases []string) error {
 	_, err := r.conn.Exec(ctx, query("drop_unread_slots"), slots, id, databases)
 	return r.failed("drop the slots of an undone switch", err)
 }
 
-// Warm has the server parse and plan what a stall will ask of this register, by calls that
-// name no switch and so do nothing.
+// Warm makes the server parse and plan the queries of a stall, by calls that name no switch
+// and so do nothing.
 func (r *Register) Warm(ctx context.Context) error {
 	for query, args := range map[string][]any{
 		"SELECT gitover.shut($1, true)": {[]string{}},
@@ -230,7 +230,7 @@ func (r *Register) verdict(ctx context.Context, what, query string, args ...any)
 	if state != nil {
 		v.Decision = Decision(*state)
 	}
-	// The state may have been read just before somebody else's commit, the key just after it.
+	// The state may have been read just before another client's commit, the key just after it.
 	if key != nil && v.Decision == Commit {
 		v.Key = postgres.Password(*key)
 	}

@@ -24,8 +24,8 @@ type builtin struct {
 	Name string `json:"name"`
 }
 
-// missingBuiltins are those that source has and target doesn't. A version that isn't supported yet has what the
-// latest one has.
+// missingBuiltins are those that source has and target doesn't. A version that isn't supported yet is taken to
+// have those of the latest one.
 func missingBuiltins(source, target int) []builtin {
 	missing := []builtin{}
 	for line := range strings.Lines(builtinsTSV) {
@@ -45,7 +45,7 @@ func missingBuiltins(source, target int) []builtin {
 // builtinFacts for the rules' queries.
 func builtinFacts(source, target int) map[string]string {
 	list, err := json.Marshal(missingBuiltins(source, target))
-	if err != nil { // strings alone
+	if err != nil { // strings only
 		list = []byte("[]")
 	}
 	return map[string]string{"gitover.missing_builtins": string(list)}

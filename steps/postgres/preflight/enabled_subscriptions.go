@@ -7,9 +7,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// EnabledSubscriptions says, in sentences, which subscriptions on from aren't this upgrade's, write there behind
-// a fence, and nobody has acknowledged: somebody may enable one after the preflight. Those that a switch of databases to a server
-// moves don't count, if it does. Reads only.
+// EnabledSubscriptions describes, in sentences, the subscriptions on from that aren't this upgrade's, write there behind a fence,
+// and are not acknowledged: one may be enabled after the preflight. Those that each switch moves don't count. Reads only.
 func EnabledSubscriptions(ctx context.Context, from, to postgres.Server, names postgres.Names, databases []string, scope Scope) ([]string, error) {
 	target, err := postgres.Version(ctx, to)
 	if err != nil {

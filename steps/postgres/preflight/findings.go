@@ -10,7 +10,7 @@ import (
 type Finding struct {
 	// Name of the rule; what spec.acknowledge lists.
 	Name, Severity string
-	// Database is empty where the whole server is meant.
+	// Database is empty if the finding concerns the whole server.
 	Database, Object string
 	// Why it matters, and the exact SQL or setting that fixes it.
 	Why, Fix string
@@ -31,7 +31,7 @@ func Blocking(findings []Finding) (n int) {
 	return n
 }
 
-// finding words a row of evidence.
+// finding makes a finding of a row of evidence.
 func (r rule) finding(e evidence, database string, req Request) Finding {
 	word := strings.NewReplacer("{object}", e.Object, "{detail}", e.Detail, "{fix}", e.Fix, "{target}", strconv.Itoa(req.Target))
 	return Finding{

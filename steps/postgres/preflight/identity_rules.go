@@ -9,7 +9,8 @@ import (
 // identityEvidence are the rows of a rule about a table's replica identity.
 type identityEvidence func(t replication.PublishableTable, newest int, p Request) []evidence
 
-// lacksIdentity: no identity would do, and Gitover may not, or can't, give it one.
+// lacksIdentity: the table can't be published with its identity, and Gitover may not, or
+// can't, give it another one.
 func lacksIdentity(t replication.PublishableTable, newest int, req Request) []evidence {
 	if t.Identified() || req.given(t, newest) {
 		return nil
@@ -17,7 +18,7 @@ func lacksIdentity(t replication.PublishableTable, newest int, req Request) []ev
 	return []evidence{{Object: "table " + t.Table, Detail: t.Because(newest), Fix: t.Fix(newest)}}
 }
 
-// outgrowsIdentity: it works here and fails on the other version, once that publishes.
+// outgrowsIdentity: the identity works here, but fails on the other version once that publishes.
 func outgrowsIdentity(t replication.PublishableTable, newest int, req Request) []evidence {
 	if !t.Outgrown(newest) || req.given(t, newest) {
 		return nil
@@ -25,7 +26,7 @@ func outgrowsIdentity(t replication.PublishableTable, newest int, req Request) [
 	return []evidence{{Object: "table " + t.Table, Fix: t.Fix(newest)}}
 }
 
-// givenIdentity: Gitover gives it one.
+// givenIdentity: Gitover gives the table one.
 func givenIdentity(t replication.PublishableTable, newest int, req Request) []evidence {
 	why, remedy := t.Lacking(newest), t.Remedy(newest)
 	if why == "" || !req.given(t, newest) {
@@ -38,7 +39,7 @@ func givenIdentity(t replication.PublishableTable, newest int, req Request) []ev
 	return []evidence{{Object: "table " + t.Table, Detail: why, Fix: remedy + price}}
 }
 
-// incomparable: its identity is the whole row, and a column has no equality.
+// incomparable: the identity is the whole row, and a column has no equality.
 func incomparable(t replication.PublishableTable, newest int, req Request) []evidence {
 	if t.Identity != replication.WholeRow || req.given(t, newest) {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/transfer"
 )
 
-// Scope is what an upgrade's spec says of databases: which are its own (ApplicationDatabases), what a human takes
-// upon himself, and whether Gitover gives tables a replica identity (Request).
+// Scope is what an upgrade's spec says about databases: which belong to it (ApplicationDatabases), what a human
+// acknowledged, and whether Gitover gives tables a replica identity (Request).
 type Scope struct {
 	Include, Exclude, Acknowledged []string
 	GiveIdentities                 bool
@@ -20,8 +20,8 @@ type Scope struct {
 	Carry transfer.Carry
 }
 
-// LeftBehind says, in sentences, what s has that a switch of databases would leave behind, though it
-// came after the preflight: databases, and large objects that nobody has acknowledged. Reads only.
+// LeftBehind describes, in sentences, what a switch would leave behind on s and was added after the
+// preflight: databases, and large objects that are not acknowledged. Reads only.
 func LeftBehind(ctx context.Context, s postgres.Server, databases []string, scope Scope) ([]string, error) {
 	all, err := postgres.ApplicationDatabases(ctx, s, scope.Include, scope.Exclude)
 	if err != nil {
@@ -30,8 +30,8 @@ func LeftBehind(ctx context.Context, s postgres.Server, databases []string, scop
 	var left []string
 	for _, d := range postgres.Moved(all) {
 		if !slices.Contains(databases, d.Name) {
-			left = append(left, fmt.Sprintf("database %q of %s isn't part of this upgrade, since it came after its preflight, and would be left behind: "+
-				"drop it, leave it out by spec.databases.exclude, or, before the cutover, take the version back and ask for it again", d.Name, s.Instance))
+			left = append(left, fmt.Sprintf("database %q of %s isn't part of this upgrade, since it was created after the preflight, and would be left behind: "+
+				"drop it, leave it out by spec.databases.exclude, or, before the cutover, revert the version and ask for it again", d.Name, s.Instance))
 		}
 	}
 	if scope.Carry.LargeObjects || slices.Contains(scope.Acknowledged, "large_objects") {

@@ -19,9 +19,9 @@ import (
 const (
 	// Block stops the upgrade until it is fixed or acknowledged.
 	Block = "block"
-	// Info is Gitover's own work; nobody needs to act.
+	// Info is what Gitover does by itself; no action is needed.
 	Info = "info"
-	// Warn goes on and says so.
+	// Warn does not stop the upgrade.
 	Warn = "warn"
 )
 
@@ -30,24 +30,24 @@ type Request struct {
 	// Target is the major version to move to.
 	Target    int
 	Databases []string
-	// Acknowledged are findings that a human takes upon themselves: by name, or by
-	// "name/database/object" for one of them.
+	// Acknowledged are findings that a human accepts: by name, or by "name/database/object"
+	// for one of them.
 	Acknowledged []string
 	Names        postgres.Names
 	// RollbackPath: blue must be able to follow green after the cutover.
 	RollbackPath bool
-	// GiveIdentities: Gitover gives tables a replica identity that have none.
+	// GiveIdentities: Gitover gives a replica identity to tables that have none.
 	GiveIdentities bool
 	// MoveSubscriptions: each switch moves the enabled subscriptions of others.
 	MoveSubscriptions bool
 	// Carry says what each switch copies that isn't replicated.
 	Carry transfer.Carry
-	// Tablespaces, and what takes their place on green.
+	// Tablespaces, and those that replace them on green.
 	Tablespaces map[string]string
 }
 
 // Check looks at blue for everything that would break the upgrade and names every finding
-// in one pass. Reads only. An error means that blue couldn't be asked.
+// in one pass. Reads only. An error means that blue couldn't be queried.
 func Check(ctx context.Context, blue postgres.Server, req Request) ([]Finding, error) {
 	ctx, end := postgres.ShareSessions(ctx)
 	defer end()
@@ -81,7 +81,7 @@ func Check(ctx context.Context, blue postgres.Server, req Request) ([]Finding, e
 	return p.findings, nil
 }
 
-// runLeftOut looks into the database "postgres", which is left out by itself, where nobody might miss it.
+// runLeftOut checks the database "postgres", which is left out by default: people might not notice that.
 func (p *pass) runLeftOut(ctx context.Context, blue postgres.Server) error {
 	if slices.Contains(p.request.Databases, "postgres") {
 		return nil
@@ -93,7 +93,7 @@ func (p *pass) runLeftOut(ctx context.Context, blue postgres.Server) error {
 	return p.run(ctx, blue, "postgres", inLeftOut)
 }
 
-// CheckPair looks at what only the pair can tell: whether green has what blue needs, and each can reach the other.
+// CheckPair checks what needs both sides: whether green has what blue needs, and each can reach the other.
 // Changes nothing.
 func CheckPair(ctx context.Context, blue, green postgres.Server, req Request) ([]Finding, error) {
 	ctx, end := postgres.ShareSessions(ctx)
@@ -129,7 +129,7 @@ func CheckPair(ctx context.Context, blue, green postgres.Server, req Request) ([
 	return p.findings, nil
 }
 
-// pass is one walk through the rules.
+// pass is one run of the rules.
 type pass struct {
 	request  Request
 	source   int
@@ -139,7 +139,7 @@ type pass struct {
 	only string
 }
 
-// ofRule asks a rule of databases alone, in each of the request's.
+// ofRule runs a single rule of databases, in each database of the request.
 func ofRule(ctx context.Context, s postgres.Server, name string, req Request) ([]Finding, error) {
 	p := pass{request: req, only: name}
 	for _, database := range req.Databases {
@@ -170,7 +170,7 @@ func (p *pass) run(ctx context.Context, s postgres.Server, database string, at p
 	})
 }
 
-// rulesOf a place that matter for this pair of versions.
+// rulesOf a place that apply to this pair of versions.
 func (p *pass) rulesOf(at place) (asked []rule) {
 	for _, r := range rules {
 		if r.At != at || p.only != "" && p.only != r.Name || r.When != nil && !r.When(p.source, p.request.Target) || r.RollbackPath && !p.request.RollbackPath {
@@ -181,7 +181,7 @@ func (p *pass) rulesOf(at place) (asked []rule) {
 	return asked
 }
 
-// ask rules, which need one answer of the server for all. Those of replica identities share a look at the tables.
+// ask runs rules in one round trip. Those of replica identities share one query of the tables.
 func (p *pass) ask(ctx context.Context, conn *pgx.Conn, asked []rule) ([][]evidence, error) {
 	if err := p.tell(ctx, conn); err != nil {
 		return nil, err
@@ -225,7 +225,7 @@ func (p *pass) ask(ctx context.Context, conn *pgx.Conn, asked []rule) ([][]evide
 	return found, nil
 }
 
-// tell gives the rules' queries their facts, as settings that psql can set as well.
+// tell passes facts to the rules' queries, as settings that psql can set as well.
 func (p *pass) tell(ctx context.Context, conn *pgx.Conn) error {
 	facts := map[string]string{
 		"gitover.target": strconv.Itoa(p.request.Target), "gitover.databases": strconv.Itoa(len(p.request.Databases)),

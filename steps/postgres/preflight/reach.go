@@ -10,7 +10,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// eachReachesTheOther finds, days before it is needed, a side that can't replicate from the other.
+// eachReachesTheOther finds a side that can't replicate from the other, before that is needed.
 func (p *pass) eachReachesTheOther(ctx context.Context, blue, green postgres.Server) error {
 	ways := [][2]postgres.Server{{green, blue}}
 	if p.request.RollbackPath {

@@ -8,11 +8,11 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// place is where a rule's query runs, and what it is told.
+// place is where a rule's query runs, and which facts it gets.
 type place int
 
 const (
-	// atFirst rules run on blue before all others, whose queries need them to hold.
+	// atFirst rules run on blue before all others, whose queries rely on them.
 	atFirst place = iota
 	// onBlue rules run once on blue, inDatabase rules in each database of blue.
 	onBlue
@@ -24,7 +24,7 @@ const (
 	// onPair and inPair rules run on blue and know facts of green.
 	onPair
 	inPair
-	// tried rules have no query: Gitover tries it.
+	// tried rules have no query: Gitover tries the operation.
 	tried
 )
 
@@ -33,11 +33,11 @@ const (
 type rule struct {
 	Name, Severity string
 	At             place
-	// File of the query, where it isn't the rule's name; SQL, where it is another package's.
+	// File of the query if it isn't the rule's name; SQL if it is another package's.
 	File, SQL string
-	// Tables takes the place of a query: it judges each table that would be published.
+	// Tables replaces a query: it judges each table that would be published.
 	Tables identityEvidence
-	// Why it matters, Why it matters, and Fix, the SQL or setting that removes it: {object}, {detail}, {fix}, {target} are replaced.
+	// Why it matters, and Fix, the SQL or setting that removes the hazard: {object}, {detail}, {fix} and {target} are replaced.
 	Why, Fix string
 	// Firm rules can't be acknowledged: the upgrade could not work.
 	Firm bool
@@ -65,7 +65,7 @@ func from18(_, target int) bool    { return target >= 18 }
 
 // rules are all hazards Gitover looks for, in the order they are reported.
 var rules = []rule{
-	// The server as such.
+	// The server as a whole.
 	{Name: "version", Severity: Block, At: atFirst, Firm: true,
 		Why: "{object} can't be upgraded to {target}: {detail}.",
 		Fix: "Ask for another major version from " + postgres.SupportedVersions() + "."},
@@ -76,16 +76,16 @@ var rules = []rule{
 		Why: "The server is a standby: it can't publish.",
 		Fix: "Let the connection lead to the primary."},
 	{Name: "encoding", Severity: Block, At: atFirst, Firm: true,
-		Why: "{object} has the encoding {detail}: it can't be converted to UTF-8, which Gitover speaks, and version 19 doesn't have it.",
-		Fix: "Dump the database and restore it into one of another encoding, UTF8 for one."},
+		Why: "{object} has the encoding {detail}: it can't be converted to UTF-8, which Gitover uses, and version 19 doesn't have it.",
+		Fix: "Dump the database and restore it into one with another encoding, such as UTF8."},
 	{Name: "wal_level", Severity: Block, At: onBlue, Firm: true,
 		Why: "Logical replication needs wal_level = logical; it is {detail}.{fix}",
 		Fix: "ALTER SYSTEM SET wal_level = 'logical'; or set it where your manifests configure the server, then restart the server."},
 	{Name: "capacity", Severity: Block, At: onBlue, Firm: true,
-		Why: "{object} is too low for one replication per database and two tables copied side by side: {detail}.",
+		Why: "{object} is too low for one replication per database and two tables that are copied in parallel: {detail}.",
 		Fix: "{fix} then restart the server."},
 	{Name: "lock_table", Severity: Block, At: onBlue,
-		Why: "{object} is too low to dump the schemas, while your applications need locks as well: it is {detail}. They would fail with \"out of shared memory\".",
+		Why: "{object} is too low to dump the schemas while your applications need locks as well: it is {detail}. They would fail with \"out of shared memory\".",
 		Fix: "{fix} then restart the server."},
 	{Name: "wal_retention", Severity: Warn, At: onBlue,
 		Why: "{object} is {detail}.",
@@ -97,10 +97,10 @@ var rules = []rule{
 		Why: "{object} ({detail}): a replication slot waits for every transaction that is open when it is made.",
 		Fix: "End the transaction: {fix}"},
 	{Name: "parallel_workers", Severity: Warn, At: onBlue, SQL: fence.ParallelWorkers,
-		Why: "{object} refuses a running query its parallel workers once the database is fenced. Each switch away from it fences when no query runs any more, and holds a little longer.",
+		Why: "{object} refuses parallel workers to a running query once the database is fenced. Each switch away from it fences only when no query runs any more, and holds a little longer.",
 		Fix: "Update to {detail} or later."},
 	{Name: "superuser_applications", Severity: Warn, At: onBlue,
-		Why: "A superuser, {object} ({detail}), is held off while a switch runs, but afterwards only a default keeps it from writing to the side that was left.",
+		Why: "A superuser, {object} ({detail}), is refused while a switch runs, but afterwards only a default setting keeps it from writing to the side that was left.",
 		Fix: "{fix}"},
 	{Name: "other_slots", Severity: Warn, At: onBlue,
 		Why: "{object} ({detail}) isn't Gitover's and doesn't move to the new instance.",
@@ -109,20 +109,20 @@ var rules = []rule{
 		Why: "{object} ({detail}) isn't Gitover's. It isn't made on the new instance.",
 		Fix: "Make it on the new instance after finalization."},
 	{Name: "enabled_subscriptions", Severity: Block, At: onBlue,
-		Why: "{object} ({detail}) isn't Gitover's, and writes behind the fence: a row that comes during a switch goes missing, or comes back as a duplicate key.",
-		Fix: "{fix} Or have each switch move it by spec.otherSubscriptions: Move."},
+		Why: "{object} ({detail}) isn't Gitover's, and writes behind the fence: a row that it writes during a switch is lost, or returns later as a duplicate key.",
+		Fix: "{fix} Or let each switch move it by spec.otherSubscriptions: Move."},
 	{Name: "moved_subscriptions", Severity: Info, At: onBlue,
-		Why: "{object} ({detail}) isn't Gitover's. Each switch moves it to the side that serves then, with its slot and its position; it waits while that switch is prepared and made.",
+		Why: "{object} ({detail}) isn't Gitover's. Each switch moves it to the side that serves then, with its slot and its position; it pauses while the switch runs.",
 		Fix: "Nothing to do, if the new instance can reach its publisher."},
 	{Name: "any_standby", Severity: Block, At: onBlue,
-		Why: "{object} is {detail}, which takes a subscription for a standby: your applications' commits would wait until the new instance has applied them.",
+		Why: "{object} is {detail}, which makes a subscription count as a standby: your applications' commits would wait until the new instance has applied them.",
 		Fix: "{fix}"},
 	{Name: "async_standbys", Severity: Block, At: onBlue,
-		Why: "Standby {object} is asynchronous: when it takes the primary's place, rows that the primary had confirmed are missing, on this side or as it follows the other.",
+		Why: "Standby {object} is asynchronous: if it replaces the primary, rows that the primary had confirmed may be missing, while this side serves or while it follows the other.",
 		Fix: "{fix}"},
 	{Name: "tablespaces", Severity: Warn, At: onBlue,
 		Why: "{object} doesn't exist on the new instance: its tables move to the default tablespace.",
-		Fix: "See that the new instance's volume has room for them; or make a tablespace there and name it in spec.tablespaces."},
+		Fix: "Make sure that the new instance's volume has room for them; or create a tablespace there and name it in spec.tablespaces."},
 	{Name: "predefined_roles", Severity: Block, At: onBlue, Firm: true, When: downgrade,
 		Why: "{object} is a member of {detail}, which version {target} doesn't have.",
 		Fix: "{fix}"},
@@ -130,18 +130,18 @@ var rules = []rule{
 		Why: "The membership of {object} has options ({detail}) that version {target} can't express.",
 		Fix: "{fix}"},
 	{Name: "md5_passwords", Severity: Warn, At: onBlue, When: from18,
-		Why: "The password of {object} is stored as MD5, which version {target} still takes, but calls deprecated{detail}.",
+		Why: "The password of {object} is stored as MD5, which version {target} still accepts, but calls deprecated{detail}.",
 		Fix: "Let a human {fix}."},
 
 	{Name: "string_escapes", Severity: Block, At: onBlue, Firm: true, When: to19,
-		Why: "Version {target} takes a backslash in a plain string for nothing but itself. For {object} standard_conforming_strings is off: its applications may write '\\'' or '\\n' and mean something else.",
+		Why: "In version {target} a backslash in a plain string escapes nothing. For {object} standard_conforming_strings is off: its applications may write '\\'' or '\\n' and mean something else.",
 		Fix: "Let them write E'…' where they escape. Then {fix}"},
 	{Name: "line_breaks", Severity: Block, At: onBlue, Firm: true, When: to19,
 		Why: "The name of {object} has a line break, which version {target} refuses.",
 		Fix: "{fix}"},
 	{Name: "radius", Severity: Block, At: onBlue, When: to19,
-		Why: "{object} ({detail}) asks for RADIUS, which version {target} doesn't have: with such a file the new instance doesn't start. Acknowledge it if the new instance has another one.",
-		Fix: "Give these users another method, scram-sha-256 or ldap for two, in the manifests of the new instance."},
+		Why: "{object} ({detail}) asks for RADIUS, which version {target} doesn't have: with such a file the new instance doesn't start. Acknowledge it if the new instance has another file.",
+		Fix: "Give these users another method, such as scram-sha-256 or ldap, in the manifests of the new instance."},
 
 	// Each database.
 	{Name: "other_publications", Severity: Warn, At: inDatabase,
@@ -156,17 +156,17 @@ var rules = []rule{
 	{Name: "automatic_identity", Severity: Info, At: inDatabase, Tables: givenIdentity,
 		Why: "{object}: {detail}. Until the upgrade has ended Gitover gives it REPLICA IDENTITY {fix}.", Fix: "Nothing to do."},
 	{Name: "identity_full_types", Severity: Block, At: inDatabase, Tables: incomparable,
-		Why: "{object} must be found by its whole row, but {detail} has no equality: an UPDATE or DELETE on it stops the replication.",
+		Why: "Rows of {object} can only be found by the whole row, but {detail} has no equality: an UPDATE or DELETE on it stops the replication.",
 		Fix: "{fix}"},
 	{Name: "large_objects", Severity: Block, At: inDatabase,
 		Why: "{object} ({detail}) aren't replicated. Acknowledged, they stay behind.",
-		Fix: "Have each switch copy them by spec.copyInSwitch: [LargeObjects]; or keep them as bytea in a table, then {fix}"},
+		Fix: "Let each switch copy them by spec.copyInSwitch: [LargeObjects]; or keep them as bytea in a table, then {fix}"},
 	{Name: "carried_large_objects", Severity: Info, At: inDatabase,
 		Why: "{object} ({detail}) are copied by each switch: before traffic is held, and behind the fence what changed since, which adds about {fix} to the hold. A switch measures it beforehand.",
 		Fix: "Nothing to do."},
 	{Name: "unlogged_tables", Severity: Warn, At: inDatabase,
 		Why: "Unlogged {object} isn't replicated: it starts empty on the new instance.",
-		Fix: "{fix} Or have each switch copy it by spec.copyInSwitch: [UnloggedTables]."},
+		Fix: "{fix} Or let each switch copy it by spec.copyInSwitch: [UnloggedTables]."},
 	{Name: "carried_unlogged", Severity: Info, At: inDatabase,
 		Why: "Unlogged {object} ({detail}) is copied by each switch while traffic is held. A switch measures beforehand how long that takes.", Fix: "Nothing to do."},
 	{Name: "firing_triggers", Severity: Block, At: inDatabase, SQL: replication.FiringTriggers,
@@ -188,10 +188,10 @@ var rules = []rule{
 		Why: "{object} can't be made on version {target}: {detail}.",
 		Fix: "{fix}"},
 	{Name: "unset_search_path", Severity: Warn, At: inDatabase,
-		Why: "{object}, used by {detail}, finds what it names only by the caller's search_path, which is empty where changes are applied.",
+		Why: "{object}, used by {detail}, finds objects only by the caller's search_path, which is empty where changes are applied.",
 		Fix: "{fix}"},
 	{Name: "time_limits", Severity: Warn, At: inDatabase,
-		Why: "{object} is {detail} for Gitover's user: copying a large table may be cut short, and is tried again from its start.",
+		Why: "{object} is {detail} for Gitover's user: the copy of a large table may be interrupted, and then begins again.",
 		Fix: "{fix}"},
 	{Name: "invalid_indexes", Severity: Warn, At: inDatabase,
 		Why: "{object} is invalid and isn't made on the new instance.",
@@ -200,18 +200,18 @@ var rules = []rule{
 		Why: "Foreign {object} ({detail}) must be reachable from the new instance as well.",
 		Fix: "Check firewalls and the server's access rules for the new instance."},
 	{Name: "event_triggers", Severity: Info, At: inDatabase,
-		Why: "{object} ({detail}) doesn't fire for what Gitover does.", Fix: "Nothing to do."},
+		Why: "{object} ({detail}) doesn't fire for Gitover's own work.", Fix: "Nothing to do."},
 	{Name: "materialized_views", Severity: Info, At: inDatabase,
 		Why: "{object} are refreshed on the new instance just before traffic is held, at each switch.", Fix: "Nothing to do."},
 	{Name: "sequences", Severity: Info, At: inDatabase,
 		Why: "{object} aren't replicated; each switch sets them exactly.", Fix: "Nothing to do."},
 	{Name: "row_security", Severity: Info, At: inDatabase,
-		Why: "{object}: replication isn't bound by policies.", Fix: "Nothing to do."},
+		Why: "{object}: policies don't apply to replication.", Fix: "Nothing to do."},
 	{Name: "generated_columns", Severity: Info, At: inDatabase,
 		Why: "{object} are recomputed on the new instance.", Fix: "Nothing to do."},
 	{Name: "partitioned_tables", Severity: Info, At: inDatabase,
 		Why: "{object} are replicated partition by partition. A new partition is DDL, which stops the upgrade before its cutover.",
-		Fix: "Make the partitions that the next days need beforehand."},
+		Fix: "Create the partitions for the next days beforehand."},
 
 	{Name: "left_out", Severity: Warn, At: inLeftOut,
 		Why: "{object} stays behind: the database isn't part of this upgrade.",
@@ -231,7 +231,7 @@ var rules = []rule{
 		Why: "The new instance has no {object}, which spec.tablespaces names.",
 		Fix: "{fix} in a directory of a volume of the new instance's manifests, which belongs to the server's user and is empty."},
 	{Name: "green_capacity", Severity: Block, At: onGreen, File: "capacity", Firm: true,
-		Why: "{object} of the new instance is too low for one replication per database and two tables copied side by side: {detail}.",
+		Why: "{object} of the new instance is too low for one replication per database and two tables that are copied in parallel: {detail}.",
 		Fix: "{fix} in its manifests, with a restart."},
 	{Name: "green_lock_table", Severity: Block, At: onPair,
 		Why: "{object} of the new instance is too low to restore the schemas, each in one transaction: it is {detail}.",
@@ -243,10 +243,10 @@ var rules = []rule{
 		Why: "On the new instance {object} is {detail}.",
 		Fix: "{fix}"},
 	{Name: "green_any_standby", Severity: Block, At: onGreen, File: "any_standby", RollbackPath: true,
-		Why: "On the new instance {object} is {detail}, which takes a subscription for a standby: after the switch your applications' commits would wait until the old one has applied them.",
+		Why: "On the new instance {object} is {detail}, which makes a subscription count as a standby: after the switch your applications' commits would wait until the old one has applied them.",
 		Fix: "{fix}"},
 	{Name: "green_async_standbys", Severity: Block, At: onGreen, File: "async_standbys",
-		Why: "Standby {object} of the new instance is asynchronous: when it takes the primary's place, rows that the primary had confirmed are missing.",
+		Why: "Standby {object} of the new instance is asynchronous: if it replaces the primary, rows that the primary had confirmed may be missing.",
 		Fix: "{fix}"},
 	{Name: "preload_libraries", Severity: Warn, At: onPair,
 		Why: "Library {detail} is loaded here, but not on the new instance.",
@@ -269,7 +269,7 @@ var rules = []rule{
 	{Name: "extension_versions", Severity: Info, At: inPair,
 		Why: "{object} comes in the new instance's version: {detail}.", Fix: "Nothing to do."},
 	{Name: "connection", Severity: Block, At: tried, Firm: true,
-		Why: "{object}: the one can't replicate from the other: {detail}.",
+		Why: "{object}: the first can't replicate from the second: {detail}.",
 		Fix: "{fix}"},
 	{Name: "locales", Severity: Block, At: inPair,
 		Why: "{object} has locale {detail}, which the new instance doesn't seem to have.",

@@ -10,8 +10,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// schemaLocks are the facts of how many locks the Jobs that copy these databases' schemas hold at once. Each
-// Job dumps and restores in one transaction, and the shared lock table has a fixed size. Reads only.
+// schemaLocks are the facts about how many locks the Jobs that copy these databases' schemas hold at once.
+// Each Job dumps and restores in one transaction, and the shared lock table has a fixed size. Reads only.
 func schemaLocks(ctx context.Context, blue postgres.Server, databases []string) (map[string]string, error) {
 	var dump, restore int64
 	for _, database := range databases {

@@ -12,8 +12,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// ConnectionStale says whether the subscription of database reaches publisher by another host, port, user,
-// password or trust than Gitover would write now. One that isn't there is not stale. Reads only.
+// ConnectionStale says whether the subscription of database connects to publisher by another host, port,
+// user, password or trust than Gitover would write now. A missing subscription is not stale. Reads only.
 func ConnectionStale(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (stale bool, err error) {
 	err = postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
 		stale, _, err = staleConnection(ctx, conn, publisher, database, n.Subscription(database, subscriber.Instance))
@@ -25,9 +25,9 @@ func ConnectionStale(ctx context.Context, publisher, subscriber postgres.Server,
 	return stale, nil
 }
 
-// RenewConnection rewrites the connection to publisher in the subscription of database if it is another by now,
-// and says whether it did. PostgreSQL restarts the apply worker by itself. Publisher must let Gitover in
-// first: a Secret that is ahead of its server must not end a connection that works. The password doesn't
+// RenewConnection rewrites the connection to publisher in the subscription of database if it is stale, and says
+// whether it did. PostgreSQL restarts the apply worker by itself. Gitover must be able to log in to publisher
+// first: a Secret that was changed before its server must not end a working connection. The password doesn't
 // reach the server's log.
 func RenewConnection(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (renewed bool, err error) {
 	stale, err := ConnectionStale(ctx, publisher, subscriber, database, n)
@@ -57,7 +57,7 @@ func renewConnection(ctx context.Context, conn *pgx.Conn, publisher postgres.Ser
 	return err == nil, err
 }
 
-// staleConnection compares, and returns what should be there: it holds the password.
+// staleConnection compares, and returns the wanted connection string, which holds the password.
 func staleConnection(ctx context.Context, conn *pgx.Conn, publisher postgres.Server, database, name string) (stale bool, want string, err error) {
 	version, err := postgres.VersionOf(ctx, conn)
 	if err != nil {
@@ -73,9 +73,9 @@ func staleConnection(ctx context.Context, conn *pgx.Conn, publisher postgres.Ser
 	return err == nil && !bytes.Equal(have, sum[:]), want, err
 }
 
-// Reach has subscriber connect to publisher as its subscriptions will, for replication and with their
-// connection string, and takes that back. refused is PostgreSQL's reason when it can't; err is for a subscriber that
-// can't be asked. Changes nothing.
+// Reach makes subscriber connect to publisher as its subscriptions will, for replication and with their connection
+// string, in a transaction that is rolled back. refused is PostgreSQL's reason if that fails; err means that the
+// subscriber can't be queried. Changes nothing.
 func Reach(ctx context.Context, subscriber, publisher postgres.Server, n postgres.Names) (refused, err error) {
 	err = postgres.WithQuietSession(ctx, subscriber, "", func(conn *pgx.Conn) error {
 		version, err := postgres.VersionOf(ctx, conn)

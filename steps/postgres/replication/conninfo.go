@@ -19,8 +19,8 @@ func Conninfo(s postgres.Server, database string, subscriber int) string {
 		{"keepalives_idle", "10"},
 		{"keepalives_interval", "5"},
 		{"keepalives_count", "4"},
-		// walreceivers don't heed connect_timeout: a network that swallows packets would
-		// hold up CREATE SUBSCRIPTION, and each attempt to connect again, for two minutes
+		// walreceivers ignore connect_timeout: if the network drops packets, CREATE
+		// SUBSCRIPTION and each attempt to reconnect would wait for two minutes
 		{"tcp_user_timeout", "20000"},
 		{"options", walsenderOptions},
 	}
@@ -35,11 +35,11 @@ func Conninfo(s postgres.Server, database string, subscriber int) string {
 	return strings.Join(words, " ")
 }
 
-// trustOf says how the subscribing server makes sure of whom it speaks to. Without a CA bundle
-// in its file system a verified mode becomes channel binding: the other end of this very TLS
-// connection must prove, by SCRAM, that it knows the password's verifier. A mode without
-// verification still keeps the password from whoever asks for it in another way, as far as
-// the version's libpq can (require_auth came with 16).
+// trustOf says how the subscribing server verifies the publisher. Without a CA bundle in its
+// file system a verified mode becomes channel binding: the other end of this TLS connection
+// must prove, by SCRAM, that it knows the password's verifier. A mode without verification
+// still refuses to send the password by another method, as far as the version's libpq can
+// (require_auth exists from 16 on).
 func trustOf(s postgres.Server, subscriber int) (pairs [][2]string) {
 	switch {
 	case s.Verifies() && s.RootCert != "":
@@ -58,13 +58,13 @@ func trustOf(s postgres.Server, subscriber int) (pairs [][2]string) {
 	return pairs
 }
 
-// walsenderOptions keep a database's or role's own time limits from cutting the initial
-// copy. Recent minor versions of subscribers add to them, older ones replace them by the
-// first three, which is why those are repeated here and preflight looks for time limits.
+// walsenderOptions override time limits of a database or role, which would cut the initial
+// copy short. Recent minor versions of subscribers add to these options, older ones replace
+// them by the first three: so those are repeated here, and preflight checks time limits.
 const walsenderOptions = "-c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3" +
 	" -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
 
-// conninfoValue quotes as libpq's section "Connection Strings" demands.
+// conninfoValue quotes by the rules of libpq's section "Connection Strings".
 func conninfoValue(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }

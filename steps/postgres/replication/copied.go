@@ -12,14 +12,14 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// Commits of a subscription wait for the disk while a table is copied; PostgreSQL's default is
-// that none does. A worker that has copied a table and caught up notes that in its last transaction,
-// and drops its slot on the publisher before that commits (process_syncing_tables_for_sync in
-// tablesync.c, 14 to 18). When the subscriber crashes before that commit is on its disk, each new
-// worker asks for a slot that is gone, for ever (OrphanedTableSyncs).
+// Commits of a subscription wait for the disk while a table is copied; by PostgreSQL's default none
+// does. A worker that has copied a table and caught up records that in its last transaction, and
+// drops its slot on the publisher before that commits (process_syncing_tables_for_sync in
+// tablesync.c, 14 to 18). If the subscriber crashes before that commit is on its disk, each new
+// worker asks for the dropped slot, for ever (OrphanedTableSyncs).
 //
-// A subscriber that has synchronous standbys always waits for them: what it has confirmed to the publisher is
-// not sent again, so a standby that takes its place must have it.
+// A subscriber that has synchronous standbys always waits for them: the publisher doesn't send confirmed
+// changes again, so a standby that replaces the subscriber must have them.
 type commits string
 
 const (
@@ -28,7 +28,7 @@ const (
 	sharedCommits  commits = "on"
 )
 
-// orShared is c, or what a subscriber with synchronous standbys needs instead.
+// orShared is c, or the setting that a subscriber with synchronous standbys needs instead.
 func (c commits) orShared(ctx context.Context, conn postgres.Asker) (commits, error) {
 	var standbys bool
 	err := conn.QueryRow(ctx, "SELECT current_setting('synchronous_standby_names') <> ''").Scan(&standbys)
@@ -40,7 +40,7 @@ func (c commits) orShared(ctx context.Context, conn postgres.Asker) (commits, er
 
 func (c commits) option() string { return "synchronous_commit = " + string(c) }
 
-// setCommits says whether commits of a subscription wait for the disk; its workers go on.
+// setCommits sets whether commits of a subscription wait for the disk; its workers continue.
 func setCommits(ctx context.Context, tx postgres.Execer, subscription string, c commits) error {
 	c, err := c.orShared(ctx, tx)
 	if err == nil {
@@ -49,8 +49,8 @@ func setCommits(ctx context.Context, tx postgres.Execer, subscription string, c 
 	return err
 }
 
-// restoreAsyncCommit has the commits of a subscription wait for the disk no longer, unless one of its
-// tables is still being copied.
+// restoreAsyncCommit resets the subscription's synchronous_commit, which is on during a copy, unless
+// one of its tables is still being copied.
 func restoreAsyncCommit(ctx context.Context, subscriber postgres.Server, database, subscription string) error {
 	state, err := SubscriptionState(ctx, subscriber, database, subscription)
 	if err != nil || !state.Unsettled {
@@ -62,7 +62,7 @@ func restoreAsyncCommit(ctx context.Context, subscriber postgres.Server, databas
 			return err
 		}
 		defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
-		// first what keeps others from having it copy tables
+		// this first: its lock keeps other sessions from making the subscription copy tables
 		if err := setCommits(ctx, tx, subscription, lazyCommits); err != nil {
 			return err
 		}
@@ -73,17 +73,17 @@ func restoreAsyncCommit(ctx context.Context, subscriber postgres.Server, databas
 		return tx.Commit(ctx)
 	})
 	if err != nil {
-		return fmt.Errorf("settle subscription %q in database %q of %s: %w", subscription, database, subscriber.Instance, err)
+		return fmt.Errorf("reset synchronous_commit of subscription %q in database %q of %s: %w", subscription, database, subscriber.Instance, err)
 	}
 	return nil
 }
 
-// copiedTable waits to catch up, by a slot of its own.
+// copiedTable is copied and still has to catch up, by a slot of its own.
 type copiedTable struct{ Table, Slot string }
 
 // OrphanedTableSyncs are the tables of database, quoted, that no worker on subscriber can finish: their rows are
-// there, and the slot by which they would catch up is gone. It takes a crash in the few milliseconds
-// between two effects of PostgreSQL's (durableCommits). Reads only.
+// there, but the slot by which they would catch up is gone. This needs a crash in the few milliseconds between
+// two actions of PostgreSQL (durableCommits). Reads only.
 func OrphanedTableSyncs(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) ([]string, error) {
 	name := n.Subscription(database, subscriber.Instance)
 	before, err := copiedTables(ctx, subscriber, database, name, []uint32{})
@@ -101,8 +101,8 @@ func OrphanedTableSyncs(ctx context.Context, publisher, subscriber postgres.Serv
 	if err != nil {
 		return nil, fmt.Errorf("slots of the copy of database %q on %s: %w", database, publisher.Instance, err)
 	}
-	// A worker that dropped its slot since has ended when it isn't alive now, and then what it
-	// committed is seen by a later look at the tables.
+	// A worker that dropped its slot since then and isn't alive now has ended, and the next
+	// query of the tables sees what it committed.
 	var alive []uint32
 	err = postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, query("sync_workers_of"), name).Scan(&alive)
@@ -136,8 +136,8 @@ func copiedTables(ctx context.Context, subscriber postgres.Server, database, nam
 }
 
 // DropCopy ends the subscription of a database, and drops the slots of its tables' workers, so that
-// CreateSubscription copies every table again; the database's own slot stays, and with it every
-// change since. Success when there is none. A second run ends what the first one left.
+// CreateSubscription copies every table again; the database's own slot stays, and keeps every
+// change since. Success if there is no subscription. A second run removes what the first one left.
 func DropCopy(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) error {
 	name := n.Subscription(database, subscriber.Instance)
 	var oid, system string

@@ -11,9 +11,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// FailedCopies are the tables of database, quoted, whose copy failed and isn't tried at the moment: a worker had begun, having reached the
-// publisher, and ended before the rows were there. PostgreSQL counts failures from 15 on only, and tells no table.
-// Reads only.
+// FailedCopies are the tables of database, quoted, whose copy failed and isn't running now: a worker had reached the publisher
+// and begun, and ended before the rows were there. PostgreSQL counts failures only from 15 on, and not by table. Reads only.
 func FailedCopies(ctx context.Context, subscriber postgres.Server, database string, n postgres.Names) (failed []string, err error) {
 	name := n.Subscription(database, subscriber.Instance)
 	err = postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
@@ -21,7 +20,7 @@ func FailedCopies(ctx context.Context, subscriber postgres.Server, database stri
 		if err != nil || !slices.Contains(slices.Collect(maps.Values(before)), false) {
 			return err
 		}
-		// a worker that was done between the two halves of a look has left no copy by the next one
+		// the copy of a worker that finished between the two queries is not in the next result
 		after, err := begunCopies(ctx, conn, name)
 		for table := range after {
 			if working, there := before[table]; there && !working {
@@ -37,7 +36,7 @@ func FailedCopies(ctx context.Context, subscriber postgres.Server, database stri
 	return failed, nil
 }
 
-// begunCopies are tables whose copy isn't over, each with whether a worker is at it.
+// begunCopies are tables whose copy isn't finished, each with whether a worker copies it now.
 func begunCopies(ctx context.Context, conn *pgx.Conn, subscription string) (map[string]bool, error) {
 	type row struct {
 		Table   string

@@ -16,7 +16,7 @@ type GivenIdentity struct {
 	Table string
 	// Given, Former and Now are as ALTER TABLE … REPLICA IDENTITY takes them.
 	Given, Former, Now string
-	// UsedBy is a publication of somebody else's that couldn't do without it; empty: none.
+	// UsedBy is a publication that isn't Gitover's and needs the identity; empty: none.
 	UsedBy string
 }
 
@@ -33,7 +33,7 @@ func (g GivenIdentity) Stays() string {
 	return ""
 }
 
-// String says what was done to the table.
+// String describes the change of the table.
 func (g GivenIdentity) String() string {
 	return fmt.Sprintf("table %s: REPLICA IDENTITY %s, before %s", g.Table, g.Given, g.Former)
 }

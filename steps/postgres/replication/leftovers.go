@@ -9,8 +9,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// Leftovers names what an upgrade still has on a server, without touching it: the
-// read-only twin of RemoveAll.
+// Leftovers names what an upgrade still has on a server, and changes nothing: it lists what
+// RemoveAll removes.
 func Leftovers(ctx context.Context, s postgres.Server, n postgres.Names) (left []string, err error) {
 	slots, err := listSlots(ctx, s, n, []string{})
 	if err != nil {

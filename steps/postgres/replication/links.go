@@ -11,13 +11,14 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// Link is the replication of one database, as both sides say without a session in that database.
+// Link is the replication of one database, as both sides show it without a session in that database.
 type Link struct {
-	// SlotExists, SlotActive and SlotLost are the publisher's words.
+	// SlotExists, SlotActive and SlotLost are what the publisher shows.
 	SlotExists, SlotActive, SlotLost bool
 	// Subscription of the other side. What is counted by table isn't known.
 	Subscription Subscription
-	// Stale: the subscription reaches the publisher by another way, or password, than Gitover would write now.
+	// Stale: the subscription connects to the publisher by another connection string than Gitover would write
+	// now.
 	Stale bool
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// ReturnSubscriptions enables what MoveSubscriptions disabled in databases of the old side, for switch id that is undone. Nothing to
-// do is success; what a later switch has disabled is that one's.
+// ReturnSubscriptions enables what MoveSubscriptions disabled in databases of the old side for switch id, which is undone.
+// Nothing to do is success; subscriptions that a later switch disabled belong to that switch.
 func ReturnSubscriptions(ctx context.Context, old postgres.Server, databases []string, id string) error {
 	return eachMarked(ctx, old, databases, id, "return", func(move) []string { return []string{"ENABLE"} })
 }
@@ -22,13 +22,14 @@ func LandSubscriptions(ctx context.Context, serving postgres.Server, databases [
 	})
 }
 
-// LeaveSubscriptions takes their slot from what switch id moved away from databases, so that nobody reads or drops it from
-// there. Nothing to do is success.
+// LeaveSubscriptions removes the slot from the subscriptions that switch id moved away from databases, so that the old
+// side neither reads nor drops it. Nothing to do is success.
 func LeaveSubscriptions(ctx context.Context, left postgres.Server, databases []string, id string) error {
 	return eachMarked(ctx, left, databases, id, "leave", func(move) []string { return []string{"SET (slot_name = NONE)"} })
 }
 
-// eachMarked takes the mark of switch id from the subscriptions of databases that bear it, together with changes.
+// eachMarked removes the mark of switch id from the subscriptions of databases that have it, together with
+// changes.
 func eachMarked(ctx context.Context, server postgres.Server, databases []string, id, verb string, changes func(move) []string) error {
 	err := eachDatabaseWithSubscriptions(ctx, server, databases, false, func(_ string, conn *pgx.Conn) error {
 		all, err := postgres.Collect[movingSubscription](ctx, conn, query("moving_subscriptions"), movingMark)
@@ -45,7 +46,8 @@ func eachMarked(ctx context.Context, server postgres.Server, databases []string,
 	return nil
 }
 
-// eachDatabaseWithSubscriptions enters those of databases that have subscriptions of others, enabled or disabled ones: few have.
+// eachDatabaseWithSubscriptions opens a session only in databases that have subscriptions of others, enabled or disabled ones:
+// few have any.
 func eachDatabaseWithSubscriptions(ctx context.Context, server postgres.Server, databases []string, enabled bool, do func(string, *pgx.Conn) error) error {
 	var having []string
 	err := postgres.WithSession(ctx, server, "", func(conn *pgx.Conn) (err error) {

@@ -17,7 +17,7 @@ import (
 //go:embed sql/marker.sql
 var markerSQL string
 
-// markerPoll spaces two looks for a marker.
+// markerPoll is the time between two checks for a marker.
 const markerPoll = 500 * time.Microsecond
 
 // EnsureMarker makes the marker table in an application database. A publication FOR ALL
@@ -55,7 +55,7 @@ func NewMarker(ctx context.Context, conn *pgx.Conn) (*Marker, error) {
 	return NewMarkerWait(ctx, conn)
 }
 
-// NewMarkerWait prepares a session for waiting alone, as a standby can.
+// NewMarkerWait prepares a session only for waiting, which works on a standby, too.
 func NewMarkerWait(ctx context.Context, conn *pgx.Conn) (*Marker, error) {
 	if _, err := conn.Prepare(ctx, "gitover_marker_await", "SELECT EXISTS (SELECT FROM gitover.marker WHERE instance = $1 AND id = $2)"); err != nil {
 		return nil, fmt.Errorf("prepare marker: %w", err)
@@ -63,7 +63,7 @@ func NewMarkerWait(ctx context.Context, conn *pgx.Conn) (*Marker, error) {
 	return &Marker{conn: conn}, nil
 }
 
-// Commit writes a marker of instance and returns its id, which no other marker has.
+// Commit writes a marker of instance and returns its unique id.
 func (m *Marker) Commit(ctx context.Context, instance string) (int64, error) {
 	id, err := markerID()
 	if err != nil {
@@ -140,7 +140,7 @@ func withMarker(ctx context.Context, s postgres.Server, db string, use func(*Mar
 	return nil
 }
 
-// markerID draws a positive number; 63 random bits do not meet twice.
+// markerID returns a random positive number; 63 random bits do not repeat.
 func markerID() (int64, error) {
 	var b [8]byte
 	if _, err := rand.Read(b[:]); err != nil {

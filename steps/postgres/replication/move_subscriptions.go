@@ -13,15 +13,15 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// movingMark is what the comment of a subscription begins with while a switch moves it. What follows is a move: whoever
-// finds the subscription after a crash knows from it what to do, without the other server.
+// movingMark is the start of a subscription's comment while a switch moves it. A move follows: after a crash it says
+// what to do, without the other server.
 const movingMark = "gitover moves this subscription: "
 
 // quietTransaction is quiet for the rest of a transaction, lets literals be read as they are written, and doesn't wait
 // for a publisher that never answers.
 var quietTransaction = strings.ReplaceAll(postgres.Quietly, "SET ", "SET LOCAL ") + "; SET LOCAL standard_conforming_strings = on; SET LOCAL statement_timeout = '30s'"
 
-// move is what a mark says.
+// move is the content of a mark.
 type move struct {
 	Switch string `json:"switch"`
 	// Slot on the publisher that the subscription reads once it is enabled here.
@@ -53,11 +53,11 @@ type movingSubscription struct {
 	RunAsOwner        bool
 	Origin            string
 	Failover          bool
-	// Tables that it follows.
+	// Tables that it replicates.
 	Tables []string `db:"-"`
 }
 
-// move is what its mark says; false if it has none.
+// move is the content of its mark; false if it has none.
 func (s movingSubscription) move() (m move, marked bool) {
 	text, marked := strings.CutPrefix(s.Comment, movingMark)
 	if !marked || json.Unmarshal([]byte(text), &m) != nil {
@@ -66,8 +66,8 @@ func (s movingSubscription) move() (m move, marked bool) {
 	return m, true
 }
 
-// create is the statement that makes it on a server of version, which connects to the publisher and leaves its slot alone. It
-// holds the connection string.
+// create is the statement that creates the subscription on a server of version. It connects to the publisher and doesn't
+// change its slot. It holds the connection string.
 func (s movingSubscription) create(version int) string {
 	options := []string{"create_slot = false", "slot_name = NONE", "enabled = false", "copy_data = false",
 		"synchronous_commit = " + postgres.Literal(s.SynchronousCommit)}
@@ -95,11 +95,11 @@ func (s movingSubscription) create(version int) string {
 		postgres.Ident(s.Name), postgres.Literal(s.Conninfo), strings.Join(publications, ", "), strings.Join(options, ", "))
 }
 
-// MoveSubscriptions prepares the move of the subscriptions that others have in a database, in sessions of switch id to
-// both servers: they are made on the new side, disabled, by a connection to their publisher; disabled on the old one; and
-// on the new one begin where they ended. Marks in their comments tell ReturnSubscriptions and LandSubscriptions what to
-// do. It says, in sentences, what is in the way; then, and after an error, the ones before are moved, and
-// ReturnSubscriptions undoes it. A second call finds the first one's work.
+// MoveSubscriptions prepares the move of the subscriptions in a database that aren't Gitover's, in sessions of switch id
+// to both servers: it creates them on the new side, disabled, with a connection to their publisher; disables them on the
+// old side; and sets the new ones to begin where the old ones ended. Marks in their comments tell ReturnSubscriptions and
+// LandSubscriptions what to do. It returns obstacles, in sentences; then, and after an error, the subscriptions before
+// are moved, and ReturnSubscriptions undoes that. A second call finds the first one's work.
 func MoveSubscriptions(ctx context.Context, from, to *pgx.Conn, id string) (obstacles []string, err error) {
 	return eachMoving(ctx, from, func(s movingSubscription) (string, error) {
 		old, _ := s.move()
@@ -119,7 +119,7 @@ func MoveSubscriptions(ctx context.Context, from, to *pgx.Conn, id string) (obst
 	})
 }
 
-// TryMove says, in sentences, what would be in the way of MoveSubscriptions. What it makes on the new side it takes back.
+// TryMove returns the obstacles of MoveSubscriptions, in sentences. It rolls back what it creates on the new side.
 func TryMove(ctx context.Context, from, to postgres.Server, databases []string) (obstacles []string, err error) {
 	err = eachDatabaseWithSubscriptions(ctx, from, databases, true, func(db string, source *pgx.Conn) error {
 		return postgres.WithSession(ctx, to, db, func(target *pgx.Conn) error {
@@ -158,7 +158,7 @@ func eachMoving(ctx context.Context, from *pgx.Conn, do func(movingSubscription)
 
 func followedTables(ctx context.Context, conn postgres.Asker, subscription string) ([]string, error) {
 	tables, err := postgres.Column[string](ctx, conn, query("moving_tables"), subscription)
-	slices.Sort(tables) // servers collate in their own ways
+	slices.Sort(tables) // each server has its own collation
 	return tables, err
 }
 
@@ -169,14 +169,14 @@ func (s movingSubscription) try(ctx context.Context, to *pgx.Conn) (obstacle str
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	obstacle, err = s.makeThere(ctx, tx, "")
-	if refused := postgres.TriedAndRefused(err); refused != nil { // the publisher can't be reached from there, for one
+	if refused := postgres.TriedAndRefused(err); refused != nil { // e.g. the publisher can't be reached from there
 		return fmt.Sprintf("subscription %s can't be moved: %s", postgres.Ident(s.Name), refused.Message), nil
 	}
 	return obstacle, err
 }
 
-// makeThere makes the subscription on the new side, in place of one that an earlier switch left there, unless something is
-// in the way.
+// makeThere creates the subscription on the new side unless there is an obstacle. It replaces one that an earlier switch
+// left there.
 func (s movingSubscription) makeThere(ctx context.Context, tx pgx.Tx, mark string) (obstacle string, err error) {
 	version, err := postgres.VersionOf(ctx, tx.Conn())
 	if err != nil {
@@ -211,7 +211,8 @@ func (s movingSubscription) makeThere(ctx context.Context, tx pgx.Tx, mark strin
 		postgres.Ident(s.Name), strings.Join(unlike(s.Tables, tables), ", "), postgres.Ident(s.Name)), nil
 }
 
-// beginThere disables the subscription on the old side, and has the new side's begin where it ended. Its publisher waits from here on.
+// beginThere disables the subscription on the old side, and sets the new side's to begin where it ended. Its publisher waits from
+// here on.
 func (s movingSubscription) beginThere(ctx context.Context, from, to *pgx.Conn, mark string) error {
 	if err := s.mark(ctx, from, mark, "DISABLE"); err != nil {
 		return err
@@ -220,14 +221,14 @@ func (s movingSubscription) beginThere(ctx context.Context, from, to *pgx.Conn, 
 		return err
 	}
 	var position *string
-	// flushed: what it says was applied is in the WAL that the new side gets
+	// flushed: everything up to this position is in the WAL that the new side gets
 	if err := from.QueryRow(ctx, "SELECT pg_replication_origin_progress('pg_' || $1::text, true)::text", fmt.Sprint(s.OID)).Scan(&position); err != nil || position == nil {
 		return err
 	}
 	return to.QueryRow(ctx, query("start_from"), s.Name, *position).Scan(nil, nil)
 }
 
-// unlike are the first few that only one of two lists has.
+// unlike are the first few entries that only one of two lists has.
 func unlike(a, b []string) []string {
 	var only []string
 	for _, lists := range [][2][]string{{a, b}, {b, a}} {
@@ -240,11 +241,11 @@ func unlike(a, b []string) []string {
 	return only
 }
 
-// errMovedOn: whoever took over did something else with a subscription since it was read.
+// errMovedOn: another controller changed a subscription since it was read.
 var errMovedOn = errors.New("another process moves it")
 
-// mark replaces the comment that was read, together with changes of the subscription; nothing if it is another by now, for
-// then somebody else has taken over.
+// mark replaces the comment that was read, together with changes of the subscription. It does nothing if the comment has
+// changed: then another controller has taken over.
 func (s movingSubscription) mark(ctx context.Context, conn *pgx.Conn, comment string, changes ...string) error {
 	words := "NULL"
 	if comment != "" {

@@ -24,8 +24,8 @@ type tableSize struct {
 	State string
 }
 
-// CopyProgress compares the published tables of blue with what the subscription on green
-// has of them. A table that is being copied counts with its size on green so far.
+// CopyProgress compares the published tables of blue with those that the subscription on green
+// has copied. A table that is being copied counts with its size on green so far.
 func CopyProgress(ctx context.Context, blue, green postgres.Server, database string, n postgres.Names) (Progress, error) {
 	total, err := tableSizes(ctx, blue, database, "published_tables", n.Publication())
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// missing are the tables that a publication should have and hasn't. One without a replica identity is left out: its
-// applications' UPDATE and DELETE would fail.
+// missing are the tables that a publication should have and doesn't. A table without a replica identity is left
+// out: applications' UPDATE and DELETE of it would fail.
 func missing(tables []PublishableTable) []string {
 	var names []string
 	for _, t := range tables {
@@ -22,9 +22,9 @@ func missing(tables []PublishableTable) []string {
 	return names
 }
 
-// createPublication lists its tables, with the options that every version knows. A table made later isn't published
-// before it is on both sides (RefreshPublication): FOR ALL TABLES would fail an application's UPDATE of one without a key at
-// once, and stop the subscriber at the rows of one that it doesn't have.
+// createPublication lists its tables, with the options that every version has. A table that is created later isn't published
+// before it is on both sides (RefreshPublication): with FOR ALL TABLES an application's UPDATE of a table without a key
+// would fail at once, and the subscriber would stop at the rows of a table that it doesn't have.
 func createPublication(name string, tables []string) string {
 	list := ""
 	if len(tables) > 0 {
@@ -38,7 +38,7 @@ func addTables(name string, tables []string) string {
 }
 
 // CreatePublication makes the upgrade's publication in database, of every table that has a replica identity, or
-// extends it to tables that were made since; success when there is nothing to do. The marker table comes first.
+// adds the tables that were created since; success when there is nothing to do. The marker table comes first.
 func CreatePublication(ctx context.Context, s postgres.Server, database string, n postgres.Names) error {
 	err := postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		var there bool

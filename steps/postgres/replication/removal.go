@@ -11,9 +11,9 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// noteSubscriber leaves on the publisher, as the publication's comment, which server
-// subscribes: its system identifier ends the names of the slots that table
-// synchronization makes, and tells RemoveAll which of them are this upgrade's.
+// noteSubscriber writes the subscribing server's system identifier into the publication's
+// comment: the names of the slots that table synchronization makes end with it, so RemoveAll
+// finds those of this upgrade.
 func noteSubscriber(ctx context.Context, subscriber postgres.Server, o SubscribeOptions) error {
 	identity, err := postgres.IdentityOf(ctx, subscriber)
 	if err != nil {
@@ -46,11 +46,10 @@ func subscribers(ctx context.Context, conn *pgx.Conn, n postgres.Names) ([]strin
 	return nil, err
 }
 
-// RemoveAll takes everything of an upgrade off a server: subscriptions, publications, slots,
-// the slots that table synchronization left, replica identities that tables were given, and Gitover's schema where no
-// other upgrade uses it. Databases are visited even when fenced. What can't be removed is named in left,
-// each with the reason and the SQL that removes it; err is for a server that can't be asked at all. A second run
-// removes what the first one left.
+// RemoveAll removes everything of an upgrade from a server: subscriptions, publications, slots, the slots that table
+// synchronization left, replica identities that tables were given, and Gitover's schema if no other upgrade uses it.
+// It works also in fenced databases. left names what can't be removed, each with the reason and the SQL that removes
+// it; err means that the server can't be queried at all. A second run removes what the first one left.
 func RemoveAll(ctx context.Context, s postgres.Server, n postgres.Names) (left []string, err error) {
 	databases, err := connectableDatabases(ctx, s)
 	if err != nil {
@@ -77,7 +76,7 @@ func RemoveAll(ctx context.Context, s postgres.Server, n postgres.Names) (left [
 	return left, nil
 }
 
-// removeFrom clears one database and tells which servers had subscribed to it.
+// removeFrom removes everything from one database and returns the servers that had subscribed to it.
 func removeFrom(ctx context.Context, s postgres.Server, database string, n postgres.Names) (subscribed, left []string) {
 	problem := func(err error) {
 		if err != nil {
@@ -133,7 +132,7 @@ func removeFrom(ctx context.Context, s postgres.Server, database string, n postg
 	return subscribed, left
 }
 
-// connectableDatabases are those that sessions can be opened in, fenced ones too.
+// connectableDatabases are those in which sessions can be opened, also fenced ones.
 func connectableDatabases(ctx context.Context, s postgres.Server) (databases []string, err error) {
 	err = postgres.WithSession(ctx, s, "", func(conn *pgx.Conn) error {
 		databases, err = postgres.Column[string](ctx, conn, query("connectable_databases"))

@@ -15,20 +15,20 @@ import (
 //go:embed sql/identity_record.sql
 var identityRecordSQL string
 
-// Identity of a table, here, is its replica identity: what an UPDATE or DELETE finds its row by on the other side. Gitover
-// gives one to tables that have none if the spec lets it. The ALTER TABLE and the record of it are one transaction, so
-// that neither is ever there without the other.
+// Identity of a table, here, is its replica identity: the columns by which an UPDATE or DELETE finds its row on the other
+// side. Gitover gives one to tables that have none if the spec allows it. The ALTER TABLE and its record are one
+// transaction, so that neither exists without the other.
 
-// identityWanted is what a table is to get.
+// identityWanted is the identity that a table is to get.
 type identityWanted struct {
 	table, identity string
 	// former is remembered if the table has the identity already, from the other side's schema.
 	former string
 }
 
-// GiveIdentities gives the tables of database on s that have no usable replica identity the best there is, so that versions
-// up to newest can publish them. Whose identity somebody changed since Gitover gave it one is left alone. Waits for no lock longer
-// than lockMoment, since whoever uses the table waits behind it. A second call finds the first one's work.
+// GiveIdentities gives the tables of database on s that have no usable replica identity the best available one, so that versions
+// up to newest can publish them. It skips tables whose identity was changed after Gitover gave them one. It waits for no lock
+// longer than lockMoment, since other sessions queue behind it. A second call finds the first one's work.
 func GiveIdentities(ctx context.Context, s postgres.Server, database string, n postgres.Names, newest int) error {
 	err := postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		wanted, err := lackingIdentity(ctx, conn, n, func() (int, error) { return newest, nil })
@@ -46,8 +46,8 @@ func GiveIdentities(ctx context.Context, s postgres.Server, database string, n p
 // latest stands for any version that may publish a table later.
 const latest = 1000
 
-// lackingIdentity are the tables that need another identity, and that Gitover can help. Most looks find none, and needn't ask for
-// the newest version that publishes.
+// lackingIdentity are the tables that need another identity and can get one. Most calls find none, and then the newest publishing
+// version isn't read.
 func lackingIdentity(ctx context.Context, conn *pgx.Conn, n postgres.Names, newest func() (int, error)) ([]identityWanted, error) {
 	tables, err := PublishableTables(ctx, conn, n)
 	if err != nil {
@@ -90,8 +90,9 @@ func lackingOn(ctx context.Context, serving postgres.Server, database string, n 
 	return wanted, nil
 }
 
-// GiveIdentitiesToBoth does so for a pair that replicates already: first on the side that follows, so that a crash
-// in between is found on the one that serves. A table that isn't on both sides, or whose index isn't, is left for later.
+// GiveIdentitiesToBoth does the same for a pair that replicates already: first on the following side, so that after a
+// crash in between the serving side shows that work is left. A table that isn't on both sides, or whose index isn't, is
+// left for later.
 func GiveIdentitiesToBoth(ctx context.Context, serving, following postgres.Server, database string, n postgres.Names) error {
 	wanted, err := lackingOn(ctx, serving, database, n, following)
 	if err != nil || len(wanted) == 0 {
@@ -111,8 +112,8 @@ func GiveIdentitiesToBoth(ctx context.Context, serving, following postgres.Serve
 	return nil
 }
 
-// SameIdentities gives the side that follows what the one that serves was given, as the copy of its schema did for most,
-// and remembers there what to return to.
+// SameIdentities gives tables on the following side the identities that they were given on the serving side, as the copy
+// of the schema did for most, and records there what to restore.
 func SameIdentities(ctx context.Context, serving, following postgres.Server, database string, n postgres.Names) error {
 	given, err := GivenIdentities(ctx, serving, database, n)
 	if err != nil {
@@ -149,7 +150,7 @@ func newestOf(ctx context.Context, servers ...postgres.Server) (newest int, err 
 	return newest, nil
 }
 
-// giveWherePossible returns those that have it now; it leaves out those of which the table or the index isn't there.
+// giveWherePossible returns those that have it now; it leaves out those whose table or index doesn't exist.
 func giveWherePossible(ctx context.Context, conn *pgx.Conn, n postgres.Names, wanted []identityWanted) (done []identityWanted, err error) {
 	names := make([]string, len(wanted))
 	for i, w := range wanted {
@@ -218,10 +219,10 @@ func giveOne(ctx context.Context, tx pgx.Tx, n postgres.Names, w identityWanted)
 	return err
 }
 
-// lostIndex stands for the identity of a table whose index that was it is gone.
+// lostIndex is the identity of a table whose identity index was dropped.
 const lostIndex = "LOST INDEX"
 
-// theirs: somebody gave the table another identity than Gitover did.
+// theirs: the table's identity was changed after Gitover gave it one.
 func theirs(now, given string) bool { return now != given && now != lostIndex }
 
 // inForce is a table's identity, and the one that Gitover gave it; empty if none.

@@ -9,9 +9,9 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// restoreIdentities gives tables of a database the replica identity back that they had before the upgrade, and forgets
-// what was remembered. Only once nothing is published from here, or applied, by it. What somebody else changed since, or
-// needs, stays. A second call goes on where the first ended.
+// restoreIdentities gives tables of a database the replica identity back that they had before the upgrade, and deletes
+// the record. Call it only when nothing is published from here, or applied, by it. An identity that was changed since,
+// or that another publication needs, stays. A second call continues where the first ended.
 func restoreIdentities(ctx context.Context, s postgres.Server, database string, n postgres.Names) error {
 	err := postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		given, err := givenIdentities(ctx, conn, n)
@@ -27,7 +27,7 @@ func restoreIdentities(ctx context.Context, s postgres.Server, database string, 
 			}
 		}
 		return inMoments(ctx, conn, restored, func(g GivenIdentity) string { return g.Table }, func(tx pgx.Tx, g GivenIdentity) error {
-			// changed between the look and the lock: the next look says so
+			// changed between the query and the lock: the next query shows it
 			if f, err := identityInForce(ctx, tx, g.Table); err != nil || theirs(f.now, g.Given) {
 				return err
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// Slot is what the publisher knows of a logical replication slot.
+// Slot is what the publisher shows of a logical replication slot.
 type Slot struct {
 	Exists, Active bool
 	// Database the slot decodes.
@@ -24,13 +24,13 @@ type Slot struct {
 	RetainedBytes int64
 	// SafeWALBytes may still be written before the slot is at risk; -1 when unlimited.
 	SafeWALBytes int64
-	// Lost slots can't be used again: the subscriber must be seeded again.
+	// Lost slots can't be used again: the subscriber must be copied again.
 	Lost bool
 	// Made: the session that makes it has finished.
 	Made bool
 }
 
-// SlotState looks at a slot; a slot that isn't there is no error.
+// SlotState reads a slot; a missing slot is no error.
 func SlotState(ctx context.Context, publisher postgres.Server, slot string) (state Slot, err error) {
 	err = postgres.WithSession(ctx, publisher, "", func(conn *pgx.Conn) error {
 		state, err = slotState(ctx, conn, slot)
@@ -81,9 +81,9 @@ func CreateSlot(ctx context.Context, publisher postgres.Server, database string,
 	return nil
 }
 
-// DropSlot removes a slot of Gitover's; success when absent. A walsender that still streams
-// from it is ended; when its subscriber keeps coming back, ctx bounds the attempts, so
-// disable the subscription first.
+// DropSlot removes a slot of Gitover's; success when absent. It ends a walsender that still
+// streams from it; if the subscriber keeps reconnecting, ctx bounds the attempts, so disable
+// the subscription first.
 func DropSlot(ctx context.Context, publisher postgres.Server, slot string) error {
 	err := postgres.WithSession(ctx, publisher, "", func(conn *pgx.Conn) error {
 		return postgres.WaitUntil(ctx, 100*time.Millisecond, func() (bool, error) {

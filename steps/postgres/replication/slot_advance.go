@@ -13,9 +13,9 @@ import (
 //go:embed sql/advance_slot.sql
 var advanceSlotSQL string
 
-// AdvanceSlot moves a logical slot of db to position exactly: what was written before is
-// skipped, what was written after is sent. One that is there or beyond stays. InUse
-// recognizes the error of a slot that somebody reads.
+// AdvanceSlot moves a logical slot of db exactly to position: what was written before is
+// skipped, what was written after is sent. A slot at that position or beyond stays. InUse
+// recognizes the error of a slot that has a reader.
 func AdvanceSlot(ctx context.Context, publisher postgres.Server, db, slot, position string) error {
 	err := postgres.WithSession(ctx, publisher, db, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, advanceSlotSQL, slot, position)

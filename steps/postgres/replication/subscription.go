@@ -18,23 +18,24 @@ type SubscribeOptions struct {
 	// CopyData starts with a copy of every table.
 	CopyData bool
 	// From is a position on the publisher: what it committed before is not sent. The subscriber
-	// remembers it, because the publisher may not: a slot that was moved forward is where it was
-	// before when its server crashes before a checkpoint. Everything the slot has if empty.
+	// remembers it, because the publisher may not: if its server crashes before a checkpoint, an
+	// advanced slot is back at its former position. If empty, everything that the slot has is
+	// sent.
 	From string
 	// disabled makes the subscription without starting it.
 	disabled bool
 }
 
 // PrepareSubscription makes the subscription of o, disabled, without a copy: the subscriber connects to the
-// publisher, so that a network, certificate or pg_hba that doesn't let it is found now. Success when it is
-// there. CreateSubscription with a position enables it.
+// publisher, so that a problem of the network, a certificate or pg_hba.conf is found now. Success if it
+// exists. CreateSubscription with a position enables it.
 func PrepareSubscription(ctx context.Context, subscriber postgres.Server, o SubscribeOptions) error {
 	o.disabled, o.From, o.CopyData = true, "", false
 	return CreateSubscription(ctx, subscriber, o)
 }
 
-// createSubscription has only options that every subscriber knows, but for run_as_owner:
-// from 16 on it keeps what all versions before did, that a table owner's missing rights or
+// createSubscription has only options that every subscriber has, except for run_as_owner: from
+// 16 on it keeps the behavior of earlier versions, so that a table owner's missing rights or
 // forced row-level security don't stop the apply worker.
 func createSubscription(o SubscribeOptions, name, connection string, version int, c commits) string {
 	more := ", " + c.option()
@@ -47,9 +48,9 @@ func createSubscription(o SubscribeOptions, name, connection string, version int
 
 // CreateSubscription subscribes o.Database on subscriber to the slot that CreateSlot made on
 // the publisher, and enables it; success when it is there. With CopyData the tables
-// are emptied first, which only a fenced database allows, in one transaction with the look that the
-// subscription isn't there yet: whoever froze before that finds the rows of the other's copy safe.
-// The password doesn't reach the server's log.
+// are emptied first, which only a fenced database allows, in one transaction with the check that
+// the subscription doesn't exist yet: a controller that was paused before that can't empty what
+// another one's subscription has copied. The password doesn't reach the server's log.
 func CreateSubscription(ctx context.Context, subscriber postgres.Server, o SubscribeOptions) error {
 	name := o.Names.Subscription(o.Database, subscriber.Instance)
 	if err := noteSubscriber(ctx, subscriber, o); err != nil {
@@ -68,7 +69,7 @@ func CreateSubscription(ctx context.Context, subscriber postgres.Server, o Subsc
 		if err != nil {
 			return err
 		}
-		if !made && o.From == "" { // clients may wait for one with a position
+		if !made && o.From == "" { // with a position clients may be waiting
 			if _, err := renewConnection(ctx, conn, o.Publisher, o.Database, name); err != nil {
 				return err
 			}
@@ -123,8 +124,8 @@ func startFrom(ctx context.Context, conn *pgx.Conn, name, position string) error
 	return err
 }
 
-// SetSubscriptionEnabled turns a subscription on or off; when it returns after turning off,
-// no worker of it is left. Success when it already is so.
+// SetSubscriptionEnabled enables or disables a subscription; after disabling it returns when
+// no worker is left. Success if nothing is to change.
 func SetSubscriptionEnabled(ctx context.Context, subscriber postgres.Server, database, name string, on bool) error {
 	err := postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
 		verb := " DISABLE"
@@ -137,17 +138,18 @@ func SetSubscriptionEnabled(ctx context.Context, subscriber postgres.Server, dat
 		return awaitNoWorker(ctx, conn, name)
 	})
 	if err != nil {
-		return fmt.Errorf("switch subscription %q in database %q of %s: %w", name, database, subscriber.Instance, err)
+		return fmt.Errorf("enable or disable subscription %q in database %q of %s: %w", name, database, subscriber.Instance, err)
 	}
 	return nil
 }
 
-// leaveByThemselves is how long a worker that has copied a table and now catches up gets to end: one that is
-// told to, just as it is done, may have dropped its slot and not said so (OrphanedTableSyncs).
+// leaveByThemselves is how long a worker that has copied a table and catches up gets to end by itself: a
+// worker that is terminated at that moment may have dropped its slot without recording it
+// (OrphanedTableSyncs).
 const leaveByThemselves = 2 * time.Second
 
 // awaitNoWorker returns when the last worker of a disabled subscription has ended. Workers that
-// wait for a lock or a slow publisher are told to end.
+// wait for a lock or a slow publisher are terminated.
 func awaitNoWorker(ctx context.Context, conn *pgx.Conn, name string) error {
 	begun := time.Now()
 	return postgres.WaitUntil(ctx, 20*time.Millisecond, func() (gone bool, err error) {
@@ -191,7 +193,7 @@ func dropSubscription(name string) []string {
 	}
 }
 
-// FiringTriggers is the query for what fires where changes are applied.
+// FiringTriggers is the query for triggers and rules that fire where changes are applied.
 var FiringTriggers = query("firing_triggers")
 
 // FiresOnApply says whether database has triggers or rules that fire where changes are

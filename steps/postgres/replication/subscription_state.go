@@ -10,10 +10,10 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// Subscription is what the subscriber knows of one subscription.
+// Subscription is what the subscriber shows of one subscription.
 type Subscription struct {
 	Exists, Enabled bool
-	// Unsettled: every table follows, and commits still wait for the disk as they do during a copy.
+	// DurableCommits: every table is replicated, and commits still wait for the disk as during a copy.
 	Unsettled bool
 	// Running: its apply worker is alive now.
 	Running bool
@@ -21,15 +21,15 @@ type Subscription struct {
 	// worker, Copied those whose initial copy is finished.
 	Tables, Ready, Copied int
 	// ApplyErrors and SyncErrors count failures since the subscription was made; -1 where the
-	// version doesn't say (before 15).
+	// version doesn't count them (before 15).
 	ApplyErrors, SyncErrors int64
 	// Received and LatestEnd are positions in the publisher's WAL; empty when unknown.
 	Received, LatestEnd string
-	// RunningFor is since when its apply worker runs, in seconds.
+	// RunningFor is how long its apply worker has run, in seconds.
 	RunningFor float64
 }
 
-// SubscriptionState looks at a subscription; one that isn't there is no error.
+// SubscriptionState reads a subscription; a missing one is no error.
 func SubscriptionState(ctx context.Context, subscriber postgres.Server, database, name string) (Subscription, error) {
 	var state Subscription
 	err := postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
@@ -62,6 +62,6 @@ func (s Subscription) ReplicationReady() bool {
 	return s.Exists && s.Enabled && s.Running && s.Ready == s.Tables
 }
 
-// Failures of its workers since it was made or the server crashed; none where the version
-// doesn't say.
+// Failures of its workers since it was created or the server crashed; none if the version
+// doesn't count them.
 func (s Subscription) Failures() int64 { return max(s.ApplyErrors, 0) + max(s.SyncErrors, 0) }

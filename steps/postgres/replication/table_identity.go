@@ -10,7 +10,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// PublishableTable is a table that replication carries, and what its rows are found by.
+// PublishableTable is a table that replication carries, with its replica identity.
 type PublishableTable struct {
 	// Table is quoted, with its schema.
 	Table string
@@ -18,16 +18,16 @@ type PublishableTable struct {
 	Published bool
 	// Identity in force, as ALTER TABLE … REPLICA IDENTITY takes it.
 	Identity string
-	// Why an UPDATE or DELETE of it stops working once it is published; empty if it goes on working.
+	// Why an UPDATE or DELETE of it stops working once it is published; empty if it still works.
 	Why string
-	// Generated: it has generated columns, which is looked at where it may need another identity.
+	// Generated: it has generated columns; only read if it may need another identity.
 	Generated bool
 	// Index is the best one that is adequate, quoted; empty if there is none. Primary: it is the primary key.
 	Index   string
 	Primary bool
-	// Unequal are columns without equality, where rows are found by the whole row, or would be.
+	// Unequal are columns without equality, if rows are found by the whole row, or would be.
 	Unequal []string
-	// Bytes of the table, where its rows would be found by the whole row.
+	// Bytes of the table, if its rows would be found by the whole row.
 	Bytes int64
 }
 
@@ -39,11 +39,11 @@ func PublishableTables(ctx context.Context, conn *pgx.Conn, n postgres.Names) ([
 // WholeRow is the replica identity by which rows are found by all their columns.
 const WholeRow = "FULL"
 
-// Identified: an UPDATE or DELETE of it goes on working once it is published.
+// Identified: an UPDATE or DELETE of it still works once it is published.
 func (t PublishableTable) Identified() bool { return t.Why == "" }
 
 // Remedy is the best replica identity that the table could have, on servers of versions up to newest that publish it; empty
-// if there is none. From 18 on the whole row is none where a column is generated.
+// if there is none. From 18 on the whole row can't be used if a column is generated.
 func (t PublishableTable) Remedy(newest int) string {
 	switch {
 	case t.Primary:
@@ -65,7 +65,7 @@ func (t PublishableTable) Fix(newest int) string {
 		"Without such columns, which rewrites the table: ALTER TABLE %s ADD COLUMN row_number bigint GENERATED ALWAYS AS IDENTITY UNIQUE;", t.Table, t.Table)
 }
 
-// Because is Why, and why the whole row won't do either where there is no other identity.
+// Because is Why, and why the whole row doesn't work either if there is no other identity.
 func (t PublishableTable) Because(newest int) string {
 	switch {
 	case t.Remedy(newest) != "":
@@ -93,7 +93,7 @@ func (t PublishableTable) Lacking(newest int) string {
 	return t.Why
 }
 
-// alterIdentity is the statement, without its end; table and identity are quoted.
+// alterIdentity is the statement, without a semicolon; table and identity are quoted.
 func alterIdentity(table, identity string) string {
 	return "ALTER TABLE " + table + " REPLICA IDENTITY " + identity
 }

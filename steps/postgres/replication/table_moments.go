@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// lockMoment bounds the wait for a table's lock, in milliseconds: whoever comes next waits behind us.
+	// lockMoment bounds the wait for a table's lock, in milliseconds: other sessions queue behind it.
 	lockMoment = 200
 	// lockTries at a table that is in use, and lockPause between them.
 	lockTries = 5
 	lockPause = 500 * time.Millisecond
 )
 
-// inMoments does something with each table in a transaction that holds its lock, never waiting long for one. An error if a
-// table was in use each time; the others are done then.
+// inMoments runs do for each table in a transaction that holds its lock, and never waits long for one. It returns an error
+// if a table was in use each time; the others are done then.
 func inMoments[T any](ctx context.Context, conn *pgx.Conn, left []T, table func(T) string, do func(pgx.Tx, T) error) error {
 	for try := 1; ; try++ {
 		var busy []T
@@ -45,8 +45,8 @@ func inMoments[T any](ctx context.Context, conn *pgx.Conn, left []T, table func(
 	}
 }
 
-// withTable locks a table for a moment. A vacuum that the server began by itself steps aside, which it does after
-// deadlock_timeout. The commit doesn't wait for standbys, with the lock held; what follows upon it does.
+// withTable locks a table for a moment. An autovacuum gives way after deadlock_timeout. The commit doesn't wait
+// for standbys while the lock is held; later commits do.
 func withTable(ctx context.Context, conn *pgx.Conn, table string, do func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		settings := fmt.Sprintf("SET LOCAL lock_timeout = %d; SET LOCAL deadlock_timeout = %d; SET LOCAL synchronous_commit = local", lockMoment, lockMoment/4)
@@ -59,8 +59,8 @@ func withTable(ctx context.Context, conn *pgx.Conn, table string, do func(pgx.Tx
 	})
 }
 
-// errInUse: somebody uses a table all the time.
-var errInUse = errors.New("it is in use, and Gitover never waits for it in front of your applications; it tries again")
+// errInUse: sessions use a table all the time.
+var errInUse = errors.New("it is in use, and a waiting lock of Gitover's would block your applications; it tries again")
 
 // TableInUse: no moment was found to lock a table; worth a retry.
 func TableInUse(err error) bool { return errors.Is(err, errInUse) }

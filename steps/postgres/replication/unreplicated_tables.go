@@ -21,28 +21,29 @@ type UnreplicatedTable struct {
 	State string
 	// Missing on the subscriber.
 	Missing bool
-	// Referenced by other tables' foreign keys, which a TRUNCATE would want to empty as well.
+	// Referenced by other tables' foreign keys: a TRUNCATE would need those tables as well.
 	Referenced bool
-	// Gone: the subscription has still to copy the table, but the publisher has it no more.
+	// DroppedOnPublisher: the subscription still has to copy the table, but the publisher has dropped it.
 	Gone bool
-	// Filled: unknown to the subscription, and has rows that a copy would meet.
+	// NotEmpty: unknown to the subscription, and it has rows, which a copy would double.
 	Filled bool
-	// Keyless: not published, since its UPDATE and DELETE would fail then.
+	// Keyless: not published, since UPDATE and DELETE would fail then.
 	Keyless bool
-	// Remedy of a keyless one: the replica identity that it could have, as ALTER TABLE takes it; empty if there is none, or somebody
-	// took away the one that Gitover gave it.
+	// Remedy of a keyless one: the replica identity that it could have, as ALTER TABLE takes it; empty if there is none, or if
+	// the one that Gitover gave it was changed.
 	Remedy string
-	// Again: the subscription knows a table of this name, but the publisher's was made since, and isn't published.
+	// Again: the subscription knows a table of this name, but the publisher's was created later, and isn't
+	// published.
 	Again bool
 	// unpublished: the publisher sends nothing of it yet.
 	unpublished bool
 }
 
-// unknown: only REFRESH PUBLICATION would have it followed.
+// unknown: only REFRESH PUBLICATION would make the subscription replicate it.
 func (u UnreplicatedTable) unknown() bool { return u.State == "" && !u.Missing }
 
-// FixSQL is the SQL by which a superuser empties the table on the subscriber, whose sessions
-// are read-only unless they say otherwise.
+// FixSQL is the SQL by which a superuser empties the table on the subscriber, where
+// transactions are read-only by default.
 func (u UnreplicatedTable) FixSQL() string {
 	if u.Referenced {
 		return "BEGIN READ WRITE; SET LOCAL session_replication_role = replica; DELETE FROM ONLY " + u.Table + "; COMMIT"
@@ -50,13 +51,13 @@ func (u UnreplicatedTable) FixSQL() string {
 	return "BEGIN READ WRITE; TRUNCATE ONLY " + u.Table + "; COMMIT"
 }
 
-// Why says what keeps the table from being followed on the subscriber, and what to do.
+// Why says why the table isn't replicated to the subscriber, and what to do.
 func (u UnreplicatedTable) Why(subscriber string) string {
 	switch {
 	case u.Gone:
 		return fmt.Sprintf("table %s was dropped before it was copied; Gitover removes it from the subscription on %s", u.Table, subscriber)
 	case u.Missing:
-		return fmt.Sprintf("table %s isn't on %s: make it there, too", u.Table, subscriber)
+		return fmt.Sprintf("table %s isn't on %s: create it there, too", u.Table, subscriber)
 	case u.Keyless:
 		fix := "give it a primary key of columns that aren't generated"
 		if u.Remedy != "" {
@@ -68,9 +69,9 @@ func (u UnreplicatedTable) Why(subscriber string) string {
 	case u.State != "":
 		return fmt.Sprintf("table %s is being copied to %s", u.Table, subscriber)
 	case u.Filled:
-		return fmt.Sprintf("table %s isn't followed yet and has rows on %s, which a copy would double; empty it on %s as a superuser: %s", u.Table, subscriber, subscriber, u.FixSQL())
+		return fmt.Sprintf("table %s isn't replicated yet and has rows on %s, which a copy would double; empty it on %s as a superuser: %s", u.Table, subscriber, subscriber, u.FixSQL())
 	}
-	return fmt.Sprintf("table %s isn't followed yet; Gitover has it copied to %s once the schemas are equal and no other copy is under way", u.Table, subscriber)
+	return fmt.Sprintf("table %s isn't replicated yet; Gitover copies it to %s once the schemas are equal and no other copy is in progress", u.Table, subscriber)
 }
 
 // DescribeUnreplicated puts the first of list into words and counts the others.
@@ -87,8 +88,8 @@ func DescribeUnreplicated(list []UnreplicatedTable, subscriber string) string {
 	return strings.Join(words, "; ")
 }
 
-// CanFollow: nothing but a refresh is missing. Nobody empties a table by himself, and
-// a copy that is under way isn't disturbed.
+// CanFollow: only a refresh is missing. Gitover doesn't empty a table by itself, and doesn't
+// disturb a running copy.
 func CanFollow(list []UnreplicatedTable) bool {
 	for _, u := range list {
 		if !u.Gone && !u.unknown() || u.Filled || u.Keyless || u.Again {
@@ -98,13 +99,13 @@ func CanFollow(list []UnreplicatedTable) bool {
 	return len(list) > 0
 }
 
-// AnyGone of the list.
+// AnyDropped says whether the publisher has dropped a table of the list.
 func AnyGone(list []UnreplicatedTable) bool {
 	return slices.ContainsFunc(list, func(u UnreplicatedTable) bool { return u.Gone })
 }
 
 // UnreplicatedTables are the tables that publisher publishes in database and subscriber doesn't
-// follow, sorted. Gitover's own are left out. Reads only.
+// replicate, sorted. Gitover's own are left out. Reads only.
 func UnreplicatedTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (found []UnreplicatedTable, err error) {
 	var tables []PublishableTable
 	err = postgres.WithSession(ctx, publisher, database, func(conn *pgx.Conn) error {
@@ -130,7 +131,7 @@ func UnreplicatedTables(ctx context.Context, publisher, subscriber postgres.Serv
 	return found, withRemedies(ctx, publisher, subscriber, database, n, found)
 }
 
-// withRemedies says of tables without a replica identity which one they could have.
+// withRemedies adds to tables without a replica identity the one that they could have.
 func withRemedies(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, found []UnreplicatedTable) error {
 	if !slices.ContainsFunc(found, func(u UnreplicatedTable) bool { return u.Keyless }) {
 		return nil
@@ -144,7 +145,8 @@ func withRemedies(ctx context.Context, publisher, subscriber postgres.Server, da
 	return err
 }
 
-// withUnpublished adds to what a subscription doesn't follow what isn't sent to it.
+// withUnpublished adds the tables that the publisher doesn't send to those that the
+// subscription doesn't replicate.
 func withUnpublished(found []UnreplicatedTable, tables []PublishableTable) []UnreplicatedTable {
 	for _, t := range tables {
 		if t.Published {
@@ -161,8 +163,8 @@ func withUnpublished(found []UnreplicatedTable, tables []PublishableTable) []Unr
 	return found
 }
 
-// unfollowed looks at everything in one snapshot: the rows of a copy that begins meanwhile
-// must not be taken for somebody's.
+// unreplicated reads everything in one snapshot: rows of a copy that begins meanwhile must not
+// be taken for rows of the user's.
 func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, published []string) ([]UnreplicatedTable, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
@@ -191,19 +193,18 @@ func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, publis
 	return found, nil
 }
 
-// refreshPublication has a subscription take up tables that it doesn't know, with their rows.
+// refreshPublication makes a subscription replicate tables that it doesn't know, with their rows.
 func refreshPublication(subscription string) string {
 	return "ALTER SUBSCRIPTION " + postgres.Ident(subscription) + " REFRESH PUBLICATION WITH (copy_data = true)"
 }
 
-// RefreshPublication has the subscription of a fenced subscriber take up the tables that it doesn't know,
-// and returns what it doesn't follow by then: PostgreSQL copies the tables' rows, changes
-// that it skipped before included, in the background. Nothing is done unless each of them
-// is empty there, that part of the schemas is equal, the
-// subscription is enabled and no table of it is being copied. Tables that the publisher dropped
-// before they were copied are forgotten. A second call finds the first one's
-// work. Once every table is followed, what the copy needed is ended (restoreAsyncCommit). Not while a
-// switch is in progress.
+// RefreshPublication makes the subscription of a fenced subscriber replicate the tables that it doesn't
+// know, and returns those that it doesn't replicate afterwards. PostgreSQL copies the tables' rows in the
+// background, with changes that it skipped before. Nothing is done unless each of them is empty there,
+// that part of the schemas is equal, the subscription is enabled and no table of it is being copied.
+// Tables that the publisher dropped before they were copied are removed from the subscription. A second
+// call finds the first one's work. Once every table is replicated, synchronous_commit is reset
+// (restoreAsyncCommit). Not while a switch is in progress.
 func RefreshPublication(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, part schema.Part) ([]UnreplicatedTable, error) {
 	name := n.Subscription(database, subscriber.Instance)
 	found, err := UnreplicatedTables(ctx, publisher, subscriber, database, n)
@@ -236,19 +237,19 @@ func RefreshPublication(ctx context.Context, publisher, subscriber postgres.Serv
 			return err
 		}
 		_, err := conn.Exec(ctx, refreshPublication(name))
-		if postgres.NotFound(err) { // a table came, or went, since the look at the schemas
+		if postgres.NotFound(err) { // a table was created or dropped since the schemas were compared
 			return nil
 		}
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("have database %q of %s follow new tables of %s: %w", database, subscriber.Instance, publisher.Instance, err)
+		return nil, fmt.Errorf("replicate new tables to database %q of %s from %s: %w", database, subscriber.Instance, publisher.Instance, err)
 	}
 	return UnreplicatedTables(ctx, publisher, subscriber, database, n)
 }
 
-// publish adds to the publication what isn't in it: its changes are skipped until the subscription knows the table,
-// whose copy has them.
+// publish adds the missing tables to the publication: the subscription skips their changes until it knows the
+// tables, and the copy includes them.
 func publish(ctx context.Context, publisher postgres.Server, database string, n postgres.Names, found []UnreplicatedTable) error {
 	var tables []string
 	for _, u := range found {
@@ -261,7 +262,7 @@ func publish(ctx context.Context, publisher postgres.Server, database string, n 
 	}
 	err := postgres.WithSession(ctx, publisher, database, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, addTables(n.Publication(), tables))
-		if postgres.AlreadyExists(err) || postgres.NotFound(err) { // somebody was quicker; the next look knows more
+		if postgres.AlreadyExists(err) || postgres.NotFound(err) { // another session was faster; the next look finds the result
 			return nil
 		}
 		return err

@@ -10,8 +10,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// Workers remembers apply workers from look to look: PostgreSQL starts one that failed again and again, and
-// only the version 15 and later count that. The zero value is ready.
+// Workers remembers apply workers from look to look: PostgreSQL restarts a failing worker again and again,
+// and only versions from 15 on count that. The zero value is ready.
 type Workers struct {
 	mu   sync.Mutex
 	seen map[string]workerSeen
@@ -20,15 +20,15 @@ type Workers struct {
 type workerSeen struct {
 	at, silentSince time.Time
 	failures        int64
-	// rises of failures since the worker ran for long
+	// rises of the count of failures since the worker last ran for long
 	rises int
 }
 
 const (
-	// workerSettled: one that runs for so long is sound. PostgreSQL waits 5 seconds, unless set otherwise, before
-	// it starts a worker again, also after an ALTER SUBSCRIPTION.
+	// workerSettled: a worker that runs for this time works. PostgreSQL waits 5 seconds, unless configured
+	// otherwise, before it restarts a worker, also after an ALTER SUBSCRIPTION.
 	workerSettled = 10 * time.Second
-	// workerForgotten: what was seen before such a gap says nothing of now.
+	// workerForgotten: an observation from before such a gap is of no use.
 	workerForgotten = 2 * time.Minute
 )
 
@@ -58,12 +58,12 @@ func (w *Workers) stopped(name string, s Subscription, now time.Time) bool {
 		m.silentSince = now
 	}
 	w.seen[name] = m
-	// a publisher that is started again costs one failure
+	// a restart of the publisher causes one failure
 	return m.rises > 1 || m.rises == 1 && !s.Running || !m.silentSince.IsZero() && now.Sub(m.silentSince) >= workerSettled
 }
 
-// Trouble says what is wrong with the apply worker of database, in PostgreSQL's words if they can be had, and what to
-// do; empty if nothing is, or nothing can be said yet. Call it every few seconds.
+// Trouble says what is wrong with the apply worker of database, with PostgreSQL's error if it can be read, and what
+// to do; empty if nothing is wrong, or it isn't known yet. Call it every few seconds.
 func (w *Workers) Trouble(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names, now time.Time) (string, error) {
 	state, err := SubscriptionState(ctx, subscriber, database, n.Subscription(database, subscriber.Instance))
 	if err != nil {
@@ -72,7 +72,7 @@ func (w *Workers) Trouble(ctx context.Context, publisher, subscriber postgres.Se
 	return w.TroubleOf(ctx, state, publisher, subscriber, database, n, now), nil
 }
 
-// TroubleOf is Trouble where the subscription's state is known.
+// TroubleOf is Trouble with the subscription's state that is known already.
 func (w *Workers) TroubleOf(ctx context.Context, state Subscription, publisher, subscriber postgres.Server, database string, n postgres.Names, now time.Time) string {
 	name := n.Subscription(database, subscriber.Instance)
 	if !w.stopped(name, state, now) {
@@ -86,8 +86,8 @@ func (w *Workers) TroubleOf(ctx context.Context, state Subscription, publisher, 
 		text += fmt.Sprintf("%s says: %s", subscriber.Instance, words)
 	}
 	if words == "" || strings.Contains(words, "target relation") {
-		text += fmt.Sprintf(". If a relation doesn't exist, one was made on %s alone, and perhaps dropped again: make it on %s, too, with the same columns; "+
-			"it may go once %s follows", publisher.Instance, subscriber.Instance, subscriber.Instance)
+		text += fmt.Sprintf(". If a relation doesn't exist, it was created on %s only, and perhaps dropped again: create it on %s, too, with the same columns; "+
+			"you may drop it once %s follows", publisher.Instance, subscriber.Instance, subscriber.Instance)
 	}
 	return text
 }

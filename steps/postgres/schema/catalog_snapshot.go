@@ -10,21 +10,21 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// CatalogSnapshot tells whether DDL changed a database or its server's roles, by sums over the catalogs on a
-// warm session. What temporary tables, TRUNCATE and maintenance do isn't seen. Not for concurrent use.
+// CatalogSnapshot tells whether DDL changed a database or its server's roles, by checksums of the catalogs
+// on a warm session. It ignores temporary tables, TRUNCATE and maintenance. Not for concurrent use.
 type CatalogSnapshot struct {
 	conn  *pgx.Conn
 	first map[string]string
 	mark  catalogMark
 }
 
-// setMark in a session. Compiling a statement takes longer than running it, and behind a fence old minor
-// releases refuse a query its parallel workers.
+// setMark in a session. JIT compilation takes longer than running the statement, and behind a fence old
+// minor releases refuse parallel workers.
 const setMark = "SELECT set_config('gitover.counted_from', $1, false), set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false)"
 
 // NewCatalogSnapshot sums the catalogs for the first time.
 func NewCatalogSnapshot(ctx context.Context, conn *pgx.Conn) (*CatalogSnapshot, error) {
-	// before the sums: DDL that commits between the two costs another count, and isn't missed
+	// before the sums: DDL that commits in between causes another count, and isn't missed
 	mark, err := markCatalogs(ctx, conn)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func NewCatalogSnapshot(ctx context.Context, conn *pgx.Conn) (*CatalogSnapshot, 
 	return &CatalogSnapshot{conn: conn, first: first, mark: mark}, err
 }
 
-// Changed names the kinds of things that are others than the first time, in order: "columns", "views". The catalogs are
+// Changed names the kinds of objects that changed since the first time, in order: "columns", "views". The catalogs are
 // summed again only if a row of them was written.
 func (c *CatalogSnapshot) Changed(ctx context.Context) ([]string, error) {
 	answer, err := touched(ctx, c.conn)
@@ -71,11 +71,12 @@ func count(ctx context.Context, conn *pgx.Conn) (map[string]string, error) {
 	return byKind, nil
 }
 
-// catalogMark is a moment since which rows of catalogs that were written are looked for. Any later session may ask.
+// catalogMark is a moment: queries find the rows of catalogs that were written after it. Any later session may use
+// it.
 type catalogMark struct {
 	// since is the oldest transaction that ran then.
 	since string
-	// answer of catalogs_touched, as long as no row is written.
+	// answer of catalogs_touched while no row is written.
 	answer string
 }
 
@@ -88,7 +89,7 @@ func markCatalogs(ctx context.Context, conn *pgx.Conn) (m catalogMark, err error
 	return m, err
 }
 
-// ask sets the mark in a session, and looks.
+// ask sets the mark in a session, and runs the query.
 func (m catalogMark) ask(ctx context.Context, conn *pgx.Conn) (answer string, err error) {
 	if _, err := conn.Exec(ctx, setMark, m.since); err != nil {
 		return "", fmt.Errorf("settings of a session: %w", err)
@@ -96,7 +97,7 @@ func (m catalogMark) ask(ctx context.Context, conn *pgx.Conn) (answer string, er
 	return touched(ctx, conn)
 }
 
-// touched looks since the mark that was set in the session.
+// touched runs the query for the mark that was set in the session.
 func touched(ctx context.Context, conn *pgx.Conn) (answer string, err error) {
 	if err := conn.QueryRow(ctx, query("catalogs_touched")).Scan(&answer); err != nil {
 		return "", fmt.Errorf("look for written rows of catalogs: %w", err)

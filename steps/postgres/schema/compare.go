@@ -19,21 +19,21 @@ type Drift struct {
 	Objects int
 	// Differences in sentences, sorted.
 	Differences []string
-	// Missing, Changed and Extra are the names of what differs, as the side that follows has it, sorted.
+	// Missing, Changed and Extra are the names of what differs on the side that follows, sorted.
 	Missing, Changed, Extra []string
 	// DatabaseMissing: the side that follows doesn't have the database.
 	DatabaseMissing bool
 }
 
-// What this process knows: what a database's catalogs were, how two databases compared at what both were then, and texts
-// that mean the same.
+// What this process remembers: stamps of a database's catalogs, results of comparisons by the stamps of both sides, and
+// texts that mean the same.
 var (
 	knownSums    = memory[knownSum]{most: 10_000}
 	knownDrifts  = memory[knownDrift]{most: 10_000}
 	sameMeanings = memory[bool]{most: 200_000}
 )
 
-// stamp of a schema: it is another one when the schema isn't the same any more.
+// stamp of a schema: it changes when the schema changes.
 type stamp = [sha256.Size]byte
 
 type knownSum struct {
@@ -142,8 +142,8 @@ func eachSide(ctx context.Context, sides []*schemaSide, do func(*schemaSide, con
 	return group.Wait()
 }
 
-// look at what the schema is to be remembered by. The catalogs are summed only if a row of them was written since
-// they were looked at.
+// look computes the stamp of the schema. The catalogs are summed only if a row of them was written since the last
+// time.
 func (s *schemaSide) look(ctx context.Context) error {
 	var server string
 	if err := s.conn.QueryRow(ctx, query("schema_stamp")).Scan(&s.system, &s.version, &server); err != nil {
@@ -170,7 +170,7 @@ func (s *schemaSide) look(ctx context.Context) error {
 		}
 		known = knownSum{snapshot.mark, sum(words...)}
 	} else {
-		// no sums yet: there are none to compare them with. The mark stands for the catalogs while no row of them is written
+		// no sums yet: there are none to compare them with. The mark identifies the catalogs while no row of them is written
 		mark, err := markCatalogs(ctx, s.conn)
 		if err != nil {
 			return err
@@ -182,8 +182,8 @@ func (s *schemaSide) look(ctx context.Context) error {
 	return nil
 }
 
-// settle asks the side that follows, where nobody minds a lock. If it tells two texts apart, an older version that serves
-// has the last word: it may not know that difference, as EXTRACT and date_part are one before 14.
+// settle asks the side that follows, where a lock disturbs no application. If it finds that two texts differ, an older
+// version that serves decides: it may not know that difference, as EXTRACT and date_part are the same before 14.
 func settle(ctx context.Context, sides []*schemaSide, database string, open []*question) error {
 	if len(open) == 0 {
 		return nil

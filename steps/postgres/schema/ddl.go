@@ -19,7 +19,7 @@ type DDL struct {
 	Statements []string
 	// Unknown differences: no statement is known for these.
 	Unknown []string
-	// Renames would take the place of statements that drop and make something, if that is what happened: nobody can tell.
+	// Renames replace statements that drop and create something if it was in fact renamed, which the catalogs don't tell.
 	Renames []string
 }
 
@@ -33,7 +33,7 @@ func (d DDL) Text() string {
 	return text
 }
 
-// EqualizingDDL words what a drift of a database was found to be as statements for the side that follows. Reads only.
+// EqualizingDDL makes the statements for the side that follows that remove a drift of a database. Reads only.
 func EqualizingDDL(ctx context.Context, serving, following postgres.Server, database string, drift Drift) (ddl DDL, err error) {
 	e := equalizer{drift: drift}
 	for _, side := range []struct {
@@ -56,15 +56,15 @@ func EqualizingDDL(ctx context.Context, serving, following postgres.Server, data
 	return e.all(), nil
 }
 
-// ApplyDDL runs statements in one transaction, on a side that follows: a database that isn't fenced when they have their
-// locks is left as it was. A second call fails, or does nothing, for what the first one did: compare first.
+// ApplyDDL runs statements in one transaction, on a side that follows. It changes nothing if the database isn't fenced
+// once they hold their locks. A second call fails, or does nothing, for what the first one did: compare first.
 func ApplyDDL(ctx context.Context, s postgres.Server, database string, ddl DDL) error {
 	err := postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		if err := postgres.WithoutTimeout(ctx, conn); err != nil { // an index of a large table
 			return err
 		}
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			// the side that serves has judged the bodies; what they name may come later
+			// the serving side has checked the bodies; objects that they name may be created later
 			for _, statement := range append([]string{"SET LOCAL check_function_bodies = off"}, ddl.Statements...) {
 				if _, err := tx.Exec(ctx, statement); err != nil {
 					return fmt.Errorf("%s: %w", statement, err)
@@ -72,7 +72,7 @@ func ApplyDDL(ctx context.Context, s postgres.Server, database string, ddl DDL) 
 			}
 			fenced, err := postgres.FencedHere(ctx, tx)
 			if err == nil && !fenced {
-				err = errors.New("it isn't fenced: it may serve by now")
+				err = errors.New("it isn't fenced, so it may be serving")
 			}
 			return err
 		})
@@ -97,7 +97,7 @@ type rankedDDL struct {
 	statement string
 }
 
-// rankOfRights: what they are on is there by then.
+// rankOfRights: the objects that they are on exist by then.
 const rankOfRights = 95
 
 func (e *equalizer) all() DDL {
@@ -192,7 +192,7 @@ func (e *equalizer) drop(t ddlThing) {
 	}
 }
 
-// column changes what differs in one that both sides have.
+// column changes what differs in a column that both sides have.
 func (e *equalizer) column(name string, want, have ddlColumn) {
 	rank := 55
 	if want.Inherited { // after the parent's, which may do it
@@ -229,13 +229,13 @@ func (e *equalizer) column(name string, want, have ddlColumn) {
 		alter(fmt.Sprintf("SET STATISTICS %d", want.Statistics))
 	}
 	moved := func(other string) bool { return strings.HasPrefix(other, "column "+want.Table+".") }
-	if len(e.makes) == before && !want.Inherited && !slices.ContainsFunc(slices.Concat(e.drift.Missing, e.drift.Extra), moved) { // its number alone may differ
+	if len(e.makes) == before && !want.Inherited && !slices.ContainsFunc(slices.Concat(e.drift.Missing, e.drift.Extra), moved) { // only its number may differ
 		e.unknown = append(e.unknown, name)
 	}
 }
 
-// grant what is missing on the side that follows, and revoke the rest. A new object has what its owner and everybody have by
-// default.
+// grant what is missing on the side that follows, and revoke the rest. A new object has the default rights of its owner and
+// of PUBLIC.
 func (e *equalizer) grant(name string) {
 	say := func(format string, args ...any) {
 		e.makes = append(e.makes, rankedDDL{rankOfRights, fmt.Sprintf(format, args...)})
@@ -265,13 +265,13 @@ func (e *equalizer) grant(name string) {
 	}
 }
 
-// goesWith says that a name is of something on a table that is dropped.
+// goesWith says that a name belongs to something on a table that is dropped.
 func goesWith(name string, all []string) bool {
 	on := strings.LastIndex(name, " on ")
 	return on > 0 && !strings.HasPrefix(name, "rights ") && slices.Contains(all, "table "+name[on+len(" on "):])
 }
 
-// partOf says that a name belongs to an object that is among all, whose statement makes, or drops, this too.
+// partOf says that a name belongs to an object that is among all, whose statement creates or drops this, too.
 func partOf(name string, all []string) bool {
 	for _, prefix := range []string{"partition key of ", "query of ", "body of "} {
 		if whole, found := strings.CutPrefix(name, prefix); found {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// renames are what may have happened where the side that follows has a table or column that the other one lacks, and lacks one of the same
+// renames are guesses: the side that follows has a table or column that the other side lacks, and lacks one with the same
 // columns, or of the same type at the same place.
 func (e *equalizer) renames() []string {
 	missing, extra := columnsByTable(e.want.columns, e.drift.Missing), columnsByTable(e.have.columns, e.drift.Extra)

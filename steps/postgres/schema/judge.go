@@ -9,14 +9,14 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// question: do two texts mean the same? What is of the side that serves comes first, then of the one that follows.
+// question: do two texts mean the same? The first is of the side that serves, the second of the side that follows.
 type question struct {
 	// item that it is about.
 	item, kind string
 	scopes     [2][]string
 	texts      [2]string
 	same       bool
-	// words for why they don't.
+	// words say why they don't.
 	words string
 }
 
@@ -30,7 +30,7 @@ type judge struct {
 	database string
 }
 
-// answer settles the questions that mean the same, and has words for the others.
+// answer marks the questions whose texts mean the same, and has words for the others.
 func (j judge) answer(ctx context.Context, questions []*question) error {
 	pad, err := newScratchpad(ctx, j.conn, j.version)
 	if err != nil {
@@ -70,8 +70,8 @@ func (j judge) scratch(q *question, side int) scratch {
 	return scratch{q.kind, q.scopes[j.number], q.texts[side]}
 }
 
-// together settles many questions by two texts, one for each side, that hold them all: most differ in nothing but how
-// versions print them, and to make an object is what takes time. What is left has to be asked one by one.
+// together answers many questions by two texts, one for each side, that hold them all: most differ only in how
+// versions print them, and creating an object takes the time. The others have to be asked one by one.
 func (j judge) together(ctx context.Context, pad *scratchpad, questions []*question) (left []*question, err error) {
 	var joined []*question
 	for _, q := range questions {
@@ -102,7 +102,7 @@ func (j judge) together(ctx context.Context, pad *scratchpad, questions []*quest
 	return left, nil
 }
 
-// settled: to print them once more would say nothing new.
+// settled: printing them once more would change nothing.
 func (j judge) settled(q *question, want, have printed) bool {
 	for _, p := range []printed{want, have} {
 		if p.refused != nil {
@@ -118,7 +118,8 @@ func (j judge) settled(q *question, want, have printed) bool {
 	return false
 }
 
-// key of what is remembered. Texts that differ aren't: it may be their surroundings that are changed next.
+// key of a remembered answer. Texts that differ aren't remembered: a later change of their environment may
+// make them equal.
 func (j judge) key(q *question) [sha256.Size]byte {
 	return sum(append([]string{j.system, j.Address(), j.database, q.kind, q.texts[0], q.texts[1]}, q.scopes[j.number]...)...)
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// memory of this process, so that what didn't change isn't looked at again. When it is full it begins again.
+// memory of this process, so that unchanged schemas aren't read again. When it is full, it is emptied.
 type memory[V any] struct {
 	most int
 	mu   sync.Mutex

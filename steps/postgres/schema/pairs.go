@@ -8,12 +8,13 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// itemPairs match what two sides have while it is read, and keep only what differs: of a large schema nearly all is equal.
+// itemPairs match the objects of two sides while they are read, and keep only what differs: most of a large schema is
+// equal.
 type itemPairs struct {
 	mu sync.Mutex
 	// objects that the side that serves has.
 	objects int
-	// alone is what one side has and the other hasn't, or not yet.
+	// alone is what only one side has, so far.
 	alone [2]map[string]schemaItem
 	// differing by text.
 	differing map[string][2]schemaItem
@@ -43,7 +44,8 @@ func (p *itemPairs) add(side int, item schemaItem) {
 	}
 }
 
-// compare once all is read: what differs for sure, by name, and what a parser is to say of the others, sorted.
+// compare when everything is read: returns what differs for sure, by name, and the questions for a parser,
+// sorted.
 func (p *itemPairs) compare() (differences map[string]string, open []*question) {
 	differences = map[string]string{}
 	for name := range p.alone[0] {

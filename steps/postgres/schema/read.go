@@ -25,7 +25,7 @@ const (
 type schemaItem struct {
 	Name       string
 	Definition *string
-	// Late ones come after the data.
+	// Late: created after the data is copied.
 	Late bool
 	// Kind and Scope are how a parser reads Texts (scratch); nil for an item without expressions.
 	Kind  *string
@@ -45,7 +45,7 @@ var lockingQueries = []struct {
 	since int
 }{{"fingerprint_rewrites", 0}, {"fingerprint_policies", 0}, {"fingerprint_bodies", 14}}
 
-// lockPatience bounds how long a look waits for a migration; it holds locks of its own meanwhile.
+// lockPatience bounds how long a query waits for a migration; it holds locks of its own meanwhile.
 const lockPatience = "SET lock_timeout = '2s'"
 
 // readSchema is the structure of a database: tables, columns, constraints, indexes, views, sequences' definitions,
@@ -57,7 +57,7 @@ func readSchema(ctx context.Context, conn *pgx.Conn, version int, part Part, add
 			add(item)
 		}
 	})
-	if err != nil || part != Whole { // the others all come late
+	if err != nil || part != Whole { // all others are created after the data
 		return err
 	}
 	if _, err := conn.Exec(ctx, lockPatience); err != nil {
@@ -77,7 +77,7 @@ func readSchema(ctx context.Context, conn *pgx.Conn, version int, part Part, add
 // oneSnapshot, and room for sorting thousands of columns without the disk.
 const oneSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL work_mem = '32MB'"
 
-// readByName reads in one snapshot, so that DDL in between isn't seen half.
+// readByName reads in one snapshot, so that it never sees a part of concurrent DDL.
 func readByName(ctx context.Context, conn *pgx.Conn, add func(schemaItem)) error {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: oneSnapshot})
 	if err != nil {
@@ -102,7 +102,7 @@ func readByName(ctx context.Context, conn *pgx.Conn, add func(schemaItem)) error
 	return nil
 }
 
-// readByOID reads in statements of their own: each holds few locks, and those for milliseconds.
+// readByOID reads in several statements: each holds few locks, for milliseconds.
 func readByOID(ctx context.Context, conn *pgx.Conn, file string, add func(schemaItem)) error {
 	for last := int64(0); ; {
 		found, err := postgres.Collect[struct {
@@ -121,13 +121,13 @@ func readByOID(ctx context.Context, conn *pgx.Conn, file string, add func(schema
 	}
 }
 
-// definition in full, for words.
+// definition in full, for messages.
 func (i schemaItem) definition() string { return orEmpty(i.Definition) }
 
 // equal: no parser needs to be asked.
 func (i schemaItem) equal(other schemaItem) bool { return i.definition() == other.definition() }
 
-// frame is the definition without its expressions: what stands before, between and after them.
+// frame is the definition without its expressions: the text before, between and after them.
 // False if they aren't found in it.
 func (i schemaItem) frame() (frame []string, ok bool) {
 	rest := i.definition()
@@ -141,8 +141,8 @@ func (i schemaItem) frame() (frame []string, ok bool) {
 	return append(frame, rest), true
 }
 
-// questions are what a parser is to say when definitions differ. None: they differ in more than
-// expressions, or have none.
+// questions for a parser if definitions differ. None: they differ in more than expressions, or
+// have none.
 func (i schemaItem) questions(other schemaItem) (open []*question) {
 	if i.Kind == nil || other.Kind == nil || *i.Kind != *other.Kind || len(i.Texts) != len(other.Texts) {
 		return nil

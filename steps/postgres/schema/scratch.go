@@ -21,9 +21,9 @@ type scratch struct {
 	text  string
 }
 
-// scratchKinds make a temporary object called name of a text, and read the text that the server prints
-// for it. Nothing of it runs: tables are empty, and views and functions aren't asked. A text is never more than one
-// statement, since each goes through the extended protocol.
+// scratchKinds make a temporary object called name of a text, and read the text that the server prints for it. None
+// of it runs: tables are empty, and views and functions aren't called. A text is never more than one statement,
+// since each goes through the extended protocol.
 var scratchKinds = map[string]func(name string, s scratch) (statements []string, query string){
 	// scope: a FROM clause. Several expressions, parted by commas, are one text as well.
 	"expression": func(name string, s scratch) ([]string, string) {
@@ -65,7 +65,8 @@ func (s scratch) subquery() (string, bool) {
 	return "", false
 }
 
-// joinedScratch holds texts that are subqueries. Nobody asks it, so it doesn't matter how many rows it would have.
+// joinedScratch holds texts that are subqueries. It is never run, so it doesn't matter how many rows it would
+// have.
 func joinedScratch(texts []scratch) scratch {
 	from := make([]string, len(texts))
 	for i, t := range texts {
@@ -85,7 +86,7 @@ func scratchTable(name, like string) string {
 
 func scratchClass(name string) string { return "'pg_temp." + name + "'::regclass" }
 
-// plain is the text for words, without what was put around an expression.
+// plain is the text for messages, without what was put around an expression.
 func (s scratch) plain() string {
 	text, wrapped := strings.CutPrefix(s.text, "SELECT (ROW(")
 	if end := strings.LastIndex(text, ") IS NULL) AS gitover_e"); wrapped && end >= 0 {
@@ -94,7 +95,7 @@ func (s scratch) plain() string {
 	return s.text
 }
 
-// printed is a text as a server prints it that has read it; refused when it couldn't read it.
+// printed is a text as a server prints it after reading it; refused if the server can't read it.
 type printed struct {
 	scratch
 	refused *pgconn.PgError
@@ -107,16 +108,16 @@ type scratchpad struct {
 	begin []string
 }
 
-// Scratch objects lock what they are made of (ACCESS SHARE), and take rows of catalogs and locks themselves: few
-// at a time, and never for long.
+// Scratch objects lock the objects that they use (ACCESS SHARE), and need rows of catalogs and locks themselves:
+// few exist at a time, and never for long.
 const scratchAtATime = 40
 
 var scratchBegin = []string{"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
 	`SELECT set_config('search_path', 'pg_catalog, pg_temp', true), set_config('lock_timeout', '1s', true), set_config('statement_timeout', '10s', true),
 		set_config('default_table_access_method', 'heap', true)`}
 
-// newScratchpad on a session. Event triggers that even a session in the role of a replica fires
-// aren't to learn of scratch objects.
+// newScratchpad on a session. It disables event triggers that fire even in a session with
+// session_replication_role = replica, so that they don't see scratch objects.
 func newScratchpad(ctx context.Context, conn *pgx.Conn, version int) (*scratchpad, error) {
 	triggers, err := postgres.Column[string](ctx, conn, "SELECT evtname FROM pg_event_trigger WHERE evtenabled IN ('A', 'R') ORDER BY 1")
 	if err != nil {
@@ -134,7 +135,7 @@ func newScratchpad(ctx context.Context, conn *pgx.Conn, version int) (*scratchpa
 	return p, nil
 }
 
-// print has the server read texts and print them, each in a transaction that is rolled back.
+// print makes the server read texts and print them, each in a transaction that is rolled back.
 func (p *scratchpad) print(ctx context.Context, texts []scratch) ([]printed, error) {
 	var all []printed
 	for some := range slices.Chunk(texts, scratchAtATime) {
@@ -164,7 +165,7 @@ func (p *scratchpad) oneByOne(ctx context.Context, texts []scratch) (all []print
 	return all, nil
 }
 
-// together needs one answer of the server for all.
+// together needs one round trip for all.
 func (p *scratchpad) together(ctx context.Context, texts []scratch) (all []printed, err error) {
 	batch := &pgconn.Batch{}
 	count := 0

@@ -1,6 +1,6 @@
 -- Permanent tables of the current database, quoted, that may have rows: pages are allocated,
--- or a table they refer to or that refers to them is among them, which TRUNCATE wants. Not
--- what Gitover remembers of replica identities. Reads only.
+-- or a table they refer to or that refers to them is among them, as TRUNCATE requires. Without
+-- Gitover's record of replica identities. Reads only.
 WITH RECURSIVE filled(oid) AS (
   SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND pg_relation_size(c.oid) > 0

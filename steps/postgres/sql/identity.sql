@@ -1,5 +1,5 @@
--- Which server this is: the system identifier, which standbys share, and the timeline, which a standby that is
--- promoted counts up; 0 on a standby. Reads only.
+-- Which server this is: the system identifier, which standbys share, and the timeline, which rises with a
+-- promotion; 0 on a standby. Reads only.
 SELECT s.system_identifier::text,
        CASE WHEN pg_is_in_recovery() THEN 0
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int::bigint END

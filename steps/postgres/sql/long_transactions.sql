@@ -1,5 +1,5 @@
 -- Transactions of clients that are open for longer than a limit, oldest first.
--- $1 databases, $2 the limit as interval. Superusers' count like anybody's, but for Gitover's own.
+-- $1 databases, $2 the limit as interval. Superusers' transactions count, too, except for Gitover's own.
 SELECT a.pid, a.datname::text, a.usename::text, a.application_name, a.client_addr::text,
        a.state, a.xact_start, a.query_start, a.query
   FROM pg_stat_activity a

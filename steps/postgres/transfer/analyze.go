@@ -13,8 +13,8 @@ import (
 // analyzeSessions collect statistics side by side: each reads a sample of one table, mostly from the disk.
 const analyzeSessions = 4
 
-// Analyzed tells whether every table of database has planner statistics, those of its indexes and extended statistics
-// included, and how many have not.
+// Analyzed tells whether every table of database has planner statistics, including those of its indexes and extended
+// statistics, and how many tables lack some.
 func Analyzed(ctx context.Context, s postgres.Server, database string) (done bool, missing int, err error) {
 	tables, err := notAnalyzed(ctx, s, database)
 	if err != nil {
@@ -23,8 +23,8 @@ func Analyzed(ctx context.Context, s postgres.Server, database string) (done boo
 	return len(tables) == 0, len(tables), nil
 }
 
-// Analyze collects statistics for every table that lacks some, the largest first, several at a time; a second run goes on
-// where the first one stopped.
+// Analyze collects statistics for every table that lacks some, the largest first, several at a time; a second run
+// continues where the first one stopped.
 func Analyze(ctx context.Context, s postgres.Server, database string) error {
 	tables, err := notAnalyzed(ctx, s, database)
 	if err == nil {

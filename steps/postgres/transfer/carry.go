@@ -16,7 +16,7 @@ type Carry struct{ LargeObjects, UnloggedTables bool }
 // Any says whether there is anything to copy.
 func (c Carry) Any() bool { return c.LargeObjects || c.UnloggedTables }
 
-// noVacuum has a vacuum of the server's own step aside soon, while traffic is held: whoever waits for its lock ends it after this time.
+// noVacuum makes an autovacuum give way soon while traffic is held: a session that waits for its lock cancels it after this time.
 const noVacuum = "SET LOCAL deadlock_timeout = '10ms'"
 
 // Carried is what CarryAhead copied of one database, and how long the rest will take while traffic is held if
@@ -24,12 +24,12 @@ const noVacuum = "SET LOCAL deadlock_timeout = '10ms'"
 type Carried struct {
 	what         Carry
 	largeObjects *LargeObjects
-	// Takes is measured, not guessed.
+	// Takes is measured, not estimated.
 	Takes time.Duration
 }
 
-// CarryAhead copies what replication doesn't carry of database from the side that serves to the one that is to serve,
-// and is fenced. Nothing is held. A second call goes on where the first ended. ctx bounds it, not a statement timeout.
+// CarryAhead copies what replication doesn't carry of database from the serving side to the fenced side that is to
+// serve. Traffic isn't held. A second call continues where the first ended. ctx bounds it, not a statement timeout.
 func CarryAhead(ctx context.Context, from, to postgres.Server, database string, what Carry) (c *Carried, err error) {
 	err = postgres.WithSession(ctx, from, database, func(source *pgx.Conn) error {
 		return postgres.WithSession(ctx, to, database, func(target *pgx.Conn) error {
@@ -63,7 +63,7 @@ func carryAhead(ctx context.Context, from, to *pgx.Conn, what Carry) (_ *Carried
 	return c, nil
 }
 
-// Finish copies what changed since, in sessions of a switch to both sides, once nobody writes any more.
+// Finish copies what changed since, in sessions of a switch to both sides, once no client writes any more.
 func (c *Carried) Finish(ctx context.Context, from, to *pgx.Conn) error {
 	if c.what.LargeObjects {
 		if err := c.largeObjects.FinishLargeObjects(ctx, from, to); err != nil {

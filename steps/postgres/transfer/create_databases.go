@@ -15,8 +15,8 @@ import (
 // CreateDatabases makes the databases dbs of "from" on "to": same owner, encoding, locale,
 // settings, rights and comment. They are fenced from birth (CONNECTION LIMIT 0), and a
 // database that the image already made is fenced, too; the limit that they have on "from" is
-// remembered for the day the fence is lifted, which needs the register on "to"
-// (EnsureRegister). Never for a server that serves. A second run fixes what differs.
+// remembered until the fence is lifted, which needs the register on "to" (EnsureRegister).
+// Never call it for a server that serves. A second run fixes what differs.
 func CreateDatabases(ctx context.Context, from, to postgres.Server, dbs []postgres.Database) error {
 	version, err := postgres.Version(ctx, to)
 	if err != nil {
@@ -49,8 +49,8 @@ func CreateDatabases(ctx context.Context, from, to postgres.Server, dbs []postgr
 	return nil
 }
 
-// rememberedLimits are those of databases that are fenced on s: the limit in force there is the
-// fence, not what the owner wants.
+// rememberedLimits are the owners' limits of databases that are fenced on s: the limit in force
+// is the fence.
 func rememberedLimits(ctx context.Context, s postgres.Server) (map[string]int, error) {
 	limits := map[string]int{}
 	err := postgres.WithSession(ctx, s, postgres.MaintenanceDatabase, func(conn *pgx.Conn) error {
@@ -70,8 +70,8 @@ func rememberedLimits(ctx context.Context, s postgres.Server) (map[string]int, e
 	return limits, err
 }
 
-// createOneDatabase creates or alters the database and remembers its limit first, so that a
-// fence never stands without what lifts it.
+// createOneDatabase creates or alters the database and remembers its limit first, so that
+// there is never a fence without the limit to restore.
 func createOneDatabase(ctx context.Context, to postgres.Server, d postgres.Database, version int) error {
 	err := postgres.WithSession(ctx, to, postgres.MaintenanceDatabase, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "SELECT gitover.close_new($1, $2)", d.Name, d.Limit)
@@ -97,7 +97,7 @@ func createOneDatabase(ctx context.Context, to postgres.Server, d postgres.Datab
 	})
 }
 
-// createDatabase says only what the version knows; CanHold tells before whether that is enough.
+// createDatabase uses only options that the version has; CanHold tells before whether that is enough.
 func createDatabase(d postgres.Database, version int) string {
 	sql := fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 OWNER %s ENCODING %s LC_COLLATE %s LC_CTYPE %s CONNECTION LIMIT 0",
 		postgres.Ident(d.Name), postgres.Ident(d.Owner), postgres.Literal(d.Encoding), postgres.Literal(d.Collate), postgres.Literal(d.CType))
@@ -115,13 +115,13 @@ func createDatabase(d postgres.Database, version int) string {
 	return sql
 }
 
-// sameLocale refuses a database that would sort or store otherwise than the original.
+// sameLocale refuses a database that would sort or store text differently from the original.
 func sameLocale(want, have postgres.Database) error {
 	describe := func(d postgres.Database) string {
 		return strings.Join([]string{"encoding " + d.Encoding, "collate " + d.Collate, "ctype " + d.CType, "provider " + d.Provider, "locale " + d.Locale}, ", ")
 	}
 	if normalLocale(describe(want)) != normalLocale(describe(have)) {
-		return fmt.Errorf("it is there already, with %s instead of %s: let the image initialize it alike, or not create it", describe(have), describe(want))
+		return fmt.Errorf("it exists already, with %s instead of %s: make the image initialize it in the same way, or not create it", describe(have), describe(want))
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func normalLocale(s string) string {
 	return strings.ReplaceAll(strings.ToLower(s), "utf-8", "utf8")
 }
 
-// dressDatabase brings settings, rights and comment of a database to "to".
+// dressDatabase copies settings, rights and comment of a database to "to".
 func dressDatabase(ctx context.Context, from, to postgres.Server, database string) error {
 	want, err := readDress(ctx, from, database)
 	if err != nil {
@@ -153,13 +153,13 @@ func dressDatabase(ctx context.Context, from, to postgres.Server, database strin
 	})
 }
 
-// privilege on a database; Grantee is empty for everybody.
+// privilege on a database; Grantee is empty for PUBLIC.
 type privilege struct {
 	Grantee, Privilege string
 	Grantable          bool
 }
 
-// clothes are what belongs to a database and isn't in its dump.
+// clothes are the properties of a database that aren't in its dump.
 type clothes struct {
 	comment    *string
 	privileges []privilege
@@ -191,7 +191,7 @@ func readDress(ctx context.Context, s postgres.Server, database string) (c cloth
 	return c, err
 }
 
-// dress are the statements that lead from have to want.
+// dress returns the statements that change have to want.
 func dress(database string, want, have clothes) (statements []string) {
 	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
 	db := postgres.Ident(database)
@@ -229,7 +229,7 @@ func grantee(role string) string {
 }
 
 // modernPublicSchema gives a database of a version before 15 the schema "public" that pg_dump
-// takes for granted in a newer one: only its owner may create in it.
+// expects in a newer one: only its owner may create in it.
 func modernPublicSchema(ctx context.Context, to postgres.Server, d postgres.Database) error {
 	return postgres.WithSession(ctx, to, d.Name, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, query("modern_public_schema"))

@@ -19,8 +19,8 @@ type Fingerprint struct {
 	Items map[string]string
 }
 
-// ownUser stands for the definition of the user that Gitover itself connects as: it is each
-// server's own affair.
+// ownUser stands for the definition of the user that Gitover itself connects as, which may
+// differ on each server.
 const ownUser = "(connects here)"
 
 func newFingerprint(items map[string]string) Fingerprint {
@@ -31,8 +31,8 @@ func newFingerprint(items map[string]string) Fingerprint {
 	return Fingerprint{Hash: hex.EncodeToString(hash.Sum(nil)), Items: items}
 }
 
-// Diff says in sentences, sorted, what other lacks, has beyond f, or has otherwise.
-// Roles that only other has are no difference, since Gitover drops none.
+// Diff says in sentences, sorted, what other lacks, has in addition to f, or has with another
+// definition. Roles that only other has are no difference, since Gitover drops none.
 func (f Fingerprint) Diff(other Fingerprint) (differences []string) {
 	for name, want := range f.Items {
 		have, there := other.Items[name]

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// loPage is the size of a page of a large object; each but the last of an object is full, or has a hole after it.
+	// loPage is the size of a page of a large object; each page but the last is full, or a hole follows it.
 	loPage = 2048
 	// loBatch is how many large objects one transaction copies: it locks each.
 	loBatch = 500
@@ -35,7 +35,7 @@ func (l largeObject) same(other largeObject) bool {
 		l.Comment == other.Comment && string(l.Digest) == string(other.Digest)
 }
 
-// extent is what can be known of a large object without reading it.
+// extent is what is known about a large object without reading it.
 type extent struct {
 	pages     int64
 	commented bool
@@ -43,15 +43,15 @@ type extent struct {
 
 // LargeObjects are those of a database as SyncLargeObjects left them on both sides.
 type LargeObjects struct {
-	// since is the first transaction on the side that serves whose effects may be missing.
+	// since is the first transaction on the serving side whose effects may be missing.
 	since   string
 	extents map[uint32]extent
 }
 
-// SyncLargeObjects makes the large objects of a database on the side that is to serve equal to those of the side that
-// serves, in a session to each: data, owners, rights and comments. It compares digests and copies what differs, a batch in a transaction. A database that is
-// open to applications is refused; while a batch is copied, no one else can write large objects there. What it returns lets
-// FinishLargeObjects copy what changed since then. A second call goes on where the first ended.
+// SyncLargeObjects makes the large objects of a database on the side that is to serve equal to those of the serving side, in a
+// session to each: data, owners, rights and comments. It compares digests and copies what differs, a batch in a transaction. It
+// refuses a database that is open to applications; while it copies a batch, no other session can write large objects there. By
+// its result FinishLargeObjects copies what changed since then. A second call continues where the first ended.
 func SyncLargeObjects(ctx context.Context, from, to *pgx.Conn) (*LargeObjects, error) {
 	state := &LargeObjects{}
 	if err := from.QueryRow(ctx, "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::xid8::xid::text").Scan(&state.since); err != nil {
@@ -64,12 +64,12 @@ func SyncLargeObjects(ctx context.Context, from, to *pgx.Conn) (*LargeObjects, e
 	if err := copyLargeObjects(ctx, from, to, differ); err != nil {
 		return nil, err
 	}
-	state.extents, _, err = largeObjectsSince(ctx, to, "0") // no one else writes there
+	state.extents, _, err = largeObjectsSince(ctx, to, "0") // no other session writes there
 	return state, err
 }
 
-// FinishLargeObjects is SyncLargeObjects once nobody writes on the side that serves: it copies what differs from what the other side had then,
-// or was written since.
+// FinishLargeObjects is SyncLargeObjects once no client writes on the serving side: it copies what differs from what the other
+// side had then, or was written since.
 func (l *LargeObjects) FinishLargeObjects(ctx context.Context, from, to *pgx.Conn) error {
 	now, written, err := largeObjectsSince(ctx, from, l.since)
 	if err != nil {
@@ -109,7 +109,7 @@ func largeObjectsSince(ctx context.Context, conn *pgx.Conn, since string) (exten
 	return extents, written, err
 }
 
-// unlikeLargeObjects walks both sides by OID, side by side.
+// unlikeLargeObjects reads both sides in order of OIDs, and returns the OIDs that differ.
 func unlikeLargeObjects(ctx context.Context, from, to *pgx.Conn) (differ []uint32, err error) {
 	left, err := readLargeObjects(ctx, from)
 	if err != nil {
@@ -143,7 +143,7 @@ func unlikeLargeObjects(ctx context.Context, from, to *pgx.Conn) (differ []uint3
 	return differ, right.err
 }
 
-// largeObjectReader has one row in its hand.
+// largeObjectReader holds one row at a time.
 type largeObjectReader struct {
 	rows pgx.Rows
 	now  largeObject
@@ -173,7 +173,7 @@ func (r *largeObjectReader) next() {
 	}
 }
 
-// copyLargeObjects makes those of the given OIDs on "to" what they are on "from", or removes them.
+// copyLargeObjects makes those of the given OIDs on "to" equal to those on "from", or removes them.
 func copyLargeObjects(ctx context.Context, from, to *pgx.Conn, oids []uint32) error {
 	for batch := range slices.Chunk(oids, loBatch) {
 		err := pgx.BeginFunc(ctx, to, func(tx pgx.Tx) error {
@@ -232,7 +232,7 @@ func (l largeObject) create() string {
 	return statements
 }
 
-// copyPages streams pages, joined as far as they follow each other: holes stay holes.
+// copyPages streams pages, and joins adjacent ones: holes stay holes.
 func copyPages(ctx context.Context, source, target pgx.Tx, oids []uint32) error {
 	rows, err := source.Query(ctx, query("large_object_pages"), oids)
 	if err != nil {

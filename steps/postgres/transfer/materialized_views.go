@@ -18,7 +18,7 @@ type RefreshScope bool
 const (
 	// EmptyViews only: those that a restored schema left without rows.
 	EmptyViews RefreshScope = false
-	// AllViews: their rows on the other server may be newer than the last refresh here.
+	// AllViews, since their rows on the other server may be newer than the last refresh here.
 	AllViews RefreshScope = true
 )
 
@@ -32,10 +32,10 @@ func materializedViews(ctx context.Context, conn *pgx.Conn) ([]materializedView,
 	return postgres.Collect[materializedView](ctx, conn, query("materialized_views"))
 }
 
-// RefreshMaterializedViews fills the materialized views of database on "to" from what replication has
-// brought there, those first that others read, and empties those that aren't populated on "from". A second run
-// does it again (AllViews) or goes on (EmptyViews). limit bounds the refreshing of all of them (*RefreshTooLong), not
-// the login; 0 leaves it to ctx.
+// RefreshMaterializedViews fills the materialized views of database on "to" from the replicated rows there, in the
+// order of their dependencies, and empties those that aren't populated on "from". A second run does it again
+// (AllViews) or continues (EmptyViews). limit bounds the refreshing of all of them (*RefreshTooLongError), not the
+// login; 0 leaves it to ctx.
 func RefreshMaterializedViews(ctx context.Context, from, to postgres.Server, database string, scope RefreshScope, limit time.Duration) error {
 	wanted, err := populated(ctx, from, database)
 	if err == nil && len(wanted) > 0 {
@@ -47,7 +47,7 @@ func RefreshMaterializedViews(ctx context.Context, from, to postgres.Server, dat
 	return nil
 }
 
-// UnlikeViews counts the materialized views of database that are populated on one of two servers only. Reads only.
+// UnlikeViews counts the materialized views of database that are populated on only one of two servers. Reads only.
 func UnlikeViews(ctx context.Context, from, to postgres.Server, database string) (unlike int, err error) {
 	wanted, err := populated(ctx, from, database)
 	if err != nil || len(wanted) == 0 {
@@ -62,7 +62,7 @@ func UnlikeViews(ctx context.Context, from, to postgres.Server, database string)
 	return unlike, err
 }
 
-// populated says of each materialized view whether it is.
+// populated says which materialized views are populated.
 func populated(ctx context.Context, s postgres.Server, database string) (found map[string]bool, err error) {
 	err = postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		views, err := materializedViews(ctx, conn)
@@ -109,7 +109,7 @@ func refreshWithin(ctx context.Context, conn *pgx.Conn, wanted map[string]bool, 
 	return err
 }
 
-// refresh names the view that it failed at.
+// refresh returns the name of the view at which it failed.
 func refresh(ctx context.Context, conn *pgx.Conn, views []materializedView, wanted map[string]bool, scope RefreshScope) (at string, err error) {
 	for _, view := range views {
 		filled, known := wanted[view.Name]

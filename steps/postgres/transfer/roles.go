@@ -24,11 +24,11 @@ type role struct {
 type membership struct {
 	Role, Member        string
 	Admin, Inherit, Set bool
-	// Plain: inherit and set are what every version before 16 has.
+	// Plain: inherit and set have the values that versions before 16 imply.
 	Plain bool
 }
 
-// cluster is what one server's roles are: all that CopyRoles copies.
+// cluster is the state of one server's roles: everything that CopyRoles copies.
 type cluster struct {
 	version     int
 	roles       []role
@@ -40,7 +40,7 @@ type cluster struct {
 // CopyRoles gives "to" every role of "from": attributes, password hashes, comments,
 // memberships with their options, and the settings of roles (those for one database come
 // with CreateDatabases). It never drops a role nor touches predefined roles,
-// Gitover's own, or the user it connects as. One transaction; a second run changes only
+// Gitover's own, or the user it connects as. It is one transaction; a second run changes only
 // what differs.
 func CopyRoles(ctx context.Context, from, to postgres.Server) error {
 	want, err := readCluster(ctx, from)
@@ -68,10 +68,10 @@ func CopyRoles(ctx context.Context, from, to postgres.Server) error {
 	return nil
 }
 
-// statement is SQL together with words for it that carry no secret.
+// statement is SQL with a description that carries no secret.
 type statement struct{ what, sql string }
 
-// copyRoles are the statements that lead from have to want.
+// copyRoles are the statements that change have to want.
 func copyRoles(want, have cluster, ownUser string) (statements []statement) {
 	add := func(what, sql string) { statements = append(statements, statement{what, sql}) }
 	for _, r := range want.roles {
@@ -103,7 +103,7 @@ func copyRoles(want, have cluster, ownUser string) (statements []statement) {
 	return statements
 }
 
-// copyMemberships grants what is missing and revokes what want's roles no longer have.
+// copyMemberships grants missing memberships and revokes those that want's roles no longer have.
 func copyMemberships(want, have cluster, ownUser string) (statements []statement) {
 	for _, m := range have.memberships {
 		kept := slices.ContainsFunc(want.memberships, func(w membership) bool {
@@ -128,7 +128,7 @@ func (c cluster) has(name string) bool {
 	return slices.ContainsFunc(c.roles, func(r role) bool { return r.Name == name })
 }
 
-// sets: c has some value for the same variable of the same role.
+// sets: c has a value for the same variable of the same role.
 func (c cluster) sets(s setting) bool {
 	return slices.ContainsFunc(c.settings, func(w setting) bool {
 		return w.Role == s.Role && w.Database == s.Database && w.Name == s.Name
@@ -140,8 +140,8 @@ func (r role) equal(other role) bool {
 		orNull(r.Secret) == orNull(other.Secret) && orNull(r.Comment) == orNull(other.Comment)
 }
 
-// grant says the options that a version knows; before 16 a membership has only one, and
-// what can't be said there is preflight's to find.
+// grant uses the options that a version has; before 16 a membership has only one, and
+// preflight finds what can't be expressed there.
 func (m membership) grant(version int) string {
 	grant := "GRANT " + postgres.Ident(m.Role) + " TO " + postgres.Ident(m.Member)
 	switch {
@@ -184,7 +184,7 @@ func readCluster(ctx context.Context, s postgres.Server) (c cluster, err error) 
 }
 
 // RolesFingerprint is the state of a server's roles as CopyRoles copies them, password hashes
-// as digests. The user that Gitover connects as differs from nothing.
+// as digests. The user that Gitover connects as is always equal.
 func RolesFingerprint(ctx context.Context, s postgres.Server) (Fingerprint, error) {
 	c, err := readCluster(ctx, s)
 	if err != nil {
@@ -219,5 +219,5 @@ func (c cluster) fingerprint(user string) Fingerprint {
 	return newFingerprint(items)
 }
 
-// quoted always quotes, so that a name ends where its quote ends.
+// quoted always quotes, so that the quote marks the end of the name.
 func quoted(name string) string { return postgres.Ident(name) }

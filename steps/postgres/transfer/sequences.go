@@ -25,9 +25,9 @@ const sequencesAtOnce = 500
 // SequenceName is a sequence of one database.
 type SequenceName struct{ Schema, Name string }
 
-// SequenceValue is all that a sequence remembers: the next value is last+increment if it
-// was called, last if it was not. Values that sessions cached (CACHE) lie at or before
-// last, so a copy hands none of them out again.
+// SequenceValue is the state of a sequence: the next value is last+increment if it was called,
+// last if it was not. Values that sessions cached (CACHE) lie at or before last, so a copy
+// returns none of them again.
 type SequenceValue struct {
 	Last   int64
 	Called bool
@@ -39,7 +39,7 @@ type SequenceValue struct {
 type SequenceReader struct {
 	sessions []sequenceSession
 	names    []SequenceName
-	// statements read some of the names each, in order.
+	// statements read a part of the names each, in order.
 	statements []string
 }
 
@@ -55,7 +55,7 @@ type SequenceWriter struct {
 	oids map[SequenceName]uint32
 }
 
-// NewSequenceReader lists the sequences. The first Read plans.
+// NewSequenceReader lists the sequences. The first Read plans the statements.
 func NewSequenceReader(ctx context.Context, conn *pgx.Conn) (*SequenceReader, error) {
 	_, names, err := listSequences(ctx, conn)
 	if err != nil {
@@ -70,17 +70,17 @@ func NewSequenceReader(ctx context.Context, conn *pgx.Conn) (*SequenceReader, er
 }
 
 const (
-	// sequencesPerSession take about a tenth of a second.
+	// sequencesPerSession is how many sequences one session reads in about a tenth of a second.
 	sequencesPerSession  = 2_500
 	mostSequenceSessions = 4
 )
 
-// Sessions that it takes to read so many sequences in time.
+// Sessions that are needed to read the sequences in time.
 func (r *SequenceReader) Sessions() int {
 	return min(mostSequenceSessions, 1+len(r.names)/sequencesPerSession)
 }
 
-// ReadOn one more session to the same database, side by side with the others.
+// ReadOn one more session to the same database, in parallel with the others.
 func (r *SequenceReader) ReadOn(conn *pgx.Conn) {
 	r.sessions = append(r.sessions, sequenceSession{conn, map[int]bool{}})
 }
@@ -158,8 +158,8 @@ func NewSequenceWriter(ctx context.Context, conn *pgx.Conn) (*SequenceWriter, er
 	return w, w.Set(ctx, nil)
 }
 
-// Set makes the given sequences exactly so, some at a time. A sequence that this side
-// does not have is an error before anything is set.
+// Set sets the given sequences to exactly these values, a part of them at a time. A sequence
+// that this side does not have is an error before anything is set.
 func (w *SequenceWriter) Set(ctx context.Context, values map[SequenceName]SequenceValue) error {
 	oids := make([]uint32, 0, len(values))
 	last := make([]int64, 0, len(values))
@@ -180,7 +180,7 @@ func (w *SequenceWriter) Set(ctx context.Context, values map[SequenceName]Sequen
 	return nil
 }
 
-// CopySequences makes those of database on to exactly what they are on from.
+// CopySequences sets the sequences of database on "to" to exactly their values on "from".
 func CopySequences(ctx context.Context, from, to postgres.Server, database string) error {
 	var values map[SequenceName]SequenceValue
 	err := postgres.WithSession(ctx, from, database, func(conn *pgx.Conn) error {
@@ -206,7 +206,7 @@ func CopySequences(ctx context.Context, from, to postgres.Server, database strin
 	return nil
 }
 
-// MovedSequences returns the values that are not what they were.
+// MovedSequences returns the values that changed.
 func MovedSequences(was, is map[SequenceName]SequenceValue) map[SequenceName]SequenceValue {
 	moved := map[SequenceName]SequenceValue{}
 	for name, v := range is {

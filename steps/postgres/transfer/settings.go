@@ -32,8 +32,8 @@ func (s setting) statement() string {
 	return target + " SET " + settingName(s.Name) + " TO " + settingValue(s.Name, s.Value)
 }
 
-// knownTo: a server that has these settings accepts this one. Names with a dot are an
-// extension's or the application's own and always accepted.
+// knownTo: a server that has these settings accepts this one. Names with a dot belong to an
+// extension or the application and are always accepted.
 func (s setting) knownTo(names []string) bool {
 	return strings.Contains(s.Name, ".") || slices.Contains(names, strings.ToLower(s.Name))
 }
@@ -55,7 +55,7 @@ func settingValue(name, value string) string {
 	return strings.Join(words, ", ")
 }
 
-// splitList takes a stored list of names apart: separated by commas, in double quotes
+// splitList splits a stored list of names, which are separated by commas and in double quotes
 // where needed.
 func splitList(list string) (words []string) {
 	rest := strings.TrimSpace(list)
@@ -76,7 +76,7 @@ func splitList(list string) (words []string) {
 	return words
 }
 
-// cutQuoted takes a name in double quotes off the start of s.
+// cutQuoted cuts a name in double quotes from the start of s.
 func cutQuoted(s string) (word, rest string) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {

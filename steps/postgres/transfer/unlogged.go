@@ -16,10 +16,10 @@ import (
 // unloggedTable has columns that a copy carries.
 type unloggedTable struct{ Name, Columns string }
 
-// CopyUnlogged empties the unlogged tables of a database on the side that is to serve and fills them from the side that
-// serves, in a session to each. A database that is open to applications is refused. The tables' locks come
-// before the look at the fence, and the rows after both: of two runs the later one has the newer rows, and no run can write into a database
-// that was opened meanwhile. A second call does it again.
+// CopyUnlogged empties the unlogged tables of a database on the side that is to serve and fills them from the serving side, in a
+// session to each. It refuses a database that is open to applications. It locks the tables before it checks the fence, and reads
+// the rows after both: of two runs the later one has the newer rows, and no run can write into a database that was opened
+// meanwhile. A second call does it again.
 func CopyUnlogged(ctx context.Context, from, to *pgx.Conn) error {
 	tables, err := postgres.Collect[unloggedTable](ctx, from, query("unlogged_tables"))
 	if err != nil || len(tables) == 0 {
@@ -50,7 +50,7 @@ func CopyUnlogged(ctx context.Context, from, to *pgx.Conn) error {
 	})
 }
 
-// pipe copies the rows of a table, as text: versions read each other's.
+// pipe copies the rows of a table, as text, which every version can read.
 func pipe(ctx context.Context, from, to *pgx.Conn, t unloggedTable) error {
 	what := t.Name
 	if t.Columns != "" {
@@ -71,8 +71,8 @@ func pipe(ctx context.Context, from, to *pgx.Conn, t unloggedTable) error {
 	return group.Wait()
 }
 
-// errNotTaken ends the reading of rows that the other server doesn't take.
-var errNotTaken = errors.New("the rows aren't taken")
+// errNotTaken ends the reading of rows that the other server doesn't accept.
+var errNotTaken = errors.New("the rows aren't accepted")
 
 // locally are SET statements for the rest of a transaction.
 func locally(settings string) string { return strings.ReplaceAll(settings, "SET ", "SET LOCAL ") }

@@ -12,8 +12,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 )
 
-// verifiedTable is one table with what its rows are made of. Without Key a row is known by
-// all its columns.
+// verifiedTable is one table with its columns. Without Key a row is identified by all its
+// columns.
 type verifiedTable struct {
 	Schema, Table string
 	Columns, Key  []string
@@ -22,9 +22,9 @@ type verifiedTable struct {
 	Slice          string
 	SliceUUID      bool
 	Estimate, Size int64
-	// KeyShown: Key may be shown to people who may not see rows.
+	// KeyShown: the key's values may be shown to people who may not see rows.
 	KeyShown bool
-	// lower end of the range of Slice that is compared, and the upper one, which isn't in it; nil where it is open.
+	// lower and upper end of the range of Slice that is compared, without the upper one itself; nil if open.
 	lower, upper *int64
 	// sample: others of the table's ranges aren't compared.
 	sample bool
@@ -33,7 +33,7 @@ type verifiedTable struct {
 func (t verifiedTable) name() string { return postgres.Ident(t.Schema, t.Table) }
 
 // rowDigest sums up a group of rows, independent of their order. Version changes with every
-// write to one of them, also where the contents end up as before.
+// write to one of them, also if the contents are the same afterwards.
 type rowDigest struct {
 	Group, Count, Hash, Version int64
 }
@@ -48,7 +48,7 @@ func hashOf(columns []string, seed int) string {
 	return fmt.Sprintf(`hashtextextended(ROW(%s)::text COLLATE "C", %d)`, strings.Join(quoted, ", "), seed)
 }
 
-// key is the hash that a row is known by.
+// key is the hash that identifies a row.
 func (t verifiedTable) key() string { return t.keyHash(1) }
 
 // keyHash of a row's key, of all its columns if it has none.
@@ -59,13 +59,14 @@ func (t verifiedTable) keyHash(seed int) string {
 	return hashOf(t.Key, seed)
 }
 
-// selection is what is left of a table to be looked at: rows whose groups were chosen, one grouping after the other.
+// selection is the part of a table that still has to be compared: rows whose groups were chosen, one grouping after
+// the other.
 type selection struct {
 	filter string
 	args   []any
 }
 
-// group puts the rows that are left into one of n groups by their key, each time by another hash of it.
+// group puts each remaining row into one of n groups by its key, each time by another hash of the key.
 func (l selection) group(t verifiedTable, n int64) string {
 	return fmt.Sprintf("mod(%s, %d)", t.keyHash(1+len(l.args)), n)
 }
@@ -75,7 +76,7 @@ func (l selection) narrowed(t verifiedTable, n int64, groups []int64) selection 
 	return l.and(l.group(t, n), groups)
 }
 
-// and: only rows of which the expression is one of the values. They are hashed on every version, which an array isn't.
+// and: only rows for which the expression is one of the values. A subquery is hashed on every version, an array isn't.
 func (l selection) and(expression string, values []int64) selection {
 	next := selection{args: append(slices.Clip(l.args), values)}
 	next.filter = fmt.Sprintf("%s IN (SELECT unnest($%d::bigint[]))", expression, len(next.args))
@@ -88,15 +89,15 @@ func (l selection) and(expression string, values []int64) selection {
 // prime below 2^63, by which sums of hashes are taken.
 const prime = 9223372036854775783
 
-// sum is the query for one digest of all rows, which costs little more than to read them: the version isn't looked at,
-// which says something only of rows that differ.
+// sum is the query for one digest of all rows, which takes little more time than reading them: it doesn't read the
+// version, which matters only for rows that differ.
 func (t verifiedTable) sum() string {
 	return fmt.Sprintf("SELECT 0::bigint, count(*), coalesce(mod(sum(%s), %d), 0)::bigint, 0::bigint FROM ONLY %s AS t%s",
 		hashOf(t.Columns, 0), int64(prime), t.name(), t.where(""))
 }
 
 // digests is the query for one digest a group, of the rows that filter selects (all if
-// empty). OFFSET 0 has a row hashed once, though two sums are made of it.
+// empty). With OFFSET 0 a row is hashed only once, for two sums.
 func (t verifiedTable) digests(group, filter string) string {
 	return fmt.Sprintf(`SELECT g, count(*), mod(sum(h), %[1]d)::bigint, mod(sum(hashint8extended(h, x)), %[1]d)::bigint
 FROM (SELECT %[2]s AS g, %[3]s AS h, t.xmin::text::bigint AS x FROM ONLY %[4]s AS t%[5]s OFFSET 0) AS r GROUP BY g`,
@@ -108,7 +109,7 @@ func (t verifiedTable) count() string {
 	return "SELECT 0::bigint, count(*), 0::bigint, 0::bigint FROM ONLY " + t.name()
 }
 
-// nameOf is the query for where a row is: its key if that may be shown, or else its ctid; ” when
+// nameOf is the query for the name of a row: its key if that may be shown, or else its ctid; ” when
 // it isn't there.
 func (t verifiedTable) nameOf() string {
 	place := "t.ctid::text"
@@ -122,8 +123,8 @@ func (t verifiedTable) nameOf() string {
 	return fmt.Sprintf("SELECT coalesce((SELECT %s FROM ONLY %s AS t WHERE %s = $1 LIMIT 1), '')", place, t.name(), t.key())
 }
 
-// words for a row that differs. Conditions and events are read by many, so they hold no
-// contents: a key that isn't a mere number stands there as a hash.
+// words for a row that differs. Many people read conditions and events, so they hold no
+// contents: a key that isn't a number or UUID is shown as a hash.
 func (t verifiedTable) words(place string, key int64) string {
 	switch {
 	case t.KeyShown:
@@ -134,14 +135,14 @@ func (t verifiedTable) words(place string, key int64) string {
 	return "row at ctid " + place
 }
 
-// reading is the digests of one moment by group.
+// reading holds the digests of one moment by group.
 type reading map[int64]rowDigest
 
 // comparison is green's reading between two of blue's.
 type comparison struct{ before, green, after reading }
 
-// equal asks blue, waits until green has all of that, and asks green: how many rows blue has, and whether green
-// has the same. Nothing that blue did meanwhile makes that untrue.
+// equal reads blue, waits until green has everything of that, and reads green: it returns how many rows blue
+// has, and whether green has the same. Later writes to blue don't invalidate that.
 func (v *verifier) equal(ctx context.Context, t verifiedTable) (rows int64, same bool, err error) {
 	before, err := readDigests(ctx, v.blue, t.sum())
 	if err != nil {
@@ -155,8 +156,8 @@ func (v *verifier) equal(ctx context.Context, t verifiedTable) (rows int64, same
 	return rows, green.equals(before), v.pace(ctx, rows)
 }
 
-// read asks blue, waits until green has all of that, asks green, and asks blue again; then it waits as long as the pace
-// demands for so many rows, those that it finds if 0.
+// read reads blue, waits until green has everything of that, reads green, and reads blue again; then it waits as long
+// as the pace requires for that many rows, or for those that it found if 0.
 func (v *verifier) read(ctx context.Context, rows int64, sql string, args ...any) (c comparison, err error) {
 	if c.before, err = readDigests(ctx, v.blue, sql, args...); err != nil {
 		return c, err
@@ -175,7 +176,7 @@ func (v *verifier) read(ctx context.Context, rows int64, sql string, args ...any
 	return c, v.pace(ctx, 2*rows)
 }
 
-// onGreen asks green once it has all that blue has committed until now.
+// onGreen reads green once it has applied everything that blue has committed until now.
 func (v *verifier) onGreen(ctx context.Context, sql string, args ...any) (reading, error) {
 	if err := v.barrier(ctx); err != nil {
 		return nil, err
@@ -203,7 +204,7 @@ func (c comparison) rows(groups []int64) (n int64) {
 	return n
 }
 
-// equals says that both have the same rows in every group.
+// equals says whether both have the same rows in every group.
 func (r reading) equals(other reading) bool {
 	if len(r) != len(other) {
 		return false
@@ -217,8 +218,8 @@ func (r reading) equals(other reading) bool {
 	return true
 }
 
-// judge says which groups didn't change on blue and yet
-// differ on green, and which are hot: they changed on blue, so nothing is known.
+// judge returns the groups that differ on green although they didn't change on blue, and those
+// that are hot: they changed on blue, so nothing is known about them.
 func (c comparison) judge() (suspects, hot []int64) {
 	seen := map[int64]bool{}
 	for _, r := range []reading{c.before, c.green, c.after} {

@@ -13,10 +13,10 @@ import (
 // mostNamed rows of a table are named when they differ.
 const mostNamed = 5
 
-// rowByRow reads single rows until each is known to be equal or to differ, or the rounds are
-// over, and says how many differ. A difference counts when the row is still the same on blue once every transaction
-// has ended that was active when it was found: green may show a commit a moment
-// before blue's other sessions do. Each look reads all rows of the table.
+// rowByRow reads single rows until each is known to be equal or to differ, or the rounds are over, and returns how
+// many differ. A difference counts if the row is still the same on blue after all transactions have ended that were
+// active when the difference was found: green may show a commit a moment before blue's other sessions do. Each
+// round reads all rows of the table.
 func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, all int64, chosen selection) (differing int, err error) {
 	found := map[int64]rowDigest{}
 	var differ, open []int64
@@ -43,7 +43,7 @@ func (v *verifier) rowByRow(ctx context.Context, t verifiedTable, all int64, cho
 	return len(differ), v.name(ctx, t, differ)
 }
 
-// remember makes found the suspects as blue has them, once what was active has ended.
+// remember makes found the suspects as blue has them, once the active transactions have ended.
 func (v *verifier) remember(ctx context.Context, found map[int64]rowDigest, suspects []int64, rows reading) error {
 	clear(found)
 	if len(suspects) == 0 {
@@ -79,7 +79,7 @@ func (v *verifier) transactionsEnd(ctx context.Context) (bool, error) {
 	return over, err
 }
 
-// name words the rows that differ: by where they are on blue, or on green if only there.
+// name adds the rows that differ to the report: by their names on blue, or on green if they are only there.
 func (v *verifier) name(ctx context.Context, t verifiedTable, rows []int64) error {
 	for i, row := range rows {
 		if i == mostNamed {

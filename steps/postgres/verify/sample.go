@@ -5,11 +5,11 @@ import (
 	"hash/fnv"
 )
 
-// sampleFrom so many slices on a table counts as large: of that many a sample says something.
+// sampleFrom: a table with this many slices or more counts as large, so that a sample is meaningful.
 const sampleFrom = 20
 
-// sampled are the slices of a table that a sample has: the first, which stands for the table, the last, which has what is new,
-// and some of the others. An interrupted comparison that goes on makes the same choice where slices are the same.
+// sampled are the slices of a table that a sample has: the first, which represents the table, the last, which has the newest
+// rows, and some of the others. An interrupted comparison that continues makes the same choice if the slices are the same.
 func sampled(slices []verifiedTable, percent int32) []verifiedTable {
 	if percent == 0 || len(slices) < sampleFrom {
 		return slices
@@ -34,7 +34,8 @@ func (t verifiedTable) expected(samplePercent int32) int64 {
 	return t.Estimate * int64(samplePercent) / 100
 }
 
-// pace waits for as long as rows that were read ought to have taken. To count them takes too little to matter.
+// pace waits so long that reading these rows took as long as it should. Counting them takes too little time to
+// matter.
 func (v *verifier) pace(ctx context.Context, rows int64) error {
 	limit := v.options.Pace
 	if limit == nil || v.options.CountsOnly {

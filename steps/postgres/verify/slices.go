@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// sliceRows are as few as are worth a slice.
+	// sliceRows is the smallest number of rows for a slice.
 	sliceRows = 50_000
 	// mostSlices of one table.
 	mostSlices = 100_000
-	// verifyWorkers compare side by side; each keeps a session on either side busy.
+	// verifyWorkers run in parallel; each keeps a session on each side busy.
 	verifyWorkers = 2
 )
 
-// sliceCount of a table. A short look leaves applications little time to change what is being looked at; but a slice is
-// read through an index, which takes longer than to read as much in the order in which it lies there. A sample is of
-// many small slices, and a pace is kept by small ones.
+// sliceCount of a table. A short query leaves applications little time to change the rows that are compared; but a
+// slice is read through an index, which takes longer than reading the same amount in physical order. A sample consists
+// of many small slices, and a pace needs small ones.
 func (t verifiedTable) sliceCount(o Options) int64 {
 	count := t.Estimate / sliceRows
 	if o.SamplePercent == 0 && o.Pace == nil {
@@ -34,9 +34,9 @@ func (t verifiedTable) sliceCount(o Options) int64 {
 	return min(max(count, 1), mostSlices)
 }
 
-// slices cuts a large table into so many ranges of integers, or of UUIDs, that lead one of its unique indexes. These sort
-// alike everywhere, which text does not. From, if not empty, is the low of an earlier slice, to go on with: what is below
-// it is done.
+// slices cuts a large table into ranges of the integers or UUIDs that lead one of its unique indexes. These sort the same
+// everywhere, unlike text. from, if not empty, is the low of an earlier slice, at which to continue: rows below it are
+// done.
 func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn, count int64, from string) ([]verifiedTable, error) {
 	if t.Slice == "" || count < 2 && from == "" {
 		return []verifiedTable{t}, nil
@@ -47,7 +47,7 @@ func (t verifiedTable) slices(ctx context.Context, conn *pgx.Conn, count int64, 
 	return t.inSlices(ctx, conn, count)
 }
 
-// inSlices cuts a table, or a slice of one, by the values that are there now.
+// inSlices cuts a table, or a slice of one, by its current values.
 func (t verifiedTable) inSlices(ctx context.Context, conn *pgx.Conn, count int64) ([]verifiedTable, error) {
 	var ends [2]int64
 	// no min and max of UUIDs before 18
@@ -69,8 +69,8 @@ func (t verifiedTable) inSlices(ctx context.Context, conn *pgx.Conn, count int64
 	return t.cut(count, ends[0], ends[1]), nil
 }
 
-// after is the number from which on a table is still to be compared; false if from names none of the column by which
-// it is cut now.
+// after is the number from which on a table is still to be compared; false if from isn't a value of the column by
+// which it is cut now.
 func (t verifiedTable) after(from string) (int64, bool) {
 	value, found := strings.CutPrefix(from, postgres.Ident(t.Slice)+" >= ")
 	if !found {
@@ -89,7 +89,7 @@ func (t verifiedTable) number(value string) (int64, error) {
 	return int64(half ^ 1<<63), err
 }
 
-// bound is the value of Slice that begins with a number.
+// bound is the lowest value of Slice with this number.
 func (t verifiedTable) bound(number int64) string {
 	if !t.SliceUUID {
 		return strconv.FormatInt(number, 10)
@@ -98,8 +98,8 @@ func (t verifiedTable) bound(number int64) string {
 	return fmt.Sprintf("'%s-%s-%s-0000-000000000000'::uuid", half[:8], half[8:12], half[12:])
 }
 
-// cut makes count slices of equal width of what lies between the ends of a table's range, or of a slice's. Outermost ends
-// that are open stay so, for rows that come meanwhile.
+// cut divides the range of a table, or of a slice, into count slices of equal width. Open outermost ends stay open, for
+// rows that are inserted meanwhile.
 func (t verifiedTable) cut(count, low, high int64) []verifiedTable {
 	bounds, last := []*int64{t.lower}, low
 	for i := int64(1); i < count; i++ {
@@ -147,7 +147,7 @@ func (t verifiedTable) where(filter string) string {
 	return " WHERE " + strings.Join(conditions, " AND ")
 }
 
-// compareAll compares slices side by side and adds up what they found.
+// compareAll compares slices in parallel and adds up their results.
 func compareAll(ctx context.Context, blue, green postgres.Server, database string, o Options, work []verifiedTable) (Report, error) {
 	sum := summary{work: work, found: make([]*Report, len(work)), tell: o.Progress}
 	queue := make(chan int)
@@ -182,8 +182,8 @@ func compareAll(ctx context.Context, blue, green postgres.Server, database strin
 	return sum.all, err
 }
 
-// summary adds up what was found in slices, in their order: of those that are done before an earlier one nothing
-// is told yet, since who goes on at a place takes all before it for done.
+// summary adds up the results of slices, in their order: a slice that is done before an earlier one isn't
+// reported yet, since a comparison that continues at a place takes everything before it as done.
 type summary struct {
 	work []verifiedTable
 	tell func(Report, Place)

@@ -11,10 +11,10 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// standbyReader reads blue's rows where nobody waits for them.
+// standbyReader reads blue's rows on a standby, where that disturbs no application.
 type standbyReader struct {
 	conn *pgx.Conn
-	// sees waits for a marker on the standby.
+	// sees waits for a marker to appear on the standby.
 	sees *replication.Marker
 }
 
@@ -56,9 +56,9 @@ func (v *verifier) withStandby(ctx context.Context, database string, do func() e
 	})
 }
 
-// settledByStandby says whether green has what a standby of blue has, which has replayed all that blue had committed
-// when it was asked; the rows are counted then. What isn't settled has to be compared with blue itself: also where the
-// standby cancels the query, since it holds up its replay, or has no such table yet.
+// settledByStandby says whether green has the same rows as a standby of blue, after the standby has replayed
+// everything that blue had committed before; the rows are counted then. Otherwise they have to be compared with blue
+// itself: also if the standby cancels the query because it delays its replay, or doesn't have the table yet.
 func (v *verifier) settledByStandby(ctx context.Context, t verifiedTable, sql string) (settled bool, err error) {
 	if v.standby == nil {
 		return false, nil

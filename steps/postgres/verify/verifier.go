@@ -43,12 +43,12 @@ func (v *verifier) open(ctx context.Context, blue, green postgres.Server, databa
 	})
 }
 
-// barrier returns when green has applied all that blue has committed until now.
+// barrier returns when green has applied everything that blue has committed until now.
 func (v *verifier) barrier(ctx context.Context) error {
 	return v.reaches(ctx, v.awaitsIt)
 }
 
-// reaches returns when a marker that is written now is seen there.
+// reaches returns when a marker that is written now is visible there.
 func (v *verifier) reaches(ctx context.Context, there *replication.Marker) error {
 	ctx, cancel := context.WithTimeout(ctx, v.options.Patience)
 	defer cancel()
@@ -59,8 +59,8 @@ func (v *verifier) reaches(ctx context.Context, there *replication.Marker) error
 	return there.Await(ctx, v.blueName, id)
 }
 
-// table compares one table, or a slice of one: as a whole, where that settles nothing by small slices, of those that
-// aren't settled by groups of rows, then row by row.
+// table compares one table, or a slice of one: first as a whole; if that finds a difference, by small slices; in
+// those that differ by groups of rows, then row by row.
 func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	if v.options.CountsOnly {
 		if !t.first() {
@@ -79,7 +79,7 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 	return err
 }
 
-// rows of a table, or of a slice of one. The less is read at once, the less applications change meanwhile.
+// rows of a table, or of a slice of one. The fewer rows are read at once, the fewer change meanwhile.
 func (v *verifier) rows(ctx context.Context, t verifiedTable) error {
 	rows, equal, err := v.equal(ctx, t)
 	if err != nil {
@@ -109,7 +109,7 @@ func (v *verifier) rows(ctx context.Context, t verifiedTable) error {
 	return nil
 }
 
-// count a slice among what was compared.
+// count a slice as compared.
 func (v *verifier) count(t verifiedTable, rows int64) {
 	if t.first() {
 		v.report.Tables++
@@ -120,9 +120,10 @@ func (v *verifier) count(t verifiedTable, rows int64) {
 	v.report.Rows += rows
 }
 
-// narrow looks for the rows of a table that differ or change, by groups of which those that are settled drop out: each time
-// the others are grouped again, until they are few enough to be read one by one. The table is read a few times for that,
-// be it however large; where groups don't settle, since so many rows differ, the rest is read in portions.
+// narrow looks for the rows of a table that differ or change. It compares groups of rows and leaves out those that are
+// equal; the rows of the others are grouped again, until they are few enough to be read one by one. This reads the table
+// only a few times, however large it is; if most groups stay different, since many rows differ, the rest is read in
+// portions.
 func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) error {
 	var left selection
 	all := rows
@@ -159,12 +160,12 @@ func (v *verifier) narrow(ctx context.Context, t verifiedTable, rows int64) erro
 }
 
 const (
-	// rowsInGroup: in smaller groups fewer rows are left, but each is sent and compared; of what few applications write to,
-	// these leave a handful.
+	// rowsInGroup: smaller groups leave fewer rows, but each group is sent and compared; for a table with few writes this
+	// size leaves only a few rows.
 	rowsInGroup = 16
-	// mostGroups that are asked for at once.
+	// mostGroups that are read at once.
 	mostGroups = 65536
-	// mostDiffer rows of a table, or of a slice of one, are looked for.
+	// mostDiffer is how many rows of a table, or of a slice of one, are looked for.
 	mostDiffer = 10_000
 )
 

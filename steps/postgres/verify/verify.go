@@ -15,11 +15,11 @@ import (
 
 // Options bound a comparison; zero values mean the defaults.
 type Options struct {
-	// CountsOnly compares the number of rows and not their contents.
+	// CountsOnly compares only the number of rows.
 	CountsOnly bool
 	// SamplePercent of the rows of large tables are compared; all if 0.
 	SamplePercent int32
-	// Standby of blue, if set, is where blue's rows are read first, and blue itself only where that settles nothing.
+	// Standby of blue, if set, is where blue's rows are read first; blue itself is read only where they differ.
 	Standby *postgres.Server
 	// Pace, if set, bounds how many rows are read of each side in a second.
 	Pace *rate.Limiter
@@ -33,33 +33,33 @@ type Options struct {
 	RowsAtOnce int64
 	// From is where to begin; the zero value is the first table.
 	From Place
-	// Progress, if set, hears of what was found in all that comes before a place, each time it moves on. It is called
-	// by one goroutine at a time.
+	// Progress, if set, is called with the place and the results of everything before it, each time the place moves
+	// on. It is called by one goroutine at a time.
 	Progress func(found Report, next Place)
 }
 
-// Place is how far a comparison has come: tables that sort before it are done, and of its table the rows whose
+// Place is the progress of a comparison: tables that sort before it are done, and in its table the rows whose
 // leading key is less than Bound.
 type Place struct{ Schema, Table, Bound string }
 
-// after says that the place comes after a table, which is done then.
+// after says that the place comes after a table, which then is done.
 func (p Place) after(t verifiedTable) bool {
 	return cmp.Or(cmp.Compare(t.Schema, p.Schema), cmp.Compare(t.Table, p.Table)) < 0
 }
 
-// Report is what a comparison found.
+// Report is the result of a comparison.
 type Report struct {
-	// Tables and Rows that were compared, as blue has them.
+	// Tables and Rows that were compared, as counted on blue.
 	Tables int
 	Rows   int64
-	// Sampled tables: a part of their rows was compared.
+	// Sampled is the number of tables of which only a part of the rows was compared.
 	Sampled int
-	// OnStandby are the rows among them that were read on a standby, and not on blue.
+	// OnStandby is how many of these rows were read on a standby instead of blue.
 	OnStandby int64
-	// InFlight rows changed on blue whenever they were compared: nothing is known of them.
+	// InFlight rows changed on blue each time they were compared: nothing is known about them.
 	InFlight int
-	// Mismatches are real differences in words: a row that stayed the same on blue is
-	// otherwise on green.
+	// Mismatches are real differences, in sentences: a row that stayed the same on blue is
+	// different on green.
 	Mismatches []string
 }
 
@@ -117,8 +117,8 @@ func verifiedTables(ctx context.Context, conn *pgx.Conn) ([]verifiedTable, error
 	return tables, err
 }
 
-// ExpectedRows of all tables of a database that are compared, as the planner's statistics have them; of large tables the
-// percentage that a sample has, all if it is 0. Reads only.
+// ExpectedRows is the number of rows of a database that are compared, by the planner's statistics; of large tables the
+// percentage of a sample, all if it is 0. Reads only.
 func ExpectedRows(ctx context.Context, s postgres.Server, database string, samplePercent int32) (rows int64, err error) {
 	err = postgres.WithSession(ctx, s, database, func(conn *pgx.Conn) error {
 		tables, err := verifiedTables(ctx, conn)

@@ -35,7 +35,7 @@ func TestFaultsWhileRowsAreCopied(t *testing.T) {
 	d.suffer([]fault{
 		{when: copied, name: "the new server is killed", inject: kill(standby, "postgres"), spares: true},
 		{when: copied, name: "the old server keeps too little WAL, and the slot is lost", inject: (*database).loseTheSlot,
-			seen: upgradeSays(v1alpha1.ReasonSlotLost, "max_slot_wal_keep_size", "take the version back")},
+			seen: upgradeSays(v1alpha1.ReasonSlotLost, "max_slot_wal_keep_size", "revert the version")},
 	})
 	_, err := d.app.Revert(t.Context(), merge)
 	d.must(err)

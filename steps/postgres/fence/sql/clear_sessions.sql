@@ -1,7 +1,8 @@
--- Sessions that the fence of a switch still has to end, each told to end if $2 says so.
+-- Sessions that the fence of a switch still has to end; terminates each of them if $2 is true.
 -- $1 the switch's id. Replication, autovacuum and the sessions of this run of the switch are
--- left alone; an extension's workers are not, for they may write like any client. No row
--- when the switch is not open: a controller that slept through an abort terminates nobody.
+-- left alone; an extension's workers are not, since they may write like any client. No row
+-- when the switch is not open: a controller that was paused during an abort terminates no
+-- session.
 SELECT a.pid, a.datname::text, a.usename::text, a.application_name, a.client_addr::text,
        a.state, a.xact_start, a.query_start, a.query,
        CASE WHEN $2 THEN pg_terminate_backend(a.pid) ELSE false END

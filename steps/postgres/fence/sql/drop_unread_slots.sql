@@ -1,7 +1,6 @@
 -- Drops the slots of a rollback path that was prepared for a switch which was undone. Parameters: $1
--- names of slots, $2 the switch's id, $3 application databases. Drops none that somebody reads,
--- none on a server that serves, and none while another switch leads here. A second run finds
--- nothing.
+-- names of slots, $2 the switch's id, $3 application databases. Drops none that has a reader, none
+-- on a server that serves, and none while another switch leads here. A second run finds nothing.
 SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots
  WHERE slot_name = ANY ($1) AND active_pid IS NULL
    AND NOT EXISTS (SELECT FROM gitover.entrances WHERE state = 'ready' AND id <> $2)

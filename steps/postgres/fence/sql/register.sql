@@ -1,18 +1,18 @@
--- The decision register: what one server knows of switches, and its fence.
+-- The decision register: what one server records about switches, and its fence.
 --
 -- Run in database gitover by the administrative user, inside one transaction.
 -- Parameters: none. A second run changes nothing and replaces the functions.
 --
 -- Every function is one statement of the caller's, so a caller that dies leaves no
--- transaction open. Those that act on behalf of a switch look at its row first, under
--- its lock: a caller that slept through an abort finds itself refused.
+-- transaction open. Those that act on behalf of a switch read its row first, under its lock: a
+-- caller that was paused during an abort is refused.
 
 CREATE SCHEMA IF NOT EXISTS gitover;
 REVOKE ALL ON SCHEMA gitover FROM PUBLIC;
 
--- One row for each fenced database: the limit that the fence replaced. read_only is what
--- admit did to default_transaction_read_only: null for nothing, else what stood there before,
--- '' for no setting.
+-- One row for each fenced database: the limit that the fence replaced. read_only is set if
+-- admit changed default_transaction_read_only: null if not, else the former value, '' for no
+-- setting.
 CREATE TABLE IF NOT EXISTS gitover.connection_limits (
     datname   name PRIMARY KEY,
     connlimit integer NOT NULL
@@ -32,12 +32,12 @@ CREATE TABLE IF NOT EXISTS gitover.switches (
     decided_at    timestamptz
 );
 
--- key is drawn with the row and shown once that says commit; without it open lifts nothing.
+-- key is generated with the row and returned once that says commit; without it open lifts nothing.
 ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS
     key text NOT NULL DEFAULT gen_random_uuid()::text || gen_random_uuid()::text;
 
 -- Switches that lead to this server. ready -> opened | closed, once. position is the WAL
--- position at which this server had everything of the other and nothing of its own.
+-- position at which this server had applied everything of the other and had written nothing of its own.
 CREATE TABLE IF NOT EXISTS gitover.entrances (
     id            text PRIMARY KEY,
     from_instance text NOT NULL,
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS gitover.entrances (
 );
 ALTER TABLE gitover.entrances ADD COLUMN IF NOT EXISTS key_hash text;
 
--- turn orders what led to this server and away from it, whatever its clock says.
+-- turn orders the switches to this server and away from it, whatever its clock says.
 CREATE SEQUENCE IF NOT EXISTS gitover.turns;
 ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS turn bigint;
 ALTER TABLE gitover.entrances ADD COLUMN IF NOT EXISTS turn bigint;
@@ -58,12 +58,11 @@ ALTER TABLE gitover.entrances ADD COLUMN IF NOT EXISTS turn bigint;
 -- markers that the new side must have, by database: written behind the fence, after everything else.
 ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS markers jsonb;
 
--- What earlier versions had with fewer parameters.
+-- Functions of earlier versions, with fewer parameters.
 DROP FUNCTION IF EXISTS gitover.shut(text[]), gitover.ready(text, text, text), gitover.open(text, text), gitover.commit(text, text);
 
--- shut: no new application session in these databases; with everybody none of a superuser
--- or of a worker either. Remembers the limit that stood, never forgets the first one
--- remembered.
+-- shut: refuses new application sessions in these databases; with everybody also those of
+-- superusers and workers. Remembers the limit in force, and keeps the first one remembered.
 CREATE OR REPLACE FUNCTION gitover.shut(wanted text[], everybody boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -88,9 +87,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- close_new: a database of a server that never served is closed to applications, if it is there, and the limit that
--- it gets back one day is remembered. Refused once a switch has led here, or away: a controller that slept since
--- then must not close what serves.
+-- close_new: closes a database of a server that never served to applications, if it exists, and remembers the limit
+-- that it gets back later. Refused once a switch has led here, or away: a controller that was paused since then
+-- must not close a server that serves.
 CREATE OR REPLACE FUNCTION gitover.close_new(db name, connlimit integer) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -107,7 +106,7 @@ BEGIN
     END IF;
 END $$;
 
--- lift: the remembered limits come back. Called by abort and open only.
+-- lift: restores the remembered limits. Called by abort and open only.
 CREATE OR REPLACE FUNCTION gitover.lift() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -126,10 +125,10 @@ BEGIN
     DELETE FROM gitover.connection_limits;
 END $$;
 
--- admit: after a switch that went forward, replication's workers may enter again, and with
--- them superusers, whose transactions are read-only now unless they say otherwise; writable
--- are databases where replication itself needs that. Does nothing while another switch is
--- undecided, and nothing where no fence stands. Returns what stands.
+-- admit: after a switch that went forward, lets replication workers connect again. Superusers
+-- may connect as well, but their transactions are read-only by default; writable are databases
+-- where replication itself must write. Does nothing while another switch is undecided, and
+-- nothing without a fence. Returns the decision.
 CREATE OR REPLACE FUNCTION gitover.admit(switch_id text, writable text[]) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -156,9 +155,10 @@ BEGIN
     RETURN result;
 END $$;
 
--- begin: opens the row of a switch away from this server. One at a time; entrances that
--- were never used are closed, so that nobody who slept can open this server later. A server that
--- is closed already, and not by this switch, has forgotten its opening: to abort would open it unasked.
+-- begin: opens the row of a switch away from this server. One at a time; incoming switches that were
+-- never opened are closed, so that a controller or agent that was paused can't open this server later.
+-- A server that is closed already, and not by this switch, has lost the record of its opening: an abort
+-- would open it without a decision.
 CREATE OR REPLACE FUNCTION gitover.begin(switch_id text, source text, destination text, dbs text[]) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -182,7 +182,7 @@ BEGIN
     RETURN result;
 END $$;
 
--- fence: shut to everybody, on behalf of a switch that is open; nothing for any other.
+-- fence: shut with everybody, on behalf of a switch that is open; does nothing for any other.
 CREATE OR REPLACE FUNCTION gitover.fence(switch_id text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -196,7 +196,7 @@ BEGIN
     RETURN s.state;
 END $$;
 
--- commit: open -> commit, if this server is shut to everybody. Returns what stands.
+-- commit: open -> commit, if connections to this server are disabled. Returns the decision.
 CREATE OR REPLACE FUNCTION gitover.commit(switch_id text, who text, written jsonb) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -218,8 +218,8 @@ BEGIN
     RETURN s.state;
 END $$;
 
--- abort: open -> abort, and the fence is lifted in the same transaction. Returns what
--- stands. A switch that never began here is aborted for good, and nothing is lifted.
+-- abort: open -> abort, and the fence is lifted in the same transaction. Returns the decision.
+-- A switch that never began here is aborted for good, and nothing is lifted.
 CREATE OR REPLACE FUNCTION gitover.abort(switch_id text, who text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -238,25 +238,26 @@ BEGIN
     RETURN result;
 END $$;
 
--- state: what stands for a switch away from this server; null if it never began.
+-- state: the decision about a switch away from this server; null if it never began.
 CREATE OR REPLACE FUNCTION gitover.state(switch_id text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$ SELECT state FROM gitover.switches WHERE id = switch_id $$;
 
--- key: what open asks for, once commit stands; null before, and for any other decision.
+-- key: what open needs, once the decision is commit; null before, and for any other decision.
 CREATE OR REPLACE FUNCTION gitover.key(switch_id text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (SELECT s.key FROM gitover.switches s WHERE s.id = switch_id AND s.state = 'commit');
 END $$;
 
--- key_hash: what ready is told of the key.
+-- key_hash: the hash of the key, for ready.
 CREATE OR REPLACE FUNCTION gitover.key_hash(switch_id text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$ SELECT encode(sha256(convert_to(key, 'UTF8')), 'hex') FROM gitover.switches WHERE id = switch_id $$;
 
--- ready: this server has applied all; it may be opened by this switch once. The commit is
--- synchronous, so all that was applied before it is durable too. The empty id is nothing.
+-- ready: this server has applied everything; this switch may open it once. The commit is
+-- synchronous, so everything that was applied before it is durable, too. The empty id does
+-- nothing.
 CREATE OR REPLACE FUNCTION gitover.ready(switch_id text, source text, destination text, hash text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -266,7 +267,7 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM set_config('synchronous_commit', 'on', true);
-    -- begin comes before or after, never at the same time.
+    -- begin runs before or after this, never at the same time.
     LOCK TABLE gitover.switches IN ROW SHARE MODE;
     IF EXISTS (SELECT FROM gitover.switches WHERE state = 'open') THEN
         RAISE EXCEPTION 'a switch away from this server is undecided' USING ERRCODE = 'object_in_use';
@@ -280,9 +281,9 @@ BEGIN
 END $$;
 
 -- open: ready -> opened, and the fence of this server is lifted in the same transaction.
--- The key is in the old side's register, which shows it with 'commit' only: nobody can open
--- this server before the decision. A call without the key, a second one, or one that comes
--- after this server was left again, lifts nothing. Returns what stands.
+-- The key is in the old side's register, which returns it with 'commit' only: no client can
+-- open this server before the decision. A call without the key, a second one, or one after a
+-- later switch away from this server, lifts nothing. Returns the state.
 CREATE OR REPLACE FUNCTION gitover.open(switch_id text, who text, key text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -300,7 +301,8 @@ BEGIN
     RETURN result;
 END $$;
 
--- open_without_key: as open, where a human said that the old side, which has the key, is lost for good. Agents may not call it.
+-- open_without_key: as open, for the case that a human said that the old side, which has the key, is lost for good. Agents may
+-- not call it.
 CREATE OR REPLACE FUNCTION gitover.open_without_key(switch_id text, who text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -319,7 +321,7 @@ END $$;
 
 REVOKE ALL ON ALL TABLES IN SCHEMA gitover FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gitover FROM PUBLIC;
--- Before 15 everybody who may connect may make objects there.
+-- Before 15 every role that may connect may create objects there.
 DO $$ BEGIN
     IF to_regnamespace('public') IS NOT NULL THEN
         REVOKE ALL ON SCHEMA public FROM PUBLIC;

@@ -1,3 +1,3 @@
--- $1 database, $2 the connection limit that applications shall find once it is open.
+-- $1 database, $2 its connection limit once it is open.
 INSERT INTO gitover.connection_limits VALUES ($1, $2)
     ON CONFLICT (datname) DO UPDATE SET connlimit = excluded.connlimit

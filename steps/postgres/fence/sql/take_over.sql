@@ -1,5 +1,5 @@
--- Ends every other session that a switch opened on this server: a controller that slept
--- finds its connections dead. $1 application_name of our own sessions. A second run finds
+-- Ends every other session that a switch opened on this server: a controller that was paused
+-- finds its connections closed. $1 application_name of our own sessions. A second run finds
 -- none; the caller repeats until no row comes back.
 SELECT pid, pg_terminate_backend(pid)
   FROM pg_stat_activity

@@ -1,7 +1,7 @@
 -- Replica identities that an upgrade gave tables of the current database: OID; name, quoted, '' if the table was dropped
 -- since; the one that was given; the one to return to (without an index that is gone PostgreSQL takes it for NOTHING);
--- the one in force, or LOST INDEX; and a publication of somebody else's that needs one, '' if there's none. Only where the
--- record is there. $1: prefix of the upgrade's names. Reads only.
+-- the one in force, or LOST INDEX; and a publication that isn't Gitover's and needs one, '' if there's none. Only where
+-- the record is there. $1: prefix of the upgrade's names. Reads only.
 WITH others AS MATERIALIZED (
   SELECT t.relid, min(p.pubname::text) AS pubname
   FROM pg_publication p, LATERAL pg_get_publication_tables(p.pubname::text) t

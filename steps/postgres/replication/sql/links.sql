@@ -1,6 +1,6 @@
--- Subscriptions of several databases, from any of them. $1: their names, which are unlike in all databases of a server. The
--- connection string's SHA-256 alone leaves the server: the string holds a password. No row for one that is absent.
--- Reads only; superusers only.
+-- Subscriptions of several databases, from any of them. $1: their names, which are unique on a server. Only the connection
+-- string's SHA-256 leaves the server, since the string holds a password. No row for one that is absent. Reads only;
+-- superusers only.
 SELECT s.subname::text, s.subenabled, w.pid IS NOT NULL,
        coalesce(extract(epoch FROM clock_timestamp() - a.backend_start), 0)::float8,
        sha256(convert_to(s.subconninfo, 'UTF8')), -1::bigint

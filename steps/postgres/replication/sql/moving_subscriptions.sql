@@ -1,5 +1,5 @@
--- Subscriptions of the current database that aren't Gitover's and are enabled, or were disabled by a switch that says
--- so in their comment. $1: what such a comment begins with. The connection string may hold a password. What a version
+-- Subscriptions of the current database that aren't Gitover's and are enabled, or were disabled by a switch, as their
+-- comment says. $1: what such a comment begins with. The connection string may hold a password. What a version
 -- doesn't have is absent from the row's JSON. Reads only.
 SELECT s.subname::text, s.oid, s.subenabled, coalesce(s.subslotname::text, ''), s.subpublications::text[], pg_get_userbyid(s.subowner)::text,
        coalesce(s.subconninfo, ''), s.subsynccommit, coalesce(obj_description(s.oid, 'pg_subscription'), ''),

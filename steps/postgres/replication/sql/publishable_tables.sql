@@ -1,10 +1,9 @@
--- Tables that replication carries, quoted, sorted: whether the publication has each; by what the rows of an UPDATE or DELETE
--- are found (DEFAULT, FULL, NOTHING, USING INDEX …), and why that won't do once it is published ('' if it does): a
--- column that is generated isn't sent; in the whole row such columns matter from 18 on. Where
--- another identity may be needed: whether it has such columns, the adequate index that is best ('' if there's none), whether that is the primary key, and, where
--- rows are or would be found by the whole row, the columns without equality, and the table's bytes. Of a partitioned
--- table its partitions are published. $1: the publication, $2: Gitover's own schema, of which only the markers
--- are replicated. Reads only.
+-- Tables that replication carries, quoted, sorted: whether the publication has each; the replica identity (DEFAULT, FULL,
+-- NOTHING, USING INDEX …), and why it doesn't work once the table is published ('' if it does): a column that is generated isn't
+-- sent; in the whole row such columns matter from 18 on. Where another identity may be needed: whether it has such columns, the
+-- adequate index that is best ('' if there's none), whether that is the primary key, and, where rows are or would be found by the
+-- whole row, the columns without equality, and the table's bytes. Of a partitioned table its partitions are published. $1: the
+-- publication, $2: Gitover's own schema, of which only the markers are replicated. Reads only.
 WITH RECURSIVE tables AS MATERIALIZED (
   SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, c.relreplident,
          EXISTS (SELECT FROM pg_publication p WHERE p.pubname = $1 AND p.puballtables)
@@ -39,7 +38,7 @@ WITH RECURSIVE tables AS MATERIALIZED (
       AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = j.oid AND a.attnum = ANY (i.indkey) AND (NOT a.attnotnull OR a.attgenerated <> ''))
     ORDER BY i.indisprimary DESC, i.indnkeyatts, x.relname LIMIT 1) k ON true
   WHERE j.why <> '' OR j.identity = 'FULL'
-), parts(relid, attname, typid) AS ( -- of columns that the whole row would be compared by: also what domains, arrays, ranges and rows are made of
+), parts(relid, attname, typid) AS ( -- types by which the whole row would be compared: also the parts of domains, arrays, ranges and rows
   SELECT a.attrelid, a.attname, a.atttypid FROM pg_attribute a JOIN asked s ON s.oid = a.attrelid
   WHERE (s.identity = 'FULL' OR s.index IS NULL) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
   UNION

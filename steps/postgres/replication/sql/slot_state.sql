@@ -1,5 +1,5 @@
--- One replication slot. $1: its name. No row when absent. One that is being made is there already, read by the session that
--- makes it, and goes if that is ended. Reads only.
+-- One replication slot. $1: its name. No row when absent. A slot that is being created is listed already, as active in the
+-- session that creates it; it disappears if that session ends. Reads only.
 SELECT true, s.active, coalesce(s.database::text, ''), coalesce(s.wal_status, ''),
        coalesce(s.confirmed_flush_lsn::text, ''), coalesce(s.restart_lsn::text, ''),
        coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint,

@@ -1,8 +1,8 @@
 -- Which of a publisher's tables a subscription of the current database doesn't apply changes of: name,
--- state of the initial copy ('' when the subscription doesn't know the table: then changes are skipped without
--- a word), whether the table is missing, whether TRUNCATE would want others with it. And tables that the subscription
--- would still copy though the publisher has them no more (gone).
--- $1: the subscription, $2: the tables, quoted, $3: Gitover's own schema. Reads only.
+-- state of the initial copy ('' when the subscription doesn't know the table: then changes are skipped silently),
+-- whether the table is missing, whether TRUNCATE would need other tables as well. And tables that the subscription
+-- would still copy though the publisher has dropped them (gone). $1: the subscription, $2: the tables, quoted, $3:
+-- Gitover's own schema. Reads only.
 WITH rel AS (
   SELECT r.srrelid, r.srsubstate FROM pg_subscription_rel r
   JOIN pg_subscription s ON s.oid = r.srsubid JOIN pg_database d ON d.oid = s.subdbid

@@ -1,9 +1,9 @@
--- A number for each kind of thing that DDL of an application makes, changes or drops in the current
--- database, and for roles: another one when it did. Gitover's own and temporary things are left out.
+-- A number for each kind of object that an application's DDL creates, changes or drops in the current
+-- database, and for roles: it changes if DDL did so. Gitover's own and temporary objects are left out.
 -- Every change of a catalog's row gives it a new xmin, which stays when the row is frozen. Of pg_class and
 -- pg_index columns are read instead: TRUNCATE, VACUUM, REINDEX, CLUSTER and REFRESH update those rows, too.
--- Comments count for objects that aren't the server's own. No parameters, so that it is planned once.
--- Needs superuser (pg_authid, pg_user_mapping). Reads only.
+-- Comments count for objects that aren't the server's own. No parameters, so that it is planned once. Needs
+-- superuser (pg_authid, pg_user_mapping). Reads only.
 WITH schemas AS MATERIALIZED (
   SELECT oid, xmin FROM pg_namespace
   WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'gitover') AND nspname !~ '^pg_(toast|temp)'

@@ -1,7 +1,8 @@
--- What tells cheaply that no row of a catalog was written: for each catalog that the snapshot reads, how many rows there
+-- A cheap proof that no row of a catalog was written: for each catalog that the snapshot reads, how many rows there
 -- are, and a sum of those written at or after transaction gitover.counted_from (a setting of the session: with a
--- parameter the statement would be planned each time). Another answer may mean nothing: TRUNCATE, maintenance and
--- temporary tables write catalogs, too. The same answer means that the snapshot is as it was. Reads only.
+-- parameter the statement would be planned each time). A different answer doesn't prove a change: TRUNCATE,
+-- maintenance and temporary tables write catalogs, too. The same answer means that the snapshot is unchanged. Reads
+-- only.
 WITH bound AS MATERIALIZED (
   SELECT age(since::xid) AS age, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - since::text::bigint > 1000000000 AS too_old
   FROM (SELECT current_setting('gitover.counted_from')::xid8) s(since)

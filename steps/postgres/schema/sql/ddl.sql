@@ -1,7 +1,7 @@
--- Statements for objects of the current database, by their names in the fingerprints: those that make one, those that
--- make one that is there like this one (null: drop and make it), and the one that drops it. rank orders what is made; what is dropped goes the
--- other way. Nothing for an object that another one of these makes, or of a kind that isn't known here.
--- $1: Gitover's own schema. $2: names. Reads only; locks the tables of the views that it prints (ACCESS SHARE).
+-- Statements for objects of the current database, by their names in the fingerprints: those that create the object, those that
+-- make an existing one equal to this one (null: drop and create it), and the one that drops it. rank is the order of creation;
+-- drops have the reverse order. No row for an object that another statement creates, or of a kind that isn't known here. $1:
+-- Gitover's own schema. $2: names. Reads only; locks the tables of the views that it prints (ACCESS SHARE).
 WITH schemas AS (
   SELECT n.oid, n.nspname, quote_ident(n.nspname) AS name, quote_ident(pg_get_userbyid(n.nspowner)) AS owner FROM pg_namespace n
   WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', $1) AND n.nspname !~ '^pg_(toast|temp)'
@@ -58,14 +58,14 @@ WITH schemas AS (
                format('ALTER TYPE %s OWNER TO %s', r.name, r.owner)],
          ARRAY[format('ALTER TYPE %s OWNER TO %s', r.name, r.owner)], format('DROP TYPE %s', r.name)
   FROM relations r WHERE r.relkind = 'c'
-  UNION ALL -- an identity's own comes with its column
+  UNION ALL -- the sequence of an identity column is created with the column
   SELECT 'sequence ' || r.name, 30, CASE WHEN NOT i.identity THEN ARRAY['CREATE SEQUENCE ' || r.name, format('ALTER SEQUENCE %s OWNER TO %s', r.name, r.owner)] END,
-         ARRAY[CASE WHEN NOT i.owned THEN format('ALTER SEQUENCE %s OWNER TO %s', r.name, r.owner) END], -- else it goes with its table's
+         ARRAY[CASE WHEN NOT i.owned THEN format('ALTER SEQUENCE %s OWNER TO %s', r.name, r.owner) END], -- else its owner is the table's
          CASE WHEN NOT i.identity THEN CASE WHEN i.owned THEN 'DROP SEQUENCE IF EXISTS ' ELSE 'DROP SEQUENCE ' END || r.name END
   FROM relations r, LATERAL (SELECT coalesce(bool_or(d.deptype = 'i'), false) AS identity, count(*) > 0 AS owned FROM pg_depend d
                              WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')) i
   WHERE r.relkind = 'S'
-  UNION ALL -- once the column is there that owns it
+  UNION ALL -- after the column that owns it
   SELECT 'definition of sequence ' || r.name, 58, x.statements, x.statements, NULL
   FROM relations r JOIN pg_sequence s ON s.seqrelid = r.oid
   LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND d.refobjsubid > 0
@@ -111,9 +111,9 @@ WITH schemas AS (
   UNION ALL
   SELECT 'row security of table ' || r.name, 89, ARRAY[format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', r.name)], NULL, format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', r.name)
   FROM relations r WHERE r.relkind IN ('r', 'p') AND r.relrowsecurity
-  UNION ALL -- what differs in one that is there is put together by columns.sql
+  UNION ALL -- ddl_columns.sql has what differs in an existing column
   SELECT 'column ' || c.relation || '.' || c.name, 55, CASE WHEN NOT c.inherited THEN ARRAY[format('ALTER %s %s ADD %s %s', CASE c.relkind WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END, c.relation,
-           CASE c.relkind WHEN 'c' THEN 'ATTRIBUTE' ELSE 'COLUMN' END, c.definition)] END, NULL, -- partitions and heirs get it from their parents
+           CASE c.relkind WHEN 'c' THEN 'ATTRIBUTE' ELSE 'COLUMN' END, c.definition)] END, NULL, -- partitions and child tables get it from their parents
          CASE WHEN NOT c.inherited THEN format('ALTER %s %s DROP %s %s', CASE c.relkind WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END, c.relation, CASE c.relkind WHEN 'c' THEN 'ATTRIBUTE' ELSE 'COLUMN' END, c.name) END
   FROM columns c WHERE c.relkind IN ('r', 'p', 'c')
   UNION ALL
@@ -121,7 +121,7 @@ WITH schemas AS (
          CASE WHEN k.coninhcount = 0 THEN ARRAY[format('ALTER TABLE %s ADD CONSTRAINT %I %s', r.name, k.conname, pg_get_constraintdef(k.oid))] END, NULL,
          CASE WHEN k.coninhcount = 0 THEN format('ALTER TABLE %s DROP CONSTRAINT %I', r.name, k.conname) END
   FROM pg_constraint k JOIN relations r ON r.oid = k.conrelid WHERE k.contype IN ('p', 'u', 'x', 'c', 'f')
-  UNION ALL -- a constraint's own comes with it, as what partitions inherit comes with their parents'
+  UNION ALL -- a constraint's index is created with it, and a partition's with its parent's
   SELECT 'index ' || r.name, CASE t.relkind WHEN 'm' THEN 77 ELSE 65 END, CASE WHEN k.oid IS NULL AND NOT r.relispartition THEN ARRAY[regexp_replace(pg_get_indexdef(r.oid), '^(CREATE (?:UNIQUE )?INDEX .*? ON) ONLY ', '\1 ')] END, NULL,
          CASE WHEN k.oid IS NULL AND NOT r.relispartition THEN 'DROP INDEX ' || r.name END
   FROM relations r JOIN pg_index i ON i.indexrelid = r.oid JOIN pg_class t ON t.oid = i.indrelid

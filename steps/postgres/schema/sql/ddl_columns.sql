@@ -1,5 +1,6 @@
--- Columns of tables, by their names in the fingerprints: table, name, type with collation, whether it is NOT NULL, default, identity
--- or how it is generated, place among the table's columns, whether it is inherited, storage, statistics target. $1: Gitover's own schema. $2: names. Reads only.
+-- Columns of tables, by their names in the fingerprints: table, name, type with collation, whether it is NOT NULL, default,
+-- identity or generation, position in the table, whether it is inherited, storage, statistics target. $1: Gitover's own schema.
+-- $2: names. Reads only.
 SELECT 'column ' || format('%I.%I.%I', n.nspname, c.relname, a.attname), format('%I.%I', n.nspname, c.relname), quote_ident(a.attname),
        format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation <> t.typcollation THEN ' COLLATE ' || a.attcollation::regcollation::text ELSE '' END,
        a.attnotnull, coalesce(pg_get_expr(d.adbin, d.adrelid), ''), a.attidentity::text || a.attgenerated::text,

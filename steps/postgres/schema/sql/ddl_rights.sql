@@ -1,6 +1,5 @@
--- Rights on objects, by their names in the fingerprints: what GRANT calls the object, grantee, privilege, whether it may be granted
--- on, whether the grantee owns the object.
--- Defaults are spelled out. $1: Gitover's own schema. $2: names. Reads only.
+-- Rights on objects, by their names in the fingerprints: the object as GRANT names it, grantee, privilege, whether it has the
+-- grant option, whether the grantee owns the object. Defaults are spelled out. $1: Gitover's own schema. $2: names. Reads only.
 WITH objects(name, target, acl, owner, columns) AS (
   SELECT CASE c.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'f' THEN 'foreign table ' ELSE 'table ' END || format('%I.%I', n.nspname, c.relname),
          CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || format('%I.%I', n.nspname, c.relname),

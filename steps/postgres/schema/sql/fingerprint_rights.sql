@@ -1,4 +1,4 @@
--- Who may do what with which object: name, rights, whether pg_dump grants them after the data.
+-- Rights on objects: name, rights, whether pg_dump grants them after the data.
 -- Defaults are spelled out; grantors don't count, nor does MAINTAIN (17+), which comes
 -- and goes with ALL. $1: Gitover's own schema. Reads only.
 WITH members AS (SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'),

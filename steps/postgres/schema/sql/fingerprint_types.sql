@@ -1,6 +1,6 @@
 -- Schemas, types, extensions and what else has a name: name, definition, whether pg_dump makes
 -- it after the data; kind, scope and texts of its expressions (see judge.go). The owner of schema "public" from 15 on
--- is whoever owns the database; how the locale of an ICU collation is spelled is the version's choice.
+-- is the owner of the database; each version spells the locale of an ICU collation in its own way.
 -- $1: Gitover's own schema. Reads only.
 WITH schemas AS (
   SELECT n.oid, n.nspname, quote_ident(n.nspname) AS name,

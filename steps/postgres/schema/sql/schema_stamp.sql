@@ -1,5 +1,5 @@
--- System identifier, major version, and a stamp of this database: another one after a restart or a failover, and when
--- an object joins or leaves an extension, which the snapshot doesn't see. Reads only.
+-- System identifier, major version, and a stamp of this database: it changes with a restart or a failover, and when
+-- an object joins or leaves an extension, which the snapshot doesn't show. Reads only.
 SELECT s.system_identifier::text, current_setting('server_version_num')::int / 10000,
        concat_ws(' ', s.system_identifier, current_setting('server_version_num'), pg_postmaster_start_time(),
          CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END,

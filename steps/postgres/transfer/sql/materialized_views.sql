@@ -1,5 +1,5 @@
 -- Materialized views, quoted, and whether they are populated, in an order in which they can be
--- refreshed: a view comes after those it reads, through plain views as well. Reads only.
+-- refreshed: a view comes after those it reads, also through plain views. Reads only.
 WITH RECURSIVE reads AS (
   SELECT DISTINCT r.ev_class AS reader, d.refobjid AS read
   FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid

@@ -1,5 +1,5 @@
 -- Who is a member of which role. Several grantors of one membership (16+) count as one. Options
--- that a version before 16 doesn't have are what it does anyway. Reads only.
+-- that a version before 16 doesn't have get the values of its fixed behavior. Reads only.
 SELECT g.rolname::text, m.rolname::text, bool_or(a.admin_option),
        bool_or(coalesce((to_jsonb(a) ->> 'inherit_option')::bool, m.rolinherit)),
        bool_or(coalesce((to_jsonb(a) ->> 'set_option')::bool, true)),

@@ -1,4 +1,4 @@
--- Makes schema "public" what it is from 15 on: the database owner's, and no one else may
+-- Makes schema "public" as it is from 15 on: the database owner owns it, and no other role may
 -- create in it. A second run changes nothing.
 DO $$
 DECLARE owner name := (SELECT r.rolname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE d.datname = current_database());

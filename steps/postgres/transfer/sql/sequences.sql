@@ -1,4 +1,4 @@
--- Every permanent sequence of this database, ours excepted. No parameters.
+-- Every permanent sequence of this database, except for Gitover's own. No parameters.
 SELECT c.oid, n.nspname::text, c.relname::text
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'S' AND c.relpersistence <> 't'

@@ -1,7 +1,7 @@
--- Tables whose rows are replicated, with their columns and the columns that a row is known by
--- (none: all of them), the column of integers or UUIDs (if any) by which a large one can be cut into slices, whether it is of UUIDs, the
--- planner's estimate of their rows, their size in bytes, and whether those columns are all integers or UUIDs, which tell
--- nothing of a row's contents. $1: Gitover's own schema, left out. Reads only.
+-- Tables whose rows are replicated, with their columns and the columns that identify a row (none: all of them), the column of
+-- integers or UUIDs (if any) by which a large one can be cut into slices, whether it is of UUIDs, the planner's estimate of their
+-- rows, their size in bytes, and whether those columns are all integers or UUIDs, which reveal nothing of a row's contents. $1:
+-- Gitover's own schema, left out. Reads only.
 SELECT n.nspname::text, c.relname::text,
        ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v' ORDER BY a.attnum),
        ARRAY(SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)

@@ -1,4 +1,4 @@
--- Physical standbys that no commit waits for. Receivers of WAL files and backups under way aren't standbys. Reads only.
+-- Physical standbys that no commit waits for. Receivers of WAL files and running backups aren't standbys. Reads only.
 SELECT quote_ident(coalesce(nullif(r.application_name, ''), r.client_addr::text, 'without a name')), coalesce(r.sync_state, ''),
        format('Make it synchronous (synchronous_standby_names), or acknowledge %s: Gitover sees that a primary was replaced, and compares rows again.',
               'async_standbys')

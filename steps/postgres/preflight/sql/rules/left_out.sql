@@ -1,4 +1,4 @@
--- What the database "postgres" holds though the upgrade leaves it out. Rows of extensions count by their
+-- What the database "postgres" holds if the upgrade leaves it out. Rows of extensions count by their
 -- extension. Reads only.
 SELECT 'extension ' || quote_ident(e.extname), '', '' FROM pg_extension e WHERE e.extname <> 'plpgsql'
 UNION ALL SELECT 'schema ' || quote_ident(n.nspname), '', '' FROM pg_namespace n

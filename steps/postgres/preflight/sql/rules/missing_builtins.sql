@@ -1,6 +1,6 @@
--- What of a database uses built-in functions, operators, types, collations and operator classes, or syntax, that the
--- target doesn't have, wherever a definition is stored: built-in objects have the same OIDs on every server. What belongs to an
--- extension comes with the extension. Facts: gitover.target, gitover.missing_builtins. Reads only.
+-- Objects of a database that use built-in functions, operators, types, collations and operator classes, or syntax, that the
+-- target doesn't have, in all stored definitions: built-in objects have the same OIDs on every server. Members of an extension
+-- come with the extension. Facts: gitover.target, gitover.missing_builtins. Reads only.
 WITH missing AS (
   SELECT * FROM json_to_recordset(current_setting('gitover.missing_builtins')::json) AS m(kind text, key text, name text)
 ), users AS (

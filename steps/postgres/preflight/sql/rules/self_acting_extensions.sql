@@ -1,4 +1,4 @@
--- Extensions that act by themselves or keep data where replication doesn't look. Reads only.
+-- Extensions that act by themselves or keep data that replication doesn't carry. Reads only.
 SELECT 'extension ' || quote_ident(e.extname), k.what, k.fix
 FROM pg_extension e JOIN (VALUES
   ('pg_cron', 'its jobs would run on both sides', 'leave cron.database_name unset on the new instance until the cutover'),

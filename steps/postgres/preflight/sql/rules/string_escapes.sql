@@ -1,4 +1,4 @@
--- Where standard_conforming_strings is off: for roles and databases, and for the server as a whole where neither says so.
+-- Where standard_conforming_strings is off: for roles and databases, and for the whole server if neither sets it.
 -- Gitover's own sessions set it on, so that reset_val counts. Reads only.
 WITH stored AS (
   SELECT r.rolname, d.datname, split_part(c.entry, '=', 2) AS value
