@@ -107,7 +107,7 @@ func (b *background) of(ctx context.Context, upgrade *v1alpha1.PgUpgrade, name s
 		defer b.all.Done()
 		e.err = b.inTurn(working, func() error { return do(working, e) })
 		close(e.over)
-		b.waken(working, whose)
+		b.requestLook(working, whose)
 	}()
 	return e, nil
 }
@@ -125,7 +125,7 @@ func (b *background) inTurn(ctx context.Context, do func() error) error {
 
 // requestLook has the upgrade looked at, unless the effect was canceled: only a look cancels
 // one, and it continues by itself.
-func (b *background) waken(ctx context.Context, upgrade *v1alpha1.PgUpgrade) {
+func (b *background) requestLook(ctx context.Context, upgrade *v1alpha1.PgUpgrade) {
 	if b.wake == nil {
 		return
 	}

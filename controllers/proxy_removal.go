@@ -14,7 +14,7 @@ import (
 
 // instanceBeingRemoved is the outcome of a proxy whose target is the instance that upgrade
 // removes; nil if it isn't.
-func leaving(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome.Outcome {
+func instanceBeingRemoved(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome.Outcome {
 	status := upgrade.Status
 	if steps.InstanceBeingRemoved(status) != p.Spec.Target {
 		return nil
@@ -49,5 +49,5 @@ func (r *ProxyReconciler) removalStarted(ctx context.Context, x *proxyScope) *ou
 		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitchWaiting, RequeueAfter: outcome.RetryMoment,
 			Message: fmt.Sprintf("%s serves; PgUpgrade %s began or ended a run a moment ago", x.proxy.Status.Active, upgrade.Name)}
 	}
-	return leaving(x.proxy, upgrade)
+	return instanceBeingRemoved(x.proxy, upgrade)
 }

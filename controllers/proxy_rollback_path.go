@@ -137,7 +137,7 @@ func (r reverseReplication) keepUp(ctx context.Context, databases []string) (tro
 	if activeErr != nil || err != nil {
 		return "", activeErr, err
 	}
-	left, err := r.tend(ctx, links, databases)
+	left, err := r.maintain(ctx, links, databases)
 	if err != nil {
 		return "", nil, err
 	}
@@ -148,7 +148,7 @@ func (r reverseReplication) keepUp(ctx context.Context, databases []string) (tro
 // maintain keeps the other side following: it renews the connection if a Secret or the spec changed, gives new tables a
 // replica identity where the spec says so, and replicates tables that were created on both sides. No switch is in progress
 // here. A second call finds the first one's work. left says by database what isn't replicated yet.
-func (r reverseReplication) tend(ctx context.Context, links map[string]replication.Link, databases []string) (left map[string]string, err error) {
+func (r reverseReplication) maintain(ctx context.Context, links map[string]replication.Link, databases []string) (left map[string]string, err error) {
 	left = make(map[string]string, len(databases))
 	for _, db := range databases {
 		link := links[db]
@@ -160,7 +160,7 @@ func (r reverseReplication) tend(ctx context.Context, links map[string]replicati
 		if severed(db, link) != "" {
 			continue
 		}
-		left[db], err = r.memory.tables.Look(r.key(db), len(databases), time.Now, func() (string, error) { return r.tendTables(ctx, db) })
+		left[db], err = r.memory.tables.Look(r.key(db), len(databases), time.Now, func() (string, error) { return r.maintainTables(ctx, db) })
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +169,7 @@ func (r reverseReplication) tend(ctx context.Context, links map[string]replicati
 }
 
 // maintainTables says what is left to do, so that it is done soon.
-func (r reverseReplication) tendTables(ctx context.Context, db string) (left string, err error) {
+func (r reverseReplication) maintainTables(ctx context.Context, db string) (left string, err error) {
 	if r.giveIdentities {
 		if err := replication.GiveIdentitiesToBoth(ctx, r.active, r.follower, db, r.names); err != nil {
 			return "", err

@@ -96,7 +96,7 @@ func (r *ProxyReconciler) backoff(x *proxyScope) *outcome.Outcome {
 	if p.Status.FailedTarget != p.Spec.Target {
 		p.Status.FailedTarget, p.Status.FailedAttempts, p.Status.LastFailure, p.Status.NextAttempt = p.Spec.Target, 0, "", nil
 	}
-	if o := leaving(p, x.upgrade); o != nil {
+	if o := instanceBeingRemoved(p, x.upgrade); o != nil {
 		return o
 	}
 	if p.Status.FailedAttempts >= attemptsOf(p) {

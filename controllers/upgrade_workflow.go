@@ -156,7 +156,7 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 	}
 	changed := status.Workflow != d.Workflow
 	if changed {
-		status.RolledBack = r.takenBack(ctx, upgrade, s, d)
+		status.RolledBack = r.revertedCutover(ctx, upgrade, s, d)
 	}
 	status.Workflow, status.Step = d.Workflow, d.Step
 	began := v1alpha1.StepStatus{Name: d.Step, StartedAt: &now}
@@ -167,7 +167,7 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 }
 
 // revertedCutover is the commit that reverted the cutover, as far as Git can tell.
-func (r *UpgradeReconciler) takenBack(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, d steps.Decision) *v1alpha1.Commit {
+func (r *UpgradeReconciler) revertedCutover(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed, d steps.Decision) *v1alpha1.Commit {
 	if d.Workflow != steps.RolledBack {
 		return nil
 	}

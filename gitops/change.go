@@ -25,7 +25,7 @@ func (r *Repository) LastChange(ctx context.Context, revision, path, field strin
 		if err := c.hasField(start, full, field); err != nil {
 			return err
 		}
-		commit, err := c.lastChange(ctx, start, fieldProbe(c, full, field))
+		commit, err := c.lastChange(ctx, start, fieldReader(c, full, field))
 		if err != nil {
 			return err
 		}
@@ -45,14 +45,14 @@ func (c *clone) hasField(commit *object.Commit, full, field string) error {
 	return inFile(full, err)
 }
 
-// probe looks at one thing in a commit's tree and gives it as text; two commits
+// treeReader reads one thing in a commit's tree as text; two commits
 // with the same text agree about the thing.
-type probe func(tree plumbing.Hash) (string, error)
+type treeReader func(tree plumbing.Hash) (string, error)
 
 const absent = "\x00absent"
 
-// fieldProbe looks at a field of a file. Files that are the same are parsed once.
-func fieldProbe(c *clone, full, field string) probe {
+// fieldReader reads a field of a file. Files that are the same are parsed once.
+func fieldReader(c *clone, full, field string) treeReader {
 	known := map[plumbing.Hash]string{}
 	return func(root plumbing.Hash) (string, error) {
 		entry, found, err := lookup(c.objects, root, full)
@@ -81,7 +81,7 @@ func fieldProbe(c *clone, full, field string) probe {
 
 // lastChange walks down as long as a parent agrees; the commit none of whose
 // parents agrees made the change. A merge that took one side leads to that side.
-func (c *clone) lastChange(ctx context.Context, start *object.Commit, look probe) (*object.Commit, error) {
+func (c *clone) lastChange(ctx context.Context, start *object.Commit, look treeReader) (*object.Commit, error) {
 	want, err := look(start.TreeHash)
 	if err != nil {
 		return nil, err
@@ -152,21 +152,21 @@ func (r *Repository) RevertedBy(ctx context.Context, commit Commit) (*Commit, er
 }
 
 func (c *clone) endedBy(ctx context.Context, ours, tip *object.Commit) (*object.Commit, error) {
-	effects, err := c.effectsOf(ctx, ours)
+	readers, err := c.changesOf(ctx, ours)
 	if err != nil {
 		return nil, err
 	}
-	for _, effect := range effects {
-		want, err := effect(ours.TreeHash)
+	for _, reader := range readers {
+		want, err := reader(ours.TreeHash)
 		if err != nil {
 			return nil, err
 		}
-		got, err := effect(tip.TreeHash)
+		got, err := reader(tip.TreeHash)
 		if err != nil {
 			return nil, err
 		}
 		if got != want {
-			return c.lastChange(ctx, tip, effect)
+			return c.lastChange(ctx, tip, reader)
 		}
 	}
 	return nil, nil

@@ -34,11 +34,11 @@ const (
 )
 
 // semaphore is a mutex whose wait ends with the context.
-type latch chan struct{}
+type semaphore chan struct{}
 
-func newLatch() latch { return make(latch, 1) }
+func newSemaphore() semaphore { return make(semaphore, 1) }
 
-func (l latch) lock(ctx context.Context) error {
+func (l semaphore) lock(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -50,9 +50,9 @@ func (l latch) lock(ctx context.Context) error {
 	}
 }
 
-func (l latch) unlock() { <-l }
+func (l semaphore) unlock() { <-l }
 
-func (l latch) tryLock() bool {
+func (l semaphore) tryLock() bool {
 	select {
 	case l <- struct{}{}:
 		return true
@@ -65,7 +65,7 @@ func (l latch) tryLock() bool {
 // work tree: files are read from and written to Git objects, so that nothing in
 // a repository (symlinks, hooks, odd names) ever meets this machine's file system.
 type clone struct {
-	latch
+	semaphore
 	directory string // "" keeps it in memory
 	objects   storage.Storer
 	tip       plumbing.Hash
@@ -79,17 +79,17 @@ type clone struct {
 var process = struct {
 	sync.Mutex
 	clones  map[string]*clone
-	writers map[string]latch
+	writers map[string]semaphore
 	made    int
-}{clones: map[string]*clone{}, writers: map[string]latch{}}
+}{clones: map[string]*clone{}, writers: map[string]semaphore{}}
 
 // writerOf returns the semaphore for the one writer of a repository's branch.
-func writerOf(access Access) latch {
+func writerOf(access Access) semaphore {
 	process.Lock()
 	defer process.Unlock()
 	key := access.url + "\x00" + access.branch
 	if process.writers[key] == nil {
-		process.writers[key] = newLatch()
+		process.writers[key] = newSemaphore()
 	}
 	return process.writers[key]
 }
@@ -107,7 +107,7 @@ func cloneOf(access Access, directory string, now time.Time) *clone {
 			process.made++
 			directory = filepath.Join(directory, fmt.Sprintf("%s-%d", identity, process.made))
 		}
-		found = &clone{latch: newLatch(), directory: directory}
+		found = &clone{semaphore: newSemaphore(), directory: directory}
 		process.clones[key] = found
 	}
 	found.used = now
@@ -123,7 +123,7 @@ func cloneOf(access Access, directory string, now time.Time) *clone {
 func evictOldest(except *clone) bool {
 	oldest := ""
 	for key, candidate := range process.clones {
-		if candidate != except && len(candidate.latch) == 0 && (oldest == "" || candidate.used.Before(process.clones[oldest].used)) {
+		if candidate != except && len(candidate.semaphore) == 0 && (oldest == "" || candidate.used.Before(process.clones[oldest].used)) {
 			oldest = key
 		}
 	}

@@ -82,7 +82,7 @@ func (r *Repository) Commit(ctx context.Context, request CommitRequest) (Result,
 			return result, err
 		}
 		if try >= draft.Attempts {
-			return r.settle(ctx, draft, result, err)
+			return r.lastLook(ctx, draft, result, err)
 		}
 		if waitErr := r.wait(ctx, r.backoff(try)); waitErr != nil {
 			return result, r.access.remoteFailure("commit to", fmt.Errorf("%w while retrying", waitErr))
@@ -271,7 +271,7 @@ func (d *draft) subject() string {
 }
 
 // lastLook fetches once more before giving up.
-func (r *Repository) settle(ctx context.Context, draft *draft, result Result, err error) (Result, error) {
+func (r *Repository) lastLook(ctx context.Context, draft *draft, result Result, err error) (Result, error) {
 	lookErr := r.locked(ctx, func(c *clone) error {
 		if err := c.fetch(ctx, r.access); err != nil {
 			return err

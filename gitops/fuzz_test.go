@@ -99,7 +99,7 @@ func FuzzFieldValue(f *testing.F) {
 			t.Fatalf("an error that no status can hold: %q", err)
 		}
 		// Reading a file for what a commit changed in it ends, and doesn't fail where this reads.
-		if _, leaves := leavesOf(file); err == nil && leaves != nil {
+		if _, leaves := valuesOf(file); err == nil && leaves != nil {
 			t.Fatalf("a field can be read, its leaves can't: %v", leaves)
 		}
 	})

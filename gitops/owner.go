@@ -90,7 +90,7 @@ func statedOwner(tree *Tree, owner Owner) (stated bool, err error) {
 		for _, other := range ownersIn(content) {
 			if other.UID != owner.UID {
 				return false, failure(ErrOwned, "%s: %v: it says PgUpgrade %s with UID %s, and this is %s. %s, change its line to\n%s",
-					path.Join(tree.directory, file), ErrOwned, orNameless(other.Name), Printable(other.UID, 80), orNameless(owner.Name), wayOn, owner.Line())
+					path.Join(tree.directory, file), ErrOwned, orNameless(other.Name), Printable(other.UID, 80), orNameless(owner.Name), ownerAdvice, owner.Line())
 			}
 			stated = true
 		}
@@ -110,7 +110,7 @@ func (t *Tree) instanceFiles() (matched []string, err error) {
 }
 
 // ownerAdvice is for people who rebuilt a cluster from Git: the new PgUpgrade has a new UID.
-const wayOn = "If that one still applies this directory (another cluster, another Kustomization), give each a directory of its own that includes the base; " +
+const ownerAdvice = "If that one still applies this directory (another cluster, another Kustomization), give each a directory of its own that includes the base; " +
 	"if it is gone (deleted, or its cluster was rebuilt)"
 
 func orNameless(name string) string {
@@ -146,7 +146,7 @@ func (c *clone) openRunOfAnother(ctx context.Context, tree *Tree, owner Owner) e
 					continue
 				}
 				return failure(ErrOwned, "directory %q: %v: commit %.12s of PgUpgrade UID %s added %s in a run that hasn't ended, and this is %s. %s, put this line into that file:\n%s",
-					tree.directory, ErrOwned, commit.hash, Printable(run[0], 80), file, orNameless(owner.Name), wayOn, owner.Line())
+					tree.directory, ErrOwned, commit.hash, Printable(run[0], 80), file, orNameless(owner.Name), ownerAdvice, owner.Line())
 			}
 		}
 	}

@@ -18,7 +18,7 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	v, err := inEachDatabase(run,
 		func(db string) (*Verdict, error) { return brokenIn(ctx, run, blue, green, db) },
-		func(db string) (*Verdict, error) { return unfollowedIn(ctx, run, blue, green, db) },
+		func(db string) (*Verdict, error) { return unreplicatedTablesIn(ctx, run, blue, green, db) },
 		func(db string) (*Verdict, error) { return stoppedIn(ctx, run, blue, green, db) })
 	if v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err

@@ -34,12 +34,12 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 			subscribed = false
 			continue
 		}
-		stranded, err := replication.OrphanedTableSyncs(ctx, blue, green, db, run.Names())
+		orphaned, err := replication.OrphanedTableSyncs(ctx, blue, green, db, run.Names())
 		if err != nil {
 			return Verdict{}, err
 		}
-		if len(stranded) > 0 {
-			return Verdict{RunNeeded: true, Reason: v1alpha1.ReasonReplicationBroken, Message: strandedText(run, db, stranded)}, nil
+		if len(orphaned) > 0 {
+			return Verdict{RunNeeded: true, Reason: v1alpha1.ReasonReplicationBroken, Message: orphanedText(run, db, orphaned)}, nil
 		}
 		tables, err := replication.FailedCopies(ctx, green, db, run.Names())
 		if err != nil {
@@ -66,7 +66,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		if v, err := brokenReplication(ctx, run, blue, green); v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
 		}
-		if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
+		if v, err := unreplicatedTables(ctx, run, blue, green); v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
 		}
 		if len(failed) > 0 || failures > 0 && (!running || failedLately(run)) {
@@ -81,7 +81,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
 	}
 	// tables that were created since, and what the copy needed
-	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
+	if v, err := unreplicatedTables(ctx, run, blue, green); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
 	return done("%d tables, %s", sum.TablesTotal, humanBytes(sum.BytesTotal)), nil
@@ -93,8 +93,8 @@ func copyDataRun(ctx context.Context, run *Run) error {
 		return err
 	}
 	err = eachDatabase(ctx, run, func(ctx context.Context, db string) error {
-		stranded, err := replication.OrphanedTableSyncs(ctx, blue, green, db, run.Names())
-		if err == nil && len(stranded) > 0 {
+		orphaned, err := replication.OrphanedTableSyncs(ctx, blue, green, db, run.Names())
+		if err == nil && len(orphaned) > 0 {
 			err = replication.DropCopy(ctx, blue, green, db, run.Names())
 		}
 		if err != nil {
@@ -110,8 +110,8 @@ func copyDataRun(ctx context.Context, run *Run) error {
 	return followRun(ctx, run)
 }
 
-// strandedText says why a database is copied again.
-func strandedText(run *Run, db string, tables []string) string {
+// orphanedText says why a database is copied again.
+func orphanedText(run *Run, db string, tables []string) string {
 	return fmt.Sprintf("database %q is copied again: %s crashed at the moment it had finished %s; nothing is lost, and %s still serves",
 		db, run.Status.To, some(tables), run.Status.From)
 }

@@ -14,11 +14,11 @@ import (
 // their changes, or fails at them. It acts if Gitover can have them copied, or can reset what a copy
 // needed, and otherwise says what to do. Nil if every table is replicated, and while CopyData, which
 // reports this itself, has tables to copy.
-func unfollowed(ctx context.Context, run *Run, blue, green postgres.Server) (*Verdict, error) {
-	return inEachDatabase(run, func(db string) (*Verdict, error) { return unfollowedIn(ctx, run, blue, green, db) })
+func unreplicatedTables(ctx context.Context, run *Run, blue, green postgres.Server) (*Verdict, error) {
+	return inEachDatabase(run, func(db string) (*Verdict, error) { return unreplicatedTablesIn(ctx, run, blue, green, db) })
 }
 
-func unfollowedIn(ctx context.Context, run *Run, blue, green postgres.Server, db string) (*Verdict, error) {
+func unreplicatedTablesIn(ctx context.Context, run *Run, blue, green postgres.Server, db string) (*Verdict, error) {
 	if back, err := copyAgain(ctx, run, blue, green, db); back != nil || err != nil {
 		return back, err
 	}
@@ -30,7 +30,7 @@ func unfollowedIn(ctx context.Context, run *Run, blue, green postgres.Server, db
 	var stuck []replication.UnreplicatedTable
 	missing := false
 	for _, u := range left {
-		if u.State == "" || u.Gone || u.Again {
+		if u.State == "" || u.DroppedOnPublisher || u.Again {
 			stuck = append(stuck, u)
 			missing = missing || u.Missing
 		}
@@ -55,7 +55,7 @@ func unfollowedIn(ctx context.Context, run *Run, blue, green postgres.Server, db
 		if err != nil {
 			return nil, err
 		}
-		if !state.Unsettled || run.switching() {
+		if !state.DurableCommits || run.switching() {
 			return nil, nil
 		}
 		v = act("database %q: every table is copied", db)
@@ -71,7 +71,7 @@ func unfollowedIn(ctx context.Context, run *Run, blue, green postgres.Server, db
 	case !replication.CanFollow(stuck) || run.switching():
 		v = waiting(v1alpha1.ReasonReplicationBroken, "database %q: %s", db, words)
 	default:
-		if !replication.AnyGone(stuck) {
+		if !replication.AnyDropped(stuck) {
 			if drift, err := drifted(ctx, run, blue, green, db, words, run.schemaPart()); drift != nil || err != nil {
 				return drift, err
 			}
@@ -101,12 +101,12 @@ func copyAgain(ctx context.Context, run *Run, blue, green postgres.Server, db st
 	if run.Status.Step == CopyData || run.switching() {
 		return nil, nil
 	}
-	stranded, err := replication.OrphanedTableSyncs(ctx, blue, green, db, run.Names())
-	if err != nil || len(stranded) == 0 {
+	orphaned, err := replication.OrphanedTableSyncs(ctx, blue, green, db, run.Names())
+	if err != nil || len(orphaned) == 0 {
 		return nil, err
 	}
 	run.Status.Verification, run.Status.Comparing = nil, nil
-	return &Verdict{ReturnTo: CopyData, Message: strandedText(run, db, stranded)}, nil
+	return &Verdict{ReturnTo: CopyData, Message: orphanedText(run, db, orphaned)}, nil
 }
 
 // copying is the verdict while tables are copied after CopyData, with the failures of the copy

@@ -34,7 +34,7 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 	if broken != nil && broken.Reason != v1alpha1.ReasonRetainedWAL {
 		return *broken, nil
 	}
-	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
+	if v, err := unreplicatedTables(ctx, run, blue, green); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
 	if v, err := stoppedWorker(ctx, run, blue, green); v != nil || err != nil {
@@ -99,7 +99,7 @@ func verifyRun(ctx context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
-	if v, err := unfollowed(ctx, run, blue, green); err != nil {
+	if v, err := unreplicatedTables(ctx, run, blue, green); err != nil {
 		return err
 	} else if v != nil { // rows that still have to be copied are no differences
 		return followRun(ctx, run)

@@ -33,7 +33,7 @@ type holdRecord struct {
 // runs, deserted when the controller is gone. ctx ends when clients were released for good.
 type hold struct {
 	holdRecord
-	entered, held, deserted chan struct{}
+	entered, held, controllerGone chan struct{}
 	// pauser is the warm connection for PAUSE, which keeps it busy.
 	pauser    *pgbouncer.Console
 	registers warmRegisters
@@ -42,7 +42,7 @@ type hold struct {
 }
 
 func newHold(life context.Context, r holdRecord) *hold {
-	h := &hold{holdRecord: r, entered: make(chan struct{}), held: make(chan struct{}), deserted: make(chan struct{})}
+	h := &hold{holdRecord: r, entered: make(chan struct{}), held: make(chan struct{}), controllerGone: make(chan struct{})}
 	h.ctx, h.end = context.WithCancel(life)
 	return h
 }

@@ -130,7 +130,7 @@ func (a *agent) desert(h *hold, request protocol.HoldRequest) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if request.Attended && a.life.Err() == nil {
-		finish(h.deserted)
+		finish(h.controllerGone)
 	}
 }
 

@@ -35,7 +35,7 @@ func (a *agent) watch(h *hold) {
 	defer act.Stop()
 	look := time.NewTicker(joinedPoll)
 	defer look.Stop()
-	deciding, deserted := false, h.deserted
+	deciding, controllerGone := false, h.controllerGone
 	if !h.Joined {
 		look.Stop()
 	} else if a.look(h, deciding) {
@@ -45,8 +45,8 @@ func (a *agent) watch(h *hold) {
 		select {
 		case <-h.ctx.Done():
 			return
-		case <-deserted:
-			deciding, deserted = true, nil
+		case <-controllerGone:
+			deciding, controllerGone = true, nil
 			a.o.Log.Warn("the controller is gone; asking the register for the decision", "switch", h.SwitchID)
 			look.Reset(registerPause)
 		case <-act.C:

@@ -179,7 +179,7 @@ func (r *run) moveAll(ctx context.Context) error {
 		defer mu.Unlock()
 		*part = max(*part, time.Since(begun))
 	}
-	for _, l := range r.lanes {
+	for _, l := range r.databases {
 		drained := make(chan struct{})
 		group.Go(func() error {
 			defer close(drained)
@@ -203,7 +203,7 @@ func (r *run) moveAll(ctx context.Context) error {
 			return err
 		})
 	}
-	for _, l := range r.lanes {
+	for _, l := range r.databases {
 		if c := r.carried[l.database]; c != nil {
 			group.Go(func() error {
 				defer longest(&r.result.Parts.Copy)

@@ -30,9 +30,9 @@ type databaseSession struct {
 	shared bool
 }
 
-// sharedLanes is the number of databases above which one session on each side must do: it
+// sharedAbove is the number of databases above which one session on each side must do: it
 // takes a few milliseconds more and half the connections.
-const sharedLanes = 4
+const sharedAbove = 4
 
 func (l *databaseSession) open(ctx context.Context, in Input, nonce string) error {
 	session := func(s postgres.Server) (*pgx.Conn, error) {

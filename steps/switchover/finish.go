@@ -35,7 +35,7 @@ func Finish(ctx context.Context, in Input, position string) error {
 	if err != nil {
 		return err
 	}
-	if err := admit(ctx, in); err != nil {
+	if err := allowReplication(ctx, in); err != nil {
 		return err
 	}
 	if err := replication.LeaveSubscriptions(ctx, in.From, in.Databases, in.ID); err != nil {
@@ -87,12 +87,12 @@ func stillServes(ctx context.Context, in Input) error {
 	if err != nil {
 		return err
 	}
-	entrance, err := to.IncomingSwitch(ctx, in.ID)
+	incoming, err := to.IncomingSwitch(ctx, in.ID)
 	to.Close(ctx)
 	if err != nil {
 		return err
 	}
-	if entrance.State != "opened" || entrance.Left {
+	if incoming.State != "opened" || incoming.Left {
 		return errLeftAgain
 	}
 	return nil
@@ -100,7 +100,7 @@ func stillServes(ctx context.Context, in Input) error {
 
 // allowReplication lets replication connect to the old side again, which has refused all
 // connections since the fence.
-func admit(ctx context.Context, in Input) error {
+func allowReplication(ctx context.Context, in Input) error {
 	var writable []string
 	for _, db := range in.Databases {
 		// In a read-only transaction their writes would fail, and stop the apply worker.

@@ -16,7 +16,7 @@ func (r *run) moveSubscriptions(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
 	var found []string
-	for _, l := range r.lanes {
+	for _, l := range r.databases {
 		obstacles, err := replication.MoveSubscriptions(ctx, l.conns[0], l.conns[len(l.conns)-1], r.in.ID)
 		if err != nil {
 			return fmt.Errorf("move the subscriptions of database %q: %w", l.database, err)

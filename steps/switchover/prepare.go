@@ -29,9 +29,9 @@ type run struct {
 	nonce    string
 	from, to *fence.Register
 	// watcher is a second session on the old side, for queries during the fence.
-	watcher *pgx.Conn
-	lanes   []*databaseSession
-	result  Result
+	watcher   *pgx.Conn
+	databases []*databaseSession
+	result    Result
 	// carried is what was copied ahead of each database and isn't replicated; empty if a
 	// switch copies nothing.
 	carried map[string]*transfer.Carried
@@ -142,10 +142,10 @@ func (r *run) open(ctx context.Context) (err error) {
 		return err
 	}
 	for _, db := range r.in.Databases {
-		r.lanes = append(r.lanes, &databaseSession{database: db, shared: len(r.in.Databases) > sharedLanes})
+		r.databases = append(r.databases, &databaseSession{database: db, shared: len(r.in.Databases) > sharedAbove})
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, l := range r.lanes {
+	for _, l := range r.databases {
 		group.Go(func() error { return l.open(ctx, r.in, r.nonce) })
 	}
 	return group.Wait()
@@ -172,7 +172,7 @@ func (r *run) ahead(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, l := range r.lanes {
+	for _, l := range r.databases {
 		group.Go(func() error { return l.warm(ctx, r.in.From.Instance) })
 	}
 	return group.Wait()
@@ -190,7 +190,7 @@ func (r *run) close() {
 	if r.watcher != nil {
 		_ = r.watcher.Close(ctx)
 	}
-	for _, l := range r.lanes {
+	for _, l := range r.databases {
 		for _, conn := range l.conns {
 			_ = conn.Close(ctx)
 		}

@@ -102,7 +102,7 @@ func AbortOrphanedSwitches(ctx context.Context, in Input) error {
 // resolve gets a decision and makes servers and poolers follow it. StateCommitted with an
 // error means that poolers or the new side don't follow it yet.
 func resolve(ctx context.Context, in Input) (State, string, error) {
-	entrance, verdict, err := decision(ctx, in)
+	incoming, verdict, err := decision(ctx, in)
 	if err != nil {
 		return StateUnknown, "", err
 	}
@@ -114,51 +114,51 @@ func resolve(ctx context.Context, in Input) (State, string, error) {
 		}
 		return StateAborted, "", err
 	}
-	if entrance.Left {
-		return StateCommitted, entrance.Position, errLeftAgain
+	if incoming.Left {
+		return StateCommitted, incoming.Position, errLeftAgain
 	}
-	if err := openEntrance(ctx, in, verdict.Key); err != nil {
-		return StateCommitted, entrance.Position, err
+	if err := openIncomingSwitch(ctx, in, verdict.Key); err != nil {
+		return StateCommitted, incoming.Position, err
 	}
 	if err := eachOfAll(in.Poolers, func(p Pooler) error { return redirectPooler(ctx, in, p) }); err != nil {
-		return StateCommitted, entrance.Position, &poolersBehindError{err}
+		return StateCommitted, incoming.Position, &poolersBehindError{err}
 	}
-	return StateCommitted, entrance.Position, nil
+	return StateCommitted, incoming.Position, nil
 }
 
 // decision reads both sides. An incoming switch that was opened means 'commit' even if the old
 // side is gone; otherwise an undecided switch is aborted. Sessions of earlier runs are ended
 // first.
-func decision(ctx context.Context, in Input) (entrance fence.IncomingSwitch, _ fence.Verdict, err error) {
+func decision(ctx context.Context, in Input) (incoming fence.IncomingSwitch, _ fence.Verdict, err error) {
 	nonce := rand.Text()[:16]
 	to, toErr := fence.SwitchRegister(ctx, in.To, nonce)
 	if toErr == nil {
 		defer to.Close(ctx)
 		if toErr = to.TakeOver(ctx, nonce); toErr == nil {
-			entrance, toErr = to.IncomingSwitch(ctx, in.ID)
+			incoming, toErr = to.IncomingSwitch(ctx, in.ID)
 		}
 	}
-	if entrance.State == "opened" {
-		return entrance, fence.Verdict{Decision: fence.Commit}, nil
+	if incoming.State == "opened" {
+		return incoming, fence.Verdict{Decision: fence.Commit}, nil
 	}
 	from, err := fence.SwitchRegister(ctx, in.From, nonce)
 	if err != nil {
-		return entrance, fence.Verdict{}, err
+		return incoming, fence.Verdict{}, err
 	}
 	defer from.Close(ctx)
 	if err := from.TakeOver(ctx, nonce); err != nil {
-		return entrance, fence.Verdict{}, err
+		return incoming, fence.Verdict{}, err
 	}
 	stands, err := from.Abort(ctx, in.ID, in.who())
 	switch {
 	case err == nil && stands.Decision == fence.Commit && toErr != nil:
-		return entrance, fence.Verdict{}, toErr
+		return incoming, fence.Verdict{}, toErr
 	case err == nil && stands.Decision == fence.Abort && toErr == nil:
 		// The rollback path's slots have no reader and keep the new side's WAL. If this fails, the
 		// next attempt does it, or the end of the upgrade.
 		_ = to.DropUnreadSlots(ctx, in.ID, in.rollbackPath(), in.Databases)
 	}
-	return entrance, stands, err
+	return incoming, stands, err
 }
 
 // rollbackPath names the slots of the rollback path.
@@ -182,7 +182,7 @@ func (r *run) dropRollbackPath() {
 }
 
 // openIncomingSwitch needs no key if it is opened already.
-func openEntrance(ctx context.Context, in Input, key postgres.Password) error {
+func openIncomingSwitch(ctx context.Context, in Input, key postgres.Password) error {
 	to, err := fence.OpenRegister(ctx, in.To)
 	if err != nil {
 		return err

@@ -23,8 +23,8 @@ func (e *olderStandbyError) Error() string {
 // before the old side allows connections: rows that were confirmed before the promotion aren't sent again, but the
 // marker behind them might be.
 func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
-	entrance, err := to.IncomingSwitch(ctx, in.ID)
-	if err != nil || entrance.State != "" {
+	incoming, err := to.IncomingSwitch(ctx, in.ID)
+	if err != nil || incoming.State != "" {
 		return err
 	}
 	from, err := fence.OpenRegister(ctx, in.From)
@@ -52,7 +52,7 @@ func readyAgain(ctx context.Context, in Input, to *fence.Register) error {
 		}
 	}
 	// sequences are set in parallel with the drain, so the standby may have the marker and not the sequences
-	if err := admit(ctx, in); err != nil {
+	if err := allowReplication(ctx, in); err != nil {
 		return err
 	}
 	err = eachDatabase(ctx, in.Databases, func(ctx context.Context, db string) error {
@@ -86,5 +86,5 @@ func Reopen(ctx context.Context, in Input) error {
 	if stands.Decision != fence.Commit {
 		return fmt.Errorf("%s has no record of a switch %s to %s", in.From.Instance, in.ID, in.To.Instance)
 	}
-	return openEntrance(ctx, in, stands.Key)
+	return openIncomingSwitch(ctx, in, stands.Key)
 }

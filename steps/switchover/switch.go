@@ -90,7 +90,7 @@ func (r *run) lateDDL(ctx context.Context) error {
 	if len(late) > 0 {
 		return &WaitingError{Obstacles: late}
 	}
-	for _, l := range r.lanes { // a sequence that was created on both sides isn't among those that were read
+	for _, l := range r.databases { // a sequence that was created on both sides isn't among those that were read
 		if err := l.sameSchema(ctx, r.in.From.Instance); err != nil {
 			return err
 		}

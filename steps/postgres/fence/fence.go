@@ -32,7 +32,7 @@ type State struct {
 	// Remembered is the limit that is restored when the fence is lifted; nil if there is none.
 	Remembered *int
 	// ConnectionsDisabled for superusers and workers, too: a switch is in progress, or not finished.
-	Shut bool
+	ConnectionsDisabled bool
 }
 
 // Fenced says that applications are refused.

@@ -53,7 +53,7 @@ func setCommits(ctx context.Context, tx postgres.Execer, subscription string, c 
 // one of its tables is still being copied.
 func restoreAsyncCommit(ctx context.Context, subscriber postgres.Server, database, subscription string) error {
 	state, err := SubscriptionState(ctx, subscriber, database, subscription)
-	if err != nil || !state.Unsettled {
+	if err != nil || !state.DurableCommits {
 		return err
 	}
 	err = postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {

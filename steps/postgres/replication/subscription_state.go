@@ -14,7 +14,7 @@ import (
 type Subscription struct {
 	Exists, Enabled bool
 	// DurableCommits: every table is replicated, and commits still wait for the disk as during a copy.
-	Unsettled bool
+	DurableCommits bool
 	// Running: its apply worker is alive now.
 	Running bool
 	// Tables counts all tables of the subscription, Ready those that follow the main apply

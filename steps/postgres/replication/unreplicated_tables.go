@@ -24,9 +24,9 @@ type UnreplicatedTable struct {
 	// Referenced by other tables' foreign keys: a TRUNCATE would need those tables as well.
 	Referenced bool
 	// DroppedOnPublisher: the subscription still has to copy the table, but the publisher has dropped it.
-	Gone bool
+	DroppedOnPublisher bool
 	// NotEmpty: unknown to the subscription, and it has rows, which a copy would double.
-	Filled bool
+	NotEmpty bool
 	// Keyless: not published, since UPDATE and DELETE would fail then.
 	Keyless bool
 	// Remedy of a keyless one: the replica identity that it could have, as ALTER TABLE takes it; empty if there is none, or if
@@ -54,7 +54,7 @@ func (u UnreplicatedTable) FixSQL() string {
 // Why says why the table isn't replicated to the subscriber, and what to do.
 func (u UnreplicatedTable) Why(subscriber string) string {
 	switch {
-	case u.Gone:
+	case u.DroppedOnPublisher:
 		return fmt.Sprintf("table %s was dropped before it was copied; Gitover removes it from the subscription on %s", u.Table, subscriber)
 	case u.Missing:
 		return fmt.Sprintf("table %s isn't on %s: create it there, too", u.Table, subscriber)
@@ -68,7 +68,7 @@ func (u UnreplicatedTable) Why(subscriber string) string {
 		return fmt.Sprintf("table %s was dropped and recreated, and is no longer replicated: drop and recreate it on %s, too", u.Table, subscriber)
 	case u.State != "":
 		return fmt.Sprintf("table %s is being copied to %s", u.Table, subscriber)
-	case u.Filled:
+	case u.NotEmpty:
 		return fmt.Sprintf("table %s isn't replicated yet and has rows on %s, which a copy would double; empty it on %s as a superuser: %s", u.Table, subscriber, subscriber, u.FixSQL())
 	}
 	return fmt.Sprintf("table %s isn't replicated yet; Gitover copies it to %s once the schemas are equal and no other copy is in progress", u.Table, subscriber)
@@ -92,7 +92,7 @@ func DescribeUnreplicated(list []UnreplicatedTable, subscriber string) string {
 // disturb a running copy.
 func CanFollow(list []UnreplicatedTable) bool {
 	for _, u := range list {
-		if !u.Gone && !u.unknown() || u.Filled || u.Keyless || u.Again {
+		if !u.DroppedOnPublisher && !u.unknown() || u.NotEmpty || u.Keyless || u.Again {
 			return false
 		}
 	}
@@ -100,8 +100,8 @@ func CanFollow(list []UnreplicatedTable) bool {
 }
 
 // AnyDropped says whether the publisher has dropped a table of the list.
-func AnyGone(list []UnreplicatedTable) bool {
-	return slices.ContainsFunc(list, func(u UnreplicatedTable) bool { return u.Gone })
+func AnyDropped(list []UnreplicatedTable) bool {
+	return slices.ContainsFunc(list, func(u UnreplicatedTable) bool { return u.DroppedOnPublisher })
 }
 
 // UnreplicatedTables are the tables that publisher publishes in database and subscriber doesn't
@@ -121,7 +121,7 @@ func UnreplicatedTables(ctx context.Context, publisher, subscriber postgres.Serv
 		names[i] = t.Table
 	}
 	err = postgres.WithSession(ctx, subscriber, database, func(conn *pgx.Conn) error {
-		found, err = unfollowed(ctx, conn, n.Subscription(database, subscriber.Instance), names)
+		found, err = unreplicated(ctx, conn, n.Subscription(database, subscriber.Instance), names)
 		return err
 	})
 	if err != nil {
@@ -165,7 +165,7 @@ func withUnpublished(found []UnreplicatedTable, tables []PublishableTable) []Unr
 
 // unreplicated reads everything in one snapshot: rows of a copy that begins meanwhile must not
 // be taken for rows of the user's.
-func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, published []string) ([]UnreplicatedTable, error) {
+func unreplicated(ctx context.Context, conn *pgx.Conn, subscription string, published []string) ([]UnreplicatedTable, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, publis
 		return nil, err
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u UnreplicatedTable, err error) {
-		err = row.Scan(&u.Table, &u.State, &u.Missing, &u.Referenced, &u.Gone)
+		err = row.Scan(&u.Table, &u.State, &u.Missing, &u.Referenced, &u.DroppedOnPublisher)
 		return u, err
 	})
 	if err != nil {
@@ -186,7 +186,7 @@ func unfollowed(ctx context.Context, conn *pgx.Conn, subscription string, publis
 		if !u.unknown() {
 			continue
 		}
-		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM ONLY "+u.Table+")").Scan(&found[i].Filled); err != nil {
+		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM ONLY "+u.Table+")").Scan(&found[i].NotEmpty); err != nil {
 			return nil, err
 		}
 	}
@@ -218,7 +218,7 @@ func RefreshPublication(ctx context.Context, publisher, subscriber postgres.Serv
 	if err != nil || !state.Enabled {
 		return found, err
 	}
-	if !AnyGone(found) { // PostgreSQL refuses to drop a table that is still to be copied: schemas can't be equal before
+	if !AnyDropped(found) { // PostgreSQL refuses to drop a table that is still to be copied: schemas can't be equal before
 		drift, err := schema.Compare(ctx, publisher, subscriber, database, part)
 		if err != nil || len(drift.Differences) > 0 || state.Ready < state.Tables {
 			return found, err

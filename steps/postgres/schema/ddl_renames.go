@@ -16,9 +16,9 @@ func (e *equalizer) renames() []string {
 	for _, table := range slices.Sorted(maps.Keys(extra)) {
 		if !slices.Contains(e.drift.Extra, "table "+table) {
 			for _, old := range extra[table] {
-				for _, young := range missing[table] {
-					if old.Place == young.Place && old.Type == young.Type {
-						found = append(found, fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table, old.Column, young.Column))
+				for _, wanted := range missing[table] {
+					if old.Place == wanted.Place && old.Type == wanted.Type {
+						found = append(found, fmt.Sprintf("ALTER TABLE %s RENAME COLUMN %s TO %s", table, old.Column, wanted.Column))
 					}
 				}
 			}
@@ -40,8 +40,8 @@ func (e *equalizer) renames() []string {
 func sameColumn(a, b ddlColumn) bool { return a.Column == b.Column && a.Type == b.Type }
 
 // renameTable takes qualified names, quoted where they need it.
-func renameTable(old, young string) string {
-	schema, name := splitName(young)
+func renameTable(old, wanted string) string {
+	schema, name := splitName(wanted)
 	if was, _ := splitName(old); was != schema {
 		return fmt.Sprintf("ALTER TABLE %s SET SCHEMA %s", old, schema)
 	}

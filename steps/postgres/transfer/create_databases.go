@@ -37,7 +37,7 @@ func CreateDatabases(ctx context.Context, from, to postgres.Server, dbs []postgr
 		if err := createOneDatabase(ctx, to, d, version); err != nil {
 			return fmt.Errorf("create database %q on %s: %w", d.Name, to.Instance, err)
 		}
-		if err := dressDatabase(ctx, from, to, d.Name); err != nil {
+		if err := copyProperties(ctx, from, to, d.Name); err != nil {
 			return fmt.Errorf("settings and rights of database %q on %s: %w", d.Name, to.Instance, err)
 		}
 		if fromVersion >= postgres.WithClosedPublicSchema && version < postgres.WithClosedPublicSchema {
@@ -131,19 +131,19 @@ func normalLocale(s string) string {
 	return strings.ReplaceAll(strings.ToLower(s), "utf-8", "utf8")
 }
 
-// dressDatabase copies settings, rights and comment of a database to "to".
-func dressDatabase(ctx context.Context, from, to postgres.Server, database string) error {
-	want, err := readDress(ctx, from, database)
+// copyProperties copies settings, rights and comment of a database to "to".
+func copyProperties(ctx context.Context, from, to postgres.Server, database string) error {
+	want, err := readProperties(ctx, from, database)
 	if err != nil {
 		return err
 	}
-	have, err := readDress(ctx, to, database)
+	have, err := readProperties(ctx, to, database)
 	if err != nil {
 		return err
 	}
 	return postgres.WithSession(ctx, to, "", func(conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			for _, sql := range dress(database, want, have) {
+			for _, sql := range propertyStatements(database, want, have) {
 				if _, err := tx.Exec(ctx, sql); err != nil {
 					return err
 				}
@@ -159,15 +159,15 @@ type privilege struct {
 	Grantable          bool
 }
 
-// clothes are the properties of a database that aren't in its dump.
-type clothes struct {
+// databaseProperties are the properties of a database that aren't in its dump.
+type databaseProperties struct {
 	comment    *string
 	privileges []privilege
 	settings   []setting
 	known      []string
 }
 
-func readDress(ctx context.Context, s postgres.Server, database string) (c clothes, err error) {
+func readProperties(ctx context.Context, s postgres.Server, database string) (c databaseProperties, err error) {
 	all, err := readCluster(ctx, s)
 	if err != nil {
 		return c, err
@@ -191,8 +191,8 @@ func readDress(ctx context.Context, s postgres.Server, database string) (c cloth
 	return c, err
 }
 
-// dress returns the statements that change have to want.
-func dress(database string, want, have clothes) (statements []string) {
+// propertyStatements returns the statements that change have to want.
+func propertyStatements(database string, want, have databaseProperties) (statements []string) {
 	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
 	db := postgres.Ident(database)
 	if orNull(want.comment) != orNull(have.comment) {
