@@ -83,7 +83,7 @@ func (r *registers) text(server uint8, query string, args ...any) string {
 func (r *registers) begin(sequence int, from uint8) {
 	r.sequence, r.from, r.history = sequence, from, nil
 	for _, conn := range r.watchers {
-		statements := "TRUNCATE gitover.switches, gitover.entrances, gitover.connection_limits"
+		statements := "TRUNCATE gitover.switches, gitover.incoming_switches, gitover.connection_limits"
 		for _, db := range moved {
 			statements += fmt.Sprintf("; ALTER DATABASE %[1]s ALLOW_CONNECTIONS true CONNECTION LIMIT -1; ALTER DATABASE %[1]s RESET ALL", db)
 		}
@@ -234,7 +234,7 @@ func (r *registers) look() string {
 			r.t.Fatalf("%s says %q", table, word)
 			return 0
 		}
-		s.row[sw], s.entrance[sw] = of(s.from[sw], "switches", rows), of(s.to(sw), "entrances", entrances)
+		s.row[sw], s.entrance[sw] = of(s.from[sw], "switches", rows), of(s.to(sw), "incoming_switches", entrances)
 	}
 	return shown(s)
 }

@@ -86,7 +86,7 @@ func TestTheAgentsRoleMayCallFourFunctionsAndNothingElse(t *testing.T) {
 			must(t, err)
 			defer conn.Close(context.Background())
 			for _, sql := range []string{
-				"SELECT * FROM pg_authid", "SELECT * FROM gitover.switches", "SELECT * FROM gitover.entrances", "DELETE FROM gitover.connection_limits",
+				"SELECT * FROM pg_authid", "SELECT * FROM gitover.switches", "SELECT * FROM gitover.incoming_switches", "DELETE FROM gitover.connection_limits",
 				"SELECT gitover.commit('x', 'me', '{}')", "SELECT gitover.begin('x', 'a', 'b', '{}')", "SELECT gitover.fence('x')", "SELECT gitover.ready('x', 'a', 'b', 'c')",
 				"SELECT gitover.shut('{postgres}', true)", "SELECT gitover.lift()", "SELECT gitover.admit('x', '{}')", "SELECT gitover.key_hash('x')",
 				"CREATE TABLE public.t (a int)", "CREATE TABLE gitover.t (a int)", "CREATE TEMP TABLE t (a int)", "CREATE ROLE r", "ALTER DATABASE postgres CONNECTION LIMIT 5",

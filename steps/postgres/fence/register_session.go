@@ -192,7 +192,7 @@ func (r *Register) IncomingSwitch(ctx context.Context, id string) (IncomingSwitc
 	if errors.Is(err, pgx.ErrNoRows) {
 		return IncomingSwitch{}, nil
 	}
-	return e, r.failed("read entrance", err)
+	return e, r.failed("read incoming switch", err)
 }
 
 // DropUnreadSlots drops the slots of a rollback path that was prepared for an undone switch to this

@@ -3,5 +3,5 @@
 -- on a server that serves, and none while another switch leads here. A second run finds nothing.
 SELECT count(pg_drop_replication_slot(slot_name)) FROM pg_replication_slots
  WHERE slot_name = ANY ($1) AND active_pid IS NULL
-   AND NOT EXISTS (SELECT FROM gitover.entrances WHERE state = 'ready' AND id <> $2)
+   AND NOT EXISTS (SELECT FROM gitover.incoming_switches WHERE state = 'ready' AND id <> $2)
    AND NOT EXISTS (SELECT FROM pg_database WHERE datname = ANY ($3) AND datconnlimit <> 0)

@@ -2,4 +2,4 @@
 -- switch leads away, or is about to. Rows of earlier versions of Gitover have no turn.
 SELECT e.state, e.position::text,
        EXISTS (SELECT FROM gitover.switches s WHERE coalesce(s.turn > e.turn, s.opened_at > e.opened_at) AND s.state <> 'abort')
-  FROM gitover.entrances e WHERE e.id = $1
+  FROM gitover.incoming_switches e WHERE e.id = $1

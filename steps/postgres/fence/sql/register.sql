@@ -38,7 +38,7 @@ ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS
 
 -- Switches that lead to this server. ready -> opened | closed, once. position is the WAL
 -- position at which this server had applied everything of the other and had written nothing of its own.
-CREATE TABLE IF NOT EXISTS gitover.entrances (
+CREATE TABLE IF NOT EXISTS gitover.incoming_switches (
     id            text PRIMARY KEY,
     from_instance text NOT NULL,
     to_instance   text NOT NULL,
@@ -48,12 +48,12 @@ CREATE TABLE IF NOT EXISTS gitover.entrances (
     opened_by     text,
     opened_at     timestamptz
 );
-ALTER TABLE gitover.entrances ADD COLUMN IF NOT EXISTS key_hash text;
+ALTER TABLE gitover.incoming_switches ADD COLUMN IF NOT EXISTS key_hash text;
 
 -- turn orders the switches to this server and away from it, whatever its clock says.
 CREATE SEQUENCE IF NOT EXISTS gitover.turns;
 ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS turn bigint;
-ALTER TABLE gitover.entrances ADD COLUMN IF NOT EXISTS turn bigint;
+ALTER TABLE gitover.incoming_switches ADD COLUMN IF NOT EXISTS turn bigint;
 
 -- markers that the new side must have, by database: written behind the fence, after everything else.
 ALTER TABLE gitover.switches ADD COLUMN IF NOT EXISTS markers jsonb;
@@ -94,8 +94,8 @@ CREATE OR REPLACE FUNCTION gitover.close_new(db name, connlimit integer) RETURNS
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
-    LOCK TABLE gitover.entrances, gitover.switches IN SHARE ROW EXCLUSIVE MODE;
-    IF EXISTS (SELECT FROM gitover.entrances) OR EXISTS (SELECT FROM gitover.switches WHERE state <> 'abort') THEN
+    LOCK TABLE gitover.incoming_switches, gitover.switches IN SHARE ROW EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM gitover.incoming_switches) OR EXISTS (SELECT FROM gitover.switches WHERE state <> 'abort') THEN
         RAISE EXCEPTION 'a switch has led to this server already: database % is not closed', db
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
@@ -175,7 +175,7 @@ BEGIN
         RAISE EXCEPTION 'this server is closed to applications: no switch away from it begins'
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    UPDATE gitover.entrances SET state = 'closed' WHERE state = 'ready';
+    UPDATE gitover.incoming_switches SET state = 'closed' WHERE state = 'ready';
     INSERT INTO gitover.switches (id, from_instance, to_instance, databases, state, turn)
         VALUES (switch_id, source, destination, dbs, 'open', nextval('gitover.turns')) ON CONFLICT DO NOTHING;
     SELECT state INTO result FROM gitover.switches WHERE id = switch_id;
@@ -272,11 +272,11 @@ BEGIN
     IF EXISTS (SELECT FROM gitover.switches WHERE state = 'open') THEN
         RAISE EXCEPTION 'a switch away from this server is undecided' USING ERRCODE = 'object_in_use';
     END IF;
-    UPDATE gitover.entrances SET state = 'closed' WHERE state = 'ready' AND id <> switch_id;
-    INSERT INTO gitover.entrances (id, from_instance, to_instance, state, position, key_hash)
+    UPDATE gitover.incoming_switches SET state = 'closed' WHERE state = 'ready' AND id <> switch_id;
+    INSERT INTO gitover.incoming_switches (id, from_instance, to_instance, state, position, key_hash)
         VALUES (switch_id, source, destination, 'ready', pg_current_wal_insert_lsn(), hash)
         ON CONFLICT DO NOTHING;
-    SELECT position INTO result FROM gitover.entrances WHERE id = switch_id;
+    SELECT position INTO result FROM gitover.incoming_switches WHERE id = switch_id;
     RETURN result;
 END $$;
 
@@ -291,9 +291,9 @@ DECLARE
     hash text;
 BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
-    SELECT state, key_hash INTO result, hash FROM gitover.entrances WHERE id = switch_id FOR UPDATE;
+    SELECT state, key_hash INTO result, hash FROM gitover.incoming_switches WHERE id = switch_id FOR UPDATE;
     IF result = 'ready' AND hash = encode(sha256(convert_to(key, 'UTF8')), 'hex') THEN
-        UPDATE gitover.entrances SET state = 'opened', opened_by = who,
+        UPDATE gitover.incoming_switches SET state = 'opened', opened_by = who,
                opened_at = clock_timestamp(), turn = nextval('gitover.turns') WHERE id = switch_id;
         PERFORM gitover.lift();
         RETURN 'opened';
@@ -309,9 +309,9 @@ DECLARE
     result text;
 BEGIN
     PERFORM set_config('synchronous_commit', 'on', true);
-    SELECT state INTO result FROM gitover.entrances WHERE id = switch_id FOR UPDATE;
+    SELECT state INTO result FROM gitover.incoming_switches WHERE id = switch_id FOR UPDATE;
     IF result = 'ready' THEN
-        UPDATE gitover.entrances SET state = 'opened', opened_by = who,
+        UPDATE gitover.incoming_switches SET state = 'opened', opened_by = who,
                opened_at = clock_timestamp(), turn = nextval('gitover.turns') WHERE id = switch_id;
         PERFORM gitover.lift();
         RETURN 'opened';
