@@ -30,7 +30,7 @@ type holdRecord struct {
 }
 
 // hold is a switch at one pooler. Each channel is closed once: entered when no statement begins any more, held when none
-// runs, deserted when the controller is gone. ctx ends when clients were released for good.
+// runs, controllerGone once the controller is gone. ctx ends when clients were released for good.
 type hold struct {
 	holdRecord
 	entered, held, controllerGone chan struct{}

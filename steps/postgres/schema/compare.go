@@ -96,7 +96,7 @@ func compare(ctx context.Context, sides []*schemaSide, database string, part Par
 		return Drift{}, err
 	}
 	differences, open := pairs.compare()
-	if err := settle(ctx, sides, database, open); err != nil {
+	if err := answerAll(ctx, sides, database, open); err != nil {
 		return Drift{}, err
 	}
 	for _, q := range open {
@@ -182,9 +182,9 @@ func (s *schemaSide) look(ctx context.Context) error {
 	return nil
 }
 
-// settle asks the side that follows, where a lock disturbs no application. If it finds that two texts differ, an older
+// answerAll asks the side that follows, where a lock disturbs no application. If it finds that two texts differ, an older
 // version that serves decides: it may not know that difference, as EXTRACT and date_part are the same before 14.
-func settle(ctx context.Context, sides []*schemaSide, database string, open []*question) error {
+func answerAll(ctx context.Context, sides []*schemaSide, database string, open []*question) error {
 	if len(open) == 0 {
 		return nil
 	}

@@ -57,7 +57,7 @@ func (j judge) answer(ctx context.Context, questions []*question) error {
 		var left []*question
 		texts = nil
 		for i, q := range open {
-			if want, have := found[2*i], found[2*i+1]; !j.settled(q, want, have) {
+			if want, have := found[2*i], found[2*i+1]; !j.decided(q, want, have) {
 				left, texts = append(left, q), append(texts, want.scratch, have.scratch)
 			}
 		}
@@ -102,8 +102,8 @@ func (j judge) together(ctx context.Context, pad *scratchpad, questions []*quest
 	return left, nil
 }
 
-// settled: printing them once more would change nothing.
-func (j judge) settled(q *question, want, have printed) bool {
+// decided: printing them once more would change nothing.
+func (j judge) decided(q *question, want, have printed) bool {
 	for _, p := range []printed{want, have} {
 		if p.refused != nil {
 			q.words = fmt.Sprintf("%s can't read %q: %s", j.Instance, postgres.Excerpt(p.text), p.refused.Message)

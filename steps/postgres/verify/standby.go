@@ -56,10 +56,10 @@ func (v *verifier) withStandby(ctx context.Context, database string, do func() e
 	})
 }
 
-// settledByStandby says whether green has the same rows as a standby of blue, after the standby has replayed
+// equalOnStandby says whether green has the same rows as a standby of blue, after the standby has replayed
 // everything that blue had committed before; the rows are counted then. Otherwise they have to be compared with blue
 // itself: also if the standby cancels the query because it delays its replay, or doesn't have the table yet.
-func (v *verifier) settledByStandby(ctx context.Context, t verifiedTable, sql string) (settled bool, err error) {
+func (v *verifier) equalOnStandby(ctx context.Context, t verifiedTable, sql string) (equal bool, err error) {
 	if v.standby == nil {
 		return false, nil
 	}
@@ -85,9 +85,9 @@ func (v *verifier) settledByStandby(ctx context.Context, t verifiedTable, sql st
 	}
 	rows := there[0].Count
 	if green.equals(there) {
-		settled = true
+		equal = true
 		v.count(t, rows)
 		v.report.OnStandby += rows
 	}
-	return settled, v.pace(ctx, rows)
+	return equal, v.pace(ctx, rows)
 }

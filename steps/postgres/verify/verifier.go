@@ -68,7 +68,7 @@ func (v *verifier) table(ctx context.Context, t verifiedTable) error {
 		}
 		return v.counts(ctx, t)
 	}
-	if settled, err := v.settledByStandby(ctx, t, t.sum()); settled || err != nil {
+	if equal, err := v.equalOnStandby(ctx, t, t.sum()); equal || err != nil {
 		return err
 	}
 	err := v.rows(ctx, t)
@@ -172,7 +172,7 @@ const (
 // counts compares numbers of rows. Where applications insert and delete, green's number must
 // lie between blue's before and after; the spread counts as in flight.
 func (v *verifier) counts(ctx context.Context, t verifiedTable) error {
-	if settled, err := v.settledByStandby(ctx, t, t.count()); settled || err != nil {
+	if equal, err := v.equalOnStandby(ctx, t, t.count()); equal || err != nil {
 		return err
 	}
 	var c comparison
