@@ -73,22 +73,27 @@ func BuildRest(t testing.TB, blue, green *Server, names postgres.Names, database
 	must(t, replication.SetSubscriptionEnabled(t.Context(), green.Server, database, subscription, true))
 }
 
-// AwaitReady returns when every table of a database follows.
+// AwaitReady returns when every table of a database follows. It fails after a minute in which no further table did.
 func AwaitReady(t testing.TB, green *Server, names postgres.Names, database string) {
 	t.Helper()
-	deadline, tick := time.NewTimer(60*time.Second), time.NewTicker(50*time.Millisecond)
+	const patience = time.Minute
+	deadline, tick := time.NewTimer(patience), time.NewTicker(50*time.Millisecond)
 	defer deadline.Stop()
 	defer tick.Stop()
-	for {
+	for best := 0; ; {
 		state, err := replication.SubscriptionState(t.Context(), green.Server, database, names.Subscription(database, green.Instance))
 		must(t, err)
 		if state.ReplicationReady() {
 			return
 		}
+		if ready := state.Ready + state.Copied; ready > best {
+			best = ready
+			deadline.Reset(patience)
+		}
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("not within a minute: tables of %s follow; %+v\n%s", database, state, LastLines(green.Log(), 20))
+			t.Fatalf("no progress for a minute: tables of %s follow; %+v\n%s", database, state, LastLines(green.Log(), 20))
 		}
 	}
 }
