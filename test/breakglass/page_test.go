@@ -18,8 +18,8 @@ import (
 	"github.com/gitover/gitover/test/pg"
 )
 
-// page has the blocks by the name of their first line.
-const page = "../../docs/break-glass.md"
+// pages have the blocks by the name of their first line.
+var pages = []string{"../../docs/break-glass.md", "../../docs/runbook.md"}
 
 var (
 	block = regexp.MustCompile("(?ms)^ *```(?:sql|sh)\n *(?:--|#) ([a-z-]+\\.(?:sql|sh)), [^\n]*\n(.*?)^ *```")
@@ -30,14 +30,14 @@ var (
 	used      = map[string]bool{}
 )
 
-// TestMain fails when the whole package ran and a block of the page didn't.
+// TestMain fails when the whole package ran and a block of the pages didn't.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	all := blocks()
 	if code == 0 && len(used) > 0 && flag.Lookup("test.run").Value.String() == "" {
 		for name := range all {
 			if !used[name] {
-				fmt.Fprintf(os.Stderr, "%s: no test runs %s\n", page, name)
+				fmt.Fprintf(os.Stderr, "%s: no test runs %s\n", pages, name)
 				code = 1
 			}
 		}
@@ -45,24 +45,28 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func TestEveryBlockOfThePageSaysWhereItRuns(t *testing.T) {
-	text := readPage()
+func TestEveryBlockOfThePagesSaysWhereItRuns(t *testing.T) {
+	text := readPages()
 	if named, all := len(block.FindAllString(text, -1)), len(anyBlock.FindAllString(text, -1)); named != all || len(blocks()) != all {
 		t.Errorf("%d blocks, %d of them with a name, %d different names: %v", all, named, len(blocks()), slices.Sorted(maps.Keys(blocks())))
 	}
 }
 
-func readPage() string {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		panic(err)
+func readPages() string {
+	all := ""
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			panic(err)
+		}
+		all += string(text)
 	}
-	return string(text)
+	return all
 }
 
 func blocks() map[string]string {
 	found := map[string]string{}
-	for _, match := range block.FindAllStringSubmatch(readPage(), -1) {
+	for _, match := range block.FindAllStringSubmatch(readPages(), -1) {
 		found[match[1]] = match[2]
 	}
 	return found
@@ -72,7 +76,7 @@ func blockOf(t *testing.T, name string) string {
 	t.Helper()
 	text, ok := blocks()[name]
 	if !ok {
-		t.Fatalf("%s has no block %s", page, name)
+		t.Fatalf("%s have no block %s", pages, name)
 	}
 	usedMutex.Lock()
 	defer usedMutex.Unlock()
