@@ -160,8 +160,9 @@ func TestASwitchThatWasDecidedIsFinishedByHand(t *testing.T) {
 	s.open(blueName, greenName, w.ID)
 	s.lead(greenName)
 	answers(t, sql(t, s.servers[blueName], "gitover", "admit.sql", variables{"switch": w.ID}), "commit")
-	if got := s.servers[blueName].Query("orders", "SHOW transaction_read_only"); got != "on" {
-		t.Errorf("a superuser who was let in to look is read-only: %s", got)
+	blue := s.servers[blueName]
+	if got, err := psql(t, blue.Server, blue.Major, "orders", "SHOW transaction_read_only", nil); err != nil || got != "on" {
+		t.Errorf("a superuser who was let in to look is read-only: %s %v", got, err)
 	}
 	s.awaitWrites()
 	s.oneSideWrites()
