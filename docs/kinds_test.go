@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/console"
 )
 
 // kinds are Kubernetes', Flux's and ours, as their Go types have them.
@@ -90,4 +92,28 @@ func TestYAMLOfPagesIsOfKindsThatExist(t *testing.T) {
 func asText(value any) string {
 	text, _ := value.(string)
 	return text
+}
+
+// TestPatchesOfPagesHaveFieldsThatExist: on the worst night a typo in a merge patch would be ignored in silence.
+func TestPatchesOfPagesHaveFieldsThatExist(t *testing.T) {
+	found := 0
+	for _, page := range []string{"docs/break-glass.md", "docs/runbook.md"} {
+		for _, c := range console.Commands(t, page, read(t, page)) {
+			at := slices.Index(c.Args, "-p")
+			if c.Program != "kubectl" || c.Args[0] != "patch" || at < 0 {
+				continue
+			}
+			found++
+			var object any = &v1alpha1.PgProxy{}
+			if c.Args[1] == "pgupgrade" {
+				object = &v1alpha1.PgUpgrade{}
+			}
+			if err := yaml.UnmarshalStrict([]byte(c.Args[at+1]), object); err != nil {
+				t.Errorf("%s: %q: %v", page, c.Line, err)
+			}
+		}
+	}
+	if found < 3 {
+		t.Errorf("only %d patches found", found)
+	}
 }
