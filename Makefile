@@ -10,7 +10,7 @@ SERVERS := postgres-13 postgres-15 postgres-17 postgres-18 postgres-19
 FUZZTIME ?= 10m
 LINTERS := $(CACHE)/bin/golangci-lint
 # What `make integration` tests, with its unit tests.
-INTEGRATION := ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/... ./test/catalogue/...
+INTEGRATION := ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/... ./test/catalogue/... ./test/breakglass/...
 # What takes part in `make e2e`, and in `make chaos`; each package has the stage for itself.
 E2E     := ./test/cluster ./test/e2e ./test/e2e/fleet ./test/e2e/testenv ./test/e2e/security ./test/stress
 CHAOS   := ./test/e2e/faults ./test/e2e/matrix

@@ -128,6 +128,9 @@ func (p *PgBouncer) Freeze() { p.signal(syscall.SIGSTOP) }
 // Thaw gives it back.
 func (p *PgBouncer) Thaw() { p.signal(syscall.SIGCONT) }
 
+// PID is the pooler's process, for who signals it as a person would.
+func (p *PgBouncer) PID() int { return p.process.Process.Pid }
+
 func (p *PgBouncer) signal(signal syscall.Signal) {
 	p.t.Helper()
 	if err := p.process.Process.Signal(signal); err != nil {
