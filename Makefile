@@ -2,6 +2,7 @@
 
 GO      ?= go
 CACHE   := .cache
+BIN     ?= bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STAGE   := CGO_ENABLED=0 $(GO) run ./test/cluster/cmd/stage
 IMAGES  ?= postgres-13 postgres-18 postgres-19
@@ -29,7 +30,11 @@ help: ## this list
 
 .PHONY: build
 build: ## compile gitover to bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/gitover/gitover/internal/version.version=$(VERSION)" -o bin/ ./cmd/gitover ./cmd/gitover-agent
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/gitover/gitover/internal/version.version=$(VERSION)" -o $(BIN)/ ./cmd/gitover ./cmd/gitover-agent
+
+.PHONY: image
+image: ## build the image for amd64 and arm64: IMAGE=registry/gitover:v1, PUSH=1 pushes it
+	@IMAGE="$(IMAGE)" VERSION="$(VERSION)" tools/image.sh
 
 .PHONY: unit
 unit: ## unit tests, without servers
