@@ -64,6 +64,10 @@ lint: $(LINTERS) ## formatting, vet, staticcheck, spelling and more: .golangci.y
 $(CACHE)/bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	$(GO) -C tools/lint build -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+.PHONY: release-check
+release-check: ## whether .goreleaser.yaml is a release; compiles goreleaser, which takes long
+	$(GO) -C tools/release build -o $(abspath $(CACHE)/bin/goreleaser) github.com/goreleaser/goreleaser/v2 && $(CACHE)/bin/goreleaser check
+
 .PHONY: check
 check: lint unit verify ## what a pull request has to pass first, without root
 
