@@ -71,7 +71,7 @@ func TestTheChartInstallsWhatTheManifestsInstall(t *testing.T) {
 					t.Errorf("the chart has no %s", key)
 					continue
 				}
-				if want, got := text(t, comparable(object)), text(t, comparable(other)); want != got {
+				if want, got := text(t, withoutHelm(object)), text(t, withoutHelm(other)); want != got {
 					t.Errorf("%s of the manifests:\n%s\nof the chart:\n%s", key, want, got)
 				}
 			}
@@ -84,8 +84,8 @@ func TestTheChartInstallsWhatTheManifestsInstall(t *testing.T) {
 	}
 }
 
-// comparable is the object without what Helm adds, and what generators differ in.
-func comparable(object *unstructured.Unstructured) *unstructured.Unstructured {
+// withoutHelm is the object without what Helm adds, and what generators differ in.
+func withoutHelm(object *unstructured.Unstructured) *unstructured.Unstructured {
 	object = object.DeepCopy()
 	metadata := object.Object["metadata"].(map[string]any)
 	if labels, ok := metadata["labels"].(map[string]any); ok {
