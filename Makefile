@@ -68,7 +68,7 @@ $(CACHE)/bin/helm: tools/helm/go.mod tools/helm/go.sum
 	$(GO) -C tools/helm build -trimpath -o $(abspath $@) helm.sh/helm/v4/cmd/helm
 
 .PHONY: release-check
-release-check: ## whether .goreleaser.yaml is a release; compiles goreleaser, which takes long
+release-check: ## let goreleaser check .goreleaser.yaml; compiling it takes minutes
 	$(GO) -C tools/release build -o $(abspath $(CACHE)/bin/goreleaser) github.com/goreleaser/goreleaser/v2 && $(CACHE)/bin/goreleaser check
 
 .PHONY: check
