@@ -2,6 +2,7 @@
 
 GO      ?= go
 CACHE   := .cache
+BIN     ?= bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STAGE   := CGO_ENABLED=0 $(GO) run ./test/cluster/cmd/stage
 IMAGES  ?= postgres-13 postgres-18 postgres-19
@@ -10,7 +11,7 @@ SERVERS := postgres-13 postgres-15 postgres-17 postgres-18 postgres-19
 FUZZTIME ?= 10m
 LINTERS := $(CACHE)/bin/golangci-lint
 # What `make integration` tests, with its unit tests.
-INTEGRATION := ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/... ./test/catalogue/... ./test/breakglass/...
+INTEGRATION := ./cmd/... ./steps/... ./controllers/... ./gitops/... ./test/pg/... ./test/ledger/... ./test/catalogue/... ./test/breakglass/... ./test/packaging/...
 # What takes part in `make e2e`, and in `make chaos`; each package has the stage for itself.
 E2E     := ./test/cluster ./test/e2e ./test/e2e/fleet ./test/e2e/testenv ./test/e2e/security ./test/stress
 CHAOS   := ./test/e2e/faults ./test/e2e/matrix
@@ -29,7 +30,11 @@ help: ## this list
 
 .PHONY: build
 build: ## compile gitover to bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/gitover/gitover/internal/version.version=$(VERSION)" -o bin/ ./cmd/gitover ./cmd/gitover-agent
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/gitover/gitover/internal/version.version=$(VERSION)" -o $(BIN)/ ./cmd/gitover ./cmd/gitover-agent
+
+.PHONY: image
+image: ## build the image for amd64 and arm64: IMAGE=registry/gitover:v1, PUSH=1 pushes it
+	@IMAGE="$(IMAGE)" VERSION="$(VERSION)" tools/image.sh
 
 .PHONY: unit
 unit: ## unit tests, without servers
@@ -58,6 +63,13 @@ lint: $(LINTERS) ## formatting, vet, staticcheck, spelling and more: .golangci.y
 
 $(CACHE)/bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	$(GO) -C tools/lint build -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(CACHE)/bin/helm: tools/helm/go.mod tools/helm/go.sum
+	$(GO) -C tools/helm build -trimpath -o $(abspath $@) helm.sh/helm/v4/cmd/helm
+
+.PHONY: release-check
+release-check: ## let goreleaser check .goreleaser.yaml; compiling it takes minutes
+	$(GO) -C tools/release build -o $(abspath $(CACHE)/bin/goreleaser) github.com/goreleaser/goreleaser/v2 && $(CACHE)/bin/goreleaser check
 
 .PHONY: check
 check: lint unit verify ## what a pull request has to pass first, without root
@@ -93,7 +105,7 @@ apiserver: # a Kubernetes API server that tests run as a process
 	$(STAGE) apiserver
 
 .PHONY: integration
-integration: images apiserver ## tests against real PostgreSQL servers, without the stage
+integration: images apiserver $(CACHE)/bin/helm ## tests against real PostgreSQL servers, without the stage
 	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m $(INTEGRATION)
 
 .PHONY: catalogue

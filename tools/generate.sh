@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the generated files again: deepcopy functions, CRDs, the controller's role and the
-# API reference. "generate" writes them into the checkout; "verify" makes them elsewhere,
+# Makes the generated files again: deepcopy functions, CRDs, the controller's role, both once
+# more for the chart, and the API reference. "generate" writes them into the checkout; "verify" makes them elsewhere,
 # shows the difference and fails if there is one.
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,6 +22,10 @@ into() {
   mkdir -p "$1/api/v1alpha1" "$1/manifests/crd" "$1/manifests/rbac" "$1/docs"
   "$bin/controller-gen" paths=./api/... object output:object:dir="$1/api/v1alpha1" crd output:crd:dir="$1/manifests/crd"
   "$bin/controller-gen" paths=./controllers/... rbac:roleName=gitover-controller output:rbac:dir="$1/manifests/rbac"
+  # Helm reads nothing outside of its chart
+  mkdir -p "$1/charts/gitover/files/crds"
+  cp "$1"/manifests/crd/gitover.dev_*.yaml "$1/charts/gitover/files/crds/"
+  cp "$1/manifests/rbac/role.yaml" "$1/charts/gitover/files/role.yaml"
   "$bin/crd-ref-docs" --log-level=ERROR --source-path=./api --config=tools/reference/config.yaml \
     --renderer=markdown --templates-dir=tools/reference --output-path="$1/docs/reference.md"
   go run ./cmd/gitover reference --markdown "$1/docs/commands"

@@ -195,10 +195,15 @@ func TestAProxyThatIsToldNonsense(t *testing.T) {
 	s.commit("Lead home", fleet.Replace(s.app.Dir+"/proxy.yaml", "target: orders-18", "target: orders-15"))
 	await(v1alpha1.ReasonActive)
 
-	deployment := s.app.Dir + "/pooler/deployment.yaml"
-	s.commit("Be a stranger", fleet.Replace(deployment, "        - --proxy=orders\n", "        - --proxy=orders\n        - --admin-user=stranger\n"))
+	directory := s.app.Dir + "/kustomization.yaml"
+	stranger := `patches:
+- target: {kind: Deployment, name: orders-pooler}
+  patch: |
+    - {op: add, path: /spec/template/spec/initContainers/0/args/-, value: --admin-user=stranger}
+`
+	s.commit("Be a stranger", fleet.Replace(directory, "components:\n", stranger+"components:\n"))
 	await(v1alpha1.ReasonPoolerRefused, "orders-pooler")
-	s.commit("Be no stranger", fleet.Replace(deployment, "        - --admin-user=stranger\n", ""))
+	s.commit("Be no stranger", fleet.Replace(directory, stranger, ""))
 	await(v1alpha1.ReasonActive)
 	s.lostNothing("orders-15", 0)
 }

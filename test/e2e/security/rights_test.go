@@ -3,6 +3,8 @@ package security
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +27,7 @@ import (
 
 const (
 	controller = "gitover-controller"
-	pooler     = "orders-pooler"
+	agent      = "orders-gitover-agent"
 )
 
 // A controller for one namespace, with Roles only, begins without a single right. It gets
@@ -34,7 +36,7 @@ const (
 // none is there that nobody ever missed. The same goes for the poolers' agents.
 func TestEveryRightIsNeededAndNoneIsMissing(t *testing.T) {
 	w := enter(t)
-	var agents []rbacv1.PolicyRule
+	agents := agentRules(t, w)
 	app := found(t, w, "rights", func(file, content string) string {
 		switch file {
 		case "upgrade.yaml": // what a team may do by hand, at the pace of the test
@@ -43,16 +45,16 @@ func TestEveryRightIsNeededAndNoneIsMissing(t *testing.T) {
 			content = strings.Replace(content, "whenDeleted: Delete", "whenDeleted: Retain", 1)
 		case "base/postgresql.conf": // what shows a secret shows it in the servers' logs
 			content += "log_statement = 'all'\n"
-		case "pooler/rbac.yaml": // the Role is the test's
-			content, agents = withoutRole(t, content)
+		case "kustomization.yaml": // the agents' Role is the test's
+			content += withoutRole
 		}
 		return content
 	})
-	must(t, w.Client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: pooler}}))
+	must(t, w.Client.Create(t.Context(), &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: app.Namespace, Name: agent}}))
 	wanted := map[right]bool{}
 	must(t, w.InstallIn(t.Context(), app.Namespace, func(o *unstructured.Unstructured) { withoutRights(t, o, wanted) }))
 
-	c := newClerk(app, map[string]string{controller: controller, pooler: pooler})
+	c := newClerk(app, map[string]string{controller: controller, agent: agent})
 	working, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- c.work(working) }()
@@ -90,21 +92,24 @@ func TestEveryRightIsNeededAndNoneIsMissing(t *testing.T) {
 	s.findsWhatIsPlanted(secrets, since)
 }
 
-// withoutRole takes the Role out of a manifest, and returns its rules.
-func withoutRole(t *testing.T, content string) (string, []rbacv1.PolicyRule) {
+// withoutRole takes the agents' Role out of what the directory applies.
+const withoutRole = `patches:
+- patch: |
+    $patch: delete
+    apiVersion: rbac.authorization.k8s.io/v1
+    kind: Role
+    metadata:
+      name: orders-gitover-agent
+`
+
+// agentRules of the component that brings the agents.
+func agentRules(t *testing.T, w *testenv.Environment) []rbacv1.PolicyRule {
 	t.Helper()
-	var kept []string
-	var rules []rbacv1.PolicyRule
-	for _, document := range strings.Split(content, "\n---\n") {
-		if !strings.Contains(document, "\nkind: Role\n") {
-			kept = append(kept, document)
-			continue
-		}
-		var role rbacv1.Role
-		must(t, decode(document, &role))
-		rules = role.Rules
-	}
-	return strings.Join(kept, "\n---\n"), rules
+	content, err := os.ReadFile(filepath.Join(w.Checkout, "manifests", "components", "pooler", "rbac.yaml"))
+	must(t, err)
+	var role rbacv1.Role
+	must(t, decode(strings.Split(string(content), "\n---\n")[1], &role))
+	return role.Rules
 }
 
 // withoutRights empties the installation's Roles and notes what was in them. Its client
@@ -147,13 +152,13 @@ func compare(t *testing.T, account string, has, wanted map[right]bool) {
 	t.Logf("%s: %d rights were missed and granted, %d are in the manifests", account, len(has), len(wanted))
 }
 
-// compareAgents also demands that the example names the one PgProxy.
+// compareAgents also demands that the component names one PgProxy.
 func compareAgents(t *testing.T, c *clerk, rules []rbacv1.PolicyRule) {
 	t.Helper()
-	has, _ := c.rights(pooler)
-	compare(t, pooler, has, rightsIn(rules))
+	has, _ := c.rights(agent)
+	compare(t, agent, has, rightsIn(rules))
 	for _, rule := range rules {
-		if !slices.Equal(rule.ResourceNames, []string{testenv.Name}) {
+		if !slices.Equal(rule.ResourceNames, []string{"PROXY"}) {
 			t.Errorf("the agents may use every object of %v", rule.Resources)
 		}
 	}

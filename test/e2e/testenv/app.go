@@ -131,7 +131,9 @@ func (w *Environment) CreateApp(ctx context.Context, f AppOptions) (*App, error)
 	if f.Source == "" {
 		f.Source = filepath.Join(w.Checkout, "examples", "fleet", "apps", "orders")
 	}
-	copyIn := fleet.All(fleet.Remove(app.Dir), fleet.Copy(f.Source, app.Dir, func(file, content string) (string, string) {
+	components := filepath.Join(w.Checkout, "examples", "fleet", "apps", "components")
+	asIs := func(file, content string) (string, string) { return file, content }
+	copyIn := fleet.All(fleet.Copy(components, "apps/components", asIs), fleet.Remove(app.Dir), fleet.Copy(f.Source, app.Dir, func(file, content string) (string, string) {
 		return f.Adapt(app.Dir, file, content)
 	}), func(dir string) error {
 		for file, content := range f.Files {
