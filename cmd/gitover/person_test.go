@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -184,6 +185,16 @@ func (b *background) String() string {
 	return b.out.String()
 }
 
+// fate of a command: the error that it ended with, if it has.
+func (b *background) fate() string {
+	select {
+	case <-b.over:
+		return fmt.Sprint("it has ended: ", b.err)
+	default:
+		return "it goes on"
+	}
+}
+
 // begins a command that goes on until the test ends it.
 func (p *person) begins(args ...string) *background {
 	p.Helper()
@@ -206,7 +217,7 @@ func (p *person) await(b *background, words string) {
 	p.Helper()
 	for end := time.Now().Add(30 * time.Second); !strings.Contains(b.String(), words); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			p.Fatalf("%q never came; there is\n%s", words, b)
+			p.Fatalf("%q never came; there is\n%s%s", words, b, b.fate())
 		}
 	}
 }

@@ -149,6 +149,24 @@ func TestAPersonWhoWatchesSeesEachChange(t *testing.T) {
 	}
 }
 
+func TestAPersonWhoWatchesIsToldOfALostConnectionAndThenOfWhatWasMissed(t *testing.T) {
+	p := aPerson(t)
+	p.moment("copy", "orders")
+	wire := p.wire()
+	b := p.begins("status", "orders", "-w")
+	p.await(b, "CopyData: 312.4 MiB")
+	wire.cut()
+	p.await(b, "no answer since")
+	p.changes("orders", says(metav1.ConditionFalse, "BuildIndexes", "while nobody could look"))
+	if strings.Contains(b.String(), "while nobody could look") {
+		t.Error("the connection isn't lost")
+	}
+	wire.join()
+	p.await(b, "while nobody could look")
+	p.changes("orders", says(metav1.ConditionFalse, "Analyze", "after that"))
+	p.await(b, "after that")
+}
+
 func TestAPipelineWaitsUntilTheNewVersionServes(t *testing.T) {
 	p := aPerson(t)
 	p.moment("copy", "orders")

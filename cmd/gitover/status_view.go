@@ -25,8 +25,9 @@ type statusView struct {
 	program string
 	// objects of the last look
 	objects []screen.Objects
-	// lags that were seen, by upgrade
-	lags map[string][]int64
+	// lags that were seen, by upgrade, and when the newest was measured
+	lags     map[string][]int64
+	measured map[string]metav1.Time
 	// lines that were written last, by upgrade; where there is no terminal
 	lines map[string]string
 }
@@ -94,17 +95,21 @@ func (v *statusView) show(reports []screen.Report, notice string, picture func([
 
 func keyOfReport(r *screen.Report) string { return r.Namespace + "/" + r.Name }
 
+// mostLags that are remembered: more than a line has room for.
+const mostLags = 100
+
 // remember what a sparkline is made of.
 func (v *statusView) remember(reports []screen.Report) {
 	if v.lags == nil {
-		v.lags, v.lines = map[string][]int64{}, map[string]string{}
+		v.lags, v.measured, v.lines = map[string][]int64{}, map[string]metav1.Time{}, map[string]string{}
 	}
 	for i := range reports {
-		if l := reports[i].Lag; l != nil {
-			key := keyOfReport(&reports[i])
-			all := append(v.lags[key], l.Bytes)
-			v.lags[key] = all[max(0, len(all)-200):]
+		key, l := keyOfReport(&reports[i]), reports[i].Lag
+		if l == nil || v.measured[key] == l.At {
+			continue
 		}
+		all := append(v.lags[key], l.Bytes)
+		v.lags[key], v.measured[key] = all[max(0, len(all)-mostLags):], l.At
 	}
 }
 
