@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops"
 )
 
 // What kubectl calls this program by, where it finds it under these names.
@@ -69,6 +72,28 @@ func completeUpgrades(f *genericclioptions.ConfigFlags) cobra.CompletionFunc {
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// completeCheckout offers the names of the PgUpgrades in the checkout.
+func completeCheckout(cmd *cobra.Command, args []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+	c, err := here(cmd.Context())
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	paths, err := c.git(cmd.Context(), "ls-files", "-z", "--", "*.yaml", "*.yml")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for path := range strings.SplitSeq(paths, "\x00") {
+		content, err := os.ReadFile(filepath.Join(c.root, filepath.FromSlash(path)))
+		if err != nil || !bytes.Contains(content, []byte("PgUpgrade")) {
+			continue // a file that was removed, or is another's
+		}
+		if found, err := gitops.NamesOf(content, "PgUpgrade"); err == nil {
+			names = append(names, found...)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // ask the cluster for a list, in the namespace or of namespaces.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -40,6 +41,16 @@ func TestKubectlFindsItsPluginAndCompletesItsNames(t *testing.T) {
 	p.has(kubectl("__complete", "gitover", "status", "orders", "-n", ""), p.namespace+"\n")
 	p.has(kubectl("__complete", "gitover", "st"), "status\t")
 	p.has(p.sees("__complete", "tree", "-o", ""), "json\n", "yaml\n")
+}
+
+func TestAVerbCompletesTheNamesOfTheCheckout(t *testing.T) {
+	f := aFleet(t)
+	f.commit("Add stock", map[string]string{"apps/stock/upgrade.yaml": strings.Replace(upgradeFile, "name: orders", "name: stock", 1)})
+	t.Chdir("apps")
+	out, _, err := f.types("", "__complete", "rollback", "")
+	if err != nil || !strings.HasPrefix(out, "orders\nstock\n") {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 func TestWhatAProgramIsCalledDecidesHowItSpeaks(t *testing.T) {
