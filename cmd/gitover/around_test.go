@@ -116,7 +116,7 @@ func TestAPersonSeesEventsByTimeAndThoseThatCome(t *testing.T) {
 	p.happens("PgUpgrade", "orders", "Preflight", "first", now.Add(-time.Hour))
 	p.happens("Pod", "gitover-before-data-1-x1", "Scheduled", "second", now.Add(-time.Minute))
 	p.happens("PgUpgrade", "stock", "Preflight", "of another", now)
-	p.happens("Pod", "a-stranger", "Scheduled", "of nobody's", now)
+	p.happens("Pod", "a-stranger", "Scheduled", "of no upgrade", now)
 	out := p.sees("events")
 	first, second, third := strings.Index(out, "first"), strings.Index(out, "second"), strings.Index(out, "third")
 	if first < 0 || second < first || third < second || strings.Contains(out, "of ") {
@@ -168,7 +168,7 @@ func (p *person) kubelet(lines map[string][]string, more <-chan string) {
 	p.createWithStatus(node)
 }
 
-func TestAPersonReadsTheLogsOfEverybodyWhoWorksOnAnUpgrade(t *testing.T) {
+func TestAPersonReadsTheLogsOfAllThatWorksOnAnUpgrade(t *testing.T) {
 	p := aPerson(t)
 	p.moment("copy", "orders")
 	p.refused(exitUnseen, "no pod of the controller", "logs")

@@ -82,7 +82,7 @@ func TestAPersonWhoMistypesIsToldWhatThereIs(t *testing.T) {
 	p.refused(exitUnseen, "go with --until", "status", "--to", "17")
 	p.refused(exitUnseen, "or show all by -A", "status", "orders", "-A")
 	p.refused(exitUnseen, "choose json or yaml", "tree", "-o", "wide")
-	p.refused(exitUnseen, "choose controller, agents or jobs", "logs", "--from", "nobody")
+	p.refused(exitUnseen, "choose controller, agents or jobs", "logs", "--from", "others")
 	other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "empty-"}}
 	p.must(p.Create(t.Context(), other))
 	p.moment("copy", "only-here")
@@ -157,12 +157,12 @@ func TestAPersonWhoWatchesIsToldOfALostConnectionAndThenOfWhatWasMissed(t *testi
 	p.await(b, "CopyData: 312.4 MiB")
 	wire.cut()
 	p.await(b, "no answer since")
-	p.changes("orders", says(metav1.ConditionFalse, "BuildIndexes", "while nobody could look"))
-	if strings.Contains(b.String(), "while nobody could look") {
+	p.changes("orders", says(metav1.ConditionFalse, "BuildIndexes", "behind the cut"))
+	if strings.Contains(b.String(), "behind the cut") {
 		t.Error("the connection isn't lost")
 	}
 	wire.join()
-	p.await(b, "while nobody could look")
+	p.await(b, "behind the cut")
 	p.changes("orders", says(metav1.ConditionFalse, "Analyze", "after that"))
 	p.await(b, "after that")
 }

@@ -139,7 +139,7 @@ func TestAPictureOnATerminalIsDrawnInItsPlace(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	t.Setenv("LC_ALL", "C")
 	if o := on.options(false); o.Color || o.Unicode {
-		t.Errorf("colors or more than ASCII, which nobody wants: %+v", o)
+		t.Errorf("colors or more than ASCII, which is not wanted: %+v", o)
 	}
 	for _, picture := range [][]string{{"one", "two", "three"}, {"uno", "dos", "tres", "cuatro"}, {"un", "deux"}} {
 		if err := on.paint(picture); err != nil {

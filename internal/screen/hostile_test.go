@@ -19,7 +19,7 @@ import (
 )
 
 // TestWhateverIsInTheObjectsFits: each step of each workflow, with each reason that there is, beside as many commits,
-// findings, switches and runs as an object may hold, with the longest names and words that nobody expects.
+// findings, switches and runs as an object may hold, with the longest names, and words that no object should have.
 func TestWhateverIsInTheObjectsFits(t *testing.T) {
 	at := time.Date(2026, 11, 20, 16, 40, 0, 0, time.UTC)
 	reasons := reasonsOf(t)

@@ -145,7 +145,7 @@ func anatomy(parts map[string]int64) string {
 	return strings.Join(slices.Concat(held, bracket(others)), " ")
 }
 
-// bracket what was done while nobody waited.
+// bracket what was done while no client waited.
 func bracket(said []string) []string {
 	if len(said) == 0 {
 		return nil
