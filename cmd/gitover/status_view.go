@@ -108,8 +108,9 @@ func (v *statusView) remember(reports []screen.Report) {
 		if l == nil || v.measured[key] == l.At {
 			continue
 		}
-		all := append(v.lags[key], l.Bytes)
-		v.lags[key], v.measured[key] = all[max(0, len(all)-mostLags):], l.At
+		v.lags[key] = append(v.lags[key], l.Bytes)
+		v.lags[key] = v.lags[key][max(0, len(v.lags[key])-mostLags):]
+		v.measured[key] = l.At
 	}
 }
 
@@ -253,7 +254,7 @@ func (v *statusView) reached(reports []screen.Report) (bool, error) {
 	if there && serves {
 		return true, nil
 	}
-	why := ""
+	var why string
 	switch {
 	case r.TakenBack() && (v.to == "" || r.WantedVersion == v.to || r.WantedVersion == ""):
 		why = "it was taken back"

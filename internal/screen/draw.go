@@ -151,6 +151,7 @@ func (p pen) cell(s Step, width int) string {
 		mark, i = p.running, busy
 	case Waiting:
 		mark, i = p.waiting, warn
+	case Todo:
 	}
 	took := p.course(s)
 	name := p.pad(p.clean(s.Name), max(1, width-ansi.StringWidth(took)-3))

@@ -172,7 +172,7 @@ func (p pen) findings(all []v1alpha1.Finding, block bool) []string {
 	}
 	var lines []string
 	for _, f := range all {
-		mark, i := "", dim
+		mark, i := p.todo, dim
 		switch {
 		case f.Acknowledged:
 			mark = p.done
@@ -180,8 +180,6 @@ func (p pen) findings(all []v1alpha1.Finding, block bool) []string {
 			mark, i = p.bad, bad
 		case f.Severity == "Warn":
 			mark, i = p.warning, warn
-		default:
-			mark = p.todo
 		}
 		text := f.Name
 		if where := strings.Trim(f.Database+" "+f.Object, " "); where != "" {
