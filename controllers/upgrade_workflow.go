@@ -212,10 +212,14 @@ func (r *UpgradeReconciler) completeStep(ctx context.Context, upgrade *v1alpha1.
 	status.Steps = append(withoutStep(status.Steps, d.Step), v1alpha1.StepStatus{Name: d.Step, StartedAt: &now})
 }
 
+// mostCommits of a run that its entry in the history keeps: the newest.
+const mostCommits = 32
+
 // close ends a run with an entry in the history; its steps stay in the status.
 func (r *UpgradeReconciler) close(upgrade *v1alpha1.PgUpgrade, outcome string, now metav1.Time) {
 	status := &upgrade.Status
-	entry := v1alpha1.HistoryEntry{From: status.From, To: status.To, Outcome: outcome, FinishedAt: now}
+	entry := v1alpha1.HistoryEntry{From: status.From, To: status.To, Outcome: outcome, FinishedAt: now, Attempts: status.Attempt,
+		Commits: status.Commits[max(0, len(status.Commits)-mostCommits):]}
 	if len(status.Steps) > 0 {
 		entry.StartedAt = status.Steps[0].StartedAt
 	}

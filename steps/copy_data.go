@@ -208,6 +208,9 @@ func startedAt(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
 	return time.Time{}
 }
 
+// HumanBytes is a size as people read it, in powers of 1024.
+func HumanBytes(n int64) string { return humanBytes(n) }
+
 func humanBytes(n int64) string {
 	const unit = 1024
 	if n < unit {

@@ -283,4 +283,11 @@ type HistoryEntry struct {
 	FinishedAt metav1.Time `json:"finishedAt"`
 	// +optional
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// Attempts is how many cutovers were tried.
+	// +optional
+	Attempts int32 `json:"attempts,omitempty"`
+	// Commits that Gitover made for it, oldest first.
+	// +kubebuilder:validation:MaxItems=32
+	// +optional
+	Commits []CommitStatus `json:"commits,omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -73,6 +74,7 @@ It exits with 0 if nothing blocks, with 1 if something does, and with 2 if that 
 	}
 	flags := command.Flags()
 	f.cluster = clusterFlags(flags)
+	command.ValidArgsFunction = completeUpgrades(f.cluster)
 	flags.StringVar(&f.target, "to", "", "PostgreSQL major version to check for; with -f that file's, if left out")
 	flags.StringVar(&f.from, "from", "", "URL of a server to ask instead of a PgUpgrade's, e.g. postgres://postgres@host:5432/postgres")
 	flags.StringVarP(&f.file, "filename", "f", "", "file with a PgUpgrade, whose databases and acknowledgements count; with --from")
@@ -116,8 +118,12 @@ func (f checkFlags) ofUpgrade(ctx context.Context, name string) ([]preflight.Fin
 		return nil, err
 	}
 	upgrade := &v1alpha1.PgUpgrade{}
-	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, upgrade); err != nil {
-		return nil, fmt.Errorf("read PgUpgrade: %w", err)
+	err = c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, upgrade)
+	if apierrors.IsNotFound(err) {
+		err = notFound(ctx, c, namespace, name)
+	}
+	if err != nil {
+		return nil, explained(err, namespace)
 	}
 	return controllers.Check(ctx, c, upgrade, f.target)
 }

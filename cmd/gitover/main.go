@@ -18,8 +18,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := root().ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "gitover:", err)
+	display, args := calledAs(os.Args)
+	command := root()
+	rename(command, display)
+	command.SetArgs(args)
+	if err := command.ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", display, err)
 		stop()
 		code := 1
 		var e *exit
@@ -39,6 +43,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	command.AddCommand(controllerCommand(), checkCommand(), statusCommand())
+	command.AddCommand(treeCommand(), historyCommand(), eventsCommand(), logsCommand())
 	command.AddCommand(verbCommands()...)
 	command.AddCommand(referenceCommand())
 	return command

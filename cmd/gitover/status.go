@@ -1,100 +1,134 @@
 package main
 
 import (
-	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
-	"github.com/fluxcd/pkg/runtime/conditions"
 	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/yaml"
 
-	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/internal/screen"
 	"github.com/gitover/gitover/steps"
 )
 
+// statusFlags of the command line.
+type statusFlags struct {
+	everywhere, watch bool
+	output, until, to string
+	timeout           time.Duration
+}
+
 func statusCommand() *cobra.Command {
-	var cluster *genericclioptions.ConfigFlags
+	var f statusFlags
 	command := &cobra.Command{
 		Use:   "status [PGUPGRADE]",
-		Short: "Show how an upgrade stands: steps, copy, lag, commits and switches",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, namespace, err := connect(cluster)
-			if err != nil {
-				return err
-			}
-			return showStatus(cmd.Context(), cmd.OutOrStdout(), c, namespace, args)
-		},
+		Short: "Show on one screen how an upgrade stands: what it does, whether it is safe, what is yours to do",
+		Long: `status shows how an upgrade stands: what Gitover does now, whether applications and their rows are safe, what you must do; its
+steps with their times, the copy, the lag, the commits and what Flux has made of them, switches, findings, whether a rollback is
+ready, and what has been. It fits a terminal of 80 columns and 24 lines; -o wide shows all of it.
+
+Without a name it shows the namespace's only upgrade, or a line for each. -w watches the API server and draws again what changes,
+until Ctrl-C; without a terminal it writes a line for each change. --until ends by itself.
+
+It exits with 0 if it could look (with --until: if the upgrade has come that far), with 1 if an upgrade that --until waits for is
+blocked, taken back or not there in time, and with 2 if it couldn't look: no cluster, no such name, no right.`,
+		Example: `  gitover status orders -n shop
+  gitover status -A -o wide
+  gitover status orders -w
+  gitover status orders --until soaking --to 17 --timeout 1h`,
+		Args: cobra.MaximumNArgs(1),
 	}
-	cluster = clusterFlags(command.Flags())
-	return command
+	flags := command.Flags()
+	flags.BoolVarP(&f.everywhere, "all-namespaces", "A", false, "show the upgrades of all namespaces")
+	flags.BoolVarP(&f.watch, "watch", "w", false, "go on, and show what changes")
+	flags.StringVarP(&f.output, "output", "o", "", "json, yaml, or wide: everything, however long")
+	flags.StringVar(&f.until, "until", "", "watch until the upgrade is soaking (the new version serves) or finished (the old one is gone, too)")
+	flags.StringVar(&f.to, "to", "", "with --until: the version that must serve, such as 17")
+	flags.DurationVar(&f.timeout, "timeout", 0, "with --until: how long to wait at most; for ever if 0")
+	complete(command, "output", "json", "yaml", "wide")
+	complete(command, "until", "soaking", "finished")
+	return viewing(command, f.run)
 }
 
-func showStatus(ctx context.Context, out io.Writer, c client.Client, namespace string, names []string) error {
-	var upgrades v1alpha1.PgUpgradeList
-	if err := c.List(ctx, &upgrades, client.InNamespace(namespace)); err != nil {
-		return fmt.Errorf("list PgUpgrades: %w", err)
+// complete the values of a flag.
+func complete(command *cobra.Command, flag string, values ...string) {
+	if err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // the flag isn't there, or has one already
 	}
-	shown := 0
-	for i := range upgrades.Items {
-		u := &upgrades.Items[i]
-		if len(names) > 0 && u.Name != names[0] {
-			continue
-		}
-		shown++
-		var proxy v1alpha1.PgProxy
-		if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: u.Spec.ProxyRef.Name}, &proxy); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("read PgProxy: %w", err)
-		}
-		if err := printUpgrade(out, u, &proxy); err != nil {
-			return err
-		}
-	}
-	if shown == 0 {
-		return fmt.Errorf("no PgUpgrade %v in namespace %s", names, namespace)
+}
+
+func (f *statusFlags) check(args []string) error {
+	switch {
+	case f.output != "" && f.output != "json" && f.output != "yaml" && f.output != "wide":
+		return fmt.Errorf("there is no output %q: choose json, yaml or wide", f.output)
+	case f.until != "" && f.until != "soaking" && f.until != "finished":
+		return fmt.Errorf("an upgrade is never %q: wait until soaking or finished", f.until)
+	case f.until == "" && (f.to != "" || f.timeout != 0):
+		return errors.New("--to and --timeout go with --until")
+	case f.to != "" && !steps.Supported(f.to):
+		return fmt.Errorf("%q is no major version that Gitover supports", f.to)
+	case f.until != "" && f.everywhere:
+		return errors.New("--until waits for one upgrade: name it, without -A")
+	case f.everywhere && len(args) > 0:
+		return errors.New("name an upgrade, or show all by -A")
 	}
 	return nil
 }
 
-func printUpgrade(out io.Writer, u *v1alpha1.PgUpgrade, p *v1alpha1.PgProxy) error {
-	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(w, "PgUpgrade\t%s/%s\n", u.Namespace, u.Name)
-	fmt.Fprintf(w, "Serving\t%s\t(Git wants %s)\n", p.Status.Active, p.Spec.Target)
-	if ready := conditions.Get(u, v1alpha1.ReadyCondition); ready != nil {
-		fmt.Fprintf(w, "Ready\t%s\t%s: %s\n", ready.Status, ready.Reason, ready.Message)
+func (f *statusFlags) run(cmd *cobra.Command, c cluster, args []string) error {
+	if err := f.check(args); err != nil {
+		return err
 	}
-	if u.Status.Workflow != "" {
-		fmt.Fprintf(w, "Workflow\t%s\t%s to %s, attempt %d\n", u.Status.Workflow, u.Status.From, u.Status.To, u.Status.Attempt)
-		table := steps.Workflows[u.Status.Workflow]
-		for _, step := range table {
-			fmt.Fprintf(w, "  %s\t%s\n", step.Name, stepLine(u, step.Name))
-		}
+	v := &statusView{statusFlags: *f, onlooker: onlooker{WithWatch: c, namespace: c.namespace}, terminal: terminalOf(cmd.OutOrStdout()),
+		args: args, program: program(cmd)}
+	if f.everywhere {
+		v.namespace = ""
 	}
-	for _, c := range u.Status.Commits {
-		fmt.Fprintf(w, "Commit\t%.12s\t%s\n", c.SHA, c.Subject)
+	if f.watch || f.until != "" {
+		return unseen(v.follow(cmd.Context()), v.namespace)
 	}
-	for _, s := range p.Status.Switches {
-		fmt.Fprintf(w, "Switch\t%s → %s\t%s at %s, held %.1f ms\n", s.From, s.To, s.Outcome, s.FinishedAt.UTC().Format(time.RFC3339), float64(s.HeldMicroseconds)/1000)
+	reports, err := v.look(cmd.Context())
+	if err != nil {
+		return unseen(err, v.namespace)
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	return nil
+	return v.show(reports, "", nil)
 }
 
-func stepLine(u *v1alpha1.PgUpgrade, name string) string {
-	for _, s := range u.Status.Steps {
-		if s.Name != name || s.StartedAt == nil {
-			continue
+// document prints a value as -o asks for.
+func document(out io.Writer, output string, value any) error {
+	if output == "yaml" {
+		content, err := yaml.Marshal(value)
+		if err == nil {
+			_, err = out.Write(content)
 		}
-		if s.FinishedAt != nil {
-			return fmt.Sprintf("done in %s\t%s", s.FinishedAt.Sub(s.StartedAt.Time), s.Message)
-		}
-		return "now\t" + s.Message
+		return err
 	}
-	return "-"
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// outputFlag of commands that print a table or a document.
+func outputFlag(flags *pflag.FlagSet, into *string) {
+	flags.StringVarP(into, "output", "o", "", "json or yaml")
+}
+
+// printed says which output is meant: a document was printed if it says so.
+func printed(out io.Writer, output string, value any) (bool, error) {
+	switch output {
+	case "":
+		return false, nil
+	case "json", "yaml":
+		return true, document(out, output, value)
+	}
+	return true, fmt.Errorf("there is no output %q: choose json or yaml", output)
+}
+
+// reportList is what -o prints of many.
+type reportList struct {
+	Items []screen.Report `json:"items"`
 }

@@ -67,7 +67,8 @@ func verbCommand(v verb) *cobra.Command {
 		Short: v.short,
 		Long: v.short + ".\n\nRun it in your checkout of the fleet repository. It shows the change, asks, and commits it there with your git." +
 			" Nothing is sent anywhere without --push.",
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeCheckout,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := ""
 			if len(args) > 0 {

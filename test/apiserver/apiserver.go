@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -23,7 +24,7 @@ func Run(m *testing.M, found func(*rest.Config)) int {
 	if !Asked() {
 		return m.Run()
 	}
-	environment, config, err := start()
+	environment, config, err := start("manifests/crd", ".cache/bin/flux-crds.yaml")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start the API server:", err)
 		return 1
@@ -37,8 +38,26 @@ func Run(m *testing.M, found func(*rest.Config)) int {
 	return code
 }
 
-// start needs the programs that `make apiserver` compiles.
-func start() (*envtest.Environment, *rest.Config, error) {
+// Bare is another API server, without Gitover's and Flux's kinds, until the test ends.
+func Bare(t *testing.T) *rest.Config {
+	t.Helper()
+	environment, config, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := environment.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return config
+}
+
+// patience with processes that start or end on a machine that others work on, too.
+const patience = 2 * time.Minute
+
+// start needs the programs that `make apiserver` compiles. It adds kinds from paths below the checkout.
+func start(kinds ...string) (*envtest.Environment, *rest.Config, error) {
 	_, file, _, ok := runtime.Caller(0)
 	if !ok {
 		return nil, nil, errors.New("where the checkout is can't be told")
@@ -48,10 +67,10 @@ func start() (*envtest.Environment, *rest.Config, error) {
 	if _, err := os.Stat(filepath.Join(programs, "kube-apiserver")); err != nil {
 		return nil, nil, fmt.Errorf("%w; run `make apiserver` first", err)
 	}
-	environment := &envtest.Environment{
-		BinaryAssetsDirectory: programs,
-		ErrorIfCRDPathMissing: true,
-		CRDDirectoryPaths:     []string{filepath.Join(checkout, "manifests", "crd"), filepath.Join(programs, "flux-crds.yaml")},
+	environment := &envtest.Environment{BinaryAssetsDirectory: programs, ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience}
+	for _, path := range kinds {
+		environment.CRDDirectoryPaths = append(environment.CRDDirectoryPaths, filepath.Join(checkout, path))
 	}
 	config, err := environment.Start()
 	if err != nil {
