@@ -84,7 +84,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v, err := unfollowed(ctx, run, blue, green); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
-	return done("%d tables, %s", sum.TablesTotal, humanBytes(sum.BytesTotal)), nil
+	return done("%d tables, %s", sum.TablesTotal, HumanBytes(sum.BytesTotal)), nil
 }
 
 func copyDataRun(ctx context.Context, run *Run) error {
@@ -190,8 +190,8 @@ func showProgress(run *Run, p replication.Progress) {
 }
 
 func progressText(c *v1alpha1.CopyStatus) string {
-	text := fmt.Sprintf("%s of %s, %d of %d tables, %s/s", humanBytes(c.BytesCopied), humanBytes(c.BytesTotal),
-		c.TablesCopied, c.TablesTotal, humanBytes(c.BytesPerSecond))
+	text := fmt.Sprintf("%s of %s, %d of %d tables, %s/s", HumanBytes(c.BytesCopied), HumanBytes(c.BytesTotal),
+		c.TablesCopied, c.TablesTotal, HumanBytes(c.BytesPerSecond))
 	if c.ETA != nil {
 		text += ", done about " + c.ETA.UTC().Format("15:04:05") + " UTC"
 	}
@@ -207,7 +207,8 @@ func startedAt(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
 	return time.Time{}
 }
 
-func humanBytes(n int64) string {
+// HumanBytes gives a number of bytes as people read it.
+func HumanBytes(n int64) string {
 	const unit = 1024
 	if n < unit {
 		return fmt.Sprintf("%d B", n)

@@ -50,7 +50,7 @@ func TestWhatCannotBeReadSaysWhy(t *testing.T) {
 	for _, c := range []struct{ story, file, says string }{
 		{"another kind", "kind: Namespace\n", "no PgUpgrade"},
 		{"nothing", "", "no PgUpgrade"},
-		{"a field that isn't one", "kind: PgUpgrade\nspec: {versoin: \"17\"}\n", "versoin"},
+		{"a field that isn't one", "kind: PgUpgrade\nspec: {edition: \"17\"}\n", "edition"},
 		{"a template", "{{ helm }}: [\n", "isn't YAML"},
 		{"a separator that isn't one", "kind: Namespace\n--- kind: PgUpgrade\n", "separator"},
 	} {
