@@ -39,7 +39,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	command.AddCommand(controllerCommand(), checkCommand(), statusCommand())
-	command.AddCommand(planCommand())
+	command.AddCommand(planCommand(), initCommand())
 	command.AddCommand(verbCommands()...)
 	command.AddCommand(referenceCommand())
 	return command
