@@ -5,21 +5,16 @@ import (
 	"fmt"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/commits"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
 )
 
-// ownerOf the directory, as Git has it. The UID is what tells two clusters apart that apply
-// one directory.
-func ownerOf(upgrade *v1alpha1.PgUpgrade) gitops.Owner {
-	return gitops.Owner{UID: string(upgrade.UID), Name: upgrade.Namespace + "/" + upgrade.Name}
-}
-
 // alreadyApplied says whether the edit would change nothing, e.g. because a human made it first.
 // That counts only in a directory of ours: what another upgrade did there isn't done for us.
 func (g *gitPort) alreadyApplied(ctx context.Context, tip gitops.Tip, step string) (bool, error) {
-	edit, err := g.edit(step)
+	edit, err := commits.Edit(g.upgrade, step)
 	if err != nil {
 		return false, err
 	}
@@ -36,7 +31,7 @@ func (g *gitPort) alreadyApplied(ctx context.Context, tip gitops.Tip, step strin
 // ours is nil if an instance's file names this upgrade as its owner, or this run added one
 // before files did that.
 func (g *gitPort) ours(ctx context.Context, tip gitops.Tip, step string) error {
-	owner := ownerOf(g.upgrade)
+	owner := commits.OwnerOf(g.upgrade)
 	ownership, err := g.repository.CheckOwner(ctx, tip.SHA, g.upgrade.Spec.Git.Path, owner)
 	if err != nil || ownership.Stated {
 		return err

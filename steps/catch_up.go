@@ -32,13 +32,13 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 		if v, err := leftBehind(ctx, run, blue); v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
 		}
-		verdict := done("lag %s", humanBytes(bytes))
+		verdict := done("lag %s", HumanBytes(bytes))
 		if !GivesIdentities(run.Upgrade) {
 			return verdict, nil
 		}
 		return alsoSaid(verdict)(showIdentities(ctx, run, blue))
 	}
-	return waiting(CatchUp, "lag %s, limit %s for %s", humanBytes(bytes), humanBytes(run.lagLimit()), run.lagStableFor()), nil
+	return waiting(CatchUp, "lag %s, limit %s for %s", HumanBytes(bytes), HumanBytes(run.lagLimit()), run.lagStableFor()), nil
 }
 
 // leftBehind names what was added after the preflight and would make the guard refuse the

@@ -84,7 +84,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v, err := unreplicatedTables(ctx, run, blue, green); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
-	return done("%d tables, %s", sum.TablesTotal, humanBytes(sum.BytesTotal)), nil
+	return done("%d tables, %s", sum.TablesTotal, HumanBytes(sum.BytesTotal)), nil
 }
 
 func copyDataRun(ctx context.Context, run *Run) error {
@@ -191,8 +191,8 @@ func showProgress(run *Run, p replication.Progress) {
 }
 
 func progressText(c *v1alpha1.CopyStatus) string {
-	text := fmt.Sprintf("%s of %s, %d of %d tables, %s/s", humanBytes(c.BytesCopied), humanBytes(c.BytesTotal),
-		c.TablesCopied, c.TablesTotal, humanBytes(c.BytesPerSecond))
+	text := fmt.Sprintf("%s of %s, %d of %d tables, %s/s", HumanBytes(c.BytesCopied), HumanBytes(c.BytesTotal),
+		c.TablesCopied, c.TablesTotal, HumanBytes(c.BytesPerSecond))
 	if c.ETA != nil {
 		text += ", done about " + c.ETA.UTC().Format("15:04:05") + " UTC"
 	}
@@ -209,9 +209,7 @@ func startedAt(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
 }
 
 // HumanBytes is a size as people read it, in powers of 1024.
-func HumanBytes(n int64) string { return humanBytes(n) }
-
-func humanBytes(n int64) string {
+func HumanBytes(n int64) string {
 	const unit = 1024
 	if n < unit {
 		return fmt.Sprintf("%d B", n)

@@ -67,7 +67,7 @@ func retained(run *Run, publisher, subscriber, db string, slot replication.Slot,
 	}
 	v := waiting(v1alpha1.ReasonRetainedWAL,
 		"%s keeps %s of WAL for %s (database %q), more than spec.limits.retainedWAL (%s); find what holds %s up, raise the limit, or %s, which frees the WAL",
-		publisher, humanBytes(slot.RetainedBytes), subscriber, db, humanBytes(limit), subscriber, wayOut)
+		publisher, HumanBytes(slot.RetainedBytes), subscriber, db, HumanBytes(limit), subscriber, wayOut)
 	return &v
 }
 
@@ -108,7 +108,7 @@ func lag(ctx context.Context, run *Run, publisher postgres.Server, subscriber st
 // showLag fills status.lag and keeps since when it has been under the limit.
 func showLag(run *Run, bytes, limit int64) {
 	now := timestamp(run.Now())
-	next := &v1alpha1.LagStatus{Bytes: bytes, At: now, Display: humanBytes(bytes)}
+	next := &v1alpha1.LagStatus{Bytes: bytes, At: now, Display: HumanBytes(bytes)}
 	if bytes <= limit {
 		next.UnderLimitSince = &now
 		// a clock that was set back must not put this time into the future

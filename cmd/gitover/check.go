@@ -5,16 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers"
+	"github.com/gitover/gitover/internal/findings"
+	"github.com/gitover/gitover/internal/yamlfile"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
@@ -59,17 +59,14 @@ It exits with 0 if nothing blocks, with 1 if something does, and with 2 if that 
   gitover check --from postgres://postgres@db.example.com/postgres -f apps/orders/upgrade.yaml -o junit`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			findings, target, err := f.findings(cmd.Context(), args)
+			found, target, err := f.findings(cmd.Context(), args)
 			if err != nil {
 				return &exit{exitUnchecked, err}
 			}
-			if err := outputs[f.output](cmd.OutOrStdout(), target, findings); err != nil {
+			if err := findings.Outputs[f.output](cmd.OutOrStdout(), target, found); err != nil {
 				return &exit{exitUnchecked, err}
 			}
-			if n := preflight.Blocking(findings); n > 0 {
-				return &exit{exitBlocked, fmt.Errorf("%d of %d findings block the upgrade to %s", n, len(findings), target)}
-			}
-			return nil
+			return verdict(found, target)
 		},
 	}
 	flags := command.Flags()
@@ -82,18 +79,26 @@ It exits with 0 if nothing blocks, with 1 if something does, and with 2 if that 
 	return command
 }
 
+// verdict on findings that have been shown.
+func verdict(found []preflight.Finding, target string) error {
+	if n := preflight.Blocking(found); n > 0 {
+		return &exit{exitBlocked, fmt.Errorf("%d of %d findings block the upgrade to %s", n, len(found), target)}
+	}
+	return nil
+}
+
 // findings of the server that flags and arguments name, and the target version.
 func (f checkFlags) findings(ctx context.Context, args []string) ([]preflight.Finding, string, error) {
 	switch {
-	case outputs[f.output] == nil:
+	case findings.Outputs[f.output] == nil:
 		return nil, "", fmt.Errorf("there is no output %q; choose table, json, markdown or junit", f.output)
 	case (len(args) == 1) == (f.from != ""):
 		return nil, "", errors.New("name either a PgUpgrade or, by --from, a server")
 	case f.file != "" && f.from == "":
 		return nil, "", errors.New("a file goes with --from: a PgUpgrade in the cluster has its own spec")
 	case len(args) == 1:
-		findings, err := f.ofUpgrade(ctx, args[0])
-		return findings, f.target, err
+		found, err := f.ofUpgrade(ctx, args[0])
+		return found, f.target, err
 	}
 	upgrade, err := f.upgrade()
 	if err != nil {
@@ -107,8 +112,8 @@ func (f checkFlags) findings(ctx context.Context, args []string) ([]preflight.Fi
 	if err != nil {
 		return nil, "", err
 	}
-	findings, err := controllers.CheckServer(ctx, server, upgrade, target)
-	return findings, target, err
+	found, err := controllers.CheckServer(ctx, server, upgrade, target)
+	return found, target, err
 }
 
 // ofUpgrade asks the instance of a PgUpgrade in the cluster.
@@ -138,18 +143,12 @@ func (f checkFlags) upgrade() (*v1alpha1.PgUpgrade, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, document := range strings.Split("\n"+string(content), "\n---") {
-		kind := struct{ Kind string }{}
-		if yaml.Unmarshal([]byte(document), &kind) != nil || kind.Kind != "PgUpgrade" {
-			continue
-		}
-		if err := yaml.UnmarshalStrict([]byte(document), upgrade); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.file, err)
-		}
-		if v := upgrade.Spec.Version; v != "" && !steps.Supported(v) {
-			return nil, fmt.Errorf("%s: spec.version %q is no supported PostgreSQL major version; supported are %s", f.file, v, postgres.SupportedVersions())
-		}
-		return upgrade, nil
+	upgrade, err = yamlfile.Upgrade(content, "")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.file, err)
 	}
-	return nil, fmt.Errorf("%s has no PgUpgrade", f.file)
+	if v := upgrade.Spec.Version; v != "" && !steps.Supported(v) {
+		return nil, fmt.Errorf("%s: spec.version %q is no supported PostgreSQL major version; supported are %s", f.file, v, postgres.SupportedVersions())
+	}
+	return upgrade, nil
 }

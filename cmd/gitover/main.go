@@ -44,6 +44,7 @@ func root() *cobra.Command {
 	}
 	command.AddCommand(controllerCommand(), checkCommand(), statusCommand())
 	command.AddCommand(treeCommand(), historyCommand(), eventsCommand(), logsCommand())
+	command.AddCommand(planCommand(), initCommand())
 	command.AddCommand(verbCommands()...)
 	command.AddCommand(referenceCommand())
 	return command

@@ -1,4 +1,5 @@
-package main
+// Package findings shows what a preflight found, to people and to programs.
+package findings
 
 import (
 	"encoding/json"
@@ -10,9 +11,9 @@ import (
 	"github.com/gitover/gitover/steps/postgres/preflight"
 )
 
-// outputs of `gitover check` by name.
-var outputs = map[string]func(out io.Writer, target string, findings []preflight.Finding) error{
-	"table": writeTable, "json": writeJSON, "markdown": writeMarkdown, "junit": writeJUnit,
+// Outputs by name.
+var Outputs = map[string]func(out io.Writer, target string, findings []preflight.Finding) error{
+	"table": Table, "json": JSON, "markdown": Markdown, "junit": JUnit,
 }
 
 // alike are the findings of one rule in one database, in the order of the first ones.
@@ -42,7 +43,8 @@ func standing(f preflight.Finding) string {
 // eachShown are the findings that people see of a group; more are counted.
 const eachShown = 3
 
-func writeTable(out io.Writer, target string, findings []preflight.Finding) error {
+// Table is for a terminal.
+func Table(out io.Writer, target string, findings []preflight.Finding) error {
 	var b strings.Builder
 	for _, group := range alike(findings) {
 		for i, f := range group {
@@ -63,8 +65,8 @@ func writeTable(out io.Writer, target string, findings []preflight.Finding) erro
 	return err
 }
 
-// jsonFinding is one finding of `gitover check -o json`.
-type jsonFinding struct {
+// Finding as programs read it.
+type Finding struct {
 	Name         string `json:"name"`
 	Severity     string `json:"severity"`
 	Database     string `json:"database,omitempty"`
@@ -74,15 +76,22 @@ type jsonFinding struct {
 	Acknowledged bool   `json:"acknowledged,omitempty"`
 }
 
-func writeJSON(out io.Writer, target string, findings []preflight.Finding) error {
-	report := struct {
-		Target   string        `json:"target"`
-		Blocking int           `json:"blocking"`
-		Findings []jsonFinding `json:"findings"`
-	}{target, preflight.Blocking(findings), make([]jsonFinding, 0, len(findings))}
+// List of findings as programs read them; empty, not nil, if there's none.
+func List(findings []preflight.Finding) []Finding {
+	list := make([]Finding, 0, len(findings))
 	for _, f := range findings {
-		report.Findings = append(report.Findings, jsonFinding{f.Name, f.Severity, f.Database, f.Object, f.Why, f.Fix, f.Acknowledged})
+		list = append(list, Finding{f.Name, f.Severity, f.Database, f.Object, f.Why, f.Fix, f.Acknowledged})
 	}
+	return list
+}
+
+// JSON has every finding.
+func JSON(out io.Writer, target string, findings []preflight.Finding) error {
+	report := struct {
+		Target   string    `json:"target"`
+		Blocking int       `json:"blocking"`
+		Findings []Finding `json:"findings"`
+	}{target, preflight.Blocking(findings), List(findings)}
 	encoder := json.NewEncoder(out)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
@@ -92,7 +101,8 @@ func writeJSON(out io.Writer, target string, findings []preflight.Finding) error
 // cell escapes characters of a name that would end a table's cell or line.
 var cell = strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "`", "'")
 
-func writeMarkdown(out io.Writer, target string, findings []preflight.Finding) error {
+// Markdown is for a pull request.
+func Markdown(out io.Writer, target string, findings []preflight.Finding) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d findings, %d block the upgrade to PostgreSQL %s.\n\n| severity | finding | database | object | why | fix |\n|---|---|---|---|---|---|\n",
 		len(findings), preflight.Blocking(findings), target)
@@ -109,8 +119,8 @@ func writeMarkdown(out io.Writer, target string, findings []preflight.Finding) e
 	return err
 }
 
-// writeJUnit has a test for each finding, which fails if that blocks.
-func writeJUnit(out io.Writer, target string, findings []preflight.Finding) error {
+// JUnit has a test for each finding, which fails if that blocks.
+func JUnit(out io.Writer, target string, findings []preflight.Finding) error {
 	type failure struct {
 		Message string `xml:"message,attr"`
 		Text    string `xml:",chardata"`
