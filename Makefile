@@ -59,6 +59,10 @@ lint: $(LINTERS) ## formatting, vet, staticcheck, spelling and more: .golangci.y
 $(CACHE)/bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	$(GO) -C tools/lint build -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+.PHONY: monitoring
+monitoring: ## alerts and dashboard of manifests/monitoring: Prometheus' own packages try them
+	$(GO) -C tools/prometheus test -count=1 ./...
+
 .PHONY: check
 check: lint unit verify ## what a pull request has to pass first, without root
 
@@ -130,7 +134,7 @@ torture: ## random moves and faults under a ledger; DURATION=20m SEED=1 FLEETS=2
 	$(GO) run ./test/torture -duration $(DURATION) -seed $(SEED) -fleets $(FLEETS)
 
 .PHONY: test
-test: lint verify unit-others integration ## all but harm, fuzz and race; brings the stage up and down itself
+test: lint verify monitoring unit-others integration ## all but harm, fuzz and race; brings the stage up and down itself
 	@trap '$(STAGE) down' EXIT; $(MAKE) cluster && $(MAKE) e2e
 
 .PHONY: clean
