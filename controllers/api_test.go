@@ -164,6 +164,7 @@ func (w *team) createWithStatus(o client.Object) {
 	withStatus.SetResourceVersion(o.GetResourceVersion())
 	withStatus.SetUID(o.GetUID())
 	w.must(w.Status().Update(w.Context(), withStatus))
+	w.must(w.Get(w.Context(), client.ObjectKeyFromObject(o), o))
 }
 
 // soon is before a stalled object would be looked at again by itself.

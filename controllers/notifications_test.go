@@ -255,7 +255,7 @@ func TestTheRecipesAreWhatFluxTakes(t *testing.T) {
 	w.must(err)
 	applied := map[string]int{}
 	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
-		if strings.HasPrefix(block[1], "# patch") {
+		if !strings.HasPrefix(block[1], "apiVersion: ") {
 			continue
 		}
 		for document := range strings.SplitSeq(block[1], "\n---\n") {

@@ -1,4 +1,4 @@
-// Prometheus's own tools, apart, so that their dependencies stay out of the product's.
+// What tries alerts and dashboard: Prometheus' own packages, apart, so that their dependencies stay out of the product's.
 module github.com/gitover/gitover/tools/prometheus
 
 go 1.26.7
