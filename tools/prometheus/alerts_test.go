@@ -57,7 +57,7 @@ func TestAlertsAreWhatPrometheusTakes(t *testing.T) {
 	}
 }
 
-// TestAlertsFireWhenTheyShould by stories: series in, alerts out. promtool itself needs a quarter of an hour to compile; its
+// TestAlertsFireWhenTheyShould by stories: series in, alerts out. promtool itself takes very long to compile; its
 // packages do the same here.
 func TestAlertsFireWhenTheyShould(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join("testdata", "alerts.yaml"))
