@@ -71,6 +71,10 @@ $(CACHE)/bin/helm: tools/helm/go.mod tools/helm/go.sum
 release-check: ## let goreleaser check .goreleaser.yaml; compiling it takes minutes
 	$(GO) -C tools/release build -o $(abspath $(CACHE)/bin/goreleaser) github.com/goreleaser/goreleaser/v2 && $(CACHE)/bin/goreleaser check
 
+.PHONY: monitoring
+monitoring: ## alerts and dashboard of manifests/monitoring: Prometheus' own packages try them
+	$(GO) -C tools/prometheus test -count=1 ./...
+
 .PHONY: check
 check: lint unit verify ## what a pull request has to pass first, without root
 
@@ -142,7 +146,7 @@ stress: ## random moves and faults under a ledger; DURATION=20m SEED=1 FLEETS=2
 	$(GO) run ./test/stress -duration $(DURATION) -seed $(SEED) -fleets $(FLEETS)
 
 .PHONY: test
-test: lint verify unit-others integration ## all but chaos, fuzz and race; brings the stage up and down itself
+test: lint verify monitoring unit-others integration ## all but chaos, fuzz and race; brings the stage up and down itself
 	@trap '$(STAGE) down' EXIT; $(MAKE) cluster && $(MAKE) e2e
 
 .PHONY: clean

@@ -11,6 +11,7 @@ import (
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +26,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/test/apiserver"
 	"github.com/gitover/gitover/test/objects"
 )
@@ -46,6 +48,8 @@ type team struct {
 	ahead atomic.Int64
 	// looks at the PgUpgrades, by name; while the controllers run.
 	looks *countingReader
+	// metrics that the controllers export; while they run.
+	metrics *prometheus.Registry
 }
 
 // aTeam has an empty namespace.
@@ -81,9 +85,19 @@ func (w *team) run() {
 	w.must(upgrades.SetupWithManager(manager, 4))
 	proxies := &ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: w.recorder, Fleet: upgrades, Identity: "me", Now: now}
 	w.must(proxies.SetupWithManager(manager, 4))
+	w.metrics = prometheus.NewRegistry()
+	metrics.Register(w.metrics)
+	w.metrics.MustRegister(&metrics.Collector{Reader: manager.GetClient(), Elected: manager.Elected()})
+	w.start(manager)
+}
+
+// start what runs until the test ends.
+func (w *team) start(runs interface {
+	Start(ctx context.Context) error
+}) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(ctx) }()
+	go func() { ended <- runs.Start(ctx) }()
 	w.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -150,6 +164,7 @@ func (w *team) createWithStatus(o client.Object) {
 	withStatus.SetResourceVersion(o.GetResourceVersion())
 	withStatus.SetUID(o.GetUID())
 	w.must(w.Status().Update(w.Context(), withStatus))
+	w.must(w.Get(w.Context(), client.ObjectKeyFromObject(o), o))
 }
 
 // soon is before a stalled object would be looked at again by itself.

@@ -11,9 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
 )
@@ -197,7 +197,7 @@ func (b *background) end(ctx context.Context, upgrade *v1alpha1.PgUpgrade, unles
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.under, key)
-	log.FromContext(ctx).Info("an effect ended before it was done", "effect", e.name)
+	logs.For(ctx, upgrade).Info("an effect ended before it was done", "effect", e.name)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/controllers/pace"
 	"github.com/gitover/gitover/steps"
@@ -84,7 +85,7 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if controllerutil.AddFinalizer(p, v1alpha1.Finalizer) {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}
-	before := outcome.LastReported(p)
+	before, rollback := outcome.LastReported(p), rollbackOf(p)
 	o := r.reconcile(ctx, p, patcher)
 	if ctx.Err() != nil {
 		return ctrl.Result{}, nil
@@ -92,11 +93,13 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if o.Changed {
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}
+	metrics.Look("PgProxy", o)
 	outcome.ReportSuspended(p, p.Spec.Suspend)
 	outcome.Report(p, o)
 	p.Status.ObservedGeneration = p.Generation
 	answered(p, &p.Status.ReconcileRequestStatus)
 	outcome.EmitEvents(r.Recorder, p, before, o)
+	r.tellRollback(p, rollback)
 	if o.RequeueAfter == 0 {
 		o.RequeueAfter = slowLook
 	}

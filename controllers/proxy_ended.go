@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps/agent/protocol"
@@ -62,7 +63,7 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result sw
 	entry := r.record(p, result, "Switched", "")
 	p.Status.Switch = nil
 	p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
-	observe(entry)
+	metrics.Switch(entry)
 	held := "another controller began it, so how long traffic was held is not known"
 	if entry.HeldAt != nil {
 		held = fmt.Sprintf("traffic was held for %.1f ms", float64(entry.HeldMicroseconds)/1000)
@@ -79,7 +80,7 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result sw
 func (r *ProxyReconciler) failed(x *proxyScope, result switchover.Result, why string) outcome.Outcome {
 	p := x.proxy
 	entry := r.record(p, result, "Aborted", why)
-	observe(entry)
+	metrics.Switch(entry)
 	p.Status.Switch = nil
 	p.Status.FailedTarget = entry.To
 	p.Status.FailedAttempts++
@@ -115,5 +116,5 @@ func revisionOf(c *v1alpha1.Commit) map[string]string {
 	if c == nil {
 		return nil
 	}
-	return map[string]string{v1alpha1.GroupVersion.Group + "/revision": "sha1:" + c.SHA}
+	return map[string]string{v1alpha1.RevisionAnnotation: "sha1:" + c.SHA}
 }

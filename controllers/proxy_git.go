@@ -8,9 +8,9 @@ import (
 
 	"github.com/fluxcd/pkg/apis/meta"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 )
@@ -33,7 +33,7 @@ func (r *UpgradeReconciler) VerifyTarget(ctx context.Context, upgrade *v1alpha1.
 	defer cancel()
 	err := r.verifyTargetInGit(asking, upgrade, proxy)
 	if ctx.Err() == nil && gitSilent(err) {
-		log.FromContext(ctx).Info("Git can't be read; spec.target is as Flux applied it", "error", err.Error())
+		logs.For(ctx, proxy).Info("Git can't be read; spec.target is as Flux applied it", "error", err.Error())
 		return nil
 	}
 	return err

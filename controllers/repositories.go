@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/gitops"
 )
 
@@ -68,7 +69,7 @@ func (r *UpgradeReconciler) repository(ctx context.Context, upgrade *v1alpha1.Pg
 		if err != nil {
 			return nil, err
 		}
-		return gitops.Open(access, r.CloneDirectory), nil
+		return gitops.Open(access, r.CloneDirectory, gitops.WithObserver(metrics.Git)), nil
 	})
 }
 

@@ -15,9 +15,10 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/logs"
+	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/controllers/pace"
 	"github.com/gitover/gitover/steps"
@@ -110,6 +111,7 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 		// shutting down: the next leader looks again
 		return ctrl.Result{}, nil
 	}
+	metrics.Look("PgUpgrade", o)
 	outcome.Report(upgrade, o)
 	upgrade.Status.ObservedGeneration = upgrade.Generation
 	answered(upgrade, &upgrade.Status.ReconcileRequestStatus)
@@ -123,7 +125,7 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 func (r *UpgradeReconciler) reconcile(ctx context.Context, upgrade *v1alpha1.PgUpgrade, patcher *patch.SerialPatcher) outcome.Outcome {
 	seen, err := r.observe(ctx, upgrade)
 	if err != nil {
-		log.FromContext(ctx).Info("can't observe", "reason", err.Error())
+		logs.For(ctx, upgrade).Info("can't observe", "reason", err.Error())
 		return outcome.Of(err, upgrade.Status.Step)
 	}
 	return r.runWorkflow(ctx, upgrade, seen, patcher)

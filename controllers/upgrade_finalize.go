@@ -9,10 +9,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
@@ -50,7 +50,7 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 		return ctrl.Result{RequeueAfter: outcome.RetryStalled}, nil
 	}
 	if len(rest.left) > 0 {
-		log.FromContext(ctx).Info("deleted, but something is left behind", "left", rest.left)
+		logs.For(ctx, upgrade).Info("deleted, but something is left behind", "left", rest.left)
 		r.Recorder.Event(upgrade, corev1.EventTypeWarning, "LeftBehind", leftBehindText(rest.left))
 	}
 	r.repositories.forget(string(upgrade.UID))

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
 )
@@ -19,7 +19,7 @@ func (r *UpgradeReconciler) failed(ctx context.Context, upgrade *v1alpha1.PgUpgr
 	o := outcome.Of(err, upgrade.Status.Step)
 	setStepMessage(&upgrade.Status, o.Message)
 	if !o.Stalled {
-		log.FromContext(ctx).Info("step failed, will be tried again", "step", upgrade.Status.Step, "error", err.Error())
+		logs.For(ctx, upgrade).Info("step failed, will be tried again", "error", err.Error())
 	}
 	return o
 }

@@ -32,7 +32,7 @@ func annotations(status *v1alpha1.PgUpgradeStatus) map[string]string {
 	if len(status.Commits) == 0 {
 		return nil
 	}
-	return map[string]string{v1alpha1.GroupVersion.Group + "/revision": "sha1:" + status.Commits[len(status.Commits)-1].SHA}
+	return map[string]string{v1alpha1.RevisionAnnotation: "sha1:" + status.Commits[len(status.Commits)-1].SHA}
 }
 
 // showReplication sets the Replicating condition from the steps.

@@ -12,9 +12,10 @@ import (
 	"github.com/fluxcd/pkg/runtime/patch"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/logs"
+	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
@@ -72,7 +73,7 @@ func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.P
 		switch {
 		case verdict.Done:
 			crash.After(ctx, name)
-			r.completeStep(ctx, upgrade, verdict)
+			r.completeStep(upgrade, verdict)
 		case verdict.Reverted != nil:
 			r.reverted(upgrade, verdict)
 		case verdict.ReturnTo != "":
@@ -145,7 +146,7 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 	if d.NewAttempt {
 		status.Attempt++
 		status.HandledRetry = s.facts.Retry
-		status.RolledBack, status.Verification, status.Comparing, status.Lag = nil, nil, nil, nil
+		status.RolledBack, status.Verification, status.Comparing, status.Lag, status.RetainedBytes = nil, nil, nil, nil, 0
 	}
 	if status.Workflow == d.Workflow && status.Step == d.Step && !d.Begin && !d.NewAttempt {
 		return
@@ -173,7 +174,7 @@ func (r *UpgradeReconciler) revertedCutover(ctx context.Context, upgrade *v1alph
 	}
 	state, err := r.git(upgrade, s).CommitState(ctx, steps.CommitCutover)
 	if err != nil {
-		log.FromContext(ctx).Info("can't tell who reverted the cutover", "error", err.Error())
+		logs.For(ctx, upgrade).Info("can't tell who reverted the cutover", "error", err.Error())
 		return nil
 	}
 	return state.RevertedBy
@@ -190,18 +191,18 @@ func withoutStep(all []v1alpha1.StepStatus, name string) []v1alpha1.StepStatus {
 }
 
 // completeStep closes a finished step and goes to the next, or ends the run.
-func (r *UpgradeReconciler) completeStep(ctx context.Context, upgrade *v1alpha1.PgUpgrade, verdict steps.Verdict) {
+func (r *UpgradeReconciler) completeStep(upgrade *v1alpha1.PgUpgrade, verdict steps.Verdict) {
 	status := &upgrade.Status
 	now := metav1.NewTime(r.Now().Truncate(time.Second))
 	for i := range status.Steps {
 		if status.Steps[i].Name == status.Step {
 			status.Steps[i].FinishedAt, status.Steps[i].Message = &now, verdict.Message
+			metrics.Step(status.Step, started(status, status.Step), now.Time)
 		}
 	}
 	if status.Step == steps.Preflight || status.Step == steps.PreflightGreen {
 		conditions.MarkTrue(upgrade, v1alpha1.PreflightPassedCondition, v1alpha1.ReasonPassed, "%s", verdict.Message)
 	}
-	log.FromContext(ctx).Info("step done", "workflow", status.Workflow, "step", status.Step, "message", verdict.Message)
 	r.Recorder.AnnotatedEventf(upgrade, annotations(status), corev1.EventTypeNormal, status.Step, "%s", verdict.Message)
 	d := steps.Advance(*status)
 	if d.Outcome != "" {
@@ -225,7 +226,8 @@ func (r *UpgradeReconciler) close(upgrade *v1alpha1.PgUpgrade, outcome string, n
 	}
 	status.History = append([]v1alpha1.HistoryEntry{entry}, status.History...)
 	status.History = status.History[:min(len(status.History), 16)]
-	status.Workflow, status.Step, status.Lag = "", "", nil
+	status.Workflow, status.Step, status.Lag, status.RetainedBytes = "", "", nil, 0
+	metrics.Run(outcome)
 	r.Recorder.Eventf(upgrade, corev1.EventTypeNormal, outcome, "%s to %s: %s", entry.From, entry.To, outcome)
 }
 

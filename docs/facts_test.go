@@ -14,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/steps"
 )
 
@@ -98,11 +99,36 @@ func TestSecurityGivesTheReasonOfEveryRight(t *testing.T) {
 	}
 }
 
-func TestEveryMetricIsInOperations(t *testing.T) {
-	page := read(t, "docs/operations.md")
-	for _, match := range regexp.MustCompile(`Name: +"(gitover_\w+)"`).FindAllStringSubmatch(read(t, "controllers/metrics.go"), -1) {
-		if !strings.Contains(page, "`"+match[1]+"`") {
-			t.Errorf("metric %s is not in docs/operations.md", match[1])
+func TestOperationsHasEveryMetricWithItsLabels(t *testing.T) {
+	described := metrics.Described()
+	if len(described) < 25 {
+		t.Fatalf("only %d metrics", len(described))
+	}
+	documented := map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(gitover_\\w+)` \\| ([^|]*) \\|").FindAllStringSubmatch(read(t, "docs/operations.md"), -1) {
+		documented[row[1]] = true
+		want, exported := described[row[1]]
+		if !exported {
+			t.Errorf("docs/operations.md speaks of the metric %s, which isn't exported", row[1])
+			continue
+		}
+		if got := strings.ReplaceAll(row[2], "`", ""); got != strings.Join(want, ", ") {
+			t.Errorf("docs/operations.md gives %s the labels %s, it has %s", row[1], got, strings.Join(want, ", "))
+		}
+	}
+	for name := range described {
+		if !documented[name] {
+			t.Errorf("metric %s has no row in docs/operations.md", name)
+		}
+	}
+}
+
+// TestMetricsHaveNamesAsPrometheusWantsThem with their unit, in base units.
+func TestMetricsHaveNamesAsPrometheusWantsThem(t *testing.T) {
+	named := regexp.MustCompile(`(_total|_seconds|_bytes|_bytes_per_second|_info|_condition|_ready|_poolers|_failures|_attempts|_findings)$`)
+	for name := range metrics.Described() {
+		if !named.MatchString(name) || strings.HasSuffix(name, "_milliseconds") {
+			t.Errorf("%s doesn't say what it counts", name)
 		}
 	}
 }

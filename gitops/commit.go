@@ -139,7 +139,7 @@ func (r *Repository) attempt(ctx context.Context, draft *draft) (Result, error) 
 	var base, hash plumbing.Hash
 	objects := newBatch()
 	err := r.locked(ctx, func(c *clone) error {
-		if err := c.fetch(ctx, r.access); err != nil {
+		if err := r.fetch(ctx, c); err != nil {
 			return err
 		}
 		var err error
@@ -196,7 +196,7 @@ func (c *clone) adopt(ctx context.Context, access Access, base, hash plumbing.Ha
 func (r *Repository) pushTimed(ctx context.Context, base, tip plumbing.Hash, objects *batch) error {
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	return r.access.push(ctx, base, tip, objects)
+	return r.observed("push", func() error { return r.access.push(ctx, base, tip, objects) })
 }
 
 // findOwn looks for a commit of ours that landed: one of this call's, or one with its trailers.
@@ -273,7 +273,7 @@ func (d *draft) subject() string {
 // lastLook fetches once more before giving up.
 func (r *Repository) lastLook(ctx context.Context, draft *draft, result Result, err error) (Result, error) {
 	lookErr := r.locked(ctx, func(c *clone) error {
-		if err := c.fetch(ctx, r.access); err != nil {
+		if err := r.fetch(ctx, c); err != nil {
 			return err
 		}
 		found, err := c.findOwn(ctx, draft)

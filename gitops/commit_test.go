@@ -258,3 +258,30 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	_, err = Open(empty, "").Fetch(ctx)
 	g.Expect(errors.Is(err, ErrUnauthorized)).To(BeTrue(), "%v", err)
 }
+
+func TestOperationsOnTheServerAreTold(t *testing.T) {
+	s := newStage(t)
+	told := map[string][]error{}
+	r := s.open(WithObserver(func(operation string, took time.Duration, err error) {
+		if took <= 0 {
+			t.Errorf("%s took %s", operation, took)
+		}
+		told[operation] = append(told[operation], err)
+	}))
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := r.Fetch(t.Context())
+	must(err)
+	must(r.CheckPush(t.Context()))
+	s.hook("pre-receive", "exit 1")
+	if _, err := r.Commit(t.Context(), request("CommitCutover", SetTarget("orders", "orders-17"))); err == nil {
+		t.Fatal("a hook was passed")
+	}
+	if len(told["fetch"]) == 0 || told["fetch"][0] != nil || len(told["check"]) != 1 || told["check"][0] != nil || len(told["push"]) != 1 || !errors.Is(told["push"][0], ErrPushForbidden) {
+		t.Errorf("told of %v", told)
+	}
+}

@@ -56,13 +56,17 @@ func (a Access) push(ctx context.Context, base, tip plumbing.Hash, objects *batc
 func (r *Repository) CheckPush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	session, advertised, err := r.access.receive(ctx)
+	return r.observed("check", func() error { return r.access.checkPush(ctx) })
+}
+
+func (a Access) checkPush(ctx context.Context) error {
+	session, advertised, err := a.receive(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = session.Close() }()
-	if _, ok := advertised.References[plumbing.NewBranchReferenceName(r.access.branch).String()]; !ok {
-		return r.access.remoteFailure("push to", plumbing.ErrReferenceNotFound)
+	if _, ok := advertised.References[plumbing.NewBranchReferenceName(a.branch).String()]; !ok {
+		return a.remoteFailure("push to", plumbing.ErrReferenceNotFound)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type Repository struct {
 	now       func() time.Time
 	jitter    func() float64
 	wait      func(context.Context, time.Duration) error
+	observe   func(operation string, took time.Duration, err error)
 }
 
 // Option replaces something that a Repository gets from its environment.
@@ -38,6 +39,31 @@ func WithJitter(jitter func() float64) Option { return func(r *Repository) { r.j
 // WithWait sets how a pause between attempts is spent. It must end with the context.
 func WithWait(wait func(context.Context, time.Duration) error) Option {
 	return func(r *Repository) { r.wait = wait }
+}
+
+// WithObserver is told of each fetch, push and check of the right to push: how long it took, and its error, which may be one
+// that another attempt follows.
+func WithObserver(observe func(operation string, took time.Duration, err error)) Option {
+	return func(r *Repository) { r.observe = observe }
+}
+
+// observed tells the observer of what do does on the server.
+func (r *Repository) observed(operation string, do func() error) error {
+	begun := time.Now()
+	err := do()
+	if r.observe != nil {
+		told := err
+		if errors.Is(err, errRace) {
+			told = ErrConflict
+		}
+		r.observe(operation, time.Since(begun), told)
+	}
+	return err
+}
+
+// fetch brings the branch's tip.
+func (r *Repository) fetch(ctx context.Context, c *clone) error {
+	return r.observed("fetch", func() error { return c.fetch(ctx, r.access) })
 }
 
 // Open doesn't touch the network. Clones live below the directory, which must
@@ -75,7 +101,7 @@ func (t Tip) Revision() string { return t.Branch + "@sha1:" + t.SHA }
 func (r *Repository) Fetch(ctx context.Context) (Tip, error) {
 	var tip Tip
 	err := r.locked(ctx, func(c *clone) error {
-		err := c.fetch(ctx, r.access)
+		err := r.fetch(ctx, c)
 		tip = Tip{Branch: r.access.branch, SHA: c.tip.String()}
 		return err
 	})
@@ -136,7 +162,7 @@ func (r *Repository) locked(ctx context.Context, use func(*clone) error) error {
 func (r *Repository) ready(ctx context.Context, use func(*clone) error) error {
 	return r.locked(ctx, func(c *clone) error {
 		if c.tip.IsZero() {
-			if err := c.fetch(ctx, r.access); err != nil {
+			if err := r.fetch(ctx, c); err != nil {
 				return err
 			}
 		}
@@ -174,7 +200,7 @@ func (r *Repository) commitAt(ctx context.Context, c *clone, revision string) (*
 	if err == nil {
 		return commit, nil
 	}
-	if err := c.fetch(ctx, r.access); err != nil {
+	if err := r.fetch(ctx, c); err != nil {
 		return nil, err
 	}
 	commit, err = object.GetCommit(c.objects, hash)

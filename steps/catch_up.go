@@ -23,22 +23,22 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
-	bytes, err := lag(ctx, run, blue, run.Status.To)
+	behind, err := backlog(ctx, run, blue, run.Status.To)
 	if err != nil {
 		return Verdict{}, err
 	}
-	showLag(run, bytes, run.lagLimit())
+	showLag(run, behind, run.lagLimit())
 	if since := run.Status.Lag.UnderLimitSince; since != nil && run.Now().Sub(since.Time) >= run.lagStableFor() {
 		if v, err := leftBehind(ctx, run, blue); v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
 		}
-		verdict := done("lag %s", HumanBytes(bytes))
+		verdict := done("lag %s", HumanBytes(behind.Bytes))
 		if !GivesIdentities(run.Upgrade) {
 			return verdict, nil
 		}
 		return alsoSaid(verdict)(showIdentities(ctx, run, blue))
 	}
-	return waiting(CatchUp, "lag %s, limit %s for %s", HumanBytes(bytes), HumanBytes(run.lagLimit()), run.lagStableFor()), nil
+	return waiting(CatchUp, "lag %s, limit %s for %s", HumanBytes(behind.Bytes), HumanBytes(run.lagLimit()), run.lagStableFor()), nil
 }
 
 // leftBehind names what was added after the preflight and would make the guard refuse the

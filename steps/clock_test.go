@@ -10,6 +10,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -99,7 +100,7 @@ func TestAClockThatWasSetBackKeepsNothingWaiting(t *testing.T) {
 		Lag:          &v1alpha1.LagStatus{UnderLimitSince: &future},
 		Verification: &v1alpha1.VerificationStatus{At: metav1.Now(), Rows: 1},
 	}}
-	showLag(run, 0, 1)
+	showLag(run, replication.Backlog{}, 1)
 	if since := run.Status.Lag.UnderLimitSince; since.After(time.Now()) {
 		t.Errorf("the lag is under its limit since %v, which is yet to come", since)
 	}

@@ -44,6 +44,7 @@ func brokenIn(ctx context.Context, run *Run, publisher, subscriber postgres.Serv
 			publisher.Instance, subscriber.Instance, db)
 		return &v, nil
 	}
+	run.showRetained(slot.RetainedBytes)
 	if v := retained(run, publisher.Instance, subscriber.Instance, db, slot, "revert the version"); v != nil {
 		return v, nil
 	}
@@ -92,24 +93,20 @@ func retainedFor(ctx context.Context, run *Run, publisher, subscriber, wayOut st
 	return nil, nil
 }
 
-// lag of the run, the largest over its databases. One session reads all of the server's slots.
-func lag(ctx context.Context, run *Run, publisher postgres.Server, subscriber string) (int64, error) {
-	var most int64
+// backlog of the run, the largest over its databases. Slots are the server's: one query tells of all.
+func backlog(ctx context.Context, run *Run, publisher postgres.Server, subscriber string) (replication.Backlog, error) {
+	slots := make([]string, 0, len(run.Status.Databases))
 	for _, db := range run.Status.Databases {
-		bytes, err := replication.Lag(ctx, publisher, "", run.Names().Slot(db, subscriber))
-		if err != nil {
-			return 0, err
-		}
-		most = max(most, bytes)
+		slots = append(slots, run.Names().Slot(db, subscriber))
 	}
-	return most, nil
+	return replication.BacklogOf(ctx, publisher, slots)
 }
 
 // showLag fills status.lag and keeps since when it has been under the limit.
-func showLag(run *Run, bytes, limit int64) {
+func showLag(run *Run, b replication.Backlog, limit int64) {
 	now := timestamp(run.Now())
-	next := &v1alpha1.LagStatus{Bytes: bytes, At: now, Display: HumanBytes(bytes)}
-	if bytes <= limit {
+	next := &v1alpha1.LagStatus{Bytes: b.Bytes, DelayMilliseconds: b.DelayMilliseconds, At: now, Display: HumanBytes(b.Bytes)}
+	if b.Bytes <= limit {
 		next.UnderLimitSince = &now
 		// a clock that was set back must not put this time into the future
 		if old := run.Status.Lag; old != nil && old.UnderLimitSince != nil && !old.UnderLimitSince.After(now.Time) {
@@ -117,6 +114,13 @@ func showLag(run *Run, bytes, limit int64) {
 		}
 	}
 	run.Status.Lag = next
+	run.showRetained(b.RetainedBytes)
+}
+
+// showRetained keeps status.retainedBytes at the most that a slot was seen to keep in this look.
+func (r *Run) showRetained(bytes int64) {
+	r.retained = max(r.retained, bytes)
+	r.Status.RetainedBytes = r.retained
 }
 
 func (r *Run) lagLimit() int64 {
@@ -126,9 +130,11 @@ func (r *Run) lagLimit() int64 {
 	return 1 << 20
 }
 
-// retainedLimit in bytes; 0 is none.
-func (r *Run) retainedLimit() int64 {
-	if l := r.Upgrade.Spec.Limits.RetainedWAL; l != nil {
+func (r *Run) retainedLimit() int64 { return RetainedLimit(r.Upgrade) }
+
+// RetainedLimit is how many bytes of WAL an upgrade's slots may keep; 0 is no limit.
+func RetainedLimit(u *v1alpha1.PgUpgrade) int64 {
+	if l := u.Spec.Limits.RetainedWAL; l != nil {
 		return max(0, l.Value())
 	}
 	return 50 << 30

@@ -37,6 +37,8 @@ type Run struct {
 	Tell func(change func(*v1alpha1.PgUpgradeStatus))
 	// Workers remembers apply workers from look to look; nil: they aren't watched.
 	Workers *replication.Workers
+	// retained is the most WAL that a slot was seen to keep
+	retained int64
 }
 
 // CommitState is what Git and Flux show of one of our commits.

@@ -93,11 +93,11 @@ func watchRollbackPath(ctx context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
-	bytes, err := lag(ctx, run, green, run.Status.From)
+	behind, err := backlog(ctx, run, green, run.Status.From)
 	if err != nil {
 		return err
 	}
-	showLag(run, bytes, run.lagLimit())
+	showLag(run, behind, run.lagLimit())
 	if !GivesIdentities(run.Upgrade) {
 		return nil
 	}

@@ -14,6 +14,9 @@ import (
 // GroupVersion of every kind in this package.
 var GroupVersion = schema.GroupVersion{Group: "gitover.dev", Version: "v1alpha1"}
 
+// RevisionAnnotation of an event names the commit that it speaks of, in Flux's notation.
+const RevisionAnnotation = "gitover.dev/revision"
+
 // AddToScheme registers the kinds.
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion, &PgUpgrade{}, &PgUpgradeList{}, &PgProxy{}, &PgProxyList{})

@@ -72,6 +72,10 @@ type PgUpgradeStatus struct {
 	// +optional
 	Lag *LagStatus `json:"lag,omitempty"`
 
+	// RetainedBytes of WAL that the publishing side keeps for the side that follows.
+	// +optional
+	RetainedBytes int64 `json:"retainedBytes,omitempty"`
+
 	// Findings of the preflight. Those that block come first. Each rule has its first few findings, and a count
 	// of the others.
 	// +optional
@@ -152,6 +156,9 @@ type CopyStatus struct {
 type LagStatus struct {
 	// Bytes of WAL.
 	Bytes int64 `json:"bytes"`
+	// DelayMilliseconds by which the side that follows applies changes later; absent while it isn't connected.
+	// +optional
+	DelayMilliseconds *int64 `json:"delayMilliseconds,omitempty"`
 	// At is when it was measured.
 	At metav1.Time `json:"at"`
 	// Display is Bytes as people read it.

@@ -9,6 +9,7 @@ import (
 	"github.com/fluxcd/pkg/runtime/events"
 	"github.com/fluxcd/pkg/runtime/logger"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -22,10 +23,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	registry "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers"
+	"github.com/gitover/gitover/controllers/metrics"
+	"github.com/gitover/gitover/controllers/notify"
 	"github.com/gitover/gitover/internal/crash"
 )
 
@@ -48,7 +52,7 @@ func controllerCommand() *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&f.metrics, "metrics-addr", ":8080", "address of the metrics endpoint")
 	flags.StringVar(&f.probes, "health-addr", ":8081", "address of the health endpoint")
-	flags.StringVar(&f.eventsAddress, "events-addr", "", "address of Flux's notification-controller, to forward events to")
+	flags.StringVar(&f.eventsAddress, "events-addr", "", "address of Flux's notification-controller, to post events to")
 	flags.StringVar(&f.namespace, "watch-namespace", "", "namespace to watch; all if empty")
 	flags.StringVar(&f.selector, "watch-label-selector", "", "work for PgUpgrades and PgProxies with these labels only")
 	flags.StringVar(&f.clones, "clone-dir", "/tmp/gitover", "directory for clones of fleet repositories")
@@ -104,9 +108,9 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
-	recorder, err := events.NewRecorder(manager, log, f.eventsAddress, "gitover")
+	recorder, err := observe(manager, log, f.eventsAddress)
 	if err != nil {
-		return fmt.Errorf("set up events: %w", err)
+		return err
 	}
 	pods, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -134,6 +138,26 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 		}
 	}
 	return manager.Start(cmd.Context())
+}
+
+// observe has events recorded and posted to address, and the state of objects among the metrics.
+func observe(manager ctrl.Manager, log logr.Logger, address string) (*notify.Recorder, error) {
+	inKubernetes, err := events.NewRecorder(manager, log, "", "gitover")
+	if err != nil {
+		return nil, fmt.Errorf("set up events: %w", err)
+	}
+	recorder, err := notify.New(inKubernetes, manager.GetClient(), manager.GetScheme(), log, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := manager.Add(recorder); err != nil {
+		return nil, fmt.Errorf("set up events: %w", err)
+	}
+	collector := &metrics.Collector{Reader: manager.GetClient(), Elected: manager.Elected()}
+	if err := registry.Registry.Register(collector); err != nil {
+		return nil, fmt.Errorf("set up metrics: %w", err)
+	}
+	return recorder, nil
 }
 
 // narrow the cache to objects of instances, since a cluster has many other pods, and to

@@ -3,8 +3,10 @@ package outcome
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
+	eventv1 "github.com/fluxcd/pkg/apis/event/v1beta1"
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -86,17 +88,37 @@ const (
 )
 
 // EmitEvents emits one event per change of reason, so that a failure that stays the same
-// doesn't fill the event log.
+// doesn't fill the event log. What only shows that work goes on is of type Trace, which nobody is notified of.
 func EmitEvents(recorder record.EventRecorder, object conditioned, before string, o Outcome) {
 	now := o.Reason + "\x00" + fmt.Sprint(o.Stalled)
 	if before == now {
 		return
 	}
-	kind := corev1.EventTypeNormal
-	if o.Stalled {
+	kind := eventv1.EventTypeTrace
+	switch {
+	case o.Stalled, grave[o.Reason]:
 		kind = corev1.EventTypeWarning
+	case notable[o.Reason], strings.HasSuffix(before, stalled):
+		kind = corev1.EventTypeNormal
 	}
 	recorder.Event(object, kind, o.Reason, cmp.Or(o.Message, o.Reason))
+}
+
+// stalled ends what LastReported says of an object that waited for a human.
+const stalled = "\x00true"
+
+// grave reasons: applications have no database, or may lose it, though it may pass by itself.
+var grave = map[string]bool{v1alpha1.ReasonFenced: true, v1alpha1.ReasonNoPoolers: true}
+
+// notable reasons: people want to know, though nothing is wrong.
+var notable = map[string]bool{
+	v1alpha1.ReasonWaitingForApproval: true,
+	v1alpha1.ReasonOutsideWindow:      true,
+	v1alpha1.ReasonSoakInProgress:     true,
+	v1alpha1.ReasonWaitingForSoak:     true,
+	v1alpha1.ReasonSwitchWaiting:      true,
+	v1alpha1.ReasonClockSkew:          true,
+	v1alpha1.ReasonTargetNotInGit:     true,
 }
 
 // LastReported remembers what was last reported, for EmitEvents.

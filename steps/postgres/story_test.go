@@ -212,6 +212,34 @@ func follow(t *testing.T, blue, green *pg.Server, database string) {
 	if lag < 0 {
 		t.Errorf("lag %d", lag)
 	}
+	theBacklogIsTold(t, blue, green, names.Slot(database, green.Instance), func(on bool) {
+		must(t, replication.SetSubscriptionEnabled(ctx, green.Server, database, subscription, on))
+	})
+}
+
+// theBacklogIsTold of a slot: how much is missing and kept, and by how much time the side that follows is behind, while it is
+// connected.
+func theBacklogIsTold(t *testing.T, blue, green *pg.Server, slot string, follow func(bool)) {
+	t.Helper()
+	look := func() replication.Backlog {
+		b, err := replication.BacklogOf(t.Context(), blue.Server, []string{slot})
+		must(t, err)
+		return b
+	}
+	eventually(t, "a delay, while it follows", func() bool { b := look(); return b.DelayMilliseconds != nil && *b.DelayMilliseconds >= 0 })
+	follow(false)
+	eventually(t, "no delay, while it doesn't", func() bool { return look().DelayMilliseconds == nil })
+	before := look()
+	blue.Exec("", "CREATE TABLE IF NOT EXISTS more AS SELECT g AS a, repeat('x', 100) AS b FROM generate_series(1, 10000) g; DROP TABLE more")
+	after := look()
+	if after.Bytes < before.Bytes+1_000_000 || after.RetainedBytes < after.Bytes {
+		t.Errorf("a megabyte later the backlog is %+v, after %+v", after, before)
+	}
+	follow(true)
+	eventually(t, "it has caught up", func() bool { b := look(); return b.DelayMilliseconds != nil && b.Bytes < before.Bytes+1_000_000 })
+	if _, err := replication.BacklogOf(t.Context(), blue.Server, []string{slot, "gitover_none"}); err == nil || !strings.Contains(err.Error(), "1 of them are missing") {
+		t.Errorf("of a slot that isn't there: %v", err)
+	}
 }
 
 func awaitMarker(ctx context.Context, blue, green *pg.Server, database string, id int64) error {

@@ -109,14 +109,20 @@ func (s *Stage) buildNode(ctx context.Context) error {
 	return nil
 }
 
-// buildAPIServer compiles what an API server needs that runs by itself, as far as it isn't there.
+// buildAPIServer compiles what an API server needs that runs by itself, and the controller of Flux's that tests run beside it,
+// as far as it isn't there.
 func (s *Stage) buildAPIServer(ctx context.Context) error {
 	key, err := nodeKey(s.layout.Repo)
 	if err != nil {
 		return err
 	}
-	if err := s.compileOnce(ctx, nodePrograms[0], key); err != nil {
-		return err
+	for _, program := range nodePrograms {
+		if program.name != "kube" && program.name != "notification-controller" {
+			continue
+		}
+		if err := s.compileOnce(ctx, program, key); err != nil {
+			return err
+		}
 	}
 	return s.copyFluxCRDs(ctx, key)
 }
