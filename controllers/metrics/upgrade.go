@@ -27,7 +27,7 @@ var (
 	upgradeToCopy    = newGauge("gitover_upgrade_copy_total_bytes", "Bytes of tables that the initial copy has to copy.")
 	upgradeRate      = newGauge("gitover_upgrade_copy_bytes_per_second", "Pace of the initial copy, from its start on.")
 	upgradeFailures  = newGauge("gitover_upgrade_copy_failures", "Failures of the initial copy, which PostgreSQL tries again.")
-	upgradeFindings  = newGauge("gitover_upgrade_findings", "Findings of the preflight that nobody has acknowledged.", "severity")
+	upgradeFindings  = newGauge("gitover_upgrade_findings", "Findings of the preflight that are not acknowledged.", "severity")
 )
 
 // severities of findings, as the metric has them.

@@ -88,7 +88,7 @@ const (
 )
 
 // EmitEvents emits one event per change of reason, so that a failure that stays the same
-// doesn't fill the event log. What only shows that work goes on is of type Trace, which nobody is notified of.
+// doesn't fill the event log. What only shows that work goes on is of type Trace, of which people get no notification.
 func EmitEvents(recorder record.EventRecorder, object conditioned, before string, o Outcome) {
 	now := o.Reason + "\x00" + fmt.Sprint(o.Stalled)
 	if before == now {

@@ -212,14 +212,14 @@ func follow(t *testing.T, blue, green *pg.Server, database string) {
 	if lag < 0 {
 		t.Errorf("lag %d", lag)
 	}
-	theBacklogIsTold(t, blue, green, names.Slot(database, green.Instance), func(on bool) {
+	theBacklogIsTold(t, blue, names.Slot(database, green.Instance), func(on bool) {
 		must(t, replication.SetSubscriptionEnabled(ctx, green.Server, database, subscription, on))
 	})
 }
 
 // theBacklogIsTold of a slot: how much is missing and kept, and by how much time the side that follows is behind, while it is
 // connected.
-func theBacklogIsTold(t *testing.T, blue, green *pg.Server, slot string, follow func(bool)) {
+func theBacklogIsTold(t *testing.T, blue *pg.Server, slot string, follow func(bool)) {
 	t.Helper()
 	look := func() replication.Backlog {
 		b, err := replication.BacklogOf(t.Context(), blue.Server, []string{slot})
