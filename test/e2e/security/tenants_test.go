@@ -137,7 +137,7 @@ func deliver(t *testing.T, attacks []attack) testenv.AppOptions {
 	return testenv.AppOptions{Files: map[string]string{"attacks.yaml": strings.Join(documents, "---\n")}, Change: func(file, content string) string {
 		switch file {
 		case "kustomization.yaml":
-			content += "- attacks.yaml\n"
+			content = strings.Replace(content, "- upgrade.yaml\n", "- upgrade.yaml\n- attacks.yaml\n", 1)
 		case "proxy.yaml":
 			content = strings.Replace(content, "target: orders-15", "target: legacy", 1)
 		case "upgrade.yaml":
