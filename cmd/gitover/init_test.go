@@ -13,6 +13,7 @@ import (
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -116,13 +117,14 @@ func TestInitAdoptsWhatRunsAsTheExampleDoes(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, explained)
 	}
-	if strings.Count(out, "wrote ") != 4 || strings.Count(out, "added to ") != 3 {
+	if strings.Count(out, "wrote ") != 5 || strings.Count(out, "added to ") != 3 {
 		t.Errorf("it says\n%s", out)
 	}
-	want := t.TempDir()
-	for _, directory := range []string{"adopt/before", "adopt/after"} {
-		for name, content := range example(t, directory) {
-			file := filepath.Join(want, name)
+	apps := t.TempDir()
+	want := filepath.Join(apps, "orders")
+	for _, copied := range []struct{ example, to string }{{"adopt/before", want}, {"adopt/after", want}, {"fleet/apps/components", filepath.Join(apps, "components")}} {
+		for name, content := range example(t, copied.example) {
+			file := filepath.Join(copied.to, name)
 			must(t, os.MkdirAll(filepath.Dir(file), 0o755))
 			must(t, os.WriteFile(file, []byte(content), 0o644))
 		}
@@ -141,7 +143,7 @@ func TestInitAdoptsWhatRunsAsTheExampleDoes(t *testing.T) {
 		t.Errorf("the dry run promised\n%s\nand it wrote\n%s", dry, written)
 	}
 	f.git("commit", "--quiet", "-m", "Adopt orders")
-	if _, _, err := f.types("", "init", "orders", "-n", namespace); err == nil || !strings.Contains(err.Error(), "apps/orders/pgbouncer/agent.yaml, apps/orders/pgbouncer/rbac.yaml, apps/orders/proxy.yaml, apps/orders/upgrade.yaml: there already") {
+	if _, _, err := f.types("", "init", "orders", "-n", namespace); err == nil || !strings.Contains(err.Error(), "apps/orders/gitover-pooler/agent.yaml, apps/orders/gitover-pooler/kustomization.yaml, apps/orders/gitover-pooler/rbac.yaml, apps/orders/proxy.yaml, apps/orders/upgrade.yaml: there already") {
 		t.Errorf("a second time: %v", err)
 	}
 	if f.git("status", "--porcelain") != "" {
@@ -192,6 +194,18 @@ func TestInitRefusesWhatCannotBeAdopted(t *testing.T) {
 				must(t, c.Create(context.Background(), superuser(namespace)))
 			}
 		}, `has no key "username"`},
+		{"a PgBouncer that isn't the first container", "", func() func() {
+			var d appsv1.Deployment
+			must(t, c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "pgbouncer"}, &d))
+			former := d.Spec.DeepCopy()
+			d.Spec.Template.Spec.Containers = append([]corev1.Container{{Name: "exporter", Image: "example.com/exporter:1"}}, d.Spec.Template.Spec.Containers...)
+			must(t, c.Update(ctx, &d))
+			return func() {
+				must(t, c.Get(ctx, client.ObjectKeyFromObject(&d), &d))
+				d.Spec = *former
+				must(t, c.Update(ctx, &d))
+			}
+		}, "has to be the first"},
 		{"changes that aren't committed", "", func() func() {
 			file := "apps/orders/kustomization.yaml"
 			content, err := os.ReadFile(file)

@@ -57,15 +57,27 @@ func (f *Found) write(tree *gitops.Tree, l layout, change *Change) error {
 		return err
 	}
 	v := values{f, f.Name + "-legacy", l.serverPath, indented(string(selector), 6)}
-	created := map[string]string{"upgrade.yaml": "upgrade.yaml", "proxy.yaml": "proxy.yaml"}
-	edits := map[string]func([]byte) ([]byte, error){}
+	created, err := poolerParts(f.AgentImage)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"upgrade.yaml", "proxy.yaml"} {
+		var b bytes.Buffer
+		if err := templates.ExecuteTemplate(&b, name, v); err != nil {
+			return err
+		}
+		created[name] = b.Bytes()
+	}
 	if l.root == "" {
 		return fmt.Errorf("%s has no kustomization.yaml: commit one that lists the manifests there", f.Path)
 	}
-	edits[l.root] = func(file []byte) ([]byte, error) { return addResources(file, "upgrade.yaml", "proxy.yaml") }
-	parts := poolerParts(l.pooler.directory)
-	for file, text := range parts.created {
-		created[file] = text
+	edits := map[string]func([]byte) ([]byte, error){}
+	edits[l.root] = func(file []byte) ([]byte, error) {
+		file, err := addResources(file, "upgrade.yaml", "proxy.yaml")
+		if err != nil {
+			return nil, err
+		}
+		return addComponent(file)
 	}
 	kustomization, _, err := kustomizationIn(tree, l.pooler.directory)
 	if err != nil {
@@ -78,12 +90,12 @@ func (f *Found) write(tree *gitops.Tree, l layout, change *Change) error {
 				return nil, err
 			}
 		}
-		return parts.edit(file)
+		return labelPooler(file)
 	}
 	if l.ini != "" {
 		edits[l.ini] = func(file []byte) ([]byte, error) { return []byte(f.joined(string(file))), nil }
 	}
-	if err := f.create(tree, created, v, change); err != nil {
+	if err := f.create(tree, created, change); err != nil {
 		return err
 	}
 	if _, err := tree.Read("base/kustomization.yaml"); err != nil {
@@ -93,21 +105,17 @@ func (f *Found) write(tree *gitops.Tree, l layout, change *Change) error {
 }
 
 // create files; if one is there, nothing is.
-func (f *Found) create(tree *gitops.Tree, created map[string]string, v values, change *Change) error {
+func (f *Found) create(tree *gitops.Tree, created map[string][]byte, change *Change) error {
 	var there []string
-	for file, text := range created {
+	for file, content := range created {
 		if _, err := tree.Read(file); !errors.Is(err, gitops.ErrPathMissing) {
 			there = append(there, path.Join(f.Path, file))
 			continue
 		}
-		var b bytes.Buffer
-		if err := templates.ExecuteTemplate(&b, text, v); err != nil {
+		if err := tree.Write(file, content); err != nil {
 			return err
 		}
-		if err := tree.Write(file, b.Bytes()); err != nil {
-			return err
-		}
-		change.New[path.Join(f.Path, file)] = b.Bytes()
+		change.New[path.Join(f.Path, file)] = content
 	}
 	if len(there) > 0 {
 		return fmt.Errorf("%s: there already, and init never overwrites; remove what you don't need, or change it by hand", sorted(there))

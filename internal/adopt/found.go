@@ -24,8 +24,6 @@ type Found struct {
 	// Deployment is the pooler's name, Container the one of PgBouncer in it, Selector that of its pods.
 	Deployment, Container string
 	Selector              metav1.LabelSelector
-	// ServiceAccount that the pooler has; empty for the namespace's own, which gets no rights.
-	ServiceAccount string
 	// Explained is what was found, and by what, a line each.
 	Explained []string
 	// Hints are what is left to a person, a line each.
@@ -180,8 +178,11 @@ func (f *Found) readPooler(name string) error {
 		return fmt.Errorf("the Deployment %s doesn't run PgBouncer, the one pooler that Gitover can hold: put one in front of the server, as examples/fleet has it, or name another by --pooler", name)
 	}
 	f.Pooler, f.Deployment, f.Container, f.Selector = "deployment/"+name, name, container.Name, *f.pooler.Spec.Selector
-	if pod.ServiceAccountName != "" && pod.ServiceAccountName != "default" {
-		f.ServiceAccount = pod.ServiceAccountName
+	if err := f.joinable(); err != nil {
+		return err
+	}
+	if account := pod.ServiceAccountName; account != "" && account != "default" {
+		f.hint("the pods of Deployment %s get the service account %s-gitover-agent in place of %s: if PgBouncer needs the rights of the latter, bind them to the new one", name, f.Name, account)
 	}
 	f.explain("Deployment %s runs PgBouncer in container %s", name, container.Name)
 	if f.pooler.Spec.Replicas != nil && *f.pooler.Spec.Replicas < 2 {
@@ -225,7 +226,7 @@ func (f *Found) findAgent(ctx context.Context, c client.Reader, _ Choose) error 
 			}
 		}
 	}
-	f.AgentImage = "gitover.local/gitover:dev"
+	f.AgentImage = componentImage
 	f.hint("Gitover's controller wasn't found in the cluster, so the agent's image is %s: put yours in its place, or say it by --agent-image", f.AgentImage)
 	return nil //nolint:nilerr // who may not look into other namespaces gets the hint
 }
