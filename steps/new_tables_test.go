@@ -157,10 +157,10 @@ func TestATableThatIsMadeWhileAnUpgradeRunsIsCopiedOnceItIsOnBothSides(t *testin
 			p.both("CREATE TABLE third (id int PRIMARY KEY)")
 			p.blue.Exec("d", "INSERT INTO third VALUES (1)")
 			p.run.Proxy.Status.Switch = &v1alpha1.SwitchStatus{}
-			p.says(CatchUp, v1alpha1.ReasonReplicationBroken, "public.third isn't followed yet")
+			p.says(CatchUp, v1alpha1.ReasonReplicationBroken, "public.third isn't replicated yet")
 			p.run.Proxy.Status.Switch = nil
 			p.blue.Exec("d", "CREATE INDEX more ON third (id)")
-			p.says(CatchUp, v1alpha1.ReasonSchemaDrift, "public.third isn't followed yet", "index public.more is missing")
+			p.says(CatchUp, v1alpha1.ReasonSchemaDrift, "public.third isn't replicated yet", "index public.more is missing")
 			p.green.Exec("d", "CREATE INDEX more ON third (id)")
 			p.done(Approve)
 			p.arrives("SELECT count(*) FROM third", "1")
