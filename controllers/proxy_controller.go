@@ -19,6 +19,7 @@ import (
 	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/controllers/pace"
+	"github.com/gitover/gitover/controllers/tracing"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 )
@@ -30,6 +31,8 @@ type ProxyReconciler struct {
 	// Uncached reads Secrets, which the cache must not hold.
 	Uncached client.Reader
 	Recorder record.EventRecorder
+	// Tracer may be nil.
+	Tracer *tracing.Tracer
 	// Fleet knows what Git says of a target.
 	Fleet Fleet
 	// Identity of this process, other than any other's: the status names who switches, the

@@ -64,6 +64,7 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result sw
 	p.Status.Switch = nil
 	p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
 	metrics.Switch(entry)
+	r.Tracer.Switch(p, entry)
 	held := "another controller began it, so how long traffic was held is not known"
 	if entry.HeldAt != nil {
 		held = fmt.Sprintf("traffic was held for %.1f ms", float64(entry.HeldMicroseconds)/1000)
@@ -81,6 +82,7 @@ func (r *ProxyReconciler) failed(x *proxyScope, result switchover.Result, why st
 	p := x.proxy
 	entry := r.record(p, result, "Aborted", why)
 	metrics.Switch(entry)
+	r.Tracer.Switch(p, entry)
 	p.Status.Switch = nil
 	p.Status.FailedTarget = entry.To
 	p.Status.FailedAttempts++

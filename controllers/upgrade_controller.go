@@ -21,6 +21,7 @@ import (
 	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/controllers/pace"
+	"github.com/gitover/gitover/controllers/tracing"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -45,6 +46,8 @@ type UpgradeReconciler struct {
 	Uncached client.Reader
 	Pods     kubernetes.Interface
 	Recorder record.EventRecorder
+	// Tracer may be nil.
+	Tracer *tracing.Tracer
 	// CloneDirectory holds the clones of fleet repositories.
 	CloneDirectory string
 	// NoCrossNamespaceRefs refuses references into other namespaces, as Flux's flag does.

@@ -198,6 +198,7 @@ func (r *UpgradeReconciler) completeStep(upgrade *v1alpha1.PgUpgrade, verdict st
 		if status.Steps[i].Name == status.Step {
 			status.Steps[i].FinishedAt, status.Steps[i].Message = &now, verdict.Message
 			metrics.Step(status.Step, started(status, status.Step), now.Time)
+			r.Tracer.Step(upgrade, status.Steps[i])
 		}
 	}
 	if status.Step == steps.Preflight || status.Step == steps.PreflightGreen {
@@ -224,6 +225,7 @@ func (r *UpgradeReconciler) close(upgrade *v1alpha1.PgUpgrade, outcome string, n
 	if len(status.Steps) > 0 {
 		entry.StartedAt = status.Steps[0].StartedAt
 	}
+	r.Tracer.Run(upgrade, entry)
 	status.History = append([]v1alpha1.HistoryEntry{entry}, status.History...)
 	status.History = status.History[:min(len(status.History), 16)]
 	status.Workflow, status.Step, status.Lag, status.RetainedBytes = "", "", nil, 0

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -11,6 +12,7 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -30,15 +32,17 @@ import (
 	"github.com/gitover/gitover/controllers"
 	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/notify"
+	"github.com/gitover/gitover/controllers/tracing"
 	"github.com/gitover/gitover/internal/crash"
 )
 
 type controllerFlags struct {
-	metrics, probes, eventsAddress, namespace, selector, clones string
-	leaderElect, noCrossNamespaceRefs                           bool
-	concurrent                                                  int
-	lease, renew, retry                                         time.Duration
-	log                                                         logger.Options
+	metrics, probes, eventsAddress, tracingEndpoint string
+	namespace, selector, clones                     string
+	leaderElect, noCrossNamespaceRefs               bool
+	concurrent                                      int
+	lease, renew, retry                             time.Duration
+	log                                             logger.Options
 }
 
 func controllerCommand() *cobra.Command {
@@ -53,6 +57,7 @@ func controllerCommand() *cobra.Command {
 	flags.StringVar(&f.metrics, "metrics-addr", ":8080", "address of the metrics endpoint")
 	flags.StringVar(&f.probes, "health-addr", ":8081", "address of the health endpoint")
 	flags.StringVar(&f.eventsAddress, "events-addr", "", "address of Flux's notification-controller, to post events to")
+	flags.StringVar(&f.tracingEndpoint, "tracing-endpoint", "", "address of an OpenTelemetry collector, to send traces of upgrades and switches to by OTLP over HTTP")
 	flags.StringVar(&f.namespace, "watch-namespace", "", "namespace to watch; all if empty")
 	flags.StringVar(&f.selector, "watch-label-selector", "", "work for PgUpgrades and PgProxies with these labels only")
 	flags.StringVar(&f.clones, "clone-dir", "/tmp/gitover", "directory for clones of fleet repositories")
@@ -112,6 +117,10 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	if err != nil {
 		return err
 	}
+	tracer, err := traceTo(cmd.Context(), manager, log, f.tracingEndpoint)
+	if err != nil {
+		return err
+	}
 	pods, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("set up the client: %w", err)
@@ -121,13 +130,13 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 		return fmt.Errorf("find this pod's name: %w", err)
 	}
 	upgrades := &controllers.UpgradeReconciler{
-		Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Pods: pods, Recorder: recorder,
+		Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Pods: pods, Recorder: recorder, Tracer: tracer,
 		CloneDirectory: f.clones, NoCrossNamespaceRefs: f.noCrossNamespaceRefs, Now: time.Now,
 	}
 	if err := upgrades.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgUpgrade: %w", err)
 	}
-	proxies := &controllers.ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: recorder, Fleet: upgrades,
+	proxies := &controllers.ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: recorder, Tracer: tracer, Fleet: upgrades,
 		Identity: identity, Elected: f.leaderElect, Now: time.Now}
 	if err := proxies.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgProxy: %w", err)
@@ -158,6 +167,19 @@ func observe(manager ctrl.Manager, log logr.Logger, address string) (*notify.Rec
 		return nil, fmt.Errorf("set up metrics: %w", err)
 	}
 	return recorder, nil
+}
+
+// traceTo has spans sent to a collector; nil without an address.
+func traceTo(ctx context.Context, manager ctrl.Manager, log logr.Logger, address string) (*tracing.Tracer, error) {
+	tracer, err := tracing.New(ctx, address)
+	if err != nil || tracer == nil {
+		return nil, err
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Info("spans were lost", "error", err.Error()) }))
+	if err := manager.Add(tracer); err != nil {
+		return nil, fmt.Errorf("set up tracing: %w", err)
+	}
+	return tracer, nil
 }
 
 // narrow the cache to objects of instances, since a cluster has many other pods, and to
