@@ -29,12 +29,24 @@ func versions() (all []int) {
 // stopsFlag has every schema take another way, as in -stops 17,13,18.
 var stopsFlag = flag.String("stops", "", "major versions in the order of travel, with commas; every schema goes this way")
 
+// resumeFlag goes on where an earlier run was stopped.
+var resumeFlag = flag.Bool("resume", false, "leave out the schemas that went through in an earlier run, by its report")
+
 // TestSchemasThatNobodyHereWroteGoThrough takes every schema up through all versions and down again; without
 // GITOVER_FULL a few, there and back between two.
 func TestSchemasThatNobodyHereWroteGoThrough(t *testing.T) {
 	pg.Rootfs(t, 15) // skips where there is none
 	full := pg.Full
 	report := &Report{Versions: versions()}
+	if *resumeFlag {
+		must(t, report.resume(filepath.Join(pg.Cache(t, "catalogue"), "report.json"), func(name string) int {
+			i := slices.IndexFunc(schemas, func(s schema) bool { return s.name == name })
+			if i < 0 {
+				return 0
+			}
+			return len(route(report.Versions, schemas[i].since)) - 1
+		}))
+	}
 	save := func(t *testing.T) {
 		if pg.Full {
 			path := filepath.Join(pg.Cache(t, "catalogue"), "report.json")
@@ -43,6 +55,10 @@ func TestSchemasThatNobodyHereWroteGoThrough(t *testing.T) {
 		}
 	}
 	for _, s := range schemas {
+		if report.has(s.name) {
+			t.Logf("%s went through in an earlier run", s.name)
+			continue
+		}
 		if !full && !s.quick && *stopsFlag == "" {
 			continue
 		}

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -55,6 +56,35 @@ func (r *Report) of(s schema) *record {
 	one := &record{report: r, Name: s.name, Package: s.source.String(), License: s.license, Unfilled: map[string]string{}}
 	r.Schemas = append(r.Schemas, one)
 	return one
+}
+
+// resume takes over what an earlier run's report has of schemas that went all their way, with so many moves, without a failure.
+func (r *Report) resume(path string, moves func(schema string) int) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var earlier Report
+	if err := json.Unmarshal(content, &earlier); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, one := range earlier.Schemas {
+		of := func(m Move) bool { return m.Schema == one.Name }
+		if slices.ContainsFunc(earlier.Failures, func(f Failure) bool { return f.Schema == one.Name }) {
+			continue
+		}
+		made := slices.DeleteFunc(slices.Clone(earlier.Moves), func(m Move) bool { return !of(m) })
+		if len(made) == moves(one.Name) {
+			one.report = r
+			r.Schemas, r.Moves = append(r.Schemas, one), append(r.Moves, made...)
+		}
+	}
+	return nil
+}
+
+// has a schema been through?
+func (r *Report) has(schema string) bool {
+	return slices.ContainsFunc(r.Schemas, func(one *record) bool { return one.Name == schema })
 }
 
 func (r *record) found(version string)     { r.Version = version }

@@ -3,8 +3,10 @@ package catalogue
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 )
 
 func TestTheReadmeListsEverySchema(t *testing.T) {
@@ -59,5 +61,30 @@ func TestDumpsThatMeanTheSameAreTheSame(t *testing.T) {
 	}
 	if found := differences(normalise("CHECK (a > 1)"), normalise("CHECK (a > 2)")); len(found) != 2 {
 		t.Errorf("a changed check gives %q", found)
+	}
+}
+
+func TestARunThatWasStoppedGoesOnWithTheSchemasThatAreLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "report.json")
+	first := &Report{}
+	for _, name := range []string{"whole", "half", "failed"} {
+		r := first.of(schema{name: name})
+		r.moved("13 to 15", time.Second)
+		if name != "half" {
+			r.moved("15 to 13", time.Second)
+		}
+		if name == "failed" {
+			r.failed("15 to 13", "a row differs")
+		}
+	}
+	must(t, first.write(path))
+
+	second := &Report{}
+	must(t, second.resume(path, func(string) int { return 2 }))
+	if !second.has("whole") || second.has("half") || second.has("failed") || len(second.Moves) != 2 {
+		t.Errorf("%+v", second)
+	}
+	if err := (&Report{}).resume(path+".none", nil); err == nil {
+		t.Error("a report that isn't there was read")
 	}
 }
