@@ -1,10 +1,13 @@
 # `make help` lists the targets. Whatever they make goes to .cache.
 
 GO      ?= go
+# The same for tests, tools and programs, so that each package is compiled once.
+export CGO_ENABLED ?= 0
+export GOFLAGS     ?= -trimpath
 CACHE   := .cache
 BIN     ?= bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-STAGE   := CGO_ENABLED=0 $(GO) run ./test/cluster/cmd/stage
+STAGE   := $(GO) run ./test/cluster/cmd/stage
 IMAGES  ?= postgres-13 postgres-18 postgres-19
 # Those of the tests against real PostgreSQL servers; the stage has others of its own.
 SERVERS := postgres-13 postgres-15 postgres-17 postgres-18 postgres-19
@@ -30,7 +33,7 @@ help: ## this list
 
 .PHONY: build
 build: ## compile gitover to bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/gitover/gitover/internal/version.version=$(VERSION)" -o $(BIN)/ ./cmd/gitover ./cmd/gitover-agent
+	$(GO) build -ldflags "-s -w -X github.com/gitover/gitover/internal/version.version=$(VERSION)" -o $(BIN)/ ./cmd/gitover ./cmd/gitover-agent
 
 .PHONY: image
 image: ## build the image for amd64 and arm64: IMAGE=registry/gitover:v1, PUSH=1 pushes it
@@ -46,7 +49,7 @@ unit-others: # the unit tests that integration leaves out
 
 .PHONY: race
 race: ## all tests but the stage's under the race detector
-	$(GO) test -race -timeout 60m ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 60m ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzzer in turn, each for FUZZTIME (10m)
@@ -65,7 +68,7 @@ $(CACHE)/bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	$(GO) -C tools/lint build -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 $(CACHE)/bin/helm: tools/helm/go.mod tools/helm/go.sum
-	$(GO) -C tools/helm build -trimpath -o $(abspath $@) helm.sh/helm/v4/cmd/helm
+	$(GO) -C tools/helm build -o $(abspath $@) helm.sh/helm/v4/cmd/helm
 
 .PHONY: release-check
 release-check: ## let goreleaser check .goreleaser.yaml; compiling it takes minutes
@@ -117,8 +120,8 @@ integration: images apiserver ## tests against real PostgreSQL servers, without 
 	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m $(INTEGRATION)
 
 .PHONY: catalogue
-catalogue: images ## real applications' schemas up through every version and down again
-	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 120m -v ./test/catalogue
+catalogue: images ## real applications' schemas up through every version and down again; RESUME=1 goes on
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 120m -parallel 4 -v ./test/catalogue $(if $(RESUME),-resume)
 
 .PHONY: bench-servers
 bench-servers: images ## check, comparison, sequences, verification beside PostgreSQL's own programs: .cache/bench
@@ -127,6 +130,10 @@ bench-servers: images ## check, comparison, sequences, verification beside Postg
 .PHONY: e2e
 e2e: ## end-to-end tests on the running stage
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 45m -v $(E2E)
+
+.PHONY: e2e-helm
+e2e-helm: $(CACHE)/bin/helm ## end-to-end tests of the chart, by helm and by Flux, on the running stage
+	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 45m -v -run ByHelm ./test/e2e
 
 .PHONY: chaos
 chaos: ## every fault, and a crash at every step and part, on the running stage
@@ -138,7 +145,8 @@ chaos: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_FULL=1 $(GO) test -count=1 -timeout 30m -run ALongHistory ./gitops
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 30m -run TestTheWAL ./test/ledger
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/cluster
-	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|WrongCredentials|ChangesOfMind" ./test/e2e
+	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|WrongCredentials|ChangesOfMind|Downgrade|VersionThatIsNone" ./test/e2e
+	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run EveryRight ./test/e2e/security
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(CHAOS)
 
 .PHONY: demo

@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/gitover/gitover/test/cluster/layout"
 )
 
 // Asked says whether tests against a real API server are wanted (GITOVER_INTEGRATION=1).
@@ -58,19 +59,18 @@ const patience = 2 * time.Minute
 
 // start needs the programs that `make apiserver` compiles. It adds kinds from paths below the checkout.
 func start(kinds ...string) (*envtest.Environment, *rest.Config, error) {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		return nil, nil, errors.New("where the checkout is can't be told")
+	checkout, err := layout.At(".")
+	if err != nil {
+		return nil, nil, err
 	}
-	checkout := filepath.Join(filepath.Dir(file), "..", "..")
-	programs := filepath.Join(checkout, ".cache", "bin")
+	programs := checkout.Bin()
 	if _, err := os.Stat(filepath.Join(programs, "kube-apiserver")); err != nil {
 		return nil, nil, fmt.Errorf("%w; run `make apiserver` first", err)
 	}
 	environment := &envtest.Environment{BinaryAssetsDirectory: programs, ErrorIfCRDPathMissing: true,
 		ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience}
 	for _, path := range kinds {
-		environment.CRDDirectoryPaths = append(environment.CRDDirectoryPaths, filepath.Join(checkout, path))
+		environment.CRDDirectoryPaths = append(environment.CRDDirectoryPaths, filepath.Join(checkout.Repo, path))
 	}
 	config, err := environment.Start()
 	if err != nil {

@@ -132,6 +132,7 @@ func TestWrongManifestsAndAGitServerThatRefuses(t *testing.T) {
 }
 
 func TestAVersionThatIsNoneWhenItComesFromAnotherFile(t *testing.T) {
+	pg.Long(t)
 	t.Parallel()
 	s := begin(t, testenv.AppOptions{Namespace: "values", Change: func(file, content string) string {
 		content = strings.Replace(content, `  version: "15"`, "  versionFrom:\n    path: apps/values/values.yaml\n    field: postgresql.image.tag", 1)

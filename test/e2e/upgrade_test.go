@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/test/e2e/testenv"
+	"github.com/gitover/gitover/test/pg"
 )
 
 // The whole life of a database: an upgrade, a change of mind, another change of mind, the
@@ -45,6 +46,7 @@ func TestAnUpgradeIsRolledBackByARevertCutOverAgainAndFinished(t *testing.T) {
 }
 
 func TestADowngradeWorksTheSameWay(t *testing.T) {
+	pg.Long(t)
 	t.Parallel()
 	s := begin(t, testenv.AppOptions{Namespace: "down", Version: "17"})
 	before := s.fingerprint("orders-17")
@@ -83,16 +85,18 @@ func TestRevertingTheVersionBeforeTheCutoverLeavesNothingBehind(t *testing.T) {
 	s.awaitStep("Approve", 10*time.Minute)
 }
 
-// A revert of the version bump after the cutover first brings the traffic back.
+// A revert of the version, here of a downgrade, after the cutover first brings the traffic back.
 func TestRevertingTheVersionDuringTheSoakRollsBackAndRemovesGreen(t *testing.T) {
 	t.Parallel()
-	s := begin(t, testenv.AppOptions{Namespace: "regret"})
-	merge := s.merge("17")
-	s.awaitSoak("orders-17")
+	s := begin(t, testenv.AppOptions{Namespace: "regret", Version: "17"})
+	before := s.fingerprint("orders-17")
+	merge := s.merge("15")
+	s.awaitSoak("orders-15")
 	s.awaitRollbackPath()
+	s.same(before, "orders-15")
 	s.revert(merge)
 	s.awaitHistory("RolledBack")
-	s.isGone("orders-17", "17")
-	s.cleanOn("orders-15")
-	s.lostNothing("orders-15", 2)
+	s.isGone("orders-15", "15")
+	s.cleanOn("orders-17")
+	s.lostNothing("orders-17", 2)
 }

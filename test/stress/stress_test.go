@@ -23,7 +23,7 @@ func TestTwoFleetsUnderStressLoseNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := options{duration: 100 * time.Second, seed: 4, fleets: 2, rate: 60, checkEvery: 3, faults: "all", install: true, dir: t.TempDir()}
+	o := options{duration: 60 * time.Second, seed: 4, fleets: 2, rate: 60, checkEvery: 3, faults: "all", install: true, dir: t.TempDir()}
 	if err := stress(t.Context(), stage, "../..", o, func(line string) { t.Log(line) }); err != nil {
 		t.Fatal(err)
 	}

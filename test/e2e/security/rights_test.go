@@ -23,6 +23,7 @@ import (
 	"github.com/gitover/gitover/test/e2e/fleet"
 	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
+	"github.com/gitover/gitover/test/pg"
 )
 
 const (
@@ -35,6 +36,7 @@ const (
 // and removed it. In the end it has the rights of the manifests: none is missing there, and
 // none is there that nobody ever missed. The same goes for the poolers' agents.
 func TestEveryRightIsNeededAndNoneIsMissing(t *testing.T) {
+	pg.Long(t)
 	w := enter(t)
 	agents := agentRules(t, w)
 	app := found(t, w, "rights", func(file, content string) string {
