@@ -186,7 +186,7 @@ func (s *Stage) buildPause(ctx context.Context, key string) error {
 	if s.builtWith("pause", key) {
 		return nil
 	}
-	source, err := s.moduleDir(ctx, "k8s.io/kubernetes")
+	source, err := s.moduleDir(ctx, nodeModule, "k8s.io/kubernetes")
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (s *Stage) copyFluxCRDs(ctx context.Context, key string) error {
 	}
 	var all strings.Builder
 	for _, name := range []string{"source-controller", "kustomize-controller", "notification-controller"} {
-		dir, err := s.moduleDir(ctx, "github.com/fluxcd/"+name)
+		dir, err := s.moduleDir(ctx, nodeModule, "github.com/fluxcd/"+name)
 		if err != nil {
 			return err
 		}
@@ -233,8 +233,9 @@ func (s *Stage) copyFluxCRDs(ctx context.Context, key string) error {
 
 func (s *Stage) fluxCRDs() string { return filepath.Join(s.layout.Bin(), "flux-crds.yaml") }
 
-func (s *Stage) moduleDir(ctx context.Context, module string) (string, error) {
-	out, err := run.Output(ctx, "go", "-C", filepath.Join(s.layout.Repo, nodeModule), "list", "-m", "-f", "{{.Dir}}", module)
+// moduleDir is where the Go tools have what a module of this checkout depends on.
+func (s *Stage) moduleDir(ctx context.Context, of, module string) (string, error) {
+	out, err := run.Output(ctx, "go", "-C", filepath.Join(s.layout.Repo, of), "list", "-m", "-f", "{{.Dir}}", module)
 	return strings.TrimSpace(out), err
 }
 

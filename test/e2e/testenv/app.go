@@ -121,7 +121,7 @@ func (w *Environment) CreateApp(ctx context.Context, f AppOptions) (*App, error)
 		own.Git, own.GitURL = f.Git.Remote, f.Git.ClusterURL
 		app.Environment = &own
 	}
-	if err := w.clear(ctx, f.Namespace); err != nil {
+	if err := w.Clear(ctx, f.Namespace); err != nil {
 		return nil, err
 	}
 	var err error
@@ -146,20 +146,20 @@ func (w *Environment) CreateApp(ctx context.Context, f AppOptions) (*App, error)
 	if _, err := app.Repository.Commit(ctx, "Run the database "+f.Namespace, copyIn); err != nil && !errors.Is(err, fleet.ErrNothingChanged) {
 		return nil, err
 	}
-	objects, err := read(filepath.Join(w.Checkout, "examples", "fleet", "clusters", "demo", "orders.yaml"))
+	objects, err := w.Example("fleet", "clusters", "demo", "orders.yaml")
 	if err != nil {
 		return nil, err
 	}
 	for _, object := range objects {
 		app.settle(object)
 	}
-	if err := w.apply(ctx, objects[:1]); err != nil { // the namespace
+	if err := w.Apply(ctx, objects[:1]); err != nil { // the namespace
 		return nil, err
 	}
 	if err := app.createSecrets(ctx); err != nil {
 		return nil, err
 	}
-	return app, w.apply(ctx, objects[1:])
+	return app, w.Apply(ctx, objects[1:])
 }
 
 // settle one of the example's cluster objects in the app's namespace.
@@ -251,8 +251,11 @@ func (a *App) Revert(ctx context.Context, sha string) (string, error) {
 
 // TellFlux does what the Git server's webhook and a Receiver do after a push: it asks for
 // a look at the repository now instead of within the interval.
-func (a *App) TellFlux(ctx context.Context) error {
-	source := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: "fleet"}}
+func (a *App) TellFlux(ctx context.Context) error { return a.TellFluxOf(ctx, "fleet") }
+
+// TellFluxOf a push to the repository of another GitRepository in the app's namespace.
+func (a *App) TellFluxOf(ctx context.Context, name string) error {
+	source := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: name}}
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, meta.ReconcileRequestAnnotation, time.Now().Format(time.RFC3339Nano))
 	return a.Client.Patch(ctx, source, client.RawPatch(types.MergePatchType, []byte(patch)))
 }

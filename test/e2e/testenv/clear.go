@@ -17,10 +17,10 @@ import (
 
 // Abandon deletes the app: its objects, not its directory in Git. Nobody waits for the
 // clients of its poolers.
-func (a *App) Abandon(ctx context.Context) error { return a.clear(ctx, a.Namespace) }
+func (a *App) Abandon(ctx context.Context) error { return a.Clear(ctx, a.Namespace) }
 
-// clear a namespace, if there is one, and wait until it is gone.
-func (w *Environment) clear(ctx context.Context, namespace string) error {
+// Clear a namespace, if there is one, and wait until it is gone.
+func (w *Environment) Clear(ctx context.Context, namespace string) error {
 	gone := func(ctx context.Context) (bool, string, error) {
 		err := w.Client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 		if apierrors.IsNotFound(err) {

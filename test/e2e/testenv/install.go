@@ -77,7 +77,7 @@ func (w *Environment) install(ctx context.Context, dir, namespace string, change
 			}
 		}
 	}
-	if err := w.apply(ctx, objects); err != nil {
+	if err := w.Apply(ctx, objects); err != nil {
 		return err
 	}
 	return w.AwaitDeployment(ctx, namespace, "gitover-controller", 3*time.Minute)
@@ -89,7 +89,7 @@ func (w *Environment) InstallKinds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.apply(ctx, objects)
+	return w.Apply(ctx, objects)
 }
 
 // AwaitDeployment waits until all replicas of the current template are available.
@@ -140,9 +140,9 @@ func build(dir string) ([]*unstructured.Unstructured, error) {
 	return decode(strings.NewReader(string(text)))
 }
 
-// read the manifests of one file.
-func read(file string) ([]*unstructured.Unstructured, error) {
-	f, err := os.Open(file)
+// Example reads the manifests of a file below examples.
+func (s Stage) Example(path ...string) ([]*unstructured.Unstructured, error) {
+	f, err := os.Open(filepath.Join(s.Checkout, "examples", filepath.Join(path...)))
 	if err != nil {
 		return nil, err
 	}
@@ -166,9 +166,9 @@ func decode(text io.Reader) ([]*unstructured.Unstructured, error) {
 	}
 }
 
-// apply on the server's side, as kubectl apply does. Kinds that were defined a moment ago
+// Apply on the server's side, as kubectl apply does. Kinds that were defined a moment ago
 // may need another.
-func (w *Environment) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
+func (w *Environment) Apply(ctx context.Context, objects []*unstructured.Unstructured) error {
 	for _, object := range objects {
 		name := fmt.Sprintf("%s %s", object.GetKind(), object.GetName())
 		var last error
