@@ -132,8 +132,8 @@ e2e: ## end-to-end tests on the running stage
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 45m -v $(E2E)
 
 .PHONY: e2e-helm
-e2e-helm: $(CACHE)/bin/helm ## end-to-end tests of the chart, by helm and by Flux, on the running stage
-	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 45m -v -run ByHelm ./test/e2e
+e2e-helm: $(CACHE)/bin/helm ## end-to-end tests of installing, by helm, Flux and init, on the running stage
+	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 45m -v -run "ByHelm|InitAdopts" ./test/e2e
 
 .PHONY: chaos
 chaos: ## every fault, and a crash at every step and part, on the running stage

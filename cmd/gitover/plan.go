@@ -79,13 +79,24 @@ func (f planFlags) plan(ctx context.Context, args []string) (*plan.Plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	w, err := c.wish(ctx, append(args, "")[0], f.file)
+	name, within := append(args, "")[0], f.file
+	var cluster client.Client
+	var running *v1alpha1.PgUpgrade
+	if f.file == "" {
+		if cluster, running, err = f.running(ctx, name); err != nil {
+			return nil, err
+		}
+		// the directory tells it from others of this name, for other namespaces
+		if within, err = c.directory(running.Spec.Git.Path); err != nil {
+			return nil, err
+		}
+	}
+	w, err := c.wish(ctx, name, within)
 	if err != nil {
 		return nil, err
 	}
-	var cluster client.Client
-	if f.file == "" {
-		if cluster, err = f.learn(ctx, w); err != nil {
+	if running != nil {
+		if err := w.learn(ctx, cluster, running); err != nil {
 			return nil, err
 		}
 	}
@@ -128,23 +139,28 @@ func (f planFlags) check(args []string) (int64, error) {
 	return q.Value(), nil
 }
 
-// learn from the cluster what Git doesn't say: the PgUpgrade's UID, which server serves, and how earlier switches went.
-func (f planFlags) learn(ctx context.Context, w *wish) (client.Client, error) {
+// running PgUpgrade of this name in the cluster.
+func (f planFlags) running(ctx context.Context, name string) (client.Client, *v1alpha1.PgUpgrade, error) {
 	c, namespace, err := connect(f.cluster)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var upgrade v1alpha1.PgUpgrade
-	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.upgrade.Name}, &upgrade); err != nil {
-		return nil, fmt.Errorf("read PgUpgrade (without a cluster, use -f): %w", err)
+	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &upgrade); err != nil {
+		return nil, nil, fmt.Errorf("read PgUpgrade (without a cluster, use -f): %w", err)
 	}
+	return c, &upgrade, nil
+}
+
+// learn from the cluster what Git doesn't say: the PgUpgrade's UID, which server serves, and how earlier switches went.
+func (w *wish) learn(ctx context.Context, c client.Client, running *v1alpha1.PgUpgrade) error {
 	var proxy v1alpha1.PgProxy
-	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: w.upgrade.Spec.ProxyRef.Name}, &proxy); err != nil {
-		return nil, fmt.Errorf("read PgProxy: %w", err)
+	if err := c.Get(ctx, client.ObjectKey{Namespace: running.Namespace, Name: w.upgrade.Spec.ProxyRef.Name}, &proxy); err != nil {
+		return fmt.Errorf("read PgProxy: %w", err)
 	}
-	w.upgrade.Namespace, w.upgrade.UID, w.upgrade.Status = namespace, upgrade.UID, upgrade.Status
+	w.upgrade.Namespace, w.upgrade.UID, w.upgrade.Status = running.Namespace, running.UID, running.Status
 	w.serves, w.proxy = cmp.Or(proxy.Status.Active, proxy.Spec.Target), &proxy
-	return c, nil
+	return nil
 }
 
 // server that serves: named by a person, or by the PgUpgrade and its Secret.

@@ -174,6 +174,13 @@ func TestAPlanAsksTheClusterWhichServerServes(t *testing.T) {
 	}
 	must(t, c.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "orders-superuser"},
 		StringData: map[string]string{"username": "postgres", "password": pg.Password}}))
+	twin := map[string]string{} // a database of the same name, for another namespace
+	for name, content := range example(t, "fleet") {
+		if file, below := strings.CutPrefix(name, "apps/orders/"); below {
+			twin["apps/twin/"+file] = strings.ReplaceAll(content, "path: apps/orders\n", "path: apps/twin\n")
+		}
+	}
+	f.commit("A twin", twin)
 	p := planned(t, "orders", "-n", namespace, "--to", "17")
 	if p.From != "legacy" || p.To != "orders-17" || p.Stall.Milliseconds != 57 || p.Stall.From != "the longest of the last 2 switches" || !p.Asked {
 		t.Errorf("%+v", p)
@@ -185,8 +192,8 @@ func TestAPlanAsksTheClusterWhichServerServes(t *testing.T) {
 		t.Error(p.Rollback)
 	}
 	for _, c := range []struct{ args, says string }{
-		{"plan stock -n " + namespace + " --to 17", "has PgUpgrade stock"},
-		{"plan orders -n default --to 17", "with"},
+		{"plan stock -n " + namespace + " --to 17", "not found"},
+		{"plan orders -n default --to 17", "without a cluster"},
 		{"plan orders -n " + namespace + " --to 12", "13 to 19"},
 		{"plan orders -n " + namespace + " --to 17 -o yaml", "markdown"},
 		{"plan --to 17", "name a PgUpgrade"},

@@ -121,6 +121,15 @@ func (c checkout) wish(ctx context.Context, name, within string) (*wish, error) 
 	return wishIn(files, found[0], name)
 }
 
+// directory of a path in the repository, if the checkout has it.
+func (c checkout) directory(path string) (string, error) {
+	full := filepath.Join(c.root, filepath.FromSlash(path))
+	if info, err := os.Stat(full); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("%s has no directory %s, which the PgUpgrade in the cluster has as spec.git.path; run this in the checkout that Flux applies", c.root, path)
+	}
+	return full, nil
+}
+
 // relative path of a file or directory from the checkout's root, with slashes.
 func (c checkout) relative(file string) (string, error) {
 	absolute, err := filepath.Abs(file)

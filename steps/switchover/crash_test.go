@@ -18,13 +18,13 @@ import (
 var crashLimits = switchover.Limits{Hold: 5 * time.Second, Margin: 2 * time.Second}
 
 // TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent stops a controller at
-// every part (every second in the short form). The agents settle what it left; a second controller finishes; the
+// every part (every third in the short form). The agents settle what it left; a second controller finishes; the
 // first wakes up afterwards and must not do any harm.
 func TestTrafficFlowsWithinTheLimitWhereverTheControllerFallsSilent(t *testing.T) {
 	s := newStage(t, 15, 17)
 	s.limits = crashLimits
 	c := s.startClients(8)
-	for _, point := range pg.Every(2, 1, switchover.Points) {
+	for _, point := range pg.Every(3, 1, switchover.Points) {
 		s.awaitGuard()
 		c.takeWorst()
 		in := s.input()

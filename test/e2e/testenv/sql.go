@@ -35,7 +35,7 @@ func (a *App) ApplicationAt(ctx context.Context, podAddress, database string) (*
 }
 
 func (a *App) connect(ctx context.Context, service, database, user, password string) (*pgx.Conn, error) {
-	address, err := a.address(ctx, service)
+	address, err := a.Address(ctx, service)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +55,9 @@ func dial(ctx context.Context, address string, port uint16, database, user, pass
 	return pgx.ConnectConfig(ctx, config)
 }
 
-// address of a Service: from this machine its name means nothing. Looked up once, so that
+// Address of a Service: from this machine its name means nothing. Looked up once, so that
 // a workload doesn't depend on the API server.
-func (a *App) address(ctx context.Context, service string) (string, error) {
+func (a *App) Address(ctx context.Context, service string) (string, error) {
 	if known, ok := a.addresses.Load(service); ok {
 		return known.(string), nil
 	}
