@@ -75,7 +75,9 @@ CONF
 
 say "phase Upgrade"
 cd "$work"
-pg_upgrade -b "$oldbin" -d "$old" -D "$new" -U "$user" --link -j "${GITOVER_JOBS:-2}" -s "$sockets" >"$work/pg_upgrade.log" 2>&1 || {
+nosync=
+if pg_upgrade --help | grep -q -e --no-sync; then nosync=--no-sync; fi
+pg_upgrade $nosync -b "$oldbin" -d "$old" -D "$new" -U "$user" --link -j "${GITOVER_JOBS:-2}" -s "$sockets" >"$work/pg_upgrade.log" 2>&1 || {
   # Its own words, then the lists of what it refuses, and the last lines of what failed.
   sed -n '/fatal\|[Ff]ailure\|could not/,$p' "$work/pg_upgrade.log" | head -n 30 >&2
   find "$new/pg_upgrade_output.d" -name '*.txt' -exec head -n 20 {} + >&2 2>/dev/null || true
@@ -84,7 +86,7 @@ pg_upgrade -b "$oldbin" -d "$old" -D "$new" -U "$user" --link -j "${GITOVER_JOBS
 }
 
 say "phase Collations"
-pg_ctl -D "$new" -s -w -t 600 -l "$work/new.log" -o "-c listen_addresses='' -c unix_socket_directories='$sockets' -c port=5432 -c autovacuum=off" start ||
+pg_ctl -D "$new" -s -w -t 600 -l "$work/new.log" -o "-c listen_addresses='' -c unix_socket_directories='$sockets' -c port=5432 -c autovacuum=off -c fsync=off" start ||
   { tail -n 20 "$work/new.log" >&2; fail "green doesn't start"; }
 trap 'pg_ctl -D "$new" -s -m fast -w -t 600 stop >/dev/null 2>&1 || true' EXIT
 export PGHOST="$sockets" PGPORT=5432 PGUSER="$user" PGAPPNAME=gitover PGSSLMODE=disable
@@ -110,10 +112,14 @@ mv "$work/postgresql.conf" "$new/postgresql.conf"
 mv "$work/pg_hba.conf" "$new/pg_hba.conf"
 method=${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}
 printf '\nhost all all all %s\n' "$method" >>"$new/pg_hba.conf"
-rm -rf "$old" "$new/pg_upgrade_output.d"
+rm -rf "$new/pg_upgrade_output.d"
+for file in "$work"/*; do
+  case $file in "$new") ;; *) rm -rf "$file" ;; esac
+done
 printf '%s\n' "$GITOVER_RUN" >"$work/run"
-sync
+flush() { sync -f "$work" 2>/dev/null || sync; }
+flush
 if [ -d "$PGDATA" ]; then rmdir "$PGDATA"; fi
 mv "$new" "$PGDATA"
-sync
+flush
 say "phase Done"
