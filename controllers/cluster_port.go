@@ -66,20 +66,20 @@ func (c *clusterPort) Workload(ctx context.Context, instance string) (steps.Work
 		w.Ready = false
 		w.Message = fmt.Sprintf("no StatefulSet or Deployment carries the label %s=%s yet", v1alpha1.InstanceLabel, instance)
 	} else if !w.Ready {
-		trouble, err := c.podTrouble(ctx, instance)
+		trouble, err := c.podTrouble(ctx, c.of(instance)...)
 		if err != nil {
-			return w, err
+			return w, fmt.Errorf("pods of %s: %w", instance, err)
 		}
 		w.Message += trouble
 	}
 	return w, nil
 }
 
-// podTrouble names what keeps the instance's pods from being ready.
-func (c *clusterPort) podTrouble(ctx context.Context, instance string) (string, error) {
+// podTrouble names what keeps pods from being ready.
+func (c *clusterPort) podTrouble(ctx context.Context, those ...client.ListOption) (string, error) {
 	var pods corev1.PodList
-	if err := c.List(ctx, &pods, c.of(instance)...); err != nil {
-		return "", fmt.Errorf("list pods of %s: %w", instance, err)
+	if err := c.List(ctx, &pods, those...); err != nil {
+		return "", fmt.Errorf("list pods: %w", err)
 	}
 	for _, pod := range pods.Items {
 		for _, status := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
@@ -211,7 +211,8 @@ func (c *clusterPort) Job(ctx context.Context, name string) (steps.JobState, boo
 		default: // not yet over
 		}
 	}
-	return steps.JobState{}, true, nil
+	trouble, err := c.podTrouble(ctx, client.InNamespace(c.namespace), client.MatchingLabels{batchv1.JobNameLabel: name})
+	return steps.JobState{Message: trouble}, true, err
 }
 
 // lastLines of the Job's newest pod; the scripts print no secrets.

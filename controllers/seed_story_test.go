@@ -79,6 +79,11 @@ func TestALogicalCopyFollowsAPhysicalOneThatFails(t *testing.T) {
 func TestAnUpgradeThatIsTakenBackDuringItsPhysicalCopyLeavesNothing(t *testing.T) {
 	w := aSeed(t, v1alpha1.CopyAuto)
 	w.until("the Job is made", func() bool { _, found := w.job(); return found })
+	job, _ := w.job()
+	w.createWithStatus(stuckPod(job))
+	if o := w.look(); o.Reason != steps.Seed || !strings.Contains(o.Message, "ErrImagePull no such image") {
+		t.Errorf("what keeps the Job from running: %+v", o)
+	}
 	w.seen.facts.Wanted = "15"
 	w.until("the end", func() bool { w.collect(); return w.u.Status.Workflow == "" })
 	w.nothingLeft()

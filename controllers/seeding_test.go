@@ -252,3 +252,16 @@ func (w *seeding) told(reason string) {
 		}
 	}
 }
+
+// stuckPod is the pod of a Job whose image can't be pulled.
+func stuckPod(job *batchv1.Job) *corev1.Pod {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: job.Namespace, Name: job.Name, Labels: map[string]string{batchv1.JobNameLabel: job.Name}},
+		Spec:       *job.Spec.Template.Spec.DeepCopy(),
+	}
+	pod.Status.Phase = corev1.PodPending
+	pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{
+		Name: "backup", Image: "postgres:15", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "no such image"}},
+	}}
+	return pod
+}

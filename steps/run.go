@@ -88,7 +88,7 @@ type Workload struct {
 // JobState of a schema Job.
 type JobState struct {
 	Succeeded, Failed bool
-	// Message of a failure: the last lines of its log.
+	// Message of a failure: the last lines of its log. Of a Job that hasn't ended: what keeps its pod from running.
 	Message string
 }
 

@@ -46,7 +46,7 @@ func seedDone(ctx context.Context, run *Run) (Verdict, error) {
 	case job.Succeeded:
 		return done("the data directory of %s is copied and upgraded", run.Status.From), nil
 	}
-	return seedProgress(ctx, run)
+	return seedProgress(ctx, run, job.Message)
 }
 
 // physical says whether this run's data is copied physically.
@@ -189,7 +189,7 @@ func seedRun(ctx context.Context, run *Run) error {
 }
 
 // seedProgress of the Job: of the backup, blue tells how far it is.
-func seedProgress(ctx context.Context, run *Run) (Verdict, error) {
+func seedProgress(ctx context.Context, run *Run, trouble string) (Verdict, error) {
 	blue, err := run.blue(ctx)
 	if err != nil {
 		return Verdict{}, err
@@ -199,7 +199,7 @@ func seedProgress(ctx context.Context, run *Run) (Verdict, error) {
 		return Verdict{}, err
 	}
 	if p.Total == 0 {
-		v := waiting(Seed, "preparing or upgrading the copy of %s", run.Status.From)
+		v := waiting(Seed, "preparing or upgrading the copy of %s%s", run.Status.From, trouble)
 		v.RequeueAfter = 2 * time.Second
 		return v, nil
 	}
