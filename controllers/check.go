@@ -43,5 +43,7 @@ func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.
 	for _, d := range postgres.Moved(all) {
 		databases = append(databases, d.Name)
 	}
-	return preflight.Check(ctx, server, steps.RequestOf(upgrade, version, databases))
+	request := steps.RequestOf(upgrade, version, databases)
+	request.PhysicalCopy = true
+	return preflight.Check(ctx, server, request)
 }

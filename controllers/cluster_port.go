@@ -10,11 +10,13 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
 // clusterPort is what the steps may ask of Kubernetes: the objects that carry the
@@ -47,7 +49,7 @@ func (c *clusterPort) Workload(ctx context.Context, instance string) (steps.Work
 	note := func(kind, name string, template corev1.PodTemplateSpec, want *int32, ready int32, current bool) {
 		w.Found = true
 		if w.Image == "" {
-			w.Image = c.databaseImage(template)
+			w.Image = c.DatabaseImage(template)
 		}
 		if n := replicas(want); ready < n || !current {
 			w.Ready = false
@@ -64,20 +66,20 @@ func (c *clusterPort) Workload(ctx context.Context, instance string) (steps.Work
 		w.Ready = false
 		w.Message = fmt.Sprintf("no StatefulSet or Deployment carries the label %s=%s yet", v1alpha1.InstanceLabel, instance)
 	} else if !w.Ready {
-		trouble, err := c.podTrouble(ctx, instance)
+		trouble, err := c.podTrouble(ctx, c.of(instance)...)
 		if err != nil {
-			return w, err
+			return w, fmt.Errorf("pods of %s: %w", instance, err)
 		}
 		w.Message += trouble
 	}
 	return w, nil
 }
 
-// podTrouble names what keeps the instance's pods from being ready.
-func (c *clusterPort) podTrouble(ctx context.Context, instance string) (string, error) {
+// podTrouble names what keeps pods from being ready.
+func (c *clusterPort) podTrouble(ctx context.Context, those ...client.ListOption) (string, error) {
 	var pods corev1.PodList
-	if err := c.List(ctx, &pods, c.of(instance)...); err != nil {
-		return "", fmt.Errorf("list pods of %s: %w", instance, err)
+	if err := c.List(ctx, &pods, those...); err != nil {
+		return "", fmt.Errorf("list pods: %w", err)
 	}
 	for _, pod := range pods.Items {
 		for _, status := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
@@ -94,9 +96,9 @@ func (c *clusterPort) podTrouble(ctx context.Context, instance string) (string, 
 	return "", nil
 }
 
-// databaseImage is the image of the container whose image spec.instance.images renders;
+// DatabaseImage is the image of the container whose image spec.instance.images renders;
 // the first container's otherwise.
-func (c *clusterPort) databaseImage(template corev1.PodTemplateSpec) string {
+func (c *clusterPort) DatabaseImage(template corev1.PodTemplateSpec) string {
 	for _, container := range template.Spec.Containers {
 		for _, image := range c.images {
 			if strings.HasPrefix(container.Image, cmp.Or(image.NewName, image.Name)+":") {
@@ -151,6 +153,34 @@ func (c *clusterPort) DeleteVolumes(ctx context.Context, instance string) error 
 	return nil
 }
 
+// CreateVolume makes the claim of a physical copy, unless it is there for the same run.
+func (c *clusterPort) CreateVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	err := c.Create(ctx, claim.DeepCopy(), client.FieldOwner(v1alpha1.FieldManager))
+	if err == nil {
+		return nil
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create PersistentVolumeClaim %s: %w", claim.Name, err)
+	}
+	have := &corev1.PersistentVolumeClaim{}
+	if err := c.Get(ctx, client.ObjectKeyFromObject(claim), have); err != nil {
+		return fmt.Errorf("read PersistentVolumeClaim %s: %w", claim.Name, err)
+	}
+	if have.Annotations[v1alpha1.RunAnnotation] != claim.Annotations[v1alpha1.RunAnnotation] || have.DeletionTimestamp != nil {
+		return fmt.Errorf("%w: PersistentVolumeClaim %s is there already, perhaps from an earlier instance; delete it so that the instance starts empty", fence.ErrNotFresh, claim.Name)
+	}
+	return nil
+}
+
+// DeleteJob deletes a Job, which is gone once its pods are.
+func (c *clusterPort) DeleteJob(ctx context.Context, name string) error {
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: name}}
+	if err := c.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationForeground)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete Job %s: %w", name, err)
+	}
+	return nil
+}
+
 // CreateJob unless it is there.
 func (c *clusterPort) CreateJob(ctx context.Context, job *batchv1.Job) error {
 	if err := c.Create(ctx, job, client.FieldOwner(v1alpha1.FieldManager)); err != nil && !apierrors.IsAlreadyExists(err) {
@@ -181,7 +211,8 @@ func (c *clusterPort) Job(ctx context.Context, name string) (steps.JobState, boo
 		default: // not yet over
 		}
 	}
-	return steps.JobState{}, true, nil
+	trouble, err := c.podTrouble(ctx, client.InNamespace(c.namespace), client.MatchingLabels{batchv1.JobNameLabel: name})
+	return steps.JobState{Message: trouble}, true, err
 }
 
 // lastLines of the Job's newest pod; the scripts print no secrets.
@@ -197,7 +228,8 @@ func (c *clusterPort) lastLines(ctx context.Context, job string) string {
 		}
 	}
 	lines, bytes := int64(5), int64(1000)
-	answer := c.pods.CoreV1().Pods(c.namespace).GetLogs(newest.Name, &corev1.PodLogOptions{TailLines: &lines, LimitBytes: &bytes}).Do(ctx)
+	options := &corev1.PodLogOptions{Container: failedContainer(newest), TailLines: &lines, LimitBytes: &bytes}
+	answer := c.pods.CoreV1().Pods(c.namespace).GetLogs(newest.Name, options).Do(ctx)
 	// Error reads the API server's own words, e.g. which right is missing
 	if err := answer.Error(); err != nil {
 		return fmt.Sprintf("kubectl logs %s tells more than Gitover could read (%v)", newest.Name, err)
@@ -207,4 +239,14 @@ func (c *clusterPort) lastLines(ctx context.Context, job string) string {
 		return "kubectl logs " + newest.Name + " tells more"
 	}
 	return strings.Join(strings.Fields(string(text)), " ")
+}
+
+// failedContainer of a pod with several; empty, which is the only one, if none has failed.
+func failedContainer(pod corev1.Pod) string {
+	for _, s := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+		if t := s.State.Terminated; t != nil && t.ExitCode != 0 {
+			return s.Name
+		}
+	}
+	return ""
 }

@@ -5,10 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -17,6 +21,7 @@ import (
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/gitops/delivery"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/seed"
 )
 
 // gitPort is what the steps may ask of the fleet repository and of Flux.
@@ -177,3 +182,41 @@ func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Eviden
 }
 
 func apiTime[T interface{ Unix() int64 }](t T) metav1.Time { return metav1.Unix(t.Unix(), 0) }
+
+// StatefulSet builds green's manifests in memory and finds the one StatefulSet. What Flux changes in manifests isn't known
+// here, so that a Kustomization that does is unsuitable.
+func (g *gitPort) StatefulSet(ctx context.Context) (*appsv1.StatefulSet, error) {
+	if k := g.flux.Spec; len(k.Patches)+len(k.Images)+len(k.Components) > 0 || k.NamePrefix+k.NameSuffix != "" || k.PostBuild != nil {
+		return nil, fmt.Errorf("%w: Kustomization %s changes manifests (patches, images, components, names or postBuild)", seed.ErrUnsuitable, g.flux.Name)
+	}
+	tip, err := g.repository.Fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	request := commits.Instance(g.upgrade)
+	objects, err := g.repository.Build(ctx, gitops.BuildRequest{
+		Revision: tip.SHA, Directory: g.upgrade.Spec.Git.Path, Edit: gitops.AddInstance(request), Path: request.Directory(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return onlyStatefulSet(objects)
+}
+
+func onlyStatefulSet(objects []*unstructured.Unstructured) (*appsv1.StatefulSet, error) {
+	var found []*appsv1.StatefulSet
+	for _, o := range objects {
+		if o.GetKind() != "StatefulSet" || !strings.HasPrefix(o.GetAPIVersion(), "apps/") {
+			continue
+		}
+		set := &appsv1.StatefulSet{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, set); err != nil {
+			return nil, fmt.Errorf("%w: StatefulSet %s: %w", seed.ErrUnsuitable, o.GetName(), err)
+		}
+		found = append(found, set)
+	}
+	if len(found) != 1 {
+		return nil, fmt.Errorf("%w: the base has %d StatefulSets, not one", seed.ErrUnsuitable, len(found))
+	}
+	return found[0], nil
+}

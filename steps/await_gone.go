@@ -9,6 +9,17 @@ import (
 
 // awaitGreenGoneDone: Flux pruned green.
 func awaitGreenGoneDone(ctx context.Context, run *Run) (Verdict, error) {
+	if run.Status.CopyMethod != nil {
+		_, found, err := run.Cluster.Job(ctx, run.seedJobName())
+		if err != nil {
+			return Verdict{}, err
+		}
+		if found {
+			v := act("left of %s: the Job of its physical copy", run.Status.To)
+			v.Effect = func(ctx context.Context, run *Run) error { return run.Cluster.DeleteJob(ctx, run.seedJobName()) }
+			return v, nil
+		}
+	}
 	return awaitGone(ctx, run, CommitRemoveGreen, run.Status.To)
 }
 

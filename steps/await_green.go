@@ -53,6 +53,9 @@ func awaitGreenDone(ctx context.Context, run *Run) (Verdict, error) {
 // awaitGreenRun claims a fresh server as green: it refuses a volume that already holds tables,
 // whatever its age, since an upgrade never overwrites data.
 func awaitGreenRun(ctx context.Context, run *Run) error {
+	if run.physical() {
+		return claimSeeded(ctx, run)
+	}
 	green, err := run.green(ctx)
 	if err != nil {
 		return err

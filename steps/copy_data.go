@@ -100,6 +100,11 @@ func copyDataRun(ctx context.Context, run *Run) error {
 		if err != nil {
 			return err
 		}
+		if run.physical() {
+			if again, err := followSeed(ctx, run, db); err != nil || !again {
+				return err
+			}
+		}
 		return replication.CreateSubscription(ctx, green, replication.SubscribeOptions{
 			Publisher: blue, Database: db, Names: run.Names(), CopyData: true,
 		})
@@ -169,16 +174,24 @@ func showProgress(run *Run, p replication.Progress) {
 		TablesTotal: int32(p.TablesTotal), TablesCopied: int32(p.TablesCopied),
 		BytesTotal: p.BytesTotal, BytesCopied: min(p.BytesCopied, p.BytesTotal),
 	}
+	if p.TablesCopied == p.TablesTotal {
+		c.BytesCopied = c.BytesTotal
+	}
+	showCopied(run, CopyData, c)
+	if p.TablesCopied == p.TablesTotal {
+		run.Status.Copy.Percent = "100%"
+	}
+}
+
+// showCopied fills status.copy with the bytes that a step has copied, and with what follows from them.
+func showCopied(run *Run, step string, c *v1alpha1.CopyStatus) {
 	if old := run.Status.Copy; old != nil {
 		c.Failures, c.FailedAt = old.Failures, old.FailedAt
 	}
-	if p.BytesTotal > 0 {
-		c.Percent = fmt.Sprintf("%d%%", c.BytesCopied*100/p.BytesTotal)
+	if c.BytesTotal > 0 {
+		c.Percent = fmt.Sprintf("%d%%", c.BytesCopied*100/c.BytesTotal)
 	}
-	if p.TablesCopied == p.TablesTotal {
-		c.Percent, c.BytesCopied = "100%", c.BytesTotal
-	}
-	if began := startedAt(run.Status, CopyData); !began.IsZero() {
+	if began := startedAt(run.Status, step); !began.IsZero() {
 		if seconds := run.Now().Sub(began).Seconds(); seconds > 0 {
 			c.BytesPerSecond = int64(float64(c.BytesCopied) / seconds)
 		}

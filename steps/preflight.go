@@ -38,7 +38,11 @@ func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	return judge(run, findings), nil
+	how, err := chooseCopy(ctx, run, blue)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return judge(run, append(findings, how...)), nil
 }
 
 func applicationDatabases(ctx context.Context, run *Run, s postgres.Server) ([]postgres.Database, error) {

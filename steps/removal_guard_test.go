@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
@@ -45,6 +47,19 @@ func (u untouched) Job(context.Context, string) (JobState, bool, error) {
 	return JobState{}, false, nil
 }
 func (u untouched) CreateJob(context.Context, *batchv1.Job) error { return nil }
+func (u untouched) DeleteJob(_ context.Context, name string) error {
+	u.t.Errorf("Job %s was deleted", name)
+	return nil
+}
+func (u untouched) CreateVolume(context.Context, *corev1.PersistentVolumeClaim) error {
+	u.t.Error("a volume was created")
+	return nil
+}
+func (u untouched) DatabaseImage(corev1.PodTemplateSpec) string { return "" }
+func (u untouched) StatefulSet(context.Context) (*appsv1.StatefulSet, error) {
+	u.t.Error("Git was asked")
+	return nil, nil
+}
 
 var errSilent = errors.New("no server answers in this story")
 

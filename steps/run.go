@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -62,6 +64,9 @@ type Evidence []struct{ Key, Value string }
 type Git interface {
 	// CheckInstance asks whether we may push, and builds green's manifests in memory.
 	CheckInstance(ctx context.Context) error
+	// StatefulSet of green, as Flux would apply it: built in memory with the branch's newest base. An error that is
+	// seed.ErrUnsuitable says why it can't be known beforehand.
+	StatefulSet(ctx context.Context) (*appsv1.StatefulSet, error)
 	// CommitState looks for the commit that step makes in this run and attempt.
 	CommitState(ctx context.Context, step string) (CommitState, error)
 	// Targets says whether the tip of the branch leads traffic to the instance, whatever Flux
@@ -83,7 +88,7 @@ type Workload struct {
 // JobState of a schema Job.
 type JobState struct {
 	Succeeded, Failed bool
-	// Message of a failure: the last lines of its log.
+	// Message of a failure: the last lines of its log. Of a Job that hasn't ended: what keeps its pod from running.
 	Message string
 }
 
@@ -97,6 +102,12 @@ type Cluster interface {
 	Job(ctx context.Context, name string) (state JobState, found bool, err error)
 	// CreateJob unless it is there.
 	CreateJob(ctx context.Context, job *batchv1.Job) error
+	// DeleteJob and its pods; it is gone when the last pod is. Success when absent.
+	DeleteJob(ctx context.Context, name string) error
+	// CreateVolume unless it is there for the same run (RunAnnotation); one of another is fence.ErrNotFresh.
+	CreateVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error
+	// DatabaseImage is the image of the database's container among a pod's.
+	DatabaseImage(template corev1.PodTemplateSpec) string
 }
 
 // Note makes a change of the status. For an effect that runs beside the looks (Tell is set), the next look makes the

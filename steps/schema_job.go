@@ -37,6 +37,13 @@ func schemaDone(ctx context.Context, run *Run, phase copy.Phase, part schema.Par
 		if len(drift.Differences) == 0 {
 			continue
 		}
+		if run.physical() { // which brought every object, so that this is DDL since then
+			changed, err := drifted(ctx, run, blue, green, db, "", part)
+			if changed != nil || err != nil {
+				return ptr.Deref(changed, Verdict{}), err
+			}
+			continue
+		}
 		if verdict, err = jobVerdict(ctx, run, phase, db, drift.Differences); err == nil && verdict.Done { // DDL since then
 			var changed *Verdict
 			changed, err = drifted(ctx, run, blue, green, db, "", part)

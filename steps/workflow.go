@@ -20,6 +20,7 @@ const (
 // Steps by name, as status.step, conditions and commit trailers have them.
 const (
 	Preflight         = "Preflight"
+	Seed              = "Seed"
 	CommitGreen       = "CommitGreen"
 	AwaitGreen        = "AwaitGreen"
 	PreflightGreen    = "PreflightGreen"
@@ -117,6 +118,8 @@ var Workflows = map[string][]Step{
 	Upgrade: {
 		// read-only: can this upgrade work at all?
 		{Preflight, preflightDone, nil, 0},
+		// slots on blue, then a physical copy of it in green's future volume; nothing for a logical copy
+		{Seed, seedDone, nil, 0},
 		// commit instances/<v> and its entry
 		{CommitGreen, commitDone(CommitGreen), commitRun(CommitGreen), 10 * time.Minute},
 		// Flux applies it, the workload is ready, the server has the right version, it is fenced

@@ -178,6 +178,8 @@ const Finalizer = "gitover.dev/finalizer"
 const (
 	UpgradeLabel  = "gitover.dev/upgrade"
 	InstanceLabel = "gitover.dev/instance"
+	// RunAnnotation of a volume claim is the run for whose physical copy Gitover made it.
+	RunAnnotation = "gitover.dev/run"
 )
 
 // FieldManager is Gitover's name in managedFields. Flux leaves alone what it doesn't

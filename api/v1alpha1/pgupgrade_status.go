@@ -64,6 +64,10 @@ type PgUpgradeStatus struct {
 	// +optional
 	Databases []string `json:"databases,omitempty"`
 
+	// CopyMethod is how the data of this upgrade is copied, and why so.
+	// +optional
+	CopyMethod *CopyMethodStatus `json:"copyMethod,omitempty"`
+
 	// Copy is the progress of the initial copy.
 	// +optional
 	Copy *CopyStatus `json:"copy,omitempty"`
@@ -125,31 +129,6 @@ type StepStatus struct {
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
 	// +optional
 	Message string `json:"message,omitempty"`
-}
-
-// CopyStatus is the progress of the initial copy.
-type CopyStatus struct {
-	TablesTotal  int32 `json:"tablesTotal"`
-	TablesCopied int32 `json:"tablesCopied"`
-	// BytesTotal is the size of all tables on blue, in bytes.
-	BytesTotal int64 `json:"bytesTotal"`
-	// BytesCopied so far, measured as blue's size.
-	BytesCopied int64 `json:"bytesCopied"`
-	// BytesPerSecond over the whole copy.
-	// +optional
-	BytesPerSecond int64 `json:"bytesPerSecond,omitempty"`
-	// ETA when the copy should be done at this rate.
-	// +optional
-	ETA *metav1.Time `json:"eta,omitempty"`
-	// Percent as people read it.
-	// +optional
-	Percent string `json:"percent,omitempty"`
-	// Failures of the copy that PostgreSQL has counted (15 and later); it tries again each time.
-	// +optional
-	Failures int64 `json:"failures,omitempty"`
-	// FailedAt is when Gitover last saw the count rise.
-	// +optional
-	FailedAt *metav1.Time `json:"failedAt,omitempty"`
 }
 
 // LagStatus is how far the following side is behind.

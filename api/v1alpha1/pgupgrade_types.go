@@ -36,6 +36,10 @@ type PgUpgradeSpec struct {
 	// +optional
 	Databases DatabasesSpec `json:"databases,omitempty"`
 
+	// Copy says how the data gets to the new instance.
+	// +optional
+	Copy CopySpec `json:"copy,omitempty"`
+
 	// Adopt names a server that already runs as the first active instance.
 	// +optional
 	Adopt *AdoptSpec `json:"adopt,omitempty"`

@@ -25,6 +25,9 @@ func phases(u *v1alpha1.PgUpgrade) []Phase {
 			_, last := steps.Find(steps.Upgrade, c.last)
 			_, first := steps.Find(steps.Upgrade, previous(all))
 			for i := first + 1; i <= last; i++ {
+				if table[i].Name == steps.Seed && !copiesPhysically(s) {
+					continue // it does nothing
+				}
 				phase.Steps = append(phase.Steps, course(u, table[i].Name, i))
 			}
 			all = append(all, phase)
@@ -45,6 +48,11 @@ func phases(u *v1alpha1.PgUpgrade) []Phase {
 		return []Phase{present}
 	}
 	return []Phase{before, present}
+}
+
+// copiesPhysically, or tried to.
+func copiesPhysically(s *v1alpha1.PgUpgradeStatus) bool {
+	return s.CopyMethod != nil && (s.CopyMethod.Method == v1alpha1.CopyPhysical || s.CopyMethod.Failed)
 }
 
 func previous(all []Phase) string {

@@ -22,6 +22,9 @@ func (p pen) copying(r *Report) []string {
 		return nil
 	}
 	tables := fmt.Sprintf("%d of %d tables", c.TablesCopied, c.TablesTotal)
+	if c.TablesTotal == 0 {
+		tables = "of the data directory"
+	}
 	if r.Step != steps.CopyData {
 		return []string{fmt.Sprintf("%s, %s at %s/s", steps.HumanBytes(c.BytesCopied), tables, steps.HumanBytes(c.BytesPerSecond))}
 	}

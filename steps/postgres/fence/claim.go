@@ -52,6 +52,15 @@ func Claim(ctx context.Context, s postgres.Server, run string) error {
 	return writeClaim(ctx, s, run)
 }
 
+// ClaimSeeded takes a server as green that holds the physical copy which a run made. Its databases were closed before it started;
+// remember is called before the claim is written, to keep the limits that they get back. A second call does nothing new.
+func ClaimSeeded(ctx context.Context, s postgres.Server, run string, remember func(context.Context) error) error {
+	if err := remember(ctx); err != nil {
+		return err
+	}
+	return writeClaim(ctx, s, run)
+}
+
 // refuseAnyTables looks into every database but the maintenance one.
 func refuseAnyTables(ctx context.Context, s postgres.Server) error {
 	var databases []string

@@ -44,6 +44,8 @@ type Request struct {
 	Carry transfer.Carry
 	// Tablespaces, and those that replace them on green.
 	Tablespaces map[string]string
+	// PhysicalCopy: say whether the data can be copied physically, and what keeps it from that.
+	PhysicalCopy bool
 }
 
 // Check looks at blue for everything that would break the upgrade and names every finding
@@ -78,7 +80,7 @@ func Check(ctx context.Context, blue postgres.Server, req Request) ([]Finding, e
 	if err := p.runLeftOut(ctx, blue); err != nil {
 		return nil, fmt.Errorf("preflight of what stays behind on %s: %w", blue.Instance, err)
 	}
-	return p.findings, nil
+	return p.findings, p.copyMethod(ctx, blue)
 }
 
 // runLeftOut checks the database "postgres", which is left out by default: people might not notice that.

@@ -217,6 +217,14 @@ var rules = []rule{
 		Why: "{object} stays behind: the database isn't part of this upgrade.",
 		Fix: "If it is needed on the new instance, name every database to move, this one too, in spec.databases.include."},
 
+	// How the data is copied.
+	{Name: "physical_copy", Severity: Info, At: tried,
+		Why: "{object} keeps the data from being copied physically: {detail}.",
+		Fix: "{fix}"},
+	{Name: "physical_copy_possible", Severity: Info, At: tried,
+		Why: "As far as the server can tell, {object} can be copied and upgraded by pg_upgrade, faster than table by table.",
+		Fix: "Choose it by spec.copy.method: Auto or Physical."},
+
 	// Green, and the pair.
 	{Name: "green_version", Severity: Block, At: onGreen, Firm: true,
 		Why: "The new instance is {object}, {detail}.",

@@ -63,8 +63,11 @@ func CreateSubscription(ctx context.Context, subscriber postgres.Server, o Subsc
 		}
 		var made bool
 		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			made, err = createOnce(ctx, tx, o, name, version)
-			return err
+			if made, err = createOnce(ctx, tx, o, name, version); err != nil || !made {
+				return err
+			}
+			// with it: enabled without its position it would apply again what the copy has
+			return startFrom(ctx, tx, name, o.From)
 		})
 		if err != nil {
 			return err
@@ -112,7 +115,7 @@ func createOnce(ctx context.Context, tx pgx.Tx, o SubscribeOptions, name string,
 
 // startFrom enables a subscription that was made to begin at a position. Success when it is
 // enabled already.
-func startFrom(ctx context.Context, conn *pgx.Conn, name, position string) error {
+func startFrom(ctx context.Context, conn postgres.Execer, name, position string) error {
 	if position == "" {
 		return nil
 	}

@@ -1,0 +1,120 @@
+package controllers
+
+import (
+	"strings"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// TestAnUpgradeByAPhysicalCopyGoesFromItsRequestToItsCutover while applications write, without a schema Job.
+func TestAnUpgradeByAPhysicalCopyGoesFromItsRequestToItsCutover(t *testing.T) {
+	w := aSeed(t, v1alpha1.CopyPhysical)
+	w.until("the Job is made", func() bool { _, found := w.job(); return found })
+	if w.u.Status.Step != steps.Seed || len(w.git.commits) > 0 || w.u.Status.CopyMethod.Method != v1alpha1.CopyPhysical {
+		t.Fatalf("%s, commits %v, %+v", w.u.Status.Step, w.git.commits, w.u.Status.CopyMethod)
+	}
+	claims := w.claims()
+	if len(claims) != 1 || claims[0].Name != "data-orders-17-0" || claims[0].Labels[v1alpha1.InstanceLabel] != "orders-17" || len(claims[0].OwnerReferences) > 0 {
+		t.Fatalf("claims %+v", claims)
+	}
+	job, _ := w.job()
+	if _, served := job.Spec.Template.Labels[v1alpha1.InstanceLabel]; served {
+		t.Error("a Service of green would lead to the Job's pod")
+	}
+	w.blue.Exec("d", "INSERT INTO t VALUES (6001, 'before the copy')")
+	w.runs(job)
+	w.blue.Exec("d", "INSERT INTO t VALUES (6002, 'after the copy'); DELETE FROM t WHERE id = 7")
+	w.ended(job, batchv1.JobComplete, batchv1.JobSuccessCriteriaMet, "CompletionsReached")
+	w.until("green's commit", func() bool { return w.git.commits[steps.CommitGreen] })
+
+	w.serve("17")
+	w.green = w.volume.Start(17, pg.Settings{"wal_level": "logical"})
+	w.until("the cutover's commit", func() bool { return w.git.commits[steps.CommitCutover] })
+	if got := w.green.Query("d", "SELECT count(*) || ' ' || count(*) FILTER (WHERE id > 6000) FROM t"); got != "5001 2" {
+		t.Errorf("rows on green: %s", got)
+	}
+	if v := w.u.Status.Verification; v == nil || v.Rows != 5001 || len(v.Mismatches) > 0 {
+		t.Errorf("verification: %+v", v)
+	}
+	if got := w.green.Query("", "SELECT datconnlimit FROM pg_database WHERE datname = 'd'"); got != "0" {
+		t.Errorf("green lets applications in: connection limit %s", got)
+	}
+	if got := w.green.Query("gitover", "SELECT string_agg(datname || connlimit, ',') FROM gitover.connection_limits"); got != "d-1" {
+		t.Errorf("limits that come back: %q", got)
+	}
+}
+
+// TestALogicalCopyFollowsAPhysicalOneThatFails, if the spec leaves the choice; otherwise people decide.
+func TestALogicalCopyFollowsAPhysicalOneThatFails(t *testing.T) {
+	for _, method := range []string{v1alpha1.CopyAuto, v1alpha1.CopyPhysical} {
+		w := aSeed(t, method)
+		w.until("the Job is made", func() bool { _, found := w.job(); return found })
+		job, _ := w.job()
+		w.ended(job, batchv1.JobFailed, batchv1.JobFailureTarget, "BackoffLimitExceeded")
+		if method == v1alpha1.CopyPhysical {
+			o := w.look()
+			if o.Reason != v1alpha1.ReasonJobFailed || !strings.Contains(o.Message, "spec.retry") || len(w.git.commits) > 0 {
+				t.Errorf("%+v", o)
+			}
+			w.u.Status.Attempt++
+			w.until("another Job", func() bool { return w.jobs() == 2 })
+			continue
+		}
+		w.until("green's commit", func() bool { w.collect(); return w.git.commits[steps.CommitGreen] })
+		if m := w.u.Status.CopyMethod; m.Method != v1alpha1.CopyLogical || !strings.Contains(m.Reason, "BackoffLimitExceeded") {
+			t.Errorf("%+v", m)
+		}
+		w.nothingLeft()
+		w.told(v1alpha1.ReasonJobFailed)
+	}
+}
+
+// TestAnUpgradeThatIsTakenBackDuringItsPhysicalCopyLeavesNothing: neither Job nor claim, slot nor publication.
+func TestAnUpgradeThatIsTakenBackDuringItsPhysicalCopyLeavesNothing(t *testing.T) {
+	w := aSeed(t, v1alpha1.CopyAuto)
+	w.until("the Job is made", func() bool { _, found := w.job(); return found })
+	job, _ := w.job()
+	w.createWithStatus(stuckPod(job))
+	if o := w.look(); o.Reason != steps.Seed || !strings.Contains(o.Message, "ErrImagePull no such image") {
+		t.Errorf("what keeps the Job from running: %+v", o)
+	}
+	w.seen.facts.Wanted = "15"
+	w.until("the end", func() bool { w.collect(); return w.u.Status.Workflow == "" })
+	w.nothingLeft()
+}
+
+// TestALostSlotEndsAPhysicalCopy: changes that came after the copy are gone.
+func TestALostSlotEndsAPhysicalCopy(t *testing.T) {
+	w := aSeed(t, v1alpha1.CopyAuto)
+	w.until("the Job is made", func() bool { _, found := w.job(); return found })
+	w.blue.Exec("", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+	w.until("green's commit", func() bool { w.collect(); return w.git.commits[steps.CommitGreen] })
+	if m := w.u.Status.CopyMethod; m.Method != v1alpha1.CopyLogical || !strings.Contains(m.Reason, "lost the WAL") {
+		t.Errorf("%+v", m)
+	}
+	w.nothingLeft()
+	w.told(v1alpha1.ReasonSlotLost)
+}
+
+// TestAPhysicalCopyThatIsNotPossibleIsNamed, and the upgrade waits for it or goes on without.
+func TestAPhysicalCopyThatIsNotPossibleIsNamed(t *testing.T) {
+	w := aSeed(t, v1alpha1.CopyPhysical)
+	w.git.set.Spec.Replicas = ptr.To(int32(3))
+	o := w.look()
+	if o.Reason != v1alpha1.ReasonPreflightBlocked || !strings.Contains(o.Message, "has 3 replicas") || !strings.Contains(o.Message, "spec.copy.method: Auto") {
+		t.Errorf("%+v", o)
+	}
+	w.u.Spec.Copy.Method = v1alpha1.CopyAuto
+	w.blue.Exec("d", "CREATE TABLE calls (id int PRIMARY KEY, what regproc[])")
+	w.until("green's commit", func() bool { return w.git.commits[steps.CommitGreen] })
+	if m := w.u.Status.CopyMethod; m.Method != v1alpha1.CopyLogical || !strings.Contains(m.Reason, "column what of table public.calls") {
+		t.Errorf("%+v", m)
+	}
+	w.nothingLeft()
+}

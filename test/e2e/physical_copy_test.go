@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/test/e2e/testenv"
+)
+
+// physically copies an app's data by its data directory.
+func physically(file, content string) string {
+	return testenv.CopyBy(v1alpha1.CopyPhysical)(file, content)
+}
+
+// A physical copy changes how the rows get to the new version, and nothing else: the cutover is reverted, made again and kept.
+func TestAnUpgradeByAPhysicalCopyIsRolledBackByARevertAndCutOverAgain(t *testing.T) {
+	t.Parallel()
+	s := begin(t, testenv.AppOptions{Namespace: "physical", Change: physically})
+	before := s.fingerprint("orders-15")
+	s.merge("17")
+	s.awaitSoak("orders-17")
+	s.must(s.app.AwaitUpgrade(t.Context(), time.Minute, "its method", func(u *v1alpha1.PgUpgrade) bool {
+		return u.Status.CopyMethod != nil && u.Status.CopyMethod.Method == v1alpha1.CopyPhysical
+	}))
+	s.awaitRollbackPath()
+	revert := s.revert(s.newest("CommitCutover"))
+	s.awaitRolledBack("orders-15")
+	s.awaitRollbackPath()
+	s.revert(revert)
+	s.awaitSoak("orders-17")
+	s.edit("Keep PostgreSQL 17", "    duration: 24h\n", "    duration: 24h\n    finalizedVersion: \"17\"\n")
+	s.awaitFinished("17")
+	s.isGone("orders-15", "15")
+	s.cleanOn("orders-17")
+	s.same(before, "orders-17")
+	s.lostNothing("orders-17", 3)
+}
+
+// Taken back while the Job is at work: neither claim nor Job, slot nor publication stays, and Git has seen nothing.
+func TestRevertingTheVersionDuringAPhysicalCopyLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	s := begin(t, testenv.AppOptions{Namespace: "regretted", Change: physically})
+	merge := s.merge("17")
+	s.awaitStep("Seed", 10*time.Minute)
+	s.revert(merge)
+	s.awaitHistory("Aborted")
+	s.isGone("orders-17", "17")
+	s.cleanOn("orders-15")
+	claims, err := s.app.Claims(t.Context(), "orders-17")
+	s.must(err)
+	if len(claims) > 0 {
+		t.Errorf("claims are left: %s", strings.Join(claims, ", "))
+	}
+	s.lostNothing("orders-15", 0)
+}
