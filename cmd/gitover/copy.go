@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	schemacopy "github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/tablecopy"
 )
@@ -27,7 +29,7 @@ type copyFlags struct {
 	rate, memory                        string
 	tables                              []string
 	jobs                                int
-	indexes, cancel, explain            bool
+	schema, indexes, cancel, explain    bool
 }
 
 func copyCommand() *cobra.Command {
@@ -36,8 +38,8 @@ func copyCommand() *cobra.Command {
 		Use:   "copy --from URL --to URL",
 		Short: "Copy the rows of a database to a server of another version, in parallel",
 		Long: `copy fills the tables of the database that --to names with the rows of those of --from, all of one moment, and builds
-their indexes, constraints and statistics as they finish. The tables must exist and be empty: copy the schema first, without what is built
-faster afterwards (pg_dump --section=pre-data). Versions may differ in either direction.
+their indexes, constraints and statistics as they finish. The tables must exist and be empty: with --schema they are made before, and triggers and the
+like after. Without it, make them without what is built faster afterwards (pg_dump --section=pre-data). Versions may differ in either direction.
 
 With --slot, what is committed after that moment is kept by a logical replication slot, which is made if it isn't there, and a copy that was interrupted continues: only
 what wasn't done is done again. With --publication the target then subscribes to the source, each table from where it was copied. Without
@@ -46,8 +48,7 @@ a slot, an interrupted copy begins again.
 The passwords come from GITOVER_FROM_PASSWORD and GITOVER_TO_PASSWORD, from PGPASSWORD for both, or from the password file (PGPASSFILE, ~/.pgpass).
 
 It exits with 0 when everything is copied, with 1 when it isn't, and with 2 for what it can't do at all.`,
-		Example: `  pg_dump --section=pre-data -d shop -h old | psql -d shop -h new
-  gitover copy --from postgres://postgres@old/shop --to postgres://postgres@new/shop --jobs 8
+		Example: `  gitover copy --from postgres://postgres@old/shop --to postgres://postgres@new/shop --schema --jobs 8
   gitover copy --from postgres://postgres@old/shop --to postgres://postgres@new/shop --slot shop_copy --publication everything
   gitover copy --from postgres://postgres@old/shop --to postgres://postgres@new/shop --cancel`,
 		Args: cobra.NoArgs,
@@ -61,6 +62,7 @@ It exits with 0 when everything is copied, with 1 when it isn't, and with 2 for 
 	flags.StringVar(&f.slot, "slot", "", "logical replication slot on the source, for a copy that can continue and be followed")
 	flags.StringVar(&f.publication, "publication", "", "publication of the source that the target subscribes to at the end; with --slot")
 	flags.StringVar(&f.rate, "rate-limit", "", "bytes a second that are read at most, e.g. 50Mi; no limit if left out")
+	flags.BoolVar(&f.schema, "schema", false, "copy the schema, too, by psql, pg_dump and pg_restore of PATH, which must be as new as the newer server")
 	flags.BoolVar(&f.indexes, "indexes", true, "build indexes, constraints and foreign keys, and collect statistics")
 	flags.StringVar(&f.memory, "maintenance-memory", "", "memory for building an index, e.g. 1Gi; a share of the target's shared_buffers if left out")
 	flags.BoolVar(&f.explain, "explain", false, "say how each table travels, and why, before it begins")
@@ -88,10 +90,7 @@ func (f copyFlags) run(cmd *cobra.Command) error {
 	if f.explain {
 		o.Explain = show.explain
 	}
-	report, err := tablecopy.Copy(ctx, o)
-	if err == nil && f.publication != "" {
-		err = tablecopy.Follow(ctx, o, f.publication)
-	}
+	report, err := f.copy(ctx, o)
 	show.leave()
 	switch {
 	case ctx.Err() != nil && f.slot != "":
@@ -104,6 +103,38 @@ func (f copyFlags) run(cmd *cobra.Command) error {
 	return show.report(report, f)
 }
 
+// copy everything that the flags ask for, in this order.
+func (f copyFlags) copy(ctx context.Context, o tablecopy.Options) (report tablecopy.Report, err error) {
+	half := func(phase schemacopy.Phase, leaveOut string) error {
+		if !f.schema {
+			return nil
+		}
+		return schemacopy.Local{Phase: phase, From: o.From, To: o.To, FromDatabase: o.FromDatabase, ToDatabase: o.ToDatabase, LeaveOut: leaveOut}.Run(ctx)
+	}
+	if err := half(schemacopy.PreData, ""); err != nil {
+		return report, err
+	}
+	if report, err = tablecopy.Copy(ctx, o); err != nil {
+		return report, err
+	}
+	built := ""
+	if f.indexes {
+		built = schemacopy.BuiltSQL
+	}
+	if err := half(schemacopy.PostData, built); err != nil {
+		return report, err
+	}
+	if f.schema {
+		if err := schemacopy.Forget(ctx, o.To, o.ToDatabase); err != nil {
+			return report, err
+		}
+	}
+	if f.publication != "" {
+		err = tablecopy.Follow(ctx, o, f.publication)
+	}
+	return report, err
+}
+
 // options of the flags.
 func (f copyFlags) options() (o tablecopy.Options, err error) {
 	switch {
@@ -113,6 +144,8 @@ func (f copyFlags) options() (o tablecopy.Options, err error) {
 		return o, fmt.Errorf("there is no output %q; choose text or json", f.output)
 	case f.jobs < 1 || f.jobs > 256:
 		return o, errors.New("--jobs is a number from 1 to 256")
+	case f.schema && len(f.tables) > 0:
+		return o, errors.New("--schema copies all of it: leave --tables out")
 	case f.publication != "" && f.slot == "":
 		return o, errors.New("a publication needs --slot, which keeps what is committed meanwhile")
 	}

@@ -3,10 +3,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -81,5 +86,53 @@ func TestWhatCopyCantDoIsOneLine(t *testing.T) {
 		if err == nil || code != c.code || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") || strings.Contains(out+err.Error(), "secret") || strings.Contains(err.Error(), "guessed") {
 			t.Errorf("%q: exit %d, %v", c.args, code, err)
 		}
+	}
+}
+
+// TestAPersonCopiesTheSchemaToo with the programs of this machine.
+func TestAPersonCopiesTheSchemaToo(t *testing.T) {
+	said, err := exec.Command("pg_dump", "--version").Output()
+	version := regexp.MustCompile(`\) (\d+)`).FindSubmatch(said)
+	if err != nil || version == nil {
+		t.Skip("needs pg_dump in PATH")
+	}
+	newer, err := strconv.Atoi(string(version[1]))
+	if err != nil || newer == 13 || !slices.Contains(pg.Majors(), newer) {
+		t.Skipf("pg_dump of PATH is of %d", newer)
+	}
+	old, fresh := pg.Start(t, 13, pg.Logical), pg.Start(t, newer, pg.Logical)
+	for _, s := range []*pg.Server{old, fresh} {
+		s.Exec("", "CREATE DATABASE shop")
+	}
+	old.Exec("shop", `CREATE TABLE orders (id int PRIMARY KEY, t text, UNIQUE (t, id)); CREATE TABLE items (id int REFERENCES orders, n int); CREATE INDEX ON items (n); COMMENT ON INDEX items_n_idx IS 'by number';
+		CREATE TABLE parts (k int PRIMARY KEY, t text) PARTITION BY HASH (k); CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+		CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER noted BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION noted(); ALTER TABLE items ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON items USING (n > 0);
+		CREATE MATERIALIZED VIEW mv AS SELECT count(*) AS n FROM orders WITH NO DATA; CREATE INDEX ON mv (n); CREATE STATISTICS st ON id, t FROM orders;
+		INSERT INTO orders SELECT g, 't' || g FROM generate_series(1, 1000) g; INSERT INTO items SELECT g, g FROM generate_series(1, 100) g; INSERT INTO parts SELECT g, 'x' FROM generate_series(1, 100) g`)
+	from, to := fmt.Sprintf("postgres://postgres@%s/shop", old.Address()), fmt.Sprintf("postgres://postgres@%s/shop", fresh.Address())
+	t.Setenv("PGPASSWORD", pg.Password)
+	out, code, err := typed(t, "copy", "--from", from, "--to", to, "--schema")
+	if code != 0 || err != nil || !strings.Contains(out, "4 of 4 tables, 1200 rows") {
+		t.Fatalf("exit %d, %v:\n%s", code, err, out)
+	}
+	drift, err := schema.Compare(t.Context(), old.Server, fresh.Server, "shop", schema.Whole)
+	if err != nil || len(drift.Differences) > 0 {
+		t.Errorf("%v, %q", err, drift.Differences)
+	}
+	if n := fresh.Query("shop", "SELECT count(*) || ' ' || (SELECT obj_description('items_n_idx'::regclass)) FROM pg_class WHERE relnamespace = 'gitover'::regnamespace"); n != "0 by number" {
+		t.Errorf("%s are left", n)
+	}
+	if _, code, err := typed(t, "copy", "--from", from, "--to", to, "--schema", "--tables", "orders"); code != exitBadCopy || !strings.Contains(err.Error(), "--schema") {
+		t.Errorf("exit %d, %v", code, err)
+	}
+	fresh.Exec("", "CREATE DATABASE other")
+	fresh.Exec("other", "CREATE TABLE orders (id int)")
+	_, code, err = typed(t, "copy", "--from", from, "--to", strings.Replace(to, "/shop", "/other", 1), "--schema")
+	if code != exitNotCopied || !strings.Contains(err.Error(), "already exists") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a table that is there: exit %d, %v", code, err)
+	}
+	t.Setenv("PATH", "/nowhere")
+	if _, code, err = typed(t, "copy", "--from", from, "--to", to, "--schema"); code != exitNotCopied || !strings.Contains(err.Error(), "in PATH") {
+		t.Errorf("no programs: exit %d, %v", code, err)
 	}
 }
