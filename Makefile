@@ -127,6 +127,11 @@ catalogue: images ## real applications' schemas up through every version and dow
 bench-servers: images ## check, comparison, sequences, verification beside PostgreSQL's own programs: .cache/bench
 	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench/servers
 
+.PHONY: bench-seed
+bench-seed: ## copies of whole databases beside pgcopydb, pg_dump and others: SIZE=2048 (MiB) PAIRS=15-17,17-18
+	$(STAGE) images $(SERVERS) pgcopydb
+	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 180m -run '^$$' -bench . -benchtime 1x -v ./test/bench/seed
+
 .PHONY: e2e
 e2e: ## end-to-end tests on the running stage
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 45m -v $(E2E)

@@ -44,7 +44,7 @@ func root() *cobra.Command {
 	}
 	command.AddCommand(controllerCommand(), checkCommand(), statusCommand())
 	command.AddCommand(treeCommand(), historyCommand(), eventsCommand(), logsCommand())
-	command.AddCommand(planCommand(), initCommand())
+	command.AddCommand(planCommand(), initCommand(), copyCommand())
 	command.AddCommand(verbCommands()...)
 	command.AddCommand(referenceCommand())
 	return command

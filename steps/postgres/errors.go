@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -16,6 +17,9 @@ const (
 	stateInsufficientRights   = "42501"
 	stateDuplicateObject      = "42710"
 	stateDuplicateDatabase    = "42P04"
+	stateDuplicateTable       = "42P07"
+	stateUniqueViolation      = "23505"
+	stateInvalidTable         = "42P16"
 	stateUndefinedObject      = "42704"
 	stateUndefinedTable       = "42P01"
 	stateObjectInUse          = "55006"
@@ -30,12 +34,18 @@ const (
 	stateWrongObjectType      = "42809"
 	stateNotSupported         = "0A000"
 	stateConnectionFailure    = "08006"
+	stateConnectionException  = "08000"
+	stateNoConnection         = "08003"
+	stateCrashShutdown        = "57P02"
+	stateDeadlock             = "40P01"
 )
 
 // Classes of SQLSTATE codes.
 const (
 	classUnsupported = "0A"
 	classData        = "22"
+	classIntegrity   = "23"
+	classRaised      = "P0"
 	classSyntax      = "42"
 	classLimit       = "54"
 	classInternal    = "XX"
@@ -181,3 +191,29 @@ func (e *connectionError) Error() string {
 }
 
 func (e *connectionError) Unwrap() error { return e.cause }
+
+// Interrupted: the server ended the session or its work because it stops, has crashed, or another session was in the way; or the connection
+// broke in the middle of it. Worth a retry.
+func Interrupted(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
+		hasState(err, stateAdminShutdown, stateCrashShutdown, stateCannotConnectNow, stateLockNotAvailable, stateDeadlock, stateSerializationFailure, stateTooManyConnections) ||
+		hasState(err, stateConnectionException, stateConnectionFailure, stateNoConnection)
+}
+
+// DataRefused: a constraint, or a function that a constraint calls, refuses a row; rows of other tables may be what it misses.
+func DataRefused(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	class := pg.Code[:min(2, len(pg.Code))]
+	return class == classIntegrity || class == classData || class == classRaised
+}
+
+// OtherObjects: a statement that makes or changes an object met others than it expects: what it makes exists or is being made, or what it needs is gone.
+func OtherObjects(err error) bool {
+	var pg *pgconn.PgError
+	return hasState(err, stateDuplicateTable, stateDuplicateObject, stateUndefinedTable, stateUndefinedObject, stateNotInPrerequisite, stateInvalidTable) ||
+		hasState(err, stateUniqueViolation) && errors.As(err, &pg) && pg.SchemaName == "pg_catalog"
+}

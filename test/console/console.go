@@ -21,7 +21,7 @@ type Command struct {
 
 // Programs that stand-ins exist for. Those that aren't ours are checked for the shell's syntax only.
 var Programs = []string{
-	"gitover", "kubectl", "flux", "kind", "git", "make", "stage", "go", "docker", "podman", "buildah", "helm", "cosign", "promtool", "goreleaser", "psql",
+	"gitover", "kubectl", "flux", "kind", "git", "make", "stage", "go", "docker", "podman", "buildah", "helm", "cosign", "promtool", "goreleaser", "psql", "pg_dump",
 	"openssl", "date", "cat", "printf", "env", "sh", "cp", "mkdir", "sed", "curl", "tar", "jq", "grep", "apt-get", "sudo", "install", "ln", "ls", "rm",
 }
 

@@ -27,10 +27,17 @@ func Program(ctx context.Context, t testing.TB, major int, env []string, args ..
 func Output(t testing.TB, major int, stdin io.Reader, env []string, args ...string) string {
 	t.Helper()
 	cmd := Program(t.Context(), t, major, env, args...)
+	cmd.Stdin = stdin
+	return run(t, cmd, fmt.Sprintf("%v of PostgreSQL %d", args[0], major))
+}
+
+// run a program, which must end well, and return what it wrote.
+func run(t testing.TB, cmd *exec.Cmd, name string) string {
+	t.Helper()
 	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &errs
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v of PostgreSQL %d: %v\n%s%s", args[0], major, err, out.String(), errs.String())
+		t.Fatalf("%s: %v\n%s%s", name, err, out.String(), errs.String())
 	}
 	return out.String()
 }

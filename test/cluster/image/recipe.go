@@ -84,6 +84,11 @@ var Recipes = []Recipe{
 	postgres("18", "forky"),
 	// Debian has no release of it yet.
 	pinned(postgres("19", "forky"), "experimental", "postgresql-19", "postgresql-client-19", "libpq5"),
+	// A peer that benchmarks run beside Gitover's own copy, with programs of the newest servers.
+	{
+		Name: "pgcopydb", Suite: "forky", Packages: []string{"pgcopydb", "postgresql-client-18"}, Drop: perl,
+		Refs: []Ref{{Image: "gitover.local/pgcopydb:dev", Env: []string{"PATH=" + postgresPath("18")}, Cmd: []string{"pgcopydb"}}},
+	},
 	{
 		Name: "haproxy", Suite: "trixie", Packages: []string{"haproxy"}, Drop: perl,
 		Refs: []Ref{{

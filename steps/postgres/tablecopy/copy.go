@@ -1,0 +1,143 @@
+package tablecopy
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/time/rate"
+
+	"github.com/gitover/gitover/steps/postgres"
+)
+
+// Options of a copy.
+type Options struct {
+	// From is the source, To the target, each with the database.
+	From, To                 postgres.Server
+	FromDatabase, ToDatabase string
+	// Tables to copy, as patterns "schema.table" with * and ?; all if empty.
+	Tables []string
+	// Jobs is how many workers there are. Each has up to one session on each side; two more are used on each side, and up to four on the target while
+	// statistics are completed at the end.
+	Jobs int
+	// Slot is a logical replication slot on the source, which is made if it isn't there; empty for none.
+	Slot string
+	// BytesPerSecond that are sent at most; 0 for no limit.
+	BytesPerSecond int64
+	// PartBytes is the least size of a part of a table; 0 for the default.
+	PartBytes int64
+	// Indexes builds indexes, constraints and foreign keys, and collects statistics, as tables are copied. Without it tables are only filled.
+	Indexes bool
+	// MaintenanceMemory in bytes for building an index, of which there may be as many as Jobs; 0 for a share of the target's shared buffers.
+	MaintenanceMemory int64
+	// Progress, if not nil, hears of the progress now and then, and at the end.
+	Progress func(Progress)
+	// Explain, if not nil, hears how each table travels, and why, before the first one does.
+	Explain func(lines []string)
+}
+
+// Report of a copy that has ended well.
+type Report struct {
+	Progress
+	// Seconds that this run took.
+	Seconds float64 `json:"seconds"`
+	// Text is the number of tables whose rows traveled as text.
+	Text int `json:"text"`
+	// Unvalidated foreign keys, as statements for the target: tables of several moments fit each other only once a subscription has caught up.
+	Unvalidated []string `json:"unvalidated,omitempty"`
+	// Positions in the source's WAL from which changes are to be applied, each with its number of tables; empty without a slot.
+	Positions map[string]int `json:"positions,omitempty"`
+}
+
+// copier is one run.
+type copier struct {
+	Options
+	encoding string
+	version  int
+	tables   []table
+	ledger   *ledger
+	moments  *moments
+	progress *gauge
+	limit    *rate.Limiter
+	queue    *queue
+	builder  *builder
+	// before are tables that an earlier run has copied.
+	before []part
+
+	mu     sync.Mutex
+	sliced map[uint32]*slicedTable
+	// put off: batches that the target refused, each with what it said; they may depend on rows of others.
+	putOff []refusedBatch
+}
+
+type refusedBatch struct {
+	batch []part
+	err   error
+}
+
+// Copy the rows of all tables that the options choose. What an earlier run has copied and recorded isn't copied again, if its moment still
+// suits. ErrMomentLost, a table with rows of others, and whatever a server refuses for good end it; a restart of a server doesn't.
+func Copy(ctx context.Context, o Options) (Report, error) {
+	if o.PartBytes == 0 {
+		o.PartBytes = defaultPartBytes
+	}
+	c := &copier{Options: o, progress: newGauge(), queue: newQueue(), sliced: map[uint32]*slicedTable{}}
+	if o.BytesPerSecond > 0 {
+		c.limit = rate.NewLimiter(rate.Limit(o.BytesPerSecond), int(max(o.BytesPerSecond/4, 1<<20)))
+	}
+	begun := time.Now()
+	ctx, endSessions := postgres.ShareSessions(ctx)
+	defer endSessions()
+	if err := c.open(ctx); err != nil {
+		return Report{}, err
+	}
+	defer c.ledger.close(ctx)
+	defer c.moments.close(ctx)
+	work, err := c.resume(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	if o.Indexes {
+		if err := c.openBuilder(ctx); err != nil {
+			return Report{}, err
+		}
+	}
+	if err := c.run(ctx, work); err != nil {
+		return Report{}, err
+	}
+	report, err := c.finish(ctx)
+	report.Seconds = time.Since(begun).Seconds()
+	return report, err
+}
+
+// finish makes what is copied durable, and reports.
+func (c *copier) finish(ctx context.Context) (Report, error) {
+	r := Report{Progress: c.progress.progress(), Positions: map[string]int{}}
+	if c.builder != nil {
+		r.Unvalidated = c.builder.unvalidated
+	}
+	for _, t := range c.tables {
+		if t.Text != "" {
+			r.Text++
+		}
+	}
+	err := postgres.WithSession(ctx, c.To, c.ToDatabase, func(conn *connection) error {
+		if c.Slot == "" {
+			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return dropLedger(ctx, tx) })
+		}
+		found, err := postgres.Collect[struct {
+			Moment string
+			Tables int
+		}](ctx, conn, "SELECT moment, count(DISTINCT relation)::int FROM gitover.copy_part WHERE done GROUP BY 1")
+		for _, f := range found {
+			r.Positions[f.Moment] = f.Tables
+		}
+		return err
+	})
+	if err != nil {
+		return r, fmt.Errorf("end the copy: %w", err)
+	}
+	return r, nil
+}

@@ -1,0 +1,149 @@
+package tablecopy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/indexes"
+	"github.com/gitover/gitover/steps/postgres/transfer"
+)
+
+// rest is done once all tables have their indexes: those of partitioned tables, foreign keys, statistics that are still missing. It is complete
+// unless a crash of the target has taken something back meanwhile.
+func (b *builder) rest(ctx context.Context) (complete bool, err error) {
+	if err := b.rebuild(ctx); err != nil {
+		return false, err
+	}
+	w := &worker{copier: b.copier}
+	defer w.close()
+	if len(b.Tables) == 0 {
+		if err := b.join(ctx, w); err != nil {
+			return false, err
+		}
+	}
+	err = w.persistently(ctx, func() error {
+		to, err := w.target(ctx)
+		if err == nil {
+			_, err = to.Query(ctx, flush)
+		}
+		return err
+	})
+	if err == nil {
+		err = b.readExisting(ctx)
+	}
+	return b.complete(), err
+}
+
+// complete as far as it was read: each index is there, with its constraint.
+func (b *builder) complete() bool {
+	for _, all := range b.byTable {
+		for _, i := range all {
+			if !i.There(b.existing()) {
+				return false
+			}
+		}
+	}
+	return len(b.Tables) > 0 || len(indexes.Parents(b.all, b.existing())) == 0 && (b.mixed || len(b.left()) == 0)
+}
+
+// join tables: partitions with those that they belong to, others by their foreign keys.
+func (b *builder) join(ctx context.Context, w *worker) error {
+	err := b.make(ctx, w, 0, func(there indexes.Existing) []string { return indexes.Parents(b.all, there) })
+	if err != nil {
+		return err
+	}
+	b.mixed, err = postgres.Scalar[bool](ctx, b.To, b.ToDatabase, "SELECT count(DISTINCT moment) > 1 FROM gitover.copy_part")
+	if err != nil {
+		return err
+	}
+	for keys := range slices.Chunk(b.keys, batchTables) {
+		err := b.make(ctx, w, 0, func(there indexes.Existing) (statements []string) {
+			for _, k := range keys {
+				if k.Later || !b.mixed {
+					statements = append(statements, k.Add(there))
+				}
+			}
+			return statements
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := b.readExisting(ctx); err != nil {
+		return err
+	}
+	if b.mixed {
+		b.unvalidated = b.left()
+		return transfer.Analyze(ctx, b.To, b.ToDatabase)
+	}
+	if err := b.validate(ctx); err != nil {
+		return err
+	}
+	return transfer.Analyze(ctx, b.To, b.ToDatabase)
+}
+
+// left are statements that foreign keys need.
+func (b *builder) left() (statements []string) {
+	for _, k := range b.keys {
+		for _, statement := range []string{k.Add(b.existing()), k.Validate(b.existing())} {
+			if statement != "" {
+				statements = append(statements, statement)
+			}
+		}
+	}
+	return statements
+}
+
+// validate foreign keys, several tables at a time.
+func (b *builder) validate(ctx context.Context) error {
+	tables := map[string][]indexes.ForeignKey{}
+	for _, k := range b.keys {
+		if k.Validate(b.existing()) != "" {
+			tables[k.Table] = append(tables[k.Table], k)
+		}
+	}
+	sizes := map[string]int64{}
+	for _, t := range b.tables {
+		sizes[t.Name] = t.Bytes
+	}
+	for name, keys := range tables {
+		b.queue.add(job{cost: sizes[name], run: func(ctx context.Context, w *worker) error {
+			for _, k := range keys {
+				err := b.make(ctx, w, 0, func(there indexes.Existing) []string { return []string{k.Validate(there)} })
+				if err != nil {
+					return fmt.Errorf("foreign key %s of table %s: %w", k.Name, k.Table, err)
+				}
+			}
+			return nil
+		}})
+	}
+	return b.work(ctx)
+}
+
+// rebuild what a crash of the target took back.
+func (b *builder) rebuild(ctx context.Context) error {
+	for range rebuilds {
+		if err := b.readExisting(ctx); err != nil {
+			return err
+		}
+		missing := false
+		for _, t := range b.tables {
+			for _, i := range b.byTable[t.Source] {
+				if !i.There(b.existing()) {
+					b.large(&t)
+					missing = true
+					break
+				}
+			}
+		}
+		if !missing {
+			return nil
+		}
+		if err := b.work(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

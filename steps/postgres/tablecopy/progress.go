@@ -1,0 +1,191 @@
+package tablecopy
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Progress of a copy at a moment. Bytes are those of the source's disk.
+type Progress struct {
+	Tables       int   `json:"tables"`
+	TablesCopied int   `json:"tablesCopied"`
+	Bytes        int64 `json:"bytes"`
+	BytesCopied  int64 `json:"bytesCopied"`
+	// Rows copied by this run.
+	Rows int64 `json:"rows"`
+	// BytesPerSecond of this run so far.
+	BytesPerSecond int64 `json:"bytesPerSecond"`
+	// Indexes and Constraints to build, and built; those of foreign keys count, too.
+	Indexes      int `json:"indexes"`
+	IndexesBuilt int `json:"indexesBuilt"`
+	// SecondsLeft until all is done; negative while that isn't known.
+	SecondsLeft int64 `json:"secondsLeft"`
+	// Problem is the last that was met and is being tried again; empty once work goes on.
+	Problem string `json:"problem,omitempty"`
+}
+
+// String is one line.
+func (p Progress) String() string {
+	line := fmt.Sprintf("%s of %s, %d of %d tables, %d rows", humanBytes(p.BytesCopied), humanBytes(p.Bytes), p.TablesCopied, p.Tables, p.Rows)
+	if p.Indexes > 0 {
+		line += fmt.Sprintf(", %d of %d indexes", p.IndexesBuilt, p.Indexes)
+	}
+	if p.BytesPerSecond > 0 {
+		line += ", " + humanBytes(p.BytesPerSecond) + "/s"
+	}
+	if p.SecondsLeft > 0 {
+		line += ", " + (time.Duration(p.SecondsLeft) * time.Second).String() + " left"
+	}
+	if p.Problem != "" {
+		line += "; tries again: " + p.Problem
+	}
+	return line
+}
+
+// gauge adds up what workers do.
+type gauge struct {
+	mu     sync.Mutex
+	now    Progress
+	began  time.Time
+	before int64
+	last   time.Time
+	// sent and size of what is done, by which bytes on the wire are converted to those of the disk.
+	sent, size int64
+	// under way: bytes of the disk, as far as that is known.
+	open map[*meter]bool
+	// indexWork done and to do, in bytes that are to be sorted.
+	indexWork, indexDone int64
+	// indexOpen is the part of that which indexes under way have behind them.
+	indexOpen int64
+	// refusedAt is how many tables were copied when refused ones were last tried again; -1: never.
+	refusedAt int
+}
+
+func newGauge() *gauge {
+	return &gauge{began: time.Now(), last: time.Now(), open: map[*meter]bool{}, refusedAt: -1}
+}
+
+// meter measures a batch.
+type meter struct {
+	*gauge
+	batch      []part
+	size, sent int64
+}
+
+func (g *gauge) meter(batch []part) *meter {
+	m := &meter{gauge: g, batch: batch}
+	for _, p := range batch {
+		m.size += p.bytes()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open[m] = true
+	return m
+}
+
+func (m *meter) moved(bytes int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = time.Now()
+	m.sent += int64(bytes)
+}
+
+func (m *meter) undo() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.open, m)
+}
+
+func (m *meter) done(rows int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.open, m)
+	m.gauge.sent += m.sent
+	m.gauge.size += m.size
+	m.now.BytesCopied += m.size
+	m.now.Rows += rows
+	m.now.Problem = ""
+}
+
+// resumed at what an earlier run has done.
+func (g *gauge) resumed(tables int, bytes int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now.TablesCopied += tables
+	g.now.BytesCopied += bytes
+	g.before += bytes
+}
+
+// begin the time by which what is left is estimated: what comes before doesn't grow with the data.
+func (g *gauge) begin() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.began = time.Now()
+}
+
+// again: parts that were done have to be copied once more.
+func (g *gauge) again(bytes int64) { g.change(func(p *Progress) { p.BytesCopied -= bytes }) }
+
+func (g *gauge) change(do func(*Progress)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	do(&g.now)
+}
+
+func (g *gauge) succeeded() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last, g.now.Problem = time.Now(), ""
+}
+
+func (g *gauge) retried(err error) { g.change(func(p *Progress) { p.Problem = err.Error() }) }
+
+// stuckFor is how long ago something last went well.
+func (g *gauge) stuckFor() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Since(g.last)
+}
+
+func (g *gauge) progress() Progress {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.now
+	ratio := 1.0
+	if g.sent > 0 && g.size > 0 {
+		ratio = float64(g.size) / float64(g.sent)
+	}
+	for m := range g.open {
+		p.BytesCopied += min(int64(float64(m.sent)*ratio), m.size)
+	}
+	elapsed := time.Since(g.began).Seconds()
+	if elapsed > 0 {
+		p.BytesPerSecond = int64(float64(p.BytesCopied-g.before) / elapsed)
+	}
+	p.SecondsLeft = -1
+	done, all := p.BytesCopied-g.before+min(g.indexDone+g.indexOpen, g.indexWork), p.Bytes-g.before+g.indexWork
+	switch {
+	case all <= done:
+		p.SecondsLeft = 0
+	case done > 0 && elapsed > 1:
+		p.SecondsLeft = int64(elapsed * float64(all-done) / float64(done))
+	}
+	return p
+}
+
+// humanBytes is a size as people read it, in powers of 1024.
+func humanBytes(n int64) string {
+	const unit = 1024
+	value, suffix := float64(n), "B"
+	for _, s := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		if value < unit {
+			break
+		}
+		value, suffix = value/unit, s
+	}
+	if suffix == "B" {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", value, suffix)
+}
