@@ -37,12 +37,12 @@ func TestWhatKeepsAPhysicalCopyFromBeingPossibleIsNamed(t *testing.T) {
 			t.Errorf("an ordinary server: %q", found)
 		}
 		blue.Exec("d", `CREATE DOMAIN called AS regproc; CREATE TYPE pair AS (a int, b called); CREATE TABLE calls (id int PRIMARY KEY, what pair[]);
-			CREATE MATERIALIZED VIEW rights AS SELECT relacl FROM pg_class`)
-		want := []string{"d column relacl of table public.rights", "d column what of table public.calls"}
+			CREATE MATERIALIZED VIEW rights AS SELECT relacl FROM pg_class; CREATE TABLE kept (id int PRIMARY KEY, old fine)`)
+		want := []string{"d column old of table public.kept", "d column relacl of table public.rights", "d column what of table public.calls"}
 		if found := objects(); !slices.Equal(found, want) {
 			t.Errorf("types: %q", found)
 		}
-		blue.Exec("d", "DROP TABLE calls; DROP MATERIALIZED VIEW rights")
+		blue.Exec("d", "DROP TABLE calls, kept; DROP MATERIALIZED VIEW rights")
 		req.Target = major - 1
 		if found := objects(); len(found) != 1 || !strings.HasPrefix(found[0], "version") {
 			t.Errorf("a downgrade: %q", found)
