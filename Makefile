@@ -150,7 +150,7 @@ chaos: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_FULL=1 $(GO) test -count=1 -timeout 30m -run ALongHistory ./gitops
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 30m -run TestTheWAL ./test/ledger
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/cluster
-	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|WrongCredentials|ChangesOfMind|Downgrade|VersionThatIsNone" ./test/e2e
+	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|WrongCredentials|ChangesOfMind|Downgrade|VersionThatIsNone|DuringAPhysicalCopy" ./test/e2e
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run EveryRight ./test/e2e/security
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(CHAOS)
 

@@ -49,7 +49,7 @@ func TestASeedThatIsKilledBeginsAgainFromNothing(t *testing.T) {
 	fill(t, blue)
 	publish(t, blue.Server, "test-17")
 	c := newCopier(t, blue, 17)
-	for _, phase := range pg.Every(3, 2, phases) {
+	for _, phase := range pg.Every(len(phases), 2, phases) {
 		c.killedAt(phase)
 		if _, err := os.Stat(c.volume.Path("data/PG_VERSION")); err == nil {
 			t.Fatalf("killed at %s, and green has a database", phase)

@@ -108,7 +108,7 @@ var schemas = []schema{
 		read: files("usr/share/openqa/dbicdh/PostgreSQL/deploy/98/001-auto.sql"),
 	},
 	{
-		name: "minion", source: debian("libminion-perl"), license: "Artistic-2.0", quick: true,
+		name: "minion", source: debian("libminion-perl"), license: "Artistic-2.0",
 		read: ups("usr/share/perl5/Minion/Backend/resources/migrations/pg.sql"),
 	},
 	{
@@ -117,7 +117,7 @@ var schemas = []schema{
 			`SELECT pgboss.create_queue('mail', '{"policy": "standard"}'), pgboss.create_queue('it''s "odd"', '{"policy": "stately"}');`),
 	},
 	{
-		name: "graphile-worker", source: npm("graphile-worker", "0.17.3"), license: "MIT", quick: true,
+		name: "graphile-worker", source: npm("graphile-worker", "0.17.3"), license: "MIT",
 		// its migrate.js begins with the schema
 		read: and(after(`BEGIN; CREATE SCHEMA graphile_worker;
 			CREATE TABLE graphile_worker.migrations (id int PRIMARY KEY, ts timestamptz DEFAULT now() NOT NULL, breaking boolean NOT NULL DEFAULT false);`,

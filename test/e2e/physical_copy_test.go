@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/testenv"
+	"github.com/gitover/gitover/test/pg"
 )
 
 // physically copies an app's data by its data directory.
@@ -49,6 +50,7 @@ func TestAnUpgradeByAPhysicalCopyIsRolledBackByARevertAndCutOverAgain(t *testing
 
 // Taken back while the Job is at work: neither claim nor Job, slot nor publication stays, and Git has seen nothing.
 func TestRevertingTheVersionDuringAPhysicalCopyLeavesNothingBehind(t *testing.T) {
+	pg.Long(t)
 	t.Parallel()
 	s := begin(t, testenv.AppOptions{Namespace: "regretted", Change: physically})
 	s.withoutRowTypes("orders-15")
