@@ -212,10 +212,14 @@ func (p *person) begins(args ...string) *background {
 	return b
 }
 
+// patience with a command. A connection that is dead is noticed after 45 s at most: client-go sends a ping when it has been idle for
+// 30 s, and waits for 15 s.
+const patience = 90 * time.Second
+
 // await words in what a command writes.
 func (p *person) await(b *background, words string) {
 	p.Helper()
-	for end := time.Now().Add(30 * time.Second); !strings.Contains(b.String(), words); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !strings.Contains(b.String(), words); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			p.Fatalf("%q never came; there is\n%s%s", words, b, b.fate())
 		}
@@ -227,7 +231,7 @@ func (p *person) ended(b *background) (int, error) {
 	p.Helper()
 	select {
 	case <-b.over:
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		p.Fatalf("it doesn't end; it wrote\n%s", b)
 	}
 	var e *exit
