@@ -1,7 +1,6 @@
 package tracing
 
 import (
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -58,26 +57,10 @@ func (t *Tracer) Switch(p *v1alpha1.PgProxy, s v1alpha1.SwitchRecord) {
 	if s.Commit != nil {
 		common = append(common, attribute.String("gitover.commit", s.Commit.SHA))
 	}
-	of := string(p.UID) + "/" + s.ID
-	parts := anatomy(s)
-	whole := span{thing: root, name: "Switch " + s.From + " to " + s.To, start: parts[0].start, end: parts[0].end, failed: s.Reason, attributes: common}
-	for _, part := range parts {
-		if part.start.Before(whole.start) {
-			whole.start = part.start
-		}
-		if part.end.After(whole.end) {
-			whole.end = part.end
-		}
-		part.thing, part.within, part.attributes = part.name, root, common
-		if part.name != held {
-			part.within = held
-		}
-		if part.name == "prepare" || part.name == "finish" {
-			part.within = root
-		}
-		t.send(of, part)
+	for _, part := range anatomy(s) {
+		part.attributes = common
+		t.send(string(p.UID)+"/"+s.ID, part)
 	}
-	t.send(of, whole)
 }
 
 // held is the span of the time that traffic was held.
@@ -86,20 +69,24 @@ const held = "held"
 // moving are the parts that begin together behind the fence.
 var moving = []string{"drain", "sequences", "copy", "flip"}
 
-// anatomy of a switch: when each part was. The status has how long each took; the order of steps/switchover has the rest. Of a
+// anatomy of a switch: the whole, and when each part was. The status has how long each took; the order of steps/switchover has the rest. Of a
 // switch that was aborted only the beginning is certain.
 func anatomy(s v1alpha1.SwitchRecord) []span {
 	took := func(part string) time.Duration { return time.Duration(s.Parts[part]) * time.Microsecond }
 	begun := s.HeldAt.Time
 	ended := begun.Add(time.Duration(s.HeldMicroseconds) * time.Microsecond)
-	spans := []span{{name: held, start: begun, end: ended}}
-	add := func(part string, start time.Time) {
+	prepare := begun.Add(-took("prepare"))
+	spans := []span{
+		{thing: root, name: "Switch " + s.From + " to " + s.To, start: prepare, end: ended.Add(took("finish")), failed: s.Reason},
+		{thing: held, within: root, name: held, start: begun, end: ended},
+	}
+	add := func(within, part string, start time.Time) {
 		if took(part) > 0 {
-			spans = append(spans, span{name: part, start: start, end: start.Add(took(part))})
+			spans = append(spans, span{thing: part, within: within, name: part, start: start, end: start.Add(took(part))})
 		}
 	}
-	add("prepare", begun.Add(-took("prepare")))
-	add("hold", begun)
+	add(root, "prepare", prepare)
+	add(held, "hold", begun)
 	if s.Outcome != "Switched" {
 		return spans
 	}
@@ -111,14 +98,13 @@ func anatomy(s v1alpha1.SwitchRecord) []span {
 		longest = max(longest, took(part))
 	}
 	move := decide.Add(-longest)
-	add("fence", move.Add(-took("fence")))
+	add(held, "fence", move.Add(-took("fence")))
 	for _, part := range moving {
-		add(part, move)
+		add(held, part, move)
 	}
-	add("decide", decide)
-	add("open", open)
-	add("resume", resume)
-	add("finish", ended)
-	slices.SortStableFunc(spans[1:], func(a, b span) int { return a.start.Compare(b.start) })
+	add(held, "decide", decide)
+	add(held, "open", open)
+	add(held, "resume", resume)
+	add(root, "finish", ended)
 	return spans
 }
