@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+
+	"github.com/gitover/gitover/test/cluster/image"
 )
 
 // hasGitover tells whether the product can be built yet or its image is there.
@@ -50,15 +52,19 @@ func (s *Stage) LoadCrashpoints(ctx context.Context) error {
 	if s.pid == 0 {
 		return ErrNotRunning
 	}
-	waitsFor := "the Go compiler; log " + s.buildLog(gitoverCrashpoints.name)
-	err := s.report.Step("compiling gitover with crash points", waitsFor, func() error { return s.compile(ctx, gitoverCrashpoints) })
-	if err != nil {
+	return s.loadProgram(ctx, "gitover with crash points", gitoverCrashpoints, crashpointsImage(s.layout))
+}
+
+// loadProgram compiles a program, puts it into its image and brings that into the running node.
+func (s *Stage) loadProgram(ctx context.Context, what string, program compiled, made image.Binary) error {
+	waitsFor := "the Go compiler; log " + s.buildLog(program.name)
+	if err := s.report.Step("compiling "+what, waitsFor, func() error { return s.compile(ctx, program) }); err != nil {
 		return err
 	}
-	if _, err := s.images.BuildBinary(crashpointsImage(s.layout)); err != nil {
+	if _, err := s.images.BuildBinary(made); err != nil {
 		return err
 	}
-	return s.load(ctx, gitoverCrashpoints.name)
+	return s.load(ctx, program.name)
 }
 
 // LoadImages builds the named images and, if the stage runs, brings them into

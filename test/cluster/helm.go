@@ -21,18 +21,10 @@ func (s *Stage) AddHelmController(ctx context.Context) error {
 	if s.pid == 0 {
 		return ErrNotRunning
 	}
-	waitsFor := "the Go compiler; log " + s.buildLog(helmController.name)
-	err := s.report.Step("compiling helm-controller", waitsFor, func() error { return s.compile(ctx, helmController) })
-	if err != nil {
-		return err
-	}
 	made := image.Binary{
 		Name: helmController.name, Program: filepath.Join(s.layout.Bin(), helmController.name), Ref: image.Ref{Image: "gitover.local/helm-controller:dev"},
 	}
-	if _, err := s.images.BuildBinary(made); err != nil {
-		return err
-	}
-	if err := s.load(ctx, helmController.name); err != nil {
+	if err := s.loadProgram(ctx, helmController.name, helmController, made); err != nil {
 		return err
 	}
 	dir, err := s.moduleDir(ctx, helmController.module, helmController.target)

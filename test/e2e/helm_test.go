@@ -12,6 +12,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -83,10 +84,7 @@ func TestGitoverIsUpgradedWhileItCopiesAndUninstalledDuringTheSoakByHelm(t *test
 	s.awaitRollbackPath()
 
 	r.helm("uninstall", r.label)
-	s.must(s.app.Await(t.Context(), time.Minute, "the controller goes", func(ctx context.Context) (bool, string, error) {
-		err := w.Client.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: r.label + "-controller"}, &appsv1.Deployment{})
-		return client.IgnoreNotFound(err) == nil && err != nil, "", client.IgnoreNotFound(err)
-	}))
+	s.controllerGoes(r.label)
 	s.goesOn(200)
 	s.revert(s.newest("CommitCutover"))
 	s.must(s.app.AwaitProxy(t.Context(), 2*time.Minute, "Flux applies the revert", func(p *v1alpha1.PgProxy) bool { return p.Spec.Target == "orders-15" }))
@@ -104,6 +102,15 @@ func TestGitoverIsUpgradedWhileItCopiesAndUninstalledDuringTheSoakByHelm(t *test
 	s.awaitRolledBack("orders-15")
 	s.awaitRollbackPath()
 	s.lostNothing("orders-15", 2)
+}
+
+// controllerGoes: that of a release doesn't run any more.
+func (s *story) controllerGoes(label string) {
+	s.t.Helper()
+	s.must(s.app.Await(s.t.Context(), 2*time.Minute, "the controller goes", func(ctx context.Context) (bool, string, error) {
+		err := s.app.Client.Get(ctx, client.ObjectKey{Namespace: label + "-system", Name: label + "-controller"}, &appsv1.Deployment{})
+		return apierrors.IsNotFound(err), "", client.IgnoreNotFound(err)
+	}))
 }
 
 // goesOn: so many more transactions of clients, whoever is gone.
@@ -158,10 +165,7 @@ func TestFluxInstallsUpgradesAndRemovesGitoverByHelm(t *testing.T) {
 	s.must(s.awaitRelease(helmRelease, "upgrades", func(d *appsv1.Deployment) bool { return isOf(d, "0.0.1") }))
 
 	s.must(s.app.Client.Delete(ctx, helmRelease))
-	s.must(s.app.Await(ctx, 2*time.Minute, "Flux removes Gitover", func(ctx context.Context) (bool, string, error) {
-		err := s.app.Client.Get(ctx, client.ObjectKey{Namespace: label + "-system", Name: label + "-controller"}, &appsv1.Deployment{})
-		return err != nil && client.IgnoreNotFound(err) == nil, "", client.IgnoreNotFound(err)
-	}))
+	s.controllerGoes(label)
 	if p := s.proxy(); p.DeletionTimestamp != nil || p.Status.Active != "orders-15" {
 		t.Errorf("%q serves, deleted: %v", p.Status.Active, p.DeletionTimestamp)
 	}

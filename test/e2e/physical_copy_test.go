@@ -34,14 +34,8 @@ func TestAnUpgradeByAPhysicalCopyIsRolledBackByARevertAndCutOverAgain(t *testing
 	s.must(s.app.AwaitUpgrade(t.Context(), time.Minute, "its method", func(u *v1alpha1.PgUpgrade) bool {
 		return u.Status.CopyMethod != nil && u.Status.CopyMethod.Method == v1alpha1.CopyPhysical
 	}))
-	s.awaitRollbackPath()
-	revert := s.revert(s.newest("CommitCutover"))
-	s.awaitRolledBack("orders-15")
-	s.awaitRollbackPath()
-	s.revert(revert)
-	s.awaitSoak("orders-17")
-	s.edit("Keep PostgreSQL 17", "    duration: 24h\n", "    duration: 24h\n    finalizedVersion: \"17\"\n")
-	s.awaitFinished("17")
+	s.thereAndBack("orders-15", "orders-17")
+	s.keep("17")
 	s.isGone("orders-15", "15")
 	s.cleanOn("orders-17")
 	s.same(before, "orders-17")

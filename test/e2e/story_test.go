@@ -162,6 +162,24 @@ func (s *story) awaitRolledBack(instance string) {
 	s.must(s.app.AwaitUpgrade(s.t.Context(), 2*time.Minute, "the revert is obeyed", testenv.At("AwaitDecision")))
 }
 
+// thereAndBack: a revert of the cutover returns traffic to blue, and a revert of that leads it to green again.
+func (s *story) thereAndBack(blue, green string) {
+	s.t.Helper()
+	s.awaitRollbackPath()
+	revert := s.revert(s.newest("CommitCutover"))
+	s.awaitRolledBack(blue)
+	s.awaitRollbackPath()
+	s.revert(revert)
+	s.awaitSoak(green)
+}
+
+// keep the new version for good, during its soak.
+func (s *story) keep(version string) {
+	s.t.Helper()
+	s.edit("Keep PostgreSQL "+version, "    duration: 24h\n", fmt.Sprintf("    duration: 24h\n    finalizedVersion: %q\n", version))
+	s.awaitFinished(version)
+}
+
 func (s *story) awaitFinished(version string) {
 	s.t.Helper()
 	s.must(s.app.AwaitUpgrade(s.t.Context(), 15*time.Minute, "PostgreSQL "+version+" for good", testenv.Settled(version)))
