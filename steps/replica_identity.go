@@ -21,11 +21,18 @@ func giveIdentities(ctx context.Context, run *Run, blue, green postgres.Server, 
 	if !GivesIdentities(run.Upgrade) {
 		return nil
 	}
-	newest := max(run.version(run.Status.From), run.version(run.Status.To))
-	if err := replication.GiveIdentities(ctx, blue, db, run.Names(), newest); err != nil {
+	if err := giveIdentitiesTo(ctx, run, blue, db); err != nil {
 		return err
 	}
 	return replication.SameIdentities(ctx, blue, green, db, run.Names())
+}
+
+// giveIdentitiesTo one side alone, with indexes that serve both versions.
+func giveIdentitiesTo(ctx context.Context, run *Run, side postgres.Server, db string) error {
+	if !GivesIdentities(run.Upgrade) {
+		return nil
+	}
+	return replication.GiveIdentities(ctx, side, db, run.Names(), max(run.version(run.Status.From), run.version(run.Status.To)))
 }
 
 // giveIdentitiesToBoth sides, to tables that were created since.

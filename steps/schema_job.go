@@ -89,16 +89,24 @@ func schemaJob(ctx context.Context, run *Run, phase copy.Phase, db string) (*bat
 	if err != nil {
 		return nil, err
 	}
-	controller := true
 	return copy.Job(copy.Request{
 		Namespace: run.Upgrade.Namespace,
-		Owner: metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PgUpgrade",
-			Name: run.Upgrade.Name, UID: run.Upgrade.UID, Controller: &controller},
-		Labels:     map[string]string{v1alpha1.UpgradeLabel: run.Upgrade.Name, "app.kubernetes.io/managed-by": "gitover"},
+		Owner:     run.owner(), Labels: run.labels(),
 		UpgradeUID: string(run.Upgrade.UID), Run: run.Status.Run,
 		Phase: phase, Database: db, Attempt: int(run.Status.Attempt),
 		Blue: run.side(blue), Green: run.side(green), Image: image, Tablespaces: run.Upgrade.Spec.Tablespaces,
 	}), nil
+}
+
+// owner of Jobs: they go with the PgUpgrade, and wake its controller.
+func (r *Run) owner() metav1.OwnerReference {
+	controller := true
+	return metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PgUpgrade", Name: r.Upgrade.Name, UID: r.Upgrade.UID, Controller: &controller}
+}
+
+// labels of Jobs and their pods.
+func (r *Run) labels() map[string]string {
+	return map[string]string{v1alpha1.UpgradeLabel: r.Upgrade.Name, "app.kubernetes.io/managed-by": "gitover"}
 }
 
 // toolsImage is the image whose pg_dump reads both versions: that of the newer one.

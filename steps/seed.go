@@ -159,15 +159,12 @@ func publishBeforeSeed(ctx context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
-	newest := max(run.version(run.Status.From), run.version(run.Status.To))
 	return eachDatabase(ctx, run, func(ctx context.Context, db string) error {
 		if err := replication.EnsureMarker(ctx, blue, db); err != nil {
 			return err
 		}
-		if GivesIdentities(run.Upgrade) {
-			if err := replication.GiveIdentities(ctx, blue, db, run.Names(), newest); err != nil {
-				return err
-			}
+		if err := giveIdentitiesTo(ctx, run, blue, db); err != nil {
+			return err
 		}
 		if err := replication.CreatePublication(ctx, blue, db, run.Names()); err != nil {
 			return err

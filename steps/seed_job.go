@@ -8,7 +8,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
@@ -39,12 +38,9 @@ func seedJob(ctx context.Context, run *Run) (*batchv1.Job, *corev1.PersistentVol
 	if err != nil {
 		return nil, nil, err
 	}
-	controller := true
 	job, err := seed.Job(seed.Request{
 		Namespace: run.Upgrade.Namespace,
-		Owner: metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PgUpgrade",
-			Name: run.Upgrade.Name, UID: run.Upgrade.UID, Controller: &controller},
-		Labels:     map[string]string{v1alpha1.UpgradeLabel: run.Upgrade.Name, "app.kubernetes.io/managed-by": "gitover"},
+		Owner:     run.owner(), Labels: run.labels(),
 		UpgradeUID: string(run.Upgrade.UID), Attempt: int(run.Status.Attempt),
 		Input: seed.Input{
 			Run: run.Status.Run, Databases: run.Status.Databases, Blue: blue, BlueMajor: run.version(run.Status.From),

@@ -133,8 +133,8 @@ func pod(r Request) corev1.PodSpec {
 		Containers: []corev1.Container{{
 			Name:    "schema",
 			Image:   r.Image,
-			Command: []string{"/bin/sh", "-c", verbatim(Script)},
-			Env:     environment(r),
+			Command: []string{"/bin/sh", "-c", Verbatim(Script)},
+			Env:     verbatimAll(environment(r)),
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
 				corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi"),
 			}},
@@ -148,17 +148,16 @@ func pod(r Request) corev1.PodSpec {
 	}
 }
 
-// environment is the script's input. A value (and the script itself) is escaped, because Kubernetes would replace
-// $(NAME) in it, and a database may be called "$(BLUE_PGPASSWORD)".
+// environment is the script's input.
 func environment(r Request) []corev1.EnvVar {
 	env := []corev1.EnvVar{
 		{Name: "HOME", Value: "/tmp"},
 		{Name: "TMPDIR", Value: "/tmp"},
 		{Name: "GITOVER_PHASE", Value: string(r.Phase)},
 		{Name: "GITOVER_UPGRADE", Value: mark(r)},
-		{Name: "GITOVER_IDENTITY_SQL", Value: verbatim(IdentitySQL)},
-		{Name: "GITOVER_EXTENSIONS_SQL", Value: verbatim(ExtensionsSQL)},
-		{Name: "GITOVER_TABLESPACES", Value: verbatim(tablespaceLines(r.Tablespaces))},
+		{Name: "GITOVER_IDENTITY_SQL", Value: IdentitySQL},
+		{Name: "GITOVER_EXTENSIONS_SQL", Value: ExtensionsSQL},
+		{Name: "GITOVER_TABLESPACES", Value: tablespaceLines(r.Tablespaces)},
 	}
 	env = append(env, r.Blue.environment("BLUE_", r.Database)...)
 	return append(env, r.Green.environment("GREEN_", r.Database)...)
@@ -186,16 +185,16 @@ func mark(r Request) string {
 
 func (s Side) environment(prefix, database string) []corev1.EnvVar {
 	env := []corev1.EnvVar{
-		{Name: prefix + "PGHOST", Value: verbatim(s.Host)},
+		{Name: prefix + "PGHOST", Value: s.Host},
 		{Name: prefix + "PGPORT", Value: strconv.Itoa(s.Port)},
-		{Name: prefix + "PGUSER", Value: verbatim(s.User)},
-		{Name: prefix + "PGDATABASE", Value: verbatim(database)},
+		{Name: prefix + "PGUSER", Value: s.User},
+		{Name: prefix + "PGDATABASE", Value: database},
 	}
 	if s.SSLMode != "" {
 		env = append(env, corev1.EnvVar{Name: prefix + "PGSSLMODE", Value: s.SSLMode})
 	}
 	if len(s.CA) > 0 {
-		env = append(env, corev1.EnvVar{Name: prefix + "CA", Value: verbatim(string(s.CA))})
+		env = append(env, corev1.EnvVar{Name: prefix + "CA", Value: string(s.CA)})
 	}
 	if s.Password != nil {
 		env = append(env, corev1.EnvVar{Name: prefix + "PGPASSWORD", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: s.Password}})
@@ -203,6 +202,15 @@ func (s Side) environment(prefix, database string) []corev1.EnvVar {
 	return env
 }
 
-func verbatim(value string) string { return strings.ReplaceAll(value, "$", "$$") }
+// Verbatim escapes a variable's value or an argument in a pod: Kubernetes would replace $(NAME) in it, and a database may be
+// called "$(BLUE_PGPASSWORD)".
+func Verbatim(value string) string { return strings.ReplaceAll(value, "$", "$$") }
+
+func verbatimAll(env []corev1.EnvVar) []corev1.EnvVar {
+	for i := range env {
+		env[i].Value = Verbatim(env[i].Value)
+	}
+	return env
+}
 
 func ptr[T any](v T) *T { return &v }

@@ -45,7 +45,7 @@ func (l Local) Run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "sh", "-c", Script) //nolint:gosec // the script is part of this program
 	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "LANG=C.UTF-8")
 	for _, v := range environment(r) {
-		cmd.Env = append(cmd.Env, v.Name+"="+strings.ReplaceAll(v.Value, "$$", "$"))
+		cmd.Env = append(cmd.Env, v.Name+"="+v.Value)
 	}
 	// the last of a name counts
 	cmd.Env = append(cmd.Env, "HOME="+dir, "TMPDIR="+dir, "GITOVER_IDENTITY_SQL="+l.LeaveOut, "BLUE_PGDATABASE="+l.FromDatabase, "GREEN_PGDATABASE="+l.ToDatabase,

@@ -4,12 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
-	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/gitover/gitover/steps/copy"
 )
 
 // Attempts of a Job, each from nothing.
@@ -53,8 +54,7 @@ func Job(r Request) (*batchv1.Job, error) {
 	}
 	env := r.Plan.settings()
 	for _, v := range variables {
-		// Kubernetes would replace $(NAME)
-		env = append(env, corev1.EnvVar{Name: v.Name, Value: verbatim(v.Value)})
+		env = append(env, corev1.EnvVar{Name: v.Name, Value: copy.Verbatim(v.Value)})
 	}
 	return &batchv1.Job{
 		TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
@@ -112,7 +112,7 @@ func pod(r Request, env []corev1.EnvVar) corev1.PodSpec {
 func container(name, image, script string, plan Plan, env []corev1.EnvVar) corev1.Container {
 	return corev1.Container{
 		Name: name, Image: image, ImagePullPolicy: plan.container.ImagePullPolicy,
-		Command:                  []string{"/bin/sh", "-c", verbatim(script)},
+		Command:                  []string{"/bin/sh", "-c", copy.Verbatim(script)},
 		Env:                      append([]corev1.EnvVar{{Name: "HOME", Value: "/tmp"}, {Name: "TMPDIR", Value: "/tmp"}}, env...),
 		Resources:                plan.container.Resources,
 		SecurityContext:          plan.container.SecurityContext,
@@ -124,5 +124,3 @@ func container(name, image, script string, plan Plan, env []corev1.EnvVar) corev
 		},
 	}
 }
-
-func verbatim(value string) string { return strings.ReplaceAll(value, "$", "$$") }

@@ -1,8 +1,8 @@
 package seed
 
 import (
+	"cmp"
 	"embed"
-	_ "embed"
 	"encoding/json"
 	"strconv"
 
@@ -54,13 +54,9 @@ func (i Input) Environment() ([]Variable, error) {
 	if err != nil {
 		return nil, err
 	}
-	maintenance := i.Blue.MaintenanceDatabase
-	if maintenance == "" {
-		maintenance = "postgres"
-	}
 	env := []Variable{
 		{"PGDATA", i.Data}, {"GITOVER_WORK", i.Work}, {"GITOVER_TOOLS", i.Tools}, {"GITOVER_RUN", i.Run},
-		{"GITOVER_KEEP", string(keep)}, {"GITOVER_MAINTENANCE", maintenance}, {"GITOVER_APPLICATION", i.Application},
+		{"GITOVER_KEEP", string(keep)}, {"GITOVER_MAINTENANCE", cmp.Or(i.Blue.MaintenanceDatabase, "postgres")}, {"GITOVER_APPLICATION", i.Application},
 		{"GITOVER_BLUE_MAJOR", strconv.Itoa(i.BlueMajor)}, {"GITOVER_JOBS", strconv.Itoa(max(1, i.Jobs))},
 		{"GITOVER_DETACH_SQL", query("detach")}, {"GITOVER_WHOLE_SQL", query("whole")}, {"GITOVER_MARK_SQL", query("mark")},
 		{"GITOVER_COLLATIONS_SQL", query("collations")}, {"GITOVER_REORDER_SQL", query("reorder")},
