@@ -58,7 +58,7 @@ func Overview(all []Report, o Options, wide bool) []string {
 func (p pen) row(r *Report, wide bool) []string {
 	none := "-"
 	done, lag, back := none, none, "no"
-	if c := r.Copy; c != nil && (r.Step == steps.CopyData || r.Step == steps.Seed) {
+	if c := r.Copy; c != nil && copies(r.Step) {
 		done = c.Percent
 	} else if r.Workflow == steps.Upgrade {
 		_, at := steps.Find(steps.Upgrade, r.Step)
@@ -95,7 +95,7 @@ func (p pen) row(r *Report, wide bool) []string {
 func Line(r Report, o Options) string {
 	p := penOf(o)
 	what := []string{p.Now.UTC().Format("15:04:05"), r.Namespace + "/" + r.Name, "serves " + cmp.Or(r.Active, "-")}
-	if c := r.Copy; c != nil && (r.Step == steps.CopyData || r.Step == steps.Seed) {
+	if c := r.Copy; c != nil && copies(r.Step) {
 		what = append(what, c.Percent)
 	}
 	if r.Lag != nil && r.Workflow != "" {

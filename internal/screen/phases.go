@@ -50,6 +50,9 @@ func phases(u *v1alpha1.PgUpgrade) []Phase {
 	return []Phase{before, present}
 }
 
+// copies says whether a step copies data, so that status.copy is its progress.
+func copies(step string) bool { return step == steps.CopyData || step == steps.Seed }
+
 // copiesPhysically, or tried to.
 func copiesPhysically(s *v1alpha1.PgUpgradeStatus) bool {
 	return s.CopyMethod != nil && (s.CopyMethod.Method == v1alpha1.CopyPhysical || s.CopyMethod.Failed)

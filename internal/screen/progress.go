@@ -25,7 +25,7 @@ func (p pen) copying(r *Report) []string {
 	if c.TablesTotal == 0 {
 		tables = "of the data directory"
 	}
-	if r.Step != steps.CopyData {
+	if !copies(r.Step) {
 		return []string{fmt.Sprintf("%s, %s at %s/s", steps.HumanBytes(c.BytesCopied), tables, steps.HumanBytes(c.BytesPerSecond))}
 	}
 	part := 0.0
