@@ -2,10 +2,12 @@ package gitops
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"text/template"
+	syntax "text/template/parse"
 	"unicode"
 	"unicode/utf8"
 )
@@ -84,16 +86,40 @@ func shorten(subject string) string {
 // template that doesn't parse or whose result is empty or too long is
 // ErrBadMessage with the template's own complaint; it lasts until the template changes.
 func RenderMessage(text string, fields map[string]any) (string, error) {
-	parsed, err := template.New("message").Option("missingkey=error").Parse(text)
+	message, err := render(text, fields, messageLimit)
 	if err != nil {
-		return "", failure(ErrBadMessage, "the message template doesn't parse: %s", Printable(err.Error(), 300))
+		return "", failure(ErrBadMessage, "the message template %v", err)
 	}
-	output := &limitedBuffer{limit: messageLimit}
-	if err := parsed.Execute(output, fields); err != nil {
-		return "", failure(ErrBadMessage, "the message template fails: %s", Printable(err.Error(), 300))
-	}
-	if strings.TrimSpace(output.String()) == "" {
+	if strings.TrimSpace(message) == "" {
 		return "", failure(ErrBadMessage, "the message template gives an empty message")
+	}
+	return message, nil
+}
+
+// RenderBranch fills a user's text/template for the name of a branch. What RenderMessage refuses, and a name that Git would
+// refuse, is ErrBadReference.
+func RenderBranch(text string, fields map[string]any) (string, error) {
+	branch, err := render(text, fields, 255)
+	if err != nil {
+		return "", failure(ErrBadReference, "the branch template %v", err)
+	}
+	return branch, checkBranch(branch)
+}
+
+// render a template; its complaint follows the words that say which one it is.
+func render(text string, fields map[string]any, limit int) (string, error) {
+	parsed, err := template.New("template").Option("missingkey=error").Funcs(boundedFunctions).Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("doesn't parse: %s", Printable(err.Error(), 300))
+	}
+	if parsed.Tree != nil {
+		if err := checkLoops(parsed.Root, false); err != nil {
+			return "", err
+		}
+	}
+	output := &limitedBuffer{limit: limit}
+	if err := parsed.Execute(output, fields); err != nil {
+		return "", fmt.Errorf("fails: %s", Printable(err.Error(), 300))
 	}
 	return output.String(), nil
 }
@@ -105,7 +131,67 @@ type limitedBuffer struct {
 
 func (b *limitedBuffer) Write(data []byte) (int, error) {
 	if b.Len()+len(data) > b.limit {
-		return 0, fmt.Errorf("the message is longer than %d bytes", b.limit)
+		return 0, fmt.Errorf("the text is longer than %d bytes", b.limit)
 	}
 	return b.Buffer.Write(data)
+}
+
+// A template is a tenant's. It must end, and take no more memory than a message has: text/template itself bounds neither.
+
+// boundedFunctions are those of text/template that make text; each result is bounded as a message is.
+var boundedFunctions = template.FuncMap{
+	"print":    bounded(fmt.Sprint),
+	"println":  bounded(fmt.Sprintln),
+	"html":     bounded(template.HTMLEscaper),
+	"js":       bounded(template.JSEscaper),
+	"urlquery": bounded(template.URLQueryEscaper),
+	"printf": func(format string, arguments ...any) (string, error) {
+		return bounded(func(arguments ...any) string { return fmt.Sprintf(format, arguments...) })(arguments...)
+	},
+}
+
+func bounded(function func(...any) string) func(...any) (string, error) {
+	return func(arguments ...any) (string, error) {
+		text := function(arguments...)
+		if len(text) > messageLimit {
+			return "", fmt.Errorf("the text is longer than %d bytes", messageLimit)
+		}
+		return text, nil
+	}
+}
+
+// checkLoops refuses what could run for ever or nearly so: loops in loops, loops over numbers, and templates that call others.
+func checkLoops(list *syntax.ListNode, inLoop bool) error {
+	if list == nil {
+		return nil
+	}
+	for _, node := range list.Nodes {
+		var err error
+		switch n := node.(type) {
+		case *syntax.TemplateNode:
+			err = errors.New("uses template or block, which isn't possible here")
+		case *syntax.RangeNode:
+			if inLoop || !overField(n.Pipe) {
+				return errors.New("may use range over .Values only, and not inside of another one")
+			}
+			err = errors.Join(checkLoops(n.List, true), checkLoops(n.ElseList, inLoop))
+		case *syntax.IfNode:
+			err = errors.Join(checkLoops(n.List, inLoop), checkLoops(n.ElseList, inLoop))
+		case *syntax.WithNode:
+			err = errors.Join(checkLoops(n.List, inLoop), checkLoops(n.ElseList, inLoop))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overField says whether a pipeline is a field alone, such as .Values.
+func overField(pipe *syntax.PipeNode) bool {
+	if len(pipe.Cmds) != 1 || len(pipe.Cmds[0].Args) != 1 {
+		return false
+	}
+	_, field := pipe.Cmds[0].Args[0].(*syntax.FieldNode)
+	return field
 }

@@ -106,3 +106,25 @@ func FuzzTrailers(f *testing.F) {
 		}
 	})
 }
+
+func TestATemplateOfATenantEndsAndTakesLittleMemory(t *testing.T) {
+	fields := map[string]any{"Upgrade": "orders", "Values": map[string]string{"a": "1", "b": "2"}}
+	text, err := RenderMessage(`{{.Upgrade}}{{range $key, $value := .Values}} {{$key}}={{$value}}{{end}} {{printf "%q" .Upgrade}}`, fields)
+	if err != nil || text != `orders a=1 b=2 "orders"` {
+		t.Errorf("%q, %v", text, err)
+	}
+	for _, endless := range []string{
+		`{{range 1000000000000}}{{end}}x`,
+		`{{$n := 1000000000000}}{{range $n}}{{end}}x`,
+		`{{range .Values}}{{range $.Values}}{{end}}{{end}}x`,
+		`{{if .Upgrade}}{{range 1000000000000}}{{end}}{{end}}x`,
+		`{{define "a"}}x{{end}}{{template "a"}}`,
+		`{{$x := "abcdefgh"}}` + strings.Repeat(`{{$x = print $x $x}}`, 60) + "x",
+		`{{$x := "abcdefgh"}}` + strings.Repeat(`{{$x = printf "%s%s" $x $x}}`, 60) + "x",
+		`{{$x := "\\"}}{{$x` + strings.Repeat("|js", 60) + "}}",
+	} {
+		if _, err := RenderMessage(endless, fields); !errors.Is(err, ErrBadMessage) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.60s: %v", endless, err)
+		}
+	}
+}
