@@ -3,16 +3,21 @@ package controllers
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/gitops/delivery"
 )
 
 // Fleet answers what the PgProxy controller asks of Git.
@@ -20,6 +25,50 @@ type Fleet interface {
 	// VerifyTarget returns nil if the manifest of proxy has its spec.target in a revision that
 	// Flux has applied. It reads only, and may be asked again at any time.
 	VerifyTarget(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error
+	// Delivers is nil if Flux would apply the next commit to the manifest of proxy, errFluxBusy while that can't be told, and
+	// otherwise says what stops Flux. It reads only.
+	Delivers(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error
+}
+
+// errFluxBusy: Flux is at work, so whether it would apply the next commit isn't known.
+var errFluxBusy = errors.New("Flux is at work")
+
+// Delivers implements Fleet.
+func (r *UpgradeReconciler) Delivers(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
+	s := &observed{source: &sourcev1.GitRepository{}, kustomization: &kustomizev1.Kustomization{}}
+	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.KustomizationRef, "Kustomization", s.kustomization); err != nil {
+		return err
+	}
+	if err := access.Authorize(upgrade, s.kustomization); err != nil {
+		return err
+	}
+	if err := r.referred(ctx, upgrade, upgrade.Spec.Git.SourceRef, "GitRepository", s.source); err != nil {
+		return err
+	}
+	reason, words := stopped(delivery.Next(s.source, s.kustomization, proxy))
+	switch {
+	case reason == v1alpha1.ReasonProgressing:
+		return errFluxBusy
+	case reason != "":
+		return &outcome.ReasonError{Reason: reason, Text: words}
+	}
+	return nil
+}
+
+// stopped is the reason for which Flux would not apply the next commit, and Flux's words; ReasonProgressing while it is at work, and
+// nothing if it would.
+func stopped(s delivery.State) (reason, words string) {
+	switch s.Phase {
+	case delivery.Applied:
+		return "", ""
+	case delivery.Applying:
+		return v1alpha1.ReasonProgressing, s.Message
+	case delivery.Suspended:
+		return v1alpha1.ReasonFluxSuspended, s.Message
+	case delivery.DependencyNotReady:
+		return v1alpha1.ReasonFluxPending, s.Message
+	}
+	return v1alpha1.ReasonFluxFailing, s.Message
 }
 
 // VerifyTarget implements Fleet. If Git can't be read, Flux's own mark on the object counts: a rollback that Flux has

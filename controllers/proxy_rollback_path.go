@@ -100,6 +100,10 @@ func (r *ProxyReconciler) rollbackPath(ctx context.Context, x *proxyScope) error
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken, "a revert has to wait: %s", strings.Join(left, "; "))
 		return nil
 	}
+	if reason, words := r.undelivered(ctx, x); reason != "" {
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, reason, "%s", words)
+		return nil
+	}
 	conditions.MarkTrue(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicating, "%s follows; a revert returns traffic to it and loses nothing", other)
 	return nil
 }

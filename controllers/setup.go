@@ -57,19 +57,25 @@ func upgradeOfProxy(_ context.Context, object client.Object) []reconcile.Request
 // referring finds the upgrades whose spec names a Flux object.
 func (r *UpgradeReconciler) referring(ref func(v1alpha1.GitSpec) v1alpha1.ObjectReference) handler.MapFunc {
 	return func(ctx context.Context, object client.Object) []reconcile.Request {
-		var upgrades v1alpha1.PgUpgradeList
-		if err := r.List(ctx, &upgrades); err != nil {
-			return nil
-		}
 		var requests []reconcile.Request
-		for i := range upgrades.Items {
-			u := &upgrades.Items[i]
-			if to := ref(u.Spec.Git); to.Name == object.GetName() && cmp.Or(to.Namespace, u.Namespace) == object.GetNamespace() {
-				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(u)})
-			}
+		for _, u := range referring(ctx, r.Client, object, ref) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&u)})
 		}
 		return requests
 	}
+}
+
+func referring(ctx context.Context, c client.Reader, object client.Object, ref func(v1alpha1.GitSpec) v1alpha1.ObjectReference) (found []v1alpha1.PgUpgrade) {
+	var upgrades v1alpha1.PgUpgradeList
+	if err := c.List(ctx, &upgrades); err != nil {
+		return nil
+	}
+	for _, u := range upgrades.Items {
+		if to := ref(u.Spec.Git); to.Name == object.GetName() && cmp.Or(to.Namespace, u.Namespace) == object.GetNamespace() {
+			found = append(found, u)
+		}
+	}
+	return found
 }
 
 // proxiesOf finds the proxies that lead to an upgrade's instances.
@@ -87,13 +93,15 @@ func (r *ProxyReconciler) proxiesOf(ctx context.Context, object client.Object) [
 	return requests
 }
 
-// SetupWithManager watches proxies and the upgrades they belong to, and nothing else: the
+// SetupWithManager watches proxies, the upgrades they belong to, and what delivers their manifests: the
 // poolers are asked for their own state.
 func (r *ProxyReconciler) SetupWithManager(mgr ctrl.Manager, concurrent int) error {
 	r.slow.Limit = max(1, concurrent/2)
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PgProxy{}, builder.WithPredicates(asked)).
 		Watches(&v1alpha1.PgUpgrade{}, handler.EnqueueRequestsFromMapFunc(r.proxiesOf)).
+		Watches(&sourcev1.GitRepository{}, handler.EnqueueRequestsFromMapFunc(r.deliveredBy)).
+		Watches(&kustomizev1.Kustomization{}, handler.EnqueueRequestsFromMapFunc(r.deliveredBy)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent}).
 		Named("pgproxy").
 		Complete(r)
