@@ -16,7 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/controllers/commits"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/gitops/delivery"
 	"github.com/gitover/gitover/steps"
@@ -51,11 +53,14 @@ func (g *gitPort) unique(step string) map[string]string {
 		"Gitover-Run":     g.upgrade.Status.Run,
 		"Gitover-Step":    step,
 	}
-	if step == steps.CommitCutover || step == steps.CommitRollback {
+	if attempted(step) {
 		u["Gitover-Attempt"] = fmt.Sprint(g.upgrade.Status.Attempt)
 	}
 	return u
 }
+
+// attempted steps commit once for each attempt.
+func attempted(step string) bool { return step == steps.CommitCutover || step == steps.CommitRollback }
 
 // CheckInstance asks whether pushing is allowed, as far as a server says so beforehand,
 // looks for the PgProxy's manifest, and builds green's with the branch's newest base, in memory.
@@ -70,8 +75,13 @@ func (g *gitPort) CheckInstance(ctx context.Context) error {
 	if err := g.repository.CheckPush(ctx); err != nil {
 		return err
 	}
-	if _, err := g.signer(ctx); err != nil {
+	if _, err := access.Signer(ctx, g.fresh, g.upgrade, g.source); err != nil {
 		return err
+	}
+	if g.proposes() {
+		if _, err := commits.Branch(g.upgrade, steps.CommitGreen); err != nil {
+			return err
+		}
 	}
 	// what the cutover will edit, before anything is made for it
 	if _, err := g.repository.WouldChange(ctx, tip.SHA, g.upgrade.Spec.Git.Path, gitops.SetTarget(g.upgrade.Spec.ProxyRef.Name, g.upgrade.Status.To)); err != nil {
@@ -95,6 +105,9 @@ func (g *gitPort) CommitState(ctx context.Context, step string) (steps.CommitSta
 	if err != nil {
 		return steps.CommitState{}, err
 	}
+	if g.proposes() {
+		return g.proposedState(ctx, tip, step, found)
+	}
 	if len(found) == 0 {
 		applied, err := g.alreadyApplied(ctx, tip, step)
 		return steps.CommitState{AlreadyApplied: applied, Delivered: applied}, err
@@ -106,10 +119,49 @@ func (g *gitPort) CommitState(ctx context.Context, step string) (steps.CommitSta
 		return steps.CommitState{}, err
 	}
 	if reverted != nil {
+		if reverted, err = g.movedOrReverted(ctx, step, found[0], reverted); err != nil {
+			return steps.CommitState{}, err
+		}
+	}
+	if reverted != nil {
 		by := apiCommit(*reverted)
 		state.RevertedBy = &by
 	}
 	return state, g.delivery(ctx, step, &state)
+}
+
+// alreadyApplied says whether the edit would change nothing, e.g. because a human made it first.
+// That counts only in a directory of ours: what another upgrade did there isn't done for us.
+func (g *gitPort) alreadyApplied(ctx context.Context, tip gitops.Tip, step string) (bool, error) {
+	edit, err := commits.Edit(g.upgrade, step)
+	if err != nil {
+		return false, err
+	}
+	changes, err := g.repository.WouldChange(ctx, tip.SHA, g.upgrade.Spec.Git.Path, edit)
+	if err != nil || changes {
+		return false, err
+	}
+	if step == steps.CommitRemoveGreen {
+		return true, nil // nothing is there to be removed, whoever's it was
+	}
+	return true, g.ours(ctx, tip, step)
+}
+
+// ours is nil if an instance's file names this upgrade as its owner, or this run added one
+// before files did that.
+func (g *gitPort) ours(ctx context.Context, tip gitops.Tip, step string) error {
+	owner := commits.OwnerOf(g.upgrade)
+	ownership, err := g.repository.CheckOwner(ctx, tip.SHA, g.upgrade.Spec.Git.Path, owner)
+	if err != nil || ownership.Stated {
+		return err
+	}
+	begun, err := g.repository.FindByTrailers(ctx, g.unique(steps.CommitGreen))
+	if err != nil || len(begun) > 0 {
+		return err
+	}
+	return &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, Text: fmt.Sprintf(
+		"the branch already says what %s would commit to %s, but no commit there is of this PgUpgrade (UID %s) and no file of an instance names it; if the directory is its own, put this line into the instance's kustomization.yaml:\n%s",
+		step, g.upgrade.Spec.Git.Path, owner.UID, owner.Line())}
 }
 
 // Targets implements steps.Git.
@@ -128,7 +180,7 @@ func (g *gitPort) delivery(ctx context.Context, step string, state *steps.Commit
 		GitRepository:  client.ObjectKeyFromObject(g.source),
 		Kustomizations: []types.NamespacedName{client.ObjectKeyFromObject(g.flux)},
 	}
-	if step == steps.CommitCutover || step == steps.CommitRollback {
+	if attempted(step) {
 		keys.Objects = []delivery.ObjectKey{{GroupVersionKind: v1alpha1.GroupVersion.WithKind("PgProxy"), NamespacedName: client.ObjectKeyFromObject(g.proxy)}}
 	}
 	d, err := delivery.Of(ctx, g.fresh, g.repository, keys, state.Commit.SHA)
@@ -158,17 +210,21 @@ func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Eviden
 	if err != nil {
 		return err
 	}
-	signer, err := g.signer(ctx)
+	signer, err := access.Signer(ctx, g.fresh, g.upgrade, g.source)
 	if err != nil {
 		return err
 	}
 	unique := g.unique(step)
 	author, committer := commits.People(g.upgrade)
-	result, err := g.repository.Commit(ctx, gitops.CommitRequest{
+	request := gitops.CommitRequest{
 		Directory: g.upgrade.Spec.Git.Path, Message: message, Trailers: g.trailers(unique, evidence, committer),
 		Author: author, Committer: committer, Signer: signer,
 		Edit: edit, Unique: unique, Owner: commits.OwnerOf(g.upgrade),
-	})
+	}
+	if g.proposes() {
+		return g.propose(ctx, step, request)
+	}
+	result, err := g.repository.Commit(ctx, request)
 	if errors.Is(err, gitops.ErrNothingToChange) {
 		return nil
 	}

@@ -51,6 +51,8 @@ func (g *busyGit) CommitState(_ context.Context, step string) (steps.CommitState
 	return steps.CommitState{Commit: &v1alpha1.Commit{SHA: step}, Delivered: true}, nil
 }
 
+func (g *busyGit) Undelivered() (reason, message string) { return "", "" }
+
 func (g *busyGit) Commit(_ context.Context, step string, _ steps.Evidence) error {
 	g.commits[step] = true
 	g.meanwhile()

@@ -43,6 +43,7 @@ func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, 
 		o.Stalled, o.RequeueAfter = true, outcome.RetryStalled
 	case needsHuman[v.Reason] || needsHuman[o.Reason]:
 		o.Stalled, o.RequeueAfter = true, outcome.RetryStalled
+	case v.Reason == v1alpha1.ReasonWaitingForMerge: // people take the time that they take
 	case step.StallAfter > 0 && r.Now().Sub(started(status, step.Name)) > step.StallAfter:
 		o.Stalled, o.RequeueAfter = true, outcome.RetryStalled
 		o.Message = fmt.Sprintf("waiting for more than %s: %s", step.StallAfter, o.Message)
@@ -63,6 +64,7 @@ var needsHuman = map[string]bool{
 	v1alpha1.ReasonSchemaDrift:        true,
 	v1alpha1.ReasonUnknownTarget:      true,
 	v1alpha1.ReasonConflictingSpec:    true,
+	v1alpha1.ReasonProposalRefused:    true,
 }
 
 // retryStep is the interval for a step that waits for something outside.

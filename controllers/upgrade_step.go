@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
@@ -47,6 +48,21 @@ func (r *UpgradeReconciler) back(ctx context.Context, upgrade *v1alpha1.PgUpgrad
 	status.Step = verdict.ReturnTo
 	r.Recorder.Event(upgrade, corev1.EventTypeNormal, verdict.ReturnTo, verdict.Message)
 	return r.observeProxy(ctx, upgrade, s)
+}
+
+// withdraw a proposal that is no longer wanted, so that merging it later does nothing. If that fails, it is tried at the next look:
+// nothing waits for it.
+func (r *UpgradeReconciler) withdraw(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed) {
+	p := upgrade.Status.Proposal
+	if !steps.ObsoleteProposal(upgrade.Status) {
+		return
+	}
+	if err := r.git(upgrade, s).Withdraw(ctx, *p); err != nil {
+		logs.For(ctx, upgrade).Info("can't withdraw what was proposed", "branch", p.Branch, "error", err.Error())
+		return
+	}
+	upgrade.Status.Proposal = nil
+	r.Recorder.Eventf(upgrade, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForMerge, "branch %s is withdrawn: %s is no longer wanted", p.Branch, p.Step)
 }
 
 func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps.Run {

@@ -33,6 +33,7 @@ func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.P
 		if s.proxy == nil {
 			return noProxy(upgrade)
 		}
+		r.withdraw(ctx, upgrade, s)
 		decision := steps.Next(*status, s.facts)
 		r.startStep(ctx, upgrade, s, decision)
 		showReplication(upgrade, s)

@@ -34,6 +34,8 @@ var (
 	ErrConflict = errors.New("others keep pushing to the branch")
 	// ErrBranchMissing: the branch isn't there. Terminal until it is created.
 	ErrBranchMissing = errors.New("the branch is missing")
+	// ErrBranchTaken: a branch for a proposal holds commits of others. Terminal until a human decides.
+	ErrBranchTaken = errors.New("it holds commits that aren't Gitover's")
 	// ErrPathMissing: a file or directory isn't there at that revision.
 	ErrPathMissing = errors.New("the path is missing")
 	// ErrFieldMissing: the file is there, the field in it isn't, or is empty.

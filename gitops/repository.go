@@ -90,6 +90,9 @@ func pause(ctx context.Context, duration time.Duration) error {
 // String is the URL without credentials.
 func (r *Repository) String() string { return r.access.String() }
 
+// Branch is the branch that is followed.
+func (r *Repository) Branch() string { return r.access.branch }
+
 // Tip is the newest commit of the branch.
 type Tip struct{ Branch, SHA string }
 

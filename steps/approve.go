@@ -13,9 +13,8 @@ import (
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
-// approveDone: the gate is open, automatically or by a commit, and the time is inside a
-// window; meanwhile the lag must stay small and replication must work.
-func approveDone(ctx context.Context, run *Run) (Verdict, error) {
+// readyToCutOver: the lag is small, replication works, and what was compared is still what is there.
+func readyToCutOver(ctx context.Context, run *Run) (Verdict, error) {
 	caughtUp, err := catchUpDone(ctx, run)
 	if err != nil || !caughtUp.Done {
 		return caughtUp, err
@@ -33,6 +32,19 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		v := waiting(v1alpha1.ReasonReplicationBroken, "%s; rows are compared again, since it may lack some", why)
 		v.ReturnTo = Verify
 		return v, nil
+	}
+	return caughtUp, nil
+}
+
+// approveDone: the gate is open, automatically or by a commit, and the time is inside a
+// window; meanwhile the lag must stay small and replication must work.
+func approveDone(ctx context.Context, run *Run) (Verdict, error) {
+	if ready, err := readyToCutOver(ctx, run); err != nil || !ready.Done {
+		return ready, err
+	}
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return Verdict{}, err
 	}
 	if movesSubscriptions(run.Upgrade) { // people must know it before they approve
 		obstacles, err := replication.TryMove(ctx, blue, green, run.Status.Databases)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
@@ -16,15 +18,22 @@ func commitDone(step string) func(context.Context, *Run) (Verdict, error) {
 		if err != nil {
 			return Verdict{}, err
 		}
+		if state.ByContent { // also if it was reverted: by its trailers it is never found again
+			record(run.Status, step, state)
+		}
 		switch {
 		case state.RevertedBy != nil && obeyed[step]:
 			return Verdict{Reverted: state.RevertedBy, Reason: v1alpha1.ReasonRolledBack,
 				Message: fmt.Sprintf("%s was reverted by %s (%s)", step, short(state.RevertedBy.SHA), state.RevertedBy.Author)}, nil
 		case state.Commit != nil:
-			record(run.Status, step, *state.Commit)
+			record(run.Status, step, state)
+			run.Status.Proposal = nil
 			return done("commit %s is on the branch", short(state.Commit.SHA)), nil
 		case state.AlreadyApplied:
+			run.Status.Proposal = nil
 			return done("the branch already says so"), nil
+		case state.Proposal != nil:
+			return proposed(ctx, run, step, *state.Proposal)
 		}
 		return act("to be committed"), nil
 	}
@@ -40,14 +49,18 @@ func commitRun(step string) func(context.Context, *Run) error {
 	}
 }
 
-// record keeps our commits in the status, each once.
-func record(status *v1alpha1.PgUpgradeStatus, step string, commit v1alpha1.Commit) {
+// record keeps our commits in the status, each once. One that is known by its content alone is found again by its attempt.
+func record(status *v1alpha1.PgUpgradeStatus, step string, state CommitState) {
+	entry := v1alpha1.CommitStatus{Commit: *state.Commit, Step: step}
+	if state.ByContent {
+		entry.Attempt = status.Attempt
+	}
 	for i := range status.Commits {
-		if status.Commits[i].SHA == commit.SHA {
+		if c := status.Commits[i]; c.SHA == entry.SHA && (c.Step == step || !state.ByContent) {
 			return
 		}
 	}
-	status.Commits = append(status.Commits, v1alpha1.CommitStatus{Commit: commit, Step: step})
+	status.Commits = append(status.Commits, entry)
 }
 
 // delivered asks Flux, and sets the time in the commit's entry when it is first applied.
@@ -109,4 +122,111 @@ func short(sha string) string {
 		return sha[:12]
 	}
 	return sha
+}
+
+// Proposal is a commit of ours on a branch of its own: it counts once people have brought its content to the branch that Flux
+// follows.
+type Proposal struct {
+	// Branch that it waits on, and Into the branch that Flux follows.
+	Branch, Into string
+	Commit       v1alpha1.Commit
+	// Base is the commit of the followed branch that it was put on.
+	Base string
+	// Others is how many commits of people are on top.
+	Others int
+	// Stale: it has to be made again on the newest tip.
+	Stale bool
+	// Gone: the branch was proposed, is no longer there, and its content isn't on the followed branch.
+	Gone bool
+}
+
+// ObsoleteProposal says whether what is proposed is no longer wanted: another workflow or attempt began, or the upgrade has gone past
+// that step.
+func ObsoleteProposal(status v1alpha1.PgUpgradeStatus) bool {
+	p := status.Proposal
+	if p == nil {
+		return false
+	}
+	_, proposes := Find(p.Workflow, p.Step)
+	_, at := Find(status.Workflow, status.Step)
+	return p.Workflow != status.Workflow || p.Attempt != status.Attempt || at > proposes
+}
+
+// stillReady keeps an upgrade ready to cut over while its cutover waits to be merged, for days perhaps.
+var stillReady = connected(Step{Name: CommitCutover, Done: readyToCutOver, Run: followRun})
+
+// proposed judges a commit that waits to be merged.
+func proposed(ctx context.Context, run *Run, step string, p Proposal) (Verdict, error) {
+	status := run.Status
+	if p.Gone {
+		if asked := run.Upgrade.Spec.Retry; status.Proposal != nil && asked != status.Proposal.Retry {
+			status.HandledRetry, status.Proposal = asked, nil
+			return act("spec.retry asks for the commit to be proposed again"), nil
+		}
+		return waiting(v1alpha1.ReasonProposalRefused, "branch %s is gone without having been merged to %s, so %s counts as refused; change spec.retry to have it proposed again%s",
+			p.Branch, p.Into, step, otherwise[step]), nil
+	}
+	remember(run, step, p)
+	text := fmt.Sprintf("merge branch %s to %s to go on (commit %s)", p.Branch, p.Into, short(p.Commit.SHA))
+	if p.Others > 0 {
+		text += fmt.Sprintf("; %d commits of others are on top", p.Others)
+	}
+	if p.Stale {
+		return act("branch %s is proposed again: what it changes has changed on %s", p.Branch, p.Into), nil
+	}
+	if step == CommitCutover {
+		if outdated(status) {
+			return act("branch %s is proposed again with newer evidence: rows were compared since", p.Branch), nil
+		}
+		ready, err := stillReady.Done(ctx, run)
+		if err != nil {
+			return Verdict{}, err
+		}
+		switch {
+		case ready.RunNeeded:
+			if ready.Effect == nil {
+				ready.Effect = stillReady.Run
+			}
+			return ready, nil
+		case ready.ReturnTo != "", !ready.Done && ready.Reason != CatchUp:
+			return ready, nil
+		case !ready.Done:
+			text += "; " + ready.Message
+		}
+	}
+	v := waiting(v1alpha1.ReasonWaitingForMerge, "%s", text)
+	v.RequeueAfter = slowLook
+	return v, nil
+}
+
+// otherwise is what people can do about a refused commit, beside having it proposed again.
+var otherwise = map[string]string{
+	CommitGreen:       ", or revert the version to end the upgrade",
+	CommitCutover:     ", or revert the version to end the upgrade",
+	CommitFinalize:    ", or remove the old version's manifests yourself",
+	CommitRemoveGreen: ", or remove the new version's manifests yourself",
+	CommitRollback:    ", or set the PgProxy's target yourself",
+}
+
+// outdated: rows were compared again after the cutover was proposed, so its evidence is old.
+func outdated(status *v1alpha1.PgUpgradeStatus) bool {
+	v, p := status.Verification, status.Proposal
+	return v != nil && p != nil && p.ProposedAt.Before(&v.At)
+}
+
+// remember what waits, so that a branch that is deleted is told from one that was never there.
+func remember(run *Run, step string, p Proposal) {
+	status := run.Status
+	if known := status.Proposal; known != nil && known.Step == step && known.Attempt == status.Attempt && known.Branch == p.Branch {
+		return // a commit that people amended is theirs
+	}
+	at := p.Commit.Time
+	if at == nil {
+		now := metav1.NewTime(run.Now())
+		at = &now
+	}
+	status.Proposal = &v1alpha1.ProposalStatus{
+		Branch: p.Branch, Into: p.Into, Workflow: status.Workflow, Step: step, Attempt: status.Attempt,
+		Commit: p.Commit.SHA, Base: p.Base, Retry: run.Upgrade.Spec.Retry, ProposedAt: *at,
+	}
 }

@@ -31,6 +31,11 @@ func (u untouched) Commit(context.Context, string, Evidence) error {
 	u.t.Error("something was committed")
 	return nil
 }
+func (u untouched) Undelivered() (reason, message string) { return "", "" }
+func (u untouched) Withdraw(context.Context, v1alpha1.ProposalStatus) error {
+	u.t.Error("a branch was removed")
+	return nil
+}
 func (u untouched) Workload(context.Context, string) (Workload, error) {
 	u.t.Error("the cluster was asked")
 	return Workload{}, nil

@@ -47,6 +47,10 @@ type Run struct {
 type CommitState struct {
 	// Commit is nil while it is not on the branch.
 	Commit *v1alpha1.Commit
+	// ByContent: the commit has no trailers of ours, but brought what ours would: ours was squashed, or people wrote it.
+	ByContent bool
+	// Proposal waits on a branch of its own; nil where Gitover pushes to the branch that Flux follows, or nothing waits.
+	Proposal *Proposal
 	// AlreadyApplied: the branch already has the content that the commit would make.
 	AlreadyApplied bool
 	// RevertedBy is the commit that undid it: an instruction, never to be undone.
@@ -74,6 +78,11 @@ type Git interface {
 	Targets(ctx context.Context, instance string) (bool, error)
 	// Commit what step stands for; finds an earlier one by its trailers.
 	Commit(ctx context.Context, step string, evidence Evidence) error
+	// Undelivered says why Flux would not apply the next commit, in words of the API and Flux's own; empty if it would. It asks
+	// nothing.
+	Undelivered() (reason, message string)
+	// Withdraw removes the branch of a proposal that is no longer wanted, unless others have committed to it.
+	Withdraw(ctx context.Context, proposal v1alpha1.ProposalStatus) error
 }
 
 // Workload is what the cluster shows of an instance.

@@ -71,8 +71,19 @@ func rollbackBroken(ctx context.Context, run *Run, serves, follows, wayOut strin
 	if v := rollbackStopped(ctx, run, serves, follows); v != nil {
 		return v, nil
 	}
-	return followerReplaced(ctx, run, serves, follows), nil
+	if v := followerReplaced(ctx, run, serves, follows); v != nil {
+		return v, nil
+	}
+	if reason, words := run.Git.Undelivered(); reason != "" {
+		v := waiting(reason, "%s%s", WouldNotArrive, words)
+		v.RequeueAfter = slowLook
+		return &v, nil
+	}
+	return nil, nil
 }
+
+// WouldNotArrive begins the message of a soak in which Flux would not apply a revert.
+const WouldNotArrive = "a revert would not arrive: "
 
 // unlessReverted ends a soak unless Git has a revert that Flux has not applied yet.
 func unlessReverted(ctx context.Context, run *Run, end Verdict) (Verdict, error) {

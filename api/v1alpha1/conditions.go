@@ -26,7 +26,7 @@ const (
 	// ReplicatingCondition is True while green (or, during the soak, blue) follows.
 	ReplicatingCondition = "Replicating"
 
-	// RollbackReadyCondition is True while a revert of the cutover commit loses nothing.
+	// RollbackReadyCondition is True while a revert of the cutover commit loses nothing, and Flux would apply it.
 	RollbackReadyCondition = "RollbackReady"
 
 	// SuspendedCondition is True while spec.suspend is.
@@ -130,6 +130,10 @@ const (
 
 	// ReasonWaitingForApproval: the gate needs spec.cutover.approvedVersion.
 	ReasonWaitingForApproval = "WaitingForApproval"
+	// ReasonWaitingForMerge: a commit waits on a branch of its own until people merge it.
+	ReasonWaitingForMerge = "WaitingForMerge"
+	// ReasonProposalRefused: the branch of a commit is gone and its content isn't on the branch that Flux follows.
+	ReasonProposalRefused = "ProposalRefused"
 	// ReasonClockSkew: the controller's clock and the serving server's differ by more than a
 	// minute, so time alone opens no gate.
 	ReasonClockSkew = "ClockSkew"

@@ -1,8 +1,12 @@
 package v1alpha1
 
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // GitSpec names the Flux objects that deliver the manifests, and the credentials to push.
 //
-// +kubebuilder:validation:XValidation:rule="self.path == oldSelf.path && self.sourceRef == oldSelf.sourceRef",message="git.sourceRef and git.path are immutable; make a new PgUpgrade instead"
+// +kubebuilder:validation:XValidation:rule="self.sourceRef == oldSelf.sourceRef",message="git.sourceRef is immutable; make a new PgUpgrade instead"
 type GitSpec struct {
 	// SourceRef names the Flux GitRepository.
 	SourceRef ObjectReference `json:"sourceRef"`
@@ -12,7 +16,7 @@ type GitSpec struct {
 	KustomizationRef ObjectReference `json:"kustomizationRef"`
 
 	// Path of the directory that holds upgrade, proxy, base and instances: the path of the
-	// Kustomization, or below it.
+	// Kustomization, or below it. Change it by the commit that moves the directory.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(p, p == '..')",message="path must stay inside the repository"
@@ -31,6 +35,49 @@ type GitSpec struct {
 	// Commit says how Gitover commits.
 	// +optional
 	Commit CommitSpec `json:"commit,omitempty"`
+
+	// Push says where Gitover pushes to; to the branch that Flux follows by default.
+	// +optional
+	Push *PushSpec `json:"push,omitempty"`
+}
+
+// PushSpec has Gitover propose its commits instead of pushing them to the branch that Flux follows, in the fields of Flux's
+// ImageUpdateAutomation.
+type PushSpec struct {
+	// Branch that Gitover pushes a commit to, a Go text/template: .Upgrade, .Namespace, .Step, .From, .To, .FromVersion, .ToVersion,
+	// .Run and .Attempt. Gitover waits until the content of the commit is on the branch that Flux follows: merged, squashed,
+	// rebased, or written there by people. A branch that is deleted before counts as a refusal. It must not be the branch that
+	// Flux follows.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Branch string `json:"branch"`
+
+	// Options of the push, if the server takes any: GitLab opens a merge request for merge_request.create.
+	// +kubebuilder:validation:MaxProperties=16
+	// +optional
+	Options map[string]string `json:"options,omitempty"`
+}
+
+// ProposalStatus is a commit that waits on a branch of its own.
+type ProposalStatus struct {
+	// Branch that it waits on.
+	Branch string `json:"branch"`
+	// Into is the branch that Flux follows.
+	Into string `json:"into"`
+	// Workflow, Step and Attempt that it belongs to.
+	Workflow string `json:"workflow"`
+	Step     string `json:"step"`
+	// +optional
+	Attempt int32 `json:"attempt,omitempty"`
+	// Commit that Gitover pushed there.
+	Commit string `json:"commit"`
+	// Base is the commit of the followed branch that it is on.
+	Base string `json:"base"`
+	// Retry is spec.retry as it was then: another value has a refused commit proposed again.
+	// +optional
+	Retry string `json:"retry,omitempty"`
+	// ProposedAt is when Gitover made the commit.
+	ProposedAt metav1.Time `json:"proposedAt"`
 }
 
 // CommitSpec says how Gitover commits, in the fields of Flux's ImageUpdateAutomation.

@@ -102,6 +102,10 @@ type PgUpgradeStatus struct {
 	// +optional
 	Commits []CommitStatus `json:"commits,omitempty"`
 
+	// Proposal is the commit that waits to be merged.
+	// +optional
+	Proposal *ProposalStatus `json:"proposal,omitempty"`
+
 	// RolledBack is the revert that keeps Gitover from trying again until spec.version or spec.retry changes.
 	// +optional
 	RolledBack *Commit `json:"rolledBack,omitempty"`
@@ -255,6 +259,9 @@ type CommitStatus struct {
 	Commit `json:",inline"`
 	// Step that made it.
 	Step string `json:"step"`
+	// Attempt that it belongs to, of a commit that is known by its content alone: Gitover's own was squashed, or people wrote it.
+	// +optional
+	Attempt int32 `json:"attempt,omitempty"`
 	// AppliedAt is when Flux was seen to have applied it.
 	// +optional
 	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`

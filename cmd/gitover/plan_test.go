@@ -245,3 +245,22 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestAPlanTellsHowGitoverCommits where the team signs commits and merges pull requests.
+func TestAPlanTellsHowGitoverCommits(t *testing.T) {
+	f := theExampleFleet(t)
+	const file, push = "apps/orders/upgrade.yaml", "    pushSecretRef:\n      name: fleet-push\n"
+	f.commit("Sign and propose", map[string]string{file: strings.Replace(example(t, "fleet")[file], push, push+
+		"    commit:\n      signingKey: {type: ssh, secretRef: {name: signing}}\n      messageTemplate: \"[{{.Values.ticket}}] {{.Subject}}\"\n      messageTemplateValues: {ticket: DB-17}\n"+
+		"    push: {branch: \"gitover/{{.Upgrade}}/{{.Step}}\"}\n", 1)})
+	p := planned(t, "-f", "apps/orders", "--to", "17", "--offline")
+	notes := strings.Join(p.Notes, "\n")
+	for _, says := range []string{"signs its commits with the ssh key of Secret signing, and makes none without", "proposes each of its commits on a branch (gitover/{{.Upgrade}}/{{.Step}})"} {
+		if !strings.Contains(notes, says) {
+			t.Errorf("no note says %q:\n%s", says, notes)
+		}
+	}
+	if got := p.Commits[1].Subject; got != "[DB-17] orders: add PostgreSQL 17 beside 15" {
+		t.Errorf("%q", got)
+	}
+}

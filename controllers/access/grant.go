@@ -82,6 +82,9 @@ func MayPush(upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) error 
 	if branch := upgrade.Spec.Git.Branch; err == nil && branch != "" && branch != followed {
 		return AccessDenied("spec.git.branch is %s, but GitRepository %s follows %s; leave spec.git.branch out", branch, name, followed)
 	}
+	if push := upgrade.Spec.Git.Push; err == nil && push != nil && push.Branch == followed {
+		return AccessDenied("spec.git.push.branch is %s, which GitRepository %s follows; leave spec.git.push out to push there", followed, name)
+	}
 	if source.Namespace == upgrade.Namespace {
 		return nil
 	}

@@ -47,3 +47,13 @@ func Message(upgrade *v1alpha1.PgUpgrade, step string, evidence steps.Evidence) 
 	}
 	return subject + "\n\n" + body, nil
 }
+
+// Branch that a step's commit is proposed on, by the template of spec.git.push.branch. Errors are gitops.ErrBadReference.
+func Branch(upgrade *v1alpha1.PgUpgrade, step string) (string, error) {
+	status := upgrade.Status
+	version := func(instance string) string { return steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, instance) }
+	return gitops.RenderBranch(upgrade.Spec.Git.Push.Branch, map[string]any{
+		"Upgrade": upgrade.Name, "Namespace": upgrade.Namespace, "Step": step, "From": status.From, "To": status.To,
+		"FromVersion": version(status.From), "ToVersion": version(status.To), "Run": status.Run, "Attempt": status.Attempt,
+	})
+}

@@ -41,6 +41,7 @@ var errorReasons = []struct {
 	{is(gitops.ErrUnauthorized), ErrorReason{v1alpha1.ReasonGitUnauthorized, true}},
 	{is(gitops.ErrPushForbidden), ErrorReason{v1alpha1.ReasonPushRejected, true}},
 	{is(gitops.ErrBranchMissing), ErrorReason{v1alpha1.ReasonPathNotFound, true}},
+	{is(gitops.ErrBranchTaken), ErrorReason{v1alpha1.ReasonPushRejected, true}},
 	{is(gitops.ErrPathMissing), ErrorReason{v1alpha1.ReasonPathNotFound, true}},
 	{is(gitops.ErrFieldMissing), ErrorReason{v1alpha1.ReasonFieldNotFound, true}},
 	{is(gitops.ErrBadPath), ErrorReason{v1alpha1.ReasonManifestInvalid, true}},

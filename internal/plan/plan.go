@@ -87,6 +87,9 @@ func Of(ctx context.Context, r Request) (*Plan, error) {
 	if key := u.Spec.Git.Commit.SigningKey; key != nil {
 		p.note("Gitover signs its commits with the %s key of Secret %s, and makes none without.", cmp.Or(key.Type, v1alpha1.SigningKeyGPG), key.SecretRef.Name)
 	}
+	if push := u.Spec.Git.Push; push != nil {
+		p.note("Gitover proposes each of its commits on a branch (%s) and goes on when its content is merged: the cutover's merge moves traffic.", push.Branch)
+	}
 	if u.UID == "" {
 		p.note("The line %q of the new instance's file names the PgUpgrade's UID and namespace, which only the cluster knows.", ownerLine)
 	}

@@ -81,6 +81,10 @@ func toDo(u *v1alpha1.PgUpgrade, p *v1alpha1.PgProxy, r *Report, program string)
 		return ToDo{true, "fix the findings that block, or list them in spec.acknowledge"}
 	case reason == v1alpha1.ReasonWaitingForApproval:
 		return ToDo{true, verb("approve") + " lets it cut over"}
+	case reason == v1alpha1.ReasonWaitingForMerge && u.Status.Proposal != nil:
+		return ToDo{true, fmt.Sprintf("merge branch %s to %s, or delete it to refuse it", u.Status.Proposal.Branch, u.Status.Proposal.Into)}
+	case reason == v1alpha1.ReasonProposalRefused:
+		return ToDo{true, fmt.Sprintf("%s proposes the commit again; %s --to %s ends the upgrade", verb("retry"), verb("upgrade"), from)}
 	case r.Workflow == steps.RolledBack && !conditions.IsStalled(u):
 		return ToDo{true, fmt.Sprintf("%s tries again; %s --to %s gives it up", verb("retry"), verb("upgrade"), from)}
 	case r.Workflow == "" && reason == v1alpha1.ReasonRolledBack:

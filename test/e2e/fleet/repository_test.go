@@ -111,3 +111,31 @@ func TestATeamSignsItsCommits(t *testing.T) {
 		t.Error("a commit verifies that the key didn't sign")
 	}
 }
+
+func TestATeamMergesAndSquashesBranches(t *testing.T) {
+	ctx, remote := context.Background(), bare(t)
+	ada, err := Clone(ctx, remote, t.TempDir(), Maintainer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t)(ada.Commit(ctx, "Begin", Write("f", "one\n")))
+	for _, branch := range []string{"merged", "squashed"} {
+		for _, args := range [][]string{{"checkout", "-q", "-B", branch}, {"commit", "-q", "--allow-empty", "-m", branch}} {
+			must(t)(ada.git(ctx, args...))
+		}
+		if err := Write(branch, "x\n")(ada.Dir()); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"add", "-A"}, {"commit", "-q", "-m", "Add " + branch}, {"push", "-q", "origin", branch}} {
+			must(t)(ada.git(ctx, args...))
+		}
+	}
+	must(t)(ada.MergeBranch(ctx, "merged"))
+	sha := must(t)(ada.SquashBranch(ctx, "squashed", "Squashed (#2)"))
+	if files, err := ada.Files(ctx, sha); err != nil || strings.Join(files, " ") != "squashed" {
+		t.Errorf("%v, %v", files, err)
+	}
+	if heads := must(t)(ada.git(ctx, "ls-remote", "--heads", "origin")); strings.Count(heads, "\n") != 1 {
+		t.Errorf("branches are left: %s", heads)
+	}
+}

@@ -1,0 +1,230 @@
+package gitops
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// Content is what an edit would make of a directory. A commit has it if the edit would change nothing there, whoever wrote it:
+// a merge, a squash, a rebase, a cherry-pick, or an edit by hand.
+type Content struct {
+	Directory string
+	Edit      Edit
+	// Base is a commit of the branch that didn't have the content yet; only commits after it count. Empty: the tip alone counts.
+	Base string
+	// Known commit that is known to have brought it; empty: it is looked for.
+	Known string
+}
+
+// Landing is what became of content on the branch.
+type Landing struct {
+	// Commit that brought it; nil: it never came.
+	Commit *Commit
+	// RevertedBy took it away again, and it isn't there now.
+	RevertedBy *Commit
+}
+
+// Landed says whether content came to the branch, as of the newest tip that was fetched, and whether it is still there. Errors:
+// ErrBadPath, and those that are worth a retry.
+func (r *Repository) Landed(ctx context.Context, content Content) (Landing, error) {
+	var landing Landing
+	err := r.ready(ctx, func(c *clone) error {
+		directory, err := CleanDirectory(content.Directory)
+		if err != nil {
+			return err
+		}
+		if _, err := c.historyAt(ctx); err != nil {
+			return damaged(err)
+		}
+		look := lander{clone: c, has: c.contentReader(directory, content.Edit), base: plumbing.NewHash(content.Base)}
+		landing, err = look.at(ctx, plumbing.NewHash(content.Known))
+		return err
+	})
+	return landing, err
+}
+
+const present = "there"
+
+// contentReader says whether a commit's tree has what an edit would make. A file that the edit would write and that people
+// edited further counts: it is there, and the next step says what is wrong with it.
+func (c *clone) contentReader(directory string, edit Edit) treeReader {
+	known := map[plumbing.Hash]string{}
+	return func(root plumbing.Hash) (string, error) {
+		entry, found, err := lookup(c.objects, root, directory)
+		if err != nil || !found {
+			return absent, ignoreBadPath(err)
+		}
+		if text, seen := known[entry.Hash]; seen {
+			return text, nil
+		}
+		text, err := c.contentIn(root, directory, edit)
+		if err == nil {
+			known[entry.Hash] = text
+		}
+		return text, err
+	}
+}
+
+func (c *clone) contentIn(root plumbing.Hash, directory string, edit Edit) (string, error) {
+	tree := &Tree{objects: c.objects, root: root, directory: directory, changed: map[string][]byte{}}
+	err := edit(tree)
+	switch {
+	case errors.Is(err, ErrDrift):
+		return present, nil
+	case err != nil:
+		// a directory without the files that the edit needs doesn't have what it makes
+		return absent, ignoreBadPath(err)
+	}
+	if changes, err := tree.differs(); err != nil || changes {
+		return absent, ignoreBadPath(err)
+	}
+	return present, nil
+}
+
+// lander looks for content in the commits of a branch after a base.
+type lander struct {
+	*clone
+	has  treeReader
+	base plumbing.Hash
+}
+
+func (l lander) at(ctx context.Context, known plumbing.Hash) (Landing, error) {
+	tip, err := object.GetCommit(l.objects, l.tip)
+	if err != nil {
+		return Landing{}, damaged(err)
+	}
+	now, err := l.has(tip.TreeHash)
+	if err != nil {
+		return Landing{}, err
+	}
+	var brought *object.Commit
+	switch _, on := l.history.seen[known]; {
+	case on:
+		if brought, err = object.GetCommit(l.objects, known); err != nil {
+			return Landing{}, damaged(err)
+		}
+	case now == present:
+		brought, err = l.broughtBy(ctx, tip)
+	default:
+		brought, err = l.once(ctx, tip)
+	}
+	if err != nil || brought == nil {
+		return Landing{}, err
+	}
+	description := describe(brought)
+	landing := Landing{Commit: &description}
+	if now == present {
+		return landing, nil
+	}
+	by, err := l.takenAwayBy(ctx, brought, tip)
+	if err != nil {
+		return Landing{}, err
+	}
+	reverted := describe(by)
+	landing.RevertedBy = &reverted
+	return landing, nil
+}
+
+// once finds the commit that brought content which the tip doesn't have any more: nil if no commit after the base had it.
+func (l lander) once(ctx context.Context, tip *object.Commit) (*object.Commit, error) {
+	if _, on := l.history.seen[l.base]; !on {
+		return nil, nil // no base, or one that a rewritten history hasn't: what was before it can't be told apart
+	}
+	base, err := object.GetCommit(l.objects, l.base)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	var had *object.Commit
+	err = walk(ctx, l.objects, tip.Hash, func(commit *object.Commit) (bool, error) {
+		if had != nil {
+			return false, nil
+		}
+		before, err := isAncestor(ctx, l.objects, commit, base)
+		if err != nil || before {
+			return false, err
+		}
+		text, err := l.has(commit.TreeHash)
+		if err == nil && text == present {
+			had = commit
+		}
+		return had == nil, err
+	})
+	if err != nil || had == nil {
+		return nil, ofWalk(err)
+	}
+	return l.broughtBy(ctx, had)
+}
+
+// broughtBy follows the content down to the commit that brought it, but not to what was there before the base: what an earlier
+// proposal of the same content brought was taken away since.
+func (l lander) broughtBy(ctx context.Context, commit *object.Commit) (*object.Commit, error) {
+	var base *object.Commit
+	if _, on := l.history.seen[l.base]; on {
+		var err error
+		if base, err = object.GetCommit(l.objects, l.base); err != nil {
+			return nil, damaged(err)
+		}
+	}
+	for {
+		further, err := l.parent(ctx, commit, func(parent *object.Commit) (bool, error) {
+			text, err := l.has(parent.TreeHash)
+			if err != nil || text != present || base == nil {
+				return text == present, err
+			}
+			before, err := isAncestor(ctx, l.objects, parent, base)
+			return !before, err
+		})
+		if err != nil || further == nil {
+			return commit, err
+		}
+		commit = further
+	}
+}
+
+// parent is the first parent that fits; nil if none does.
+func (l lander) parent(ctx context.Context, commit *object.Commit, fits func(*object.Commit) (bool, error)) (*object.Commit, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &Error{kind: ErrUnreachable, cause: err, text: "reading the history took too long, another attempt follows"}
+	}
+	for _, hash := range commit.ParentHashes {
+		parent, err := object.GetCommit(l.objects, hash)
+		if err != nil {
+			return nil, damaged(err)
+		}
+		if ok, err := fits(parent); ok || err != nil {
+			return parent, err
+		}
+	}
+	return nil, nil
+}
+
+// takenAwayBy follows, from the tip down, the commits that contain the one which brought the content and don't have it: the last of
+// these took it away.
+func (l lander) takenAwayBy(ctx context.Context, brought, tip *object.Commit) (*object.Commit, error) {
+	commit := tip
+	for {
+		further, err := l.parent(ctx, commit, func(parent *object.Commit) (bool, error) {
+			text, err := l.has(parent.TreeHash)
+			if err != nil || text == present || parent.Hash == brought.Hash {
+				return false, err
+			}
+			return isAncestor(ctx, l.objects, brought, parent)
+		})
+		if err != nil || further == nil {
+			return commit, err
+		}
+		commit = further
+	}
+}
+
+// ofWalk keeps an error that says what it is, and calls any other one damage.
+func ofWalk(err error) error {
+	var known *Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return damaged(err)
+}
