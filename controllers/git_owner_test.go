@@ -19,6 +19,13 @@ import (
 // aFleet is a real Git server whose directory apps/a holds these files.
 func aFleet(t *testing.T, files map[string]string) *gitops.Repository {
 	t.Helper()
+	repository, _ := aFleetIn(t, files)
+	return repository
+}
+
+// aFleetIn gives the bare repository's directory, too.
+func aFleetIn(t *testing.T, files map[string]string) (repository *gitops.Repository, bare string) {
+	t.Helper()
 	git, err := exec.LookPath("git")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +54,7 @@ func aFleet(t *testing.T, files map[string]string) *gitops.Repository {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return gitops.Open(access, t.TempDir())
+	return gitops.Open(access, t.TempDir()), root + "/fleet.git"
 }
 
 // Another cluster's upgrade cut over and removed blue in the directory that this one applies too.

@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +68,9 @@ func (g *gitPort) CheckInstance(ctx context.Context) error {
 		return err
 	}
 	if err := g.repository.CheckPush(ctx); err != nil {
+		return err
+	}
+	if _, err := g.signer(ctx); err != nil {
 		return err
 	}
 	// what the cutover will edit, before anything is made for it
@@ -156,21 +158,16 @@ func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Eviden
 	if err != nil {
 		return err
 	}
+	signer, err := g.signer(ctx)
+	if err != nil {
+		return err
+	}
 	unique := g.unique(step)
-	trailers := make([]gitops.Trailer, 0, len(unique)+len(evidence))
-	for _, key := range []string{"Gitover-Upgrade", "Gitover-Run", "Gitover-Step", "Gitover-Attempt"} {
-		if value, ok := unique[key]; ok {
-			trailers = append(trailers, gitops.Trailer{Key: key, Value: value})
-		}
-	}
-	for _, e := range evidence {
-		trailers = append(trailers, gitops.Trailer{Key: e.Key, Value: e.Value})
-	}
-	author := g.upgrade.Spec.Git.Author
+	author, committer := commits.People(g.upgrade)
 	result, err := g.repository.Commit(ctx, gitops.CommitRequest{
-		Directory: g.upgrade.Spec.Git.Path, Message: message, Trailers: trailers,
-		Author: gitops.Person{Name: cmp.Or(author.Name, "Gitover"), Email: cmp.Or(author.Email, "gitover@users.noreply.gitover.dev")},
-		Edit:   edit, Unique: unique, Owner: commits.OwnerOf(g.upgrade),
+		Directory: g.upgrade.Spec.Git.Path, Message: message, Trailers: g.trailers(unique, evidence, committer),
+		Author: author, Committer: committer, Signer: signer,
+		Edit: edit, Unique: unique, Owner: commits.OwnerOf(g.upgrade),
 	})
 	if errors.Is(err, gitops.ErrNothingToChange) {
 		return nil
@@ -179,6 +176,23 @@ func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Eviden
 		return err
 	}
 	return delivery.RequestReconcile(ctx, g.Client, client.ObjectKeyFromObject(g.source), result.Commit.SHA)
+}
+
+// trailers of a commit: what makes it unique, the evidence, and the sign-off where it is asked for.
+func (g *gitPort) trailers(unique map[string]string, evidence steps.Evidence, committer gitops.Person) []gitops.Trailer {
+	trailers := make([]gitops.Trailer, 0, len(unique)+len(evidence)+1)
+	for _, key := range []string{"Gitover-Upgrade", "Gitover-Run", "Gitover-Step", "Gitover-Attempt"} {
+		if value, ok := unique[key]; ok {
+			trailers = append(trailers, gitops.Trailer{Key: key, Value: value})
+		}
+	}
+	for _, e := range evidence {
+		trailers = append(trailers, gitops.Trailer{Key: e.Key, Value: e.Value})
+	}
+	if g.upgrade.Spec.Git.Commit.SignOff {
+		trailers = append(trailers, gitops.Trailer{Key: "Signed-off-by", Value: committer.String()})
+	}
+	return trailers
 }
 
 func apiTime[T interface{ Unix() int64 }](t T) metav1.Time { return metav1.Unix(t.Unix(), 0) }

@@ -1,7 +1,6 @@
 package gitops
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -13,11 +12,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/fluxcd/pkg/gittestserver"
 	"github.com/fluxcd/pkg/ssh"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -196,47 +192,4 @@ func TestNoServerMeansUnreachable(t *testing.T) {
 	_, err = Open(access, "").Fetch(t.Context())
 	g.Expect(errors.Is(err, ErrUnreachable)).To(BeTrue(), "%v", err)
 	g.Expect(err.Error()).NotTo(ContainSubstring("hush-hush"))
-}
-
-func TestASignedCommitVerifies(t *testing.T) {
-	g := NewWithT(t)
-	s := newStage(t)
-	entity, err := openpgp.NewEntity("Gitover", "", "gitover@example.org", nil)
-	g.Expect(err).NotTo(HaveOccurred())
-	var private, public bytes.Buffer
-	g.Expect(entity.EncryptPrivateKeys([]byte("opensesame"), nil)).To(Succeed())
-	writer, err := armor.Encode(&private, openpgp.PrivateKeyType, nil)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(entity.SerializePrivateWithoutSigning(writer, nil)).To(Succeed())
-	g.Expect(writer.Close()).To(Succeed())
-	writer, err = armor.Encode(&public, openpgp.PublicKeyType, nil)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(entity.Serialize(writer)).To(Succeed())
-	g.Expect(writer.Close()).To(Succeed())
-
-	for _, bad := range []*Secret{secretOf(), secretOf("git.asc", "hush-hush"), secretOf("git.asc", public.String()), secretOf("git.asc", private.String()),
-		secretOf("git.asc", private.String(), "passphrase", "hush-hush")} {
-		_, err := SigningKey(*bad)
-		g.Expect(errors.Is(err, ErrBadSecret)).To(BeTrue(), "%v", err)
-		g.Expect(err.Error()).NotTo(ContainSubstring("hush-hush"))
-	}
-	key, err := SigningKey(*secretOf("git.asc", private.String(), "passphrase", "opensesame"))
-	g.Expect(err).NotTo(HaveOccurred())
-	signed := request("CommitCutover", SetTarget("orders", "orders-17"))
-	signed.Signing = key
-	result, err := s.open().Commit(t.Context(), signed)
-	g.Expect(err).NotTo(HaveOccurred())
-
-	raw := run(t, s.root+"/fleet.git", "git", "cat-file", "commit", result.Commit.SHA)
-	const end = "-----END PGP SIGNATURE-----"
-	head, rest, _ := strings.Cut(raw, "gpgsig ")
-	signature, tail, _ := strings.Cut(rest, end)
-	signature = strings.ReplaceAll(signature+end, "\n ", "\n")
-	unsigned := head + strings.TrimPrefix(tail, "\n")
-	unsigned = strings.Replace(unsigned, " \n", "", 1)
-	keys, err := openpgp.ReadArmoredKeyRing(&public)
-	g.Expect(err).NotTo(HaveOccurred())
-	_, err = openpgp.CheckArmoredDetachedSignature(keys, strings.NewReader(unsigned), strings.NewReader(signature), nil)
-	g.Expect(err).NotTo(HaveOccurred(), "%q", raw)
-	g.Expect(run(t, s.root+"/fleet.git", "git", "fsck", "--strict")).NotTo(ContainSubstring("error"))
 }

@@ -1,6 +1,7 @@
 package gitops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 )
@@ -29,9 +29,11 @@ type CommitRequest struct {
 	// Trailers go to the end of the message, in this order.
 	Trailers []Trailer
 	Author   Person
-	// Signing is optional, see SigningKey.
-	Signing *openpgp.Entity
-	Edit    Edit
+	// Committer is the author unless it is given.
+	Committer Person
+	// Signer is optional; a commit that it can't sign isn't made.
+	Signer Signer
+	Edit   Edit
 	// Unique trailers identify this commit. If the branch has a commit that
 	// carries them, that one is the result. They must be among Trailers.
 	Unique map[string]string
@@ -116,9 +118,11 @@ func newDraft(request CommitRequest) (*draft, error) {
 			return nil, failure(ErrBadMessage, "trailer %s identifies the commit but isn't among its trailers", key)
 		}
 	}
-	author := request.Author
-	if author.Name == "" || author.Email == "" || strings.ContainsAny(author.Name+author.Email, "<>\n\r\x00") {
-		return nil, failure(ErrBadMessage, "the author needs a name and an e-mail address of one line, without < and >")
+	request.Committer = cmp.Or(request.Committer, request.Author)
+	for _, person := range []Person{request.Author, request.Committer} {
+		if person.Name == "" || person.Email == "" || strings.ContainsAny(person.Name+person.Email, "<>\n\r\x00") {
+			return nil, failure(ErrBadMessage, "author and committer need a name and an e-mail address of one line, without < and >")
+		}
 	}
 	message, err := FormatMessage(request.Message, request.Trailers)
 	if err != nil {
@@ -258,11 +262,11 @@ func (r *Repository) write(ctx context.Context, c *clone, draft *draft, objects 
 	if root == parent.TreeHash {
 		return plumbing.ZeroHash, failure(ErrNothingToChange, "branch %q of %s has it already: %q changes nothing", r.access.branch, r, draft.subject())
 	}
-	signature := object.Signature{Name: draft.Author.Name, Email: draft.Author.Email, When: r.now().UTC().Truncate(time.Second)}
+	now := r.now().UTC().Truncate(time.Second)
 	return writeCommit(objects, &object.Commit{
-		Author: signature, Committer: signature, Message: draft.message,
+		Author: draft.Author.at(now), Committer: draft.Committer.at(now), Message: draft.message,
 		TreeHash: root, ParentHashes: []plumbing.Hash{parent.Hash},
-	}, draft.Signing)
+	}, draft.Signer)
 }
 
 func (d *draft) subject() string {

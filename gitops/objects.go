@@ -1,12 +1,10 @@
 package gitops
 
 import (
-	"bytes"
 	"slices"
 	"sort"
 	"strings"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -151,9 +149,9 @@ func setDirectory(objects storer.EncodedObjectStorer, entries []object.TreeEntry
 	return append(entries, object.TreeEntry{Name: name, Mode: filemode.Dir, Hash: hash}), nil
 }
 
-// writeCommit adds the commit object, signed if there is a key.
-func writeCommit(into *batch, commit *object.Commit, key *openpgp.Entity) (plumbing.Hash, error) {
-	if key != nil {
+// writeCommit adds the commit object, signed if there is a signer.
+func writeCommit(into *batch, commit *object.Commit, signer Signer) (plumbing.Hash, error) {
+	if signer != nil {
 		unsigned := &plumbing.MemoryObject{}
 		if err := commit.EncodeWithoutSignature(unsigned); err != nil {
 			return plumbing.ZeroHash, err
@@ -162,14 +160,11 @@ func writeCommit(into *batch, commit *object.Commit, key *openpgp.Entity) (plumb
 		if err != nil {
 			return plumbing.ZeroHash, err
 		}
-		var signature bytes.Buffer
-		if err := openpgp.ArmoredDetachSign(&signature, key, reader, nil); err != nil {
-			return plumbing.ZeroHash, failure(ErrBadSecret, "the signing key can't sign: %s", Printable(err.Error(), 200))
+		signed, err := signer.Sign(reader)
+		if err != nil {
+			return plumbing.ZeroHash, cannotSign(err)
 		}
-		commit.PGPSignature = signature.String()
-		if !strings.HasSuffix(commit.PGPSignature, "\n") {
-			commit.PGPSignature += "\n"
-		}
+		commit.PGPSignature = strings.TrimRight(string(signed), "\n") + "\n"
 	}
 	return into.add(commit.Encode)
 }

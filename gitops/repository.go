@@ -130,6 +130,10 @@ type Person struct{ Name, Email string }
 // String is `Name <email>`.
 func (p Person) String() string { return p.Name + " <" + p.Email + ">" }
 
+func (p Person) at(when time.Time) object.Signature {
+	return object.Signature{Name: p.Name, Email: p.Email, When: when}
+}
+
 func describe(c *object.Commit) Commit {
 	commit := Commit{
 		SHA: c.Hash.String(), Message: c.Message, When: c.Author.When,

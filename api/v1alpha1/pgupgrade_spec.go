@@ -20,57 +20,6 @@ type VersionFrom struct {
 	Field string `json:"field"`
 }
 
-// GitSpec names the Flux objects that deliver the manifests, and the credentials to push.
-//
-// +kubebuilder:validation:XValidation:rule="self.path == oldSelf.path && self.sourceRef == oldSelf.sourceRef",message="git.sourceRef and git.path are immutable; make a new PgUpgrade instead"
-type GitSpec struct {
-	// SourceRef names the Flux GitRepository.
-	SourceRef ObjectReference `json:"sourceRef"`
-
-	// KustomizationRef names the Flux Kustomization that applies Path. It must be the one
-	// that delivered this PgUpgrade: this grants Gitover the right to write Path.
-	KustomizationRef ObjectReference `json:"kustomizationRef"`
-
-	// Path of the directory that holds upgrade, proxy, base and instances: the path of the
-	// Kustomization, or below it.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.split('/').exists(p, p == '..')",message="path must stay inside the repository"
-	Path string `json:"path"`
-
-	// Branch to push to; the GitRepository's own by default, and no other if it follows one.
-	// +kubebuilder:validation:MaxLength=255
-	// +optional
-	Branch string `json:"branch,omitempty"`
-
-	// PushSecretRef names a Secret in Flux's format with the right to push; the
-	// GitRepository's own by default, if it is in the same namespace.
-	// +optional
-	PushSecretRef *SecretReference `json:"pushSecretRef,omitempty"`
-
-	// Author of Gitover's commits.
-	// +optional
-	Author CommitAuthor `json:"author,omitempty"`
-
-	// MessageTemplate is a Go text/template for the body of commit messages.
-	// +kubebuilder:validation:MaxLength=4096
-	// +optional
-	MessageTemplate string `json:"messageTemplate,omitempty"`
-}
-
-// CommitAuthor of Gitover's commits.
-type CommitAuthor struct {
-	// +kubebuilder:default="Gitover"
-	// +kubebuilder:validation:MaxLength=128
-	// +optional
-	Name string `json:"name,omitempty"`
-
-	// +kubebuilder:default="gitover@users.noreply.gitover.dev"
-	// +kubebuilder:validation:MaxLength=256
-	// +optional
-	Email string `json:"email,omitempty"`
-}
-
 // LimitsSpec bounds what an upgrade may do.
 type LimitsSpec struct {
 	// Lag under which green counts as caught up.

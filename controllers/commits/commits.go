@@ -16,6 +16,16 @@ func OwnerOf(upgrade *v1alpha1.PgUpgrade) gitops.Owner {
 	return gitops.Owner{UID: string(upgrade.UID), Name: upgrade.Namespace + "/" + upgrade.Name}
 }
 
+// People of a commit, as spec.git.commit names them.
+func People(upgrade *v1alpha1.PgUpgrade) (author, committer gitops.Person) {
+	spec := upgrade.Spec.Git.Commit
+	author = gitops.Person{Name: cmp.Or(spec.Author.Name, "Gitover"), Email: cmp.Or(spec.Author.Email, "gitover@users.noreply.gitover.dev")}
+	if c := spec.Committer; c != nil {
+		return author, gitops.Person{Name: c.Name, Email: c.Email}
+	}
+	return author, author
+}
+
 // Instance is status.to as it is rendered.
 func Instance(upgrade *v1alpha1.PgUpgrade) gitops.InstanceRequest {
 	spec := upgrade.Spec.Instance

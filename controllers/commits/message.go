@@ -36,9 +36,10 @@ func Message(upgrade *v1alpha1.PgUpgrade, step string, evidence steps.Evidence) 
 	if by := status.RequestedBy; by != nil && step == steps.CommitGreen {
 		body += fmt.Sprintf("\n\nAsked for by %s in %.12s (%s).", by.Author, by.SHA, strings.TrimSpace(by.Subject))
 	}
-	if text := upgrade.Spec.Git.MessageTemplate; text != "" {
+	if text := upgrade.Spec.Git.Commit.MessageTemplate; text != "" {
 		fields := map[string]any{"Upgrade": upgrade.Name, "Namespace": upgrade.Namespace, "Step": step, "From": status.From, "To": status.To,
-			"FromVersion": version(status.From), "ToVersion": version(status.To), "Subject": subject, "Body": body}
+			"FromVersion": version(status.From), "ToVersion": version(status.To), "Subject": subject, "Body": body,
+			"Values": upgrade.Spec.Git.Commit.MessageTemplateValues}
 		for _, e := range evidence {
 			fields[strings.ReplaceAll(strings.TrimPrefix(e.Key, "Gitover-"), "-", "")] = e.Value
 		}

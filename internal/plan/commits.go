@@ -58,7 +58,7 @@ func (p *Plan) commit(ctx context.Context, preview *gitops.Preview, upgrade *v1a
 		}
 		message, err := commits.Message(u, c.step, nil)
 		if err != nil {
-			return nil, fmt.Errorf("spec.git.messageTemplate: %w", err)
+			return nil, fmt.Errorf("spec.git.commit.messageTemplate: %w", err)
 		}
 		diff, err := preview.Apply(ctx, edit)
 		if err != nil {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -82,6 +83,9 @@ func Of(ctx context.Context, r Request) (*Plan, error) {
 	p.estimate(r, before, claimsOf(after))
 	if u.Status.Workflow != "" {
 		p.note("A workflow is in progress (%s, step %s): what it has done already isn't told apart here.", u.Status.Workflow, u.Status.Step)
+	}
+	if key := u.Spec.Git.Commit.SigningKey; key != nil {
+		p.note("Gitover signs its commits with the %s key of Secret %s, and makes none without.", cmp.Or(key.Type, v1alpha1.SigningKeyGPG), key.SecretRef.Name)
 	}
 	if u.UID == "" {
 		p.note("The line %q of the new instance's file names the PgUpgrade's UID and namespace, which only the cluster knows.", ownerLine)

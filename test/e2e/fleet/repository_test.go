@@ -82,3 +82,32 @@ func must(t *testing.T) func(string, error) string {
 		return sha
 	}
 }
+
+func TestATeamSignsItsCommits(t *testing.T) {
+	ctx, remote := context.Background(), bare(t)
+	ada, err := Clone(ctx, remote, t.TempDir(), Maintainer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned := must(t)(ada.Commit(ctx, "Begin", Write("f", "one\n")))
+	key, err := NewSigningKey(ctx, t.TempDir(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := NewSigningKey(ctx, t.TempDir(), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ada.SignWith(ctx, key); err != nil {
+		t.Fatal(err)
+	}
+	merge := must(t)(ada.Merge(ctx, "change", "Change it", Write("f", "two\n")))
+	for _, sha := range []string{merge, merge + "^2", must(t)(ada.Revert(ctx, merge))} {
+		if err := ada.Verify(ctx, sha, other, key); err != nil {
+			t.Error(err)
+		}
+	}
+	if ada.Verify(ctx, unsigned, key) == nil || ada.Verify(ctx, merge, other) == nil {
+		t.Error("a commit verifies that the key didn't sign")
+	}
+}
