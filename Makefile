@@ -140,6 +140,10 @@ e2e: ## end-to-end tests on the running stage
 e2e-helm: $(CACHE)/bin/helm ## end-to-end tests of installing, by helm, Flux and init, on the running stage
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 45m -v -run "ByHelm|InitAdopts" ./test/e2e
 
+.PHONY: e2e-cnpg
+e2e-cnpg: ## end-to-end tests with the operator CloudNativePG, which compiles for minutes, on the running stage
+	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 45m -v -run CloudNativePG ./test/e2e
+
 .PHONY: chaos
 chaos: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'TestWhatever|TestASubscriptionOfOthersMoves' ./steps/switchover

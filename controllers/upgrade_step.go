@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/cluster"
 	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/internal/crash"
@@ -70,8 +71,8 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 		Upgrade: upgrade, Proxy: s.proxy, Status: &upgrade.Status,
 		Git:        r.git(upgrade, s),
 		FreshProxy: func(ctx context.Context) (*v1alpha1.PgProxy, error) { return r.live(ctx, upgrade) },
-		Cluster: &clusterPort{Client: r.Client, pods: r.Pods, namespace: upgrade.Namespace, upgrade: upgrade.Name,
-			images: upgrade.Spec.Instance.Images},
+		Cluster: &cluster.Port{Client: r.Client, Uncached: r.Uncached, Pods: r.Pods,
+			Namespace: upgrade.Namespace, Upgrade: upgrade.Name, Spec: upgrade.Spec.Instance},
 		Server: func(ctx context.Context, instance string) (postgres.Server, error) {
 			if r.server != nil {
 				return r.server(instance), nil

@@ -47,6 +47,9 @@ func awaitGreenDone(ctx context.Context, run *Run) (Verdict, error) {
 	if !claimed {
 		return act("%s answers as PostgreSQL %d; claiming it", run.Status.To, run.version(run.Status.To)), nil
 	}
+	if workload.Unread != "" {
+		return done("%s answers as PostgreSQL %d; %s", run.Status.To, run.version(run.Status.To), workload.Unread), nil
+	}
 	return done("%s answers as PostgreSQL %d", run.Status.To, run.version(run.Status.To)), nil
 }
 

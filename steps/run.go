@@ -90,6 +90,8 @@ type Workload struct {
 	Found, Ready bool
 	// Message names what is missing, e.g. a pod that can't pull its image.
 	Message string
+	// Unread names an object of an operator's that could not be looked at, and why; empty if all could.
+	Unread string
 	// Image of the database container, for schema Jobs.
 	Image string
 }

@@ -19,12 +19,26 @@ type InstanceSpec struct {
 	// +optional
 	Images []ImageSpec `json:"images,omitempty"`
 
-	// Service is the base Service's name; the instance's is "<service>-<version>". The
-	// upgrade's own name by default.
-	// +kubebuilder:validation:MaxLength=58
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// Service is the base Service's name; the instance's is "<service>-<version>", or, if it contains "{version}", what it says
+	// with the version in that place, e.g. "orders-{version}-rw". The upgrade's own name by default.
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(-\{version\}(-[a-z0-9]([-a-z0-9]*[a-z0-9])?)?)?$`
 	// +optional
 	Service string `json:"service,omitempty"`
+
+	// MinReady is how many pods of an instance must be ready before it counts as ready, standbys included. All pods of its
+	// StatefulSets and Deployments must be in any case.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=64
+	// +optional
+	MinReady int32 `json:"minReady,omitempty"`
+
+	// ManagedPasswords are roles whose passwords something else sets on each instance by itself, such as an operator from a
+	// Secret that all instances share. Gitover copies everything of such a role but the password, once the role is there.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=set
+	// +optional
+	ManagedPasswords []string `json:"managedPasswords,omitempty"`
 
 	// Volumes says what becomes of an instance's volumes when it leaves: Delete them, or
 	// Retain them. A retained volume keeps a later instance of the same version from

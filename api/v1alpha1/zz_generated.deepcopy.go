@@ -376,6 +376,11 @@ func (in *InstanceSpec) DeepCopyInto(out *InstanceSpec) {
 		*out = make([]ImageSpec, len(*in))
 		copy(*out, *in)
 	}
+	if in.ManagedPasswords != nil {
+		in, out := &in.ManagedPasswords, &out.ManagedPasswords
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Patches != nil {
 		in, out := &in.Patches, &out.Patches
 		*out = make([]kustomize.Patch, len(*in))

@@ -37,11 +37,16 @@ func EndpointOf(upgrade *v1alpha1.PgUpgrade, instance string) (v1alpha1.Endpoint
 		return v1alpha1.Endpoint{}, &outcome.ReasonError{Reason: v1alpha1.ReasonUnknownTarget, Stalled: true,
 			Text: fmt.Sprintf("%q is no instance of PgUpgrade %s; instances are called %s-<version>", instance, upgrade.Name, upgrade.Name)}
 	}
-	service := upgrade.Spec.Instance.Service
-	if service == "" {
-		service = upgrade.Name
+	return v1alpha1.Endpoint{Host: serviceOf(upgrade, version) + "." + upgrade.Namespace + ".svc", Port: port}, nil
+}
+
+// serviceOf an instance is the Service that leads to the server that takes writes.
+func serviceOf(upgrade *v1alpha1.PgUpgrade, version string) string {
+	service := cmp.Or(upgrade.Spec.Instance.Service, upgrade.Name)
+	if strings.Contains(service, "{version}") {
+		return strings.ReplaceAll(service, "{version}", version)
 	}
-	return v1alpha1.Endpoint{Host: fmt.Sprintf("%s-%s.%s.svc", service, version, upgrade.Namespace), Port: port}, nil
+	return service + "-" + version
 }
 
 // ServerOf returns the address of an instance with the credentials of its Secret, which is
@@ -74,6 +79,7 @@ func ServerOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade,
 		Instance: instance, Host: endpoint.Host, Port: int(endpoint.Port),
 		User: user, Password: postgres.Password(password), Secret: secret.Namespace + "/" + secret.Name,
 		MaintenanceDatabase: cmp.Or(spec.Database, "postgres"), SSLMode: mode, CA: ca, RootCert: spec.SSLRootCert,
+		ManagedPasswords: upgrade.Spec.Instance.ManagedPasswords,
 	}, nil
 }
 

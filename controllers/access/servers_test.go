@@ -18,6 +18,14 @@ func TestAnInstanceAnswersAtItsService(t *testing.T) {
 			t.Errorf("EndpointOf(%s) = %+v, %v; want %s", instance, got, err, want)
 		}
 	}
+	for service, want := range map[string]string{
+		"": "orders-17.shop.svc", "db": "db-17.shop.svc", "orders-{version}-rw": "orders-17-rw.shop.svc", "db-{version}": "db-17.shop.svc",
+	} {
+		upgrade.Spec.Instance.Service = service
+		if got, err := EndpointOf(upgrade, "orders-17"); err != nil || got.Host != want {
+			t.Errorf("Service %q leads to %+v, %v; want %s", service, got, err, want)
+		}
+	}
 	for _, stranger := range []string{"orders-12", "other-17", "orders", "postgres.example.org"} {
 		if _, err := EndpointOf(upgrade, stranger); outcome.ReasonOf(err, "").Reason != v1alpha1.ReasonUnknownTarget {
 			t.Errorf("EndpointOf(%s) = %v, want it refused", stranger, err)

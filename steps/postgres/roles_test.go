@@ -29,6 +29,44 @@ func TestRolesAreTheSameOnTheOtherSideAndStaySo(t *testing.T) {
 	})
 }
 
+// An operator sets the application's password on each server from a Secret: the text is the same, what a server stores isn't.
+func TestAPasswordThatAnOperatorSetsIsLeftToIt(t *testing.T) {
+	blue, green := pg.Start(t, 15, pg.Logical), pg.Start(t, 17, pg.Logical)
+	for _, s := range []*pg.Server{blue, green} {
+		s.ManagedPasswords = []string{"app", "later"}
+	}
+	stored := func(s *pg.Server) string {
+		return s.Query("", "SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
+	}
+	blue.Exec("", "CREATE ROLE app LOGIN PASSWORD 'the same'; CREATE ROLE later LOGIN PASSWORD 'copied once'; CREATE ROLE reader IN ROLE app PASSWORD 'read'")
+	green.Exec("", "CREATE ROLE app PASSWORD 'the same'")
+	its := stored(green)
+	for range 2 {
+		must(t, transfer.CopyRoles(t.Context(), blue.Server, green.Server))
+		sameRoles(t, blue, green)
+	}
+	if stored(green) != its || its == stored(blue) {
+		t.Error("the password that the operator set was changed")
+	}
+	for _, role := range []string{"later", "reader"} {
+		hash := "SELECT rolpassword FROM pg_authid WHERE rolname = '" + role + "'"
+		if green.Query("", hash) != blue.Query("", hash) {
+			t.Errorf("%s was new on this server, and has not the password of the other", role)
+		}
+	}
+	if green.Query("", "SELECT rolcanlogin FROM pg_authid WHERE rolname = 'app'") != "t" {
+		t.Error("the role's attributes were not copied")
+	}
+	green.Exec("", "ALTER ROLE reader PASSWORD 'other'")
+	want, err := transfer.RolesFingerprint(t.Context(), blue.Server)
+	must(t, err)
+	have, err := transfer.RolesFingerprint(t.Context(), green.Server)
+	must(t, err)
+	if got := want.Diff(have); len(got) != 1 {
+		t.Errorf("a password that is not managed differs, and the difference is %q", got)
+	}
+}
+
 func sameRoles(t *testing.T, blue, green *pg.Server) {
 	t.Helper()
 	want, err := transfer.RolesFingerprint(t.Context(), blue.Server)

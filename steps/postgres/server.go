@@ -60,6 +60,8 @@ type Server struct {
 	// RootCert is where the *other server* finds such certificates: a path in its file
 	// system, "system" from 16 on, or empty for none.
 	RootCert string
+	// ManagedPasswords are roles whose passwords something else sets on this server, such as an operator.
+	ManagedPasswords []string
 }
 
 // Address is host:port, for messages.

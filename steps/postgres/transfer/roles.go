@@ -40,8 +40,8 @@ type cluster struct {
 // CopyRoles gives "to" every role of "from": attributes, password hashes, comments,
 // memberships with their options, and the settings of roles (those for one database come
 // with CreateDatabases). It never drops a role nor touches predefined roles,
-// Gitover's own, or the user it connects as. It is one transaction; a second run changes only
-// what differs.
+// Gitover's own, or the user it connects as; and where the password of a role is managed on "to" by something else, a role
+// that is there keeps it. It is one transaction; a second run changes only what differs.
 func CopyRoles(ctx context.Context, from, to postgres.Server) error {
 	want, err := readCluster(ctx, from)
 	if err != nil {
@@ -51,7 +51,7 @@ func CopyRoles(ctx context.Context, from, to postgres.Server) error {
 	if err != nil {
 		return err
 	}
-	statements := copyRoles(want, have, to.User)
+	statements := copyRoles(want.keeping(have, to.ManagedPasswords), have, to.User)
 	err = postgres.WithQuietSession(ctx, to, "", func(conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			for _, s := range statements {
@@ -124,6 +124,19 @@ func copyMemberships(want, have cluster, ownUser string) (statements []statement
 	return statements
 }
 
+// keeping the passwords that have's roles of these names have.
+func (c cluster) keeping(have cluster, managed []string) cluster {
+	c.roles = slices.Clone(c.roles)
+	for i := range c.roles {
+		r := &c.roles[i]
+		at := slices.IndexFunc(have.roles, func(h role) bool { return h.Name == r.Name })
+		if at >= 0 && slices.Contains(managed, r.Name) {
+			r.Secret = have.roles[at].Secret
+		}
+	}
+	return c
+}
+
 func (c cluster) has(name string) bool {
 	return slices.ContainsFunc(c.roles, func(r role) bool { return r.Name == name })
 }
@@ -184,19 +197,23 @@ func readCluster(ctx context.Context, s postgres.Server) (c cluster, err error) 
 }
 
 // RolesFingerprint is the state of a server's roles as CopyRoles copies them, password hashes
-// as digests. The user that Gitover connects as is always equal.
+// as digests, and those that something else manages left out. The user that Gitover connects as is always equal.
 func RolesFingerprint(ctx context.Context, s postgres.Server) (Fingerprint, error) {
 	c, err := readCluster(ctx, s)
 	if err != nil {
 		return Fingerprint{}, err
 	}
-	return c.fingerprint(s.User), nil
+	return c.fingerprint(s.User, s.ManagedPasswords), nil
 }
 
-func (c cluster) fingerprint(user string) Fingerprint {
+func (c cluster) fingerprint(user string, managed []string) Fingerprint {
 	items := map[string]string{}
 	for _, r := range c.roles {
-		items["role "+quoted(r.Name)] = strings.Join([]string{r.Attributes, "password " + postgres.Digest(orNull(r.Secret)), "comment " + orNull(r.Comment)}, ", ")
+		password := "password " + postgres.Digest(orNull(r.Secret))
+		if slices.Contains(managed, r.Name) {
+			password = "password managed"
+		}
+		items["role "+quoted(r.Name)] = strings.Join([]string{r.Attributes, password, "comment " + orNull(r.Comment)}, ", ")
 		if r.Name == user {
 			items["role "+quoted(r.Name)] = ownUser
 		}

@@ -46,6 +46,8 @@ type App struct {
 	addresses              sync.Map
 	// instances by their workload's name, where that is another.
 	instances map[string]string
+	// serviceSuffix of the Services of instances, after their names.
+	serviceSuffix string
 }
 
 // AppOptions says how an app differs from the example.
@@ -56,6 +58,10 @@ type AppOptions struct {
 	Clone string
 	// Source is the directory of this checkout that is copied; examples/fleet/apps/orders if empty.
 	Source string
+	// Over is a directory of this checkout whose files and directories take the place of those of Source.
+	Over string
+	// ServiceSuffix of the instances' Services, after the instances' names.
+	ServiceSuffix string
 	// Git is a repository of its own, and GitURL the same as pods reach it; the fleet's if nil.
 	Git *OwnGit
 	// Files beside the example's, by name.
@@ -104,6 +110,9 @@ func (f AppOptions) Adapt(dir, file, content string) (string, string) {
 	if f.KeepWAL && filepath.Base(file) == "postgresql.conf" {
 		content += "wal_keep_size = 1GB\n"
 	}
+	if f.KeepWAL && filepath.Base(file) == "cluster.yaml" {
+		content = strings.Replace(content, "    parameters:\n", "    parameters:\n      wal_keep_size: 1GB\n", 1)
+	}
 	if f.Controller != "" && (strings.Contains(content, "kind: PgUpgrade\n") || strings.Contains(content, "kind: PgProxy\n")) {
 		content = strings.Replace(content, "  name: orders\n", "  name: orders\n  labels:\n    "+OwnController+": "+f.Controller+"\n", 1)
 	}
@@ -115,7 +124,7 @@ func (f AppOptions) Adapt(dir, file, content string) (string, string) {
 
 // Found an app: namespace, Secrets, Flux objects, manifests in Git.
 func (w *Environment) CreateApp(ctx context.Context, f AppOptions) (*App, error) {
-	app := &App{Environment: w, Namespace: f.Namespace, Dir: "apps/" + f.Namespace, superuser: secret(), application: secret(), instances: f.Adopted}
+	app := &App{Environment: w, Namespace: f.Namespace, Dir: "apps/" + f.Namespace, superuser: secret(), application: secret(), instances: f.Adopted, serviceSuffix: f.ServiceSuffix}
 	if f.Git != nil {
 		own := *w
 		own.Git, own.GitURL = f.Git.Remote, f.Git.ClusterURL
@@ -133,9 +142,8 @@ func (w *Environment) CreateApp(ctx context.Context, f AppOptions) (*App, error)
 	}
 	components := filepath.Join(w.Checkout, "examples", "fleet", "apps", "components")
 	asIs := func(file, content string) (string, string) { return file, content }
-	copyIn := fleet.All(fleet.Copy(components, "apps/components", asIs), fleet.Remove(app.Dir), fleet.Copy(f.Source, app.Dir, func(file, content string) (string, string) {
-		return f.Adapt(app.Dir, file, content)
-	}), func(dir string) error {
+	adapted := func(file, content string) (string, string) { return f.Adapt(app.Dir, file, content) }
+	copyIn := fleet.All(fleet.Copy(components, "apps/components", asIs), fleet.Remove(app.Dir), fleet.Copy(f.Source, app.Dir, adapted), f.putOver(app.Dir, adapted), func(dir string) error {
 		for file, content := range f.Files {
 			if err := fleet.Write(app.Dir+"/"+file, content)(dir); err != nil {
 				return err

@@ -35,6 +35,9 @@ func (a *App) ApplicationAt(ctx context.Context, podAddress, database string) (*
 }
 
 func (a *App) connect(ctx context.Context, service, database, user, password string) (*pgx.Conn, error) {
+	if service != Endpoint {
+		service += a.serviceSuffix
+	}
 	address, err := a.Address(ctx, service)
 	if err != nil {
 		return nil, err
@@ -99,7 +102,7 @@ func (a *App) Strings(ctx context.Context, instance, database, query string) ([]
 }
 
 // FoundDatabases makes the applications' role and databases, as their team did long ago,
-// once the server answers.
+// once the server answers; what an operator made is there already.
 func (a *App) FoundDatabases(ctx context.Context, instance string) error {
 	statements := []string{
 		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", AppRole, a.application), // hexadecimal digits
@@ -123,7 +126,12 @@ func (a *App) FoundDatabases(ctx context.Context, instance string) error {
 	if err != nil {
 		return err
 	}
-	return a.Run(ctx, instance, "postgres", statements...)
+	for _, statement := range statements {
+		if err := a.Run(ctx, instance, "postgres", statement); err != nil && !madeBefore(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // AwaitEndpoint waits until an application can work in every database.
@@ -181,4 +189,10 @@ func (a *App) Leftovers(ctx context.Context, instance string) ([]string, error) 
 func missingDatabase(err error) bool {
 	var refused *pgconn.PgError
 	return errors.As(err, &refused) && refused.Code == "3D000"
+}
+
+// madeBefore: the role or the database is there.
+func madeBefore(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && (refused.Code == "42710" || refused.Code == "42P04")
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/test/ledger"
@@ -35,22 +35,46 @@ func (a *App) WALReader() *WALReader {
 func (w *WALReader) Look(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var sets appsv1.StatefulSetList
-	if err := w.app.Client.List(ctx, &sets, client.InNamespace(w.app.Namespace)); err != nil {
+	servers, err := w.app.servers(ctx)
+	if err != nil {
 		return err
 	}
-	for _, set := range sets.Items {
-		if !set.DeletionTimestamp.IsZero() || set.Status.ReadyReplicas == 0 {
-			continue
-		}
-		if err := w.read(ctx, set.Name); err != nil {
-			if _, gone := w.app.StatefulSet(ctx, set.Name); apierrors.IsNotFound(gone) {
+	for _, server := range servers {
+		if err := w.read(ctx, server); err != nil {
+			left, listed := w.app.servers(ctx)
+			if listed == nil && !slices.Contains(left, server) {
 				continue
 			}
 			return err
 		}
 	}
 	return nil
+}
+
+// server that takes writes: the workload that it is called by, and its pod.
+type server struct{ workload, pod string }
+
+// servers that run: of StatefulSets, and the primaries of CloudNativePG's clusters.
+func (a *App) servers(ctx context.Context) (all []server, err error) {
+	var sets appsv1.StatefulSetList
+	if err := a.Client.List(ctx, &sets, client.InNamespace(a.Namespace)); err != nil {
+		return nil, err
+	}
+	for _, set := range sets.Items {
+		if set.DeletionTimestamp.IsZero() && set.Status.ReadyReplicas > 0 {
+			all = append(all, server{set.Name, set.Name + "-0"})
+		}
+	}
+	var primaries corev1.PodList
+	if err := a.Client.List(ctx, &primaries, client.InNamespace(a.Namespace), client.MatchingLabels{"cnpg.io/instanceRole": "primary"}); err != nil {
+		return nil, err
+	}
+	for _, pod := range primaries.Items {
+		if pod.DeletionTimestamp.IsZero() {
+			all = append(all, server{pod.Labels["cnpg.io/cluster"], pod.Name})
+		}
+	}
+	return all, nil
 }
 
 // AwaitLook looks until all servers could be read.
@@ -63,9 +87,8 @@ func (w *WALReader) AwaitLook(ctx context.Context, patience time.Duration) error
 	})
 }
 
-// read one server, called as its workload.
-func (w *WALReader) read(ctx context.Context, workload string) error {
-	maintenance, err := w.app.Superuser(ctx, workload, "postgres")
+func (w *WALReader) read(ctx context.Context, server server) error {
+	maintenance, err := w.app.Superuser(ctx, server.workload, "postgres")
 	if err != nil {
 		return err
 	}
@@ -76,7 +99,7 @@ func (w *WALReader) read(ctx context.Context, workload string) error {
 	}
 	reader := w.readers[identifier]
 	if reader == nil {
-		reader = ledger.NewWALReader(w.app.instanceOf(workload))
+		reader = ledger.NewWALReader(w.app.instanceOf(server.workload))
 		w.readers[identifier] = reader
 	}
 	piece, err := reader.Next(ctx, maintenance)
@@ -84,7 +107,7 @@ func (w *WALReader) read(ctx context.Context, workload string) error {
 		return err
 	}
 	for _, database := range Databases {
-		conn, err := w.app.Superuser(ctx, workload, database)
+		conn, err := w.app.Superuser(ctx, server.workload, database)
 		if missingDatabase(err) {
 			continue // a new server, which has nothing yet
 		}
@@ -96,7 +119,7 @@ func (w *WALReader) read(ctx context.Context, workload string) error {
 			return err
 		}
 	}
-	dump, err := w.app.Exec(ctx, w.app.Namespace, workload+"-0", "sh", "-c", ledger.DumpWAL(piece))
+	dump, err := w.app.Exec(ctx, w.app.Namespace, server.pod, "sh", "-c", ledger.DumpWAL(piece))
 	if err != nil {
 		return err
 	}
