@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/gitover/gitover/test/cluster/image"
 )
 
 // The operator CloudNativePG isn't part of the stage: it takes minutes to compile. Its program must be called manager, since
-// it copies /manager of its own image into the pods of databases.
+// it copies /manager of its own image into the pods of databases; by the other name it gives them a newer one.
 var cloudNativePG = compiled{name: "cloudnative-pg", module: "tools/cnpg", target: cloudNativePGModule + "/cmd/manager", links: []string{"manager"}}
 
 const (
@@ -24,7 +25,10 @@ func (s *Stage) AddCloudNativePG(ctx context.Context) error {
 	if s.pid == 0 {
 		return ErrNotRunning
 	}
-	made := image.Binary{Name: cloudNativePG.name, Program: filepath.Join(s.layout.Bin(), "manager"), Ref: image.Ref{Image: cloudNativePGImage}}
+	made := image.Binary{
+		Name: cloudNativePG.name, Program: filepath.Join(s.layout.Bin(), "manager"), Links: []string{"operator/manager_" + runtime.GOARCH},
+		Ref: image.Ref{Image: cloudNativePGImage},
+	}
 	if err := s.loadProgram(ctx, cloudNativePG.name, cloudNativePG, made); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type Binary struct {
 	Name    string   // directory under the image cache
 	Program string   // file on this machine
 	Beside  []string // more programs of this machine, in the same directory of the image
+	Links   []string // other places of the first program in the image
 	Ref     Ref      // without an Entrypoint: /<base name of Program>
 }
 
@@ -50,6 +51,9 @@ func (b Binary) key() (string, error) {
 	if err := json.NewEncoder(hash).Encode(b.Ref); err != nil {
 		return "", err
 	}
+	for _, link := range b.Links {
+		fmt.Fprintln(hash, link)
+	}
 	for _, program := range b.programs() {
 		if err := addFile(hash, program); err != nil {
 			return "", err
@@ -81,6 +85,12 @@ func (b Binary) files(layer *tar.Writer) error {
 			return err
 		}
 		if err := writeFile(layer, filepath.Base(program), 0o755, content); err != nil {
+			return err
+		}
+	}
+	for _, link := range b.Links {
+		header := &tar.Header{Name: link, Linkname: filepath.Base(b.Program), Typeflag: tar.TypeLink, Mode: 0o755, ModTime: epoch}
+		if err := layer.WriteHeader(header); err != nil {
 			return err
 		}
 	}
