@@ -61,10 +61,10 @@ func (g *gitPort) byContent(step string) string {
 
 // proposedState is CommitState where commits are proposed.
 func (g *gitPort) proposedState(ctx context.Context, tip gitops.Tip, step string, trailed []gitops.Commit) (steps.CommitState, error) {
-	known, byContent := "", true
+	known, byContent := g.byContent(step), true
 	if len(trailed) > 0 {
 		known, byContent = trailed[0].SHA, false
-	} else if known = g.byContent(step); known == "" && g.pending(step) == nil {
+	} else if known == "" && g.pending(step) == nil {
 		return g.unproposed(ctx, tip, step)
 	}
 	content, err := g.content(step, known)

@@ -31,7 +31,7 @@ type Fleet interface {
 }
 
 // errFluxBusy: Flux is at work, so whether it would apply the next commit isn't known.
-var errFluxBusy = errors.New("Flux is at work")
+var errFluxBusy = errors.New("flux is at work")
 
 // Delivers implements Fleet.
 func (r *UpgradeReconciler) Delivers(ctx context.Context, upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) error {
@@ -67,8 +67,9 @@ func stopped(s delivery.State) (reason, words string) {
 		return v1alpha1.ReasonFluxSuspended, s.Message
 	case delivery.DependencyNotReady:
 		return v1alpha1.ReasonFluxPending, s.Message
+	default:
+		return v1alpha1.ReasonFluxFailing, s.Message
 	}
-	return v1alpha1.ReasonFluxFailing, s.Message
 }
 
 // VerifyTarget implements Fleet. If Git can't be read, Flux's own mark on the object counts: a rollback that Flux has

@@ -149,11 +149,10 @@ func (r *Repository) Withdraw(ctx context.Context, branch string, mine map[strin
 		if err != nil || side == nil {
 			return err
 		}
-		if _, merged := side.history.seen[side.head]; merged || side.mayReplace(r, mine, known) != nil {
-			others = true
-			return nil
+		_, merged := side.history.seen[side.head]
+		if others = merged || side.mayReplace(r, mine, known) != nil; !others {
+			old = side.head
 		}
-		old = side.head
 		return nil
 	})
 	if err != nil || others || old.IsZero() {
