@@ -149,7 +149,7 @@ chaos: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'TestWhatever|TestASubscriptionOfOthersMoves' ./steps/switchover
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 120m -skip TestRandomSchemas ./steps/postgres
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m ./steps
-	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'ClientsAreLetGo|WhatIsNotReplicated|MadeOnBothSides|FallsSilent|AnAgentThatRestarts|AMigration|PastThePoolers|MoveTogether|AStubbornClient|GoesForthAndBack|ForgetsItsOpening' ./steps/switchover
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'ClientsAreLetGo|WhatIsNotReplicated|MadeOnBothSides|FallsSilent|AnAgentThatRestarts|AClockThatWasSetBack|StartsDuringASwitch|AMigration|PastThePoolers|MoveTogether|AStubbornClient|GoesForthAndBack|ForgetsItsOpening' ./steps/switchover
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 GITOVER_SEEDS=10 $(GO) test -count=1 -timeout 60m -run TestRandomSchemas -v ./steps/postgres
 	GITOVER_FULL=1 $(GO) test -count=1 -timeout 30m -run ALongHistory ./gitops
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 30m -run TestTheWAL ./test/ledger

@@ -13,6 +13,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/switchover"
+	"github.com/gitover/gitover/test/pg"
 )
 
 func TestTheAgentObeysNobodyButTheController(t *testing.T) {
@@ -85,6 +86,7 @@ func TestAStaleSwitchIsRefused(t *testing.T) {
 // TestAPoolerThatStartsDuringASwitchLeadsToTheRightSide starts one before the decision and
 // lets the switch go forward, then another that has no controller to wait for.
 func TestAPoolerThatStartsDuringASwitchLeadsToTheRightSide(t *testing.T) {
+	pg.Long(t)
 	s := newStage(t, 15, 17)
 	in := s.input()
 	var late *pooler

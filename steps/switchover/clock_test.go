@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/switchover"
+	"github.com/gitover/gitover/test/pg"
 )
 
 // TestAHoldGoesByNoClockThatCanBeSet: an agent's container starts again in a hold, and what it
@@ -80,6 +81,7 @@ func (p *pooler) remembersNoTimeOfDay() {
 
 // A server's clock was an hour ahead when it was left, and was set right before it is led to again.
 func TestAClockThatWasSetBackDoesNotKeepASwitchFromBeingFinished(t *testing.T) {
+	pg.Long(t)
 	s := newStage(t, 15, 17)
 	for range 2 {
 		s.awaitGuard()

@@ -147,6 +147,7 @@ func (s *stage) allServe() {
 }
 
 func TestAnAgentThatRestartsInAHoldGoesOnWithIt(t *testing.T) {
+	pg.Long(t)
 	s := newStage(t, 15, 17)
 	c := s.startClients(8)
 	for _, point := range pg.Every(2, 1, []switchover.Point{switchover.PointClear, switchover.PointMove, switchover.PointReady, switchover.PointResume}) {
