@@ -39,16 +39,21 @@ build: ## compile gitover to bin/
 image: ## build the image for amd64 and arm64: IMAGE=registry/gitover:v1, PUSH=1 pushes it
 	@IMAGE="$(IMAGE)" VERSION="$(VERSION)" tools/image.sh
 
+.PHONY: signers
+signers: # what people sign commits with, for tests; installed if it is missing
+	@command -v gpg >/dev/null && command -v ssh-keygen >/dev/null || \
+	{ apt-get update -q && apt-get install -y -q --no-install-recommends gnupg openssh-client; }
+
 .PHONY: unit
-unit: ## unit tests, without servers
+unit: signers ## unit tests, without servers
 	$(GO) test -short ./...
 
 .PHONY: unit-others
-unit-others: # the unit tests that integration leaves out
+unit-others: signers # the unit tests that integration leaves out
 	@$(GO) test -short $$($(GO) list ./... | grep -vxF "$$($(GO) list $(INTEGRATION))")
 
 .PHONY: race
-race: ## all tests but the stage's under the race detector
+race: signers ## all tests but the stage's under the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 60m ./...
 
 .PHONY: fuzz
@@ -116,7 +121,7 @@ apiserver: # a Kubernetes API server that tests run as a process
 	$(STAGE) apiserver
 
 .PHONY: integration
-integration: images apiserver ## tests against real PostgreSQL servers, without the stage
+integration: images apiserver signers ## tests against real PostgreSQL servers, without the stage
 	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m $(INTEGRATION)
 
 .PHONY: catalogue
@@ -133,7 +138,7 @@ bench-seed: ## copies of whole databases beside pgcopydb, pg_dump and others: SI
 	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 180m -run '^$$' -bench . -benchtime 1x -v ./test/bench/seed
 
 .PHONY: e2e
-e2e: ## end-to-end tests on the running stage
+e2e: signers ## end-to-end tests on the running stage
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 45m -v $(E2E)
 
 .PHONY: e2e-helm
