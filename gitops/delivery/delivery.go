@@ -153,11 +153,11 @@ func (d delivery) source(ctx context.Context, key types.NamespacedName) (State, 
 	case fetched:
 		return State{Phase: Fetched}, nil
 	case repository.Spec.Suspend:
-		return state(Suspended, "%s is suspended: resume it (flux resume source git %s -n %s)", name, key.Name, key.Namespace), nil
+		return suspended(name, "source git", repository), nil
 	case failed != nil && failed.Status == metav1.ConditionTrue:
-		return state(SourceFailed, "%s can't be fetched (%s): %s", name, failed.Reason, gitops.Printable(failed.Message, 500)), nil
+		return sourceFailed(name, "can't be fetched", failed), nil
 	case ready != nil && ready.Status == metav1.ConditionFalse && ready.Reason != meta.ProgressingReason:
-		return state(SourceFailed, "%s isn't ready (%s): %s", name, ready.Reason, gitops.Printable(ready.Message, 500)), nil
+		return sourceFailed(name, "isn't ready", ready), nil
 	}
 	return state(NotFetched, "%s hasn't fetched commit %s yet, it is at %s", name, short(d.commit), orNothing(revision)), nil
 }
@@ -217,11 +217,9 @@ func judge(object *kustomizev1.Kustomization, name, commit string, applied, atte
 	case applied:
 		return state(Applied, "%s has applied %s, which has commit %s", name, object.Status.LastAppliedRevision, commit)
 	case object.Spec.Suspend:
-		return state(Suspended, "%s is suspended: resume it (flux resume kustomization %s -n %s)", name, object.Name, object.Namespace)
-	case before && phase == DependencyNotReady:
-		return state(phase, "%s waits for another Kustomization: %s", name, message)
+		return suspended(name, "kustomization", object)
 	case before:
-		return state(phase, "%s can't start (%s): %s", name, reason, message)
+		return notStarted(name, phase, reason, message)
 	case attempted && reason == meta.BuildFailedReason:
 		return state(BuildFailed, "%s can't build commit %s: %s", name, commit, message)
 	case attempted && reason != "" && reason != meta.HealthCheckCanceledReason && reason != meta.ProgressingReason:

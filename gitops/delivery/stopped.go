@@ -43,20 +43,20 @@ func Next(source *sourcev1.GitRepository, k *kustomizev1.Kustomization, objects 
 func NextFetch(source *sourcev1.GitRepository) State {
 	name := "GitRepository " + client.ObjectKeyFromObject(source).String()
 	if source.Spec.Suspend {
-		return state(Suspended, "%s is suspended: resume it (flux resume source git %s -n %s)", name, source.Name, source.Namespace)
+		return suspended(name, "source git", source)
 	}
 	for _, condition := range []string{sourcev1.FetchFailedCondition, sourcev1.StorageOperationFailedCondition} {
 		if c := apimeta.FindStatusCondition(source.Status.Conditions, condition); c != nil && c.Status == metav1.ConditionTrue {
-			return state(SourceFailed, "%s can't be fetched (%s): %s", name, c.Reason, gitops.Printable(c.Message, 500))
+			return sourceFailed(name, "can't be fetched", c)
 		}
 	}
 	if c := apimeta.FindStatusCondition(source.Status.Conditions, sourcev1.SourceVerifiedCondition); c != nil && c.Status == metav1.ConditionFalse {
-		return state(SourceFailed, "%s isn't verified (%s): %s", name, c.Reason, gitops.Printable(c.Message, 500))
+		return sourceFailed(name, "isn't verified", c)
 	}
 	ready := apimeta.FindStatusCondition(source.Status.Conditions, meta.ReadyCondition)
 	switch {
 	case ready != nil && ready.Status == metav1.ConditionFalse && ready.Reason != meta.ProgressingReason:
-		return state(SourceFailed, "%s isn't ready (%s): %s", name, ready.Reason, gitops.Printable(ready.Message, 500))
+		return sourceFailed(name, "isn't ready", ready)
 	case ready != nil && ready.Status != metav1.ConditionTrue:
 		return state(Applying, "%s is being fetched", name)
 	}
@@ -67,7 +67,7 @@ func NextFetch(source *sourcev1.GitRepository) State {
 func NextApply(k *kustomizev1.Kustomization) State {
 	name := "Kustomization " + client.ObjectKeyFromObject(k).String()
 	if k.Spec.Suspend {
-		return state(Suspended, "%s is suspended: resume it (flux resume kustomization %s -n %s)", name, k.Name, k.Namespace)
+		return suspended(name, "kustomization", k)
 	}
 	ready := apimeta.FindStatusCondition(k.Status.Conditions, meta.ReadyCondition)
 	switch {
@@ -78,10 +78,8 @@ func NextApply(k *kustomizev1.Kustomization) State {
 	}
 	message := gitops.Printable(ready.Message, 800)
 	switch phase, before := beforeAttempt[ready.Reason]; {
-	case before && phase == DependencyNotReady:
-		return state(phase, "%s waits for another Kustomization: %s", name, message)
 	case before:
-		return state(phase, "%s can't start (%s): %s", name, ready.Reason, message)
+		return notStarted(name, phase, ready.Reason, message)
 	case ready.Reason == meta.BuildFailedReason:
 		return state(BuildFailed, "%s can't be built: %s", name, message)
 	}
