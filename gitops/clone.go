@@ -216,3 +216,12 @@ func (c *clone) advance(access Access, tip plumbing.Hash) error {
 	c.fetches++
 	return c.objects.SetReference(plumbing.NewHashReference(plumbing.NewRemoteReferenceName(remoteName, access.branch), tip))
 }
+
+// asWriter waits until no other commit of this process to the repository is under way. The caller unlocks.
+func (r *Repository) asWriter(ctx context.Context) (unlock func(), err error) {
+	writer := writerOf(r.access)
+	if err := writer.lock(ctx); err != nil {
+		return nil, r.access.remoteFailure("wait for another commit to", err)
+	}
+	return writer.unlock, nil
+}

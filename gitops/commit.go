@@ -68,11 +68,11 @@ func (r *Repository) Commit(ctx context.Context, request CommitRequest) (Result,
 	if err != nil {
 		return Result{}, err
 	}
-	writer := writerOf(r.access)
-	if err := writer.lock(ctx); err != nil {
-		return Result{}, r.access.remoteFailure("wait for another commit to", err)
+	unlock, err := r.asWriter(ctx)
+	if err != nil {
+		return Result{}, err
 	}
-	defer writer.unlock()
+	defer unlock()
 	for try := 1; ; try++ {
 		result, err := r.attempt(ctx, draft)
 		result.Tries = try

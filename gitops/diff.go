@@ -68,7 +68,7 @@ func (p *Preview) Build(path string) ([]*unstructured.Unstructured, error) {
 func (p *Preview) View(show func(*Tree) error) error { return show(p.tree()) }
 
 func (p *Preview) tree() *Tree {
-	return &Tree{objects: p.objects, root: p.root, directory: p.directory, changed: map[string][]byte{}}
+	return treeOf(p.objects, p.root, p.directory)
 }
 
 // diffText is the difference between two versions of a file in Git's format.

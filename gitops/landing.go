@@ -69,7 +69,7 @@ func (c *clone) contentReader(directory string, edit Edit) treeReader {
 }
 
 func (c *clone) contentIn(root plumbing.Hash, directory string, edit Edit) (string, error) {
-	tree := &Tree{objects: c.objects, root: root, directory: directory, changed: map[string][]byte{}}
+	tree := treeOf(c.objects, root, directory)
 	err := edit(tree)
 	switch {
 	case errors.Is(err, ErrDrift):

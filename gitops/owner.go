@@ -159,7 +159,7 @@ func (c *clone) instancesAdded(trailed trailedCommit, directory string) ([]strin
 	if err != nil {
 		return nil, damaged(err)
 	}
-	after := &Tree{objects: c.objects, root: commit.TreeHash, directory: directory, changed: map[string][]byte{}}
+	after := treeOf(c.objects, commit.TreeHash, directory)
 	files, err := after.instanceFiles()
 	if err != nil || len(files) == 0 || commit.NumParents() == 0 {
 		return files, ignoreBadPath(err)

@@ -144,7 +144,7 @@ func (b *sideBranch) pristine(content Content, commit *object.Commit, known stri
 	if err != nil {
 		return false, damaged(err)
 	}
-	tree := &Tree{objects: b.objects, root: parent.TreeHash, directory: content.Directory, changed: map[string][]byte{}}
+	tree := treeOf(b.objects, parent.TreeHash, content.Directory)
 	if err := content.Edit(tree); err != nil {
 		return false, ignoreBadPath(err)
 	}
@@ -154,7 +154,7 @@ func (b *sideBranch) pristine(content Content, commit *object.Commit, known stri
 
 // stale says whether a commit of ours has to be made again on the tip of the followed branch.
 func (b *sideBranch) stale(ctx context.Context, content Content, commit *object.Commit) (bool, error) {
-	own := &Tree{objects: b.objects, root: commit.TreeHash, directory: content.Directory, changed: map[string][]byte{}}
+	own := treeOf(b.objects, commit.TreeHash, content.Directory)
 	if err := content.Edit(own); err != nil {
 		return !Temporary(err), ignoreBadPath(err)
 	}

@@ -1,19 +1,14 @@
 package gitops
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"sort"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 )
 
 // ProposeRequest says what to propose, and where.
@@ -45,11 +40,11 @@ func (r *Repository) Propose(ctx context.Context, request ProposeRequest) (Resul
 	if request.Branch == r.access.branch {
 		return Result{}, failure(ErrBadReference, "branch %q of %s is the one that is followed: a proposal needs another one", request.Branch, r)
 	}
-	writer := writerOf(r.access)
-	if err := writer.lock(ctx); err != nil {
-		return Result{}, r.access.remoteFailure("wait for another commit to", err)
+	unlock, err := r.asWriter(ctx)
+	if err != nil {
+		return Result{}, err
 	}
-	defer writer.unlock()
+	defer unlock()
 	for try := 1; ; try++ {
 		result, err := r.proposeOnce(ctx, draft, request)
 		result.Tries = try
@@ -134,14 +129,14 @@ func (r *Repository) Withdraw(ctx context.Context, branch string, mine map[strin
 	if branch == r.access.branch {
 		return false, failure(ErrBadReference, "branch %q of %s is the one that is followed: it is not removed", branch, r)
 	}
-	writer := writerOf(r.access)
-	if err := writer.lock(ctx); err != nil {
-		return false, r.access.remoteFailure("wait for another commit to", err)
+	unlock, err := r.asWriter(ctx)
+	if err != nil {
+		return false, err
 	}
-	defer writer.unlock()
+	defer unlock()
 	var old plumbing.Hash
 	others := false
-	err := r.locked(ctx, func(c *clone) error {
+	err = r.locked(ctx, func(c *clone) error {
 		if err := r.fetch(ctx, c); err != nil {
 			return err
 		}
@@ -165,13 +160,6 @@ func (r *Repository) Withdraw(ctx context.Context, branch string, mine map[strin
 	return err == nil, err
 }
 
-// branchUpdate moves a branch from old to tip; old is zero if the branch is new, tip if it is removed.
-type branchUpdate struct {
-	branch   string
-	old, tip plumbing.Hash
-	options  map[string]string
-}
-
 func (r *Repository) updateBranch(ctx context.Context, update branchUpdate, objects *batch) error {
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
@@ -180,43 +168,15 @@ func (r *Repository) updateBranch(ctx context.Context, update branchUpdate, obje
 
 func (a Access) updateBranch(ctx context.Context, update branchUpdate, objects *batch) error {
 	a.branch = update.branch // as messages name it
-	session, advertised, err := a.receive(ctx)
+	got, err := a.update(ctx, update, objects)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = session.Close() }()
-	name := plumbing.NewBranchReferenceName(update.branch)
-	if advertised.References[name.String()] != update.old {
-		return errRace
+	if refused := rewritingRefused(got.report); refused != "" {
+		return &Error{kind: ErrPushForbidden, cause: got.err, text: fmt.Sprintf("push to %s: %v: let the account of %s replace and remove branches like %q; the server says: %s",
+			a, ErrPushForbidden, a.secretName(), update.branch, a.redact(refused+" "+got.said))}
 	}
-	said := &limitedBuffer{limit: 4096}
-	request := packp.NewReferenceUpdateRequestFromCapabilities(advertised.Capabilities)
-	if advertised.Capabilities.Supports(capability.Sideband64k) {
-		request.Progress = quiet{said}
-		if err := request.Capabilities.Set(capability.Sideband64k); err != nil {
-			return damaged(err)
-		}
-	}
-	if len(update.options) > 0 && advertised.Capabilities.Supports(capability.PushOptions) {
-		if err := request.Capabilities.Set(capability.PushOptions); err != nil {
-			return damaged(err)
-		}
-		request.Options = pushOptions(update.options)
-	}
-	request.Commands = []*packp.Command{{Name: name, Old: update.old, New: update.tip}}
-	if !update.tip.IsZero() {
-		var pack bytes.Buffer
-		if _, err := packfile.NewEncoder(&pack, objects, false).Encode(objects.order, 0); err != nil {
-			return damaged(err)
-		}
-		request.Packfile = io.NopCloser(&pack)
-	}
-	report, err := session.ReceivePack(ctx, request)
-	if refused := rewritingRefused(report); refused != "" {
-		return &Error{kind: ErrPushForbidden, cause: err, text: fmt.Sprintf("push to %s: %v: let the account of %s replace and remove branches like %q; the server says: %s",
-			a, ErrPushForbidden, a.secretName(), update.branch, a.redact(refused+" "+said.String()))}
-	}
-	return a.judge(report, err, said.String())
+	return a.judge(got)
 }
 
 // rewritingRefused is the answer of a server that lets no branch be replaced or removed.
@@ -229,17 +189,4 @@ func rewritingRefused(report *packp.ReportStatus) string {
 		return status
 	}
 	return ""
-}
-
-func pushOptions(options map[string]string) []*packp.Option {
-	keys := make([]string, 0, len(options))
-	for key := range options {
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
-	all := make([]*packp.Option, 0, len(keys))
-	for _, key := range keys {
-		all = append(all, &packp.Option{Key: key, Value: options[key]})
-	}
-	return all
 }

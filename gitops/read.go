@@ -80,7 +80,7 @@ func (c *clone) treeAt(commit *object.Commit, directory string) (*Tree, error) {
 	if !found || entry.Mode != filemode.Dir {
 		return nil, failure(ErrPathMissing, "directory %q isn't in the repository at %s: correct the path, or create it", directory, commit.Hash)
 	}
-	return &Tree{objects: c.objects, root: commit.TreeHash, directory: directory, changed: map[string][]byte{}}, nil
+	return treeOf(c.objects, commit.TreeHash, directory), nil
 }
 
 // WouldChange says whether an edit would change a directory at a revision. Errors: those
@@ -97,7 +97,7 @@ func (r *Repository) WouldChange(ctx context.Context, revision, directory string
 
 // differs says whether the tree differs from its commit.
 func (t *Tree) differs() (bool, error) {
-	began := &Tree{objects: t.objects, root: t.root, directory: t.directory, changed: map[string][]byte{}}
+	began := treeOf(t.objects, t.root, t.directory)
 	for full, content := range t.changed {
 		was, err := began.readFull(full)
 		if errors.Is(err, ErrPathMissing) {

@@ -31,6 +31,11 @@ type Tree struct {
 // so it must depend on nothing but the tree.
 type Edit func(tree *Tree) error
 
+// treeOf is a directory of the tree with this root, without changes.
+func treeOf(objects storer.EncodedObjectStorer, root plumbing.Hash, directory string) *Tree {
+	return &Tree{objects: objects, root: root, directory: directory, changed: map[string][]byte{}}
+}
+
 // NewTree makes a Tree of files in memory, for rendering and tests.
 func NewTree(files map[string][]byte) (*Tree, error) {
 	tree := &Tree{objects: memory.NewStorage(), changed: map[string][]byte{}}
