@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/cluster"
 	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/switchover"
 )
@@ -47,18 +47,12 @@ func (r *ProxyReconciler) withoutLost(ctx context.Context, p *v1alpha1.PgProxy, 
 // nodeLost says why a pod's node doesn't run it any more; empty if it does. Once a node is silent, Kubernetes marks its
 // pods as not ready, but keeps the kubelet's last report that their containers are ready, and evicts them later.
 func nodeLost(pod *corev1.Pod) string {
-	if pod.DeletionTimestamp != nil && hasCondition(pod, corev1.DisruptionTarget, corev1.ConditionTrue, "DeletionByTaintManager") {
+	if pod.DeletionTimestamp != nil && cluster.HasCondition(pod, corev1.DisruptionTarget, corev1.ConditionTrue, "DeletionByTaintManager") {
 		return fmt.Sprintf("it is evicted from node %s", pod.Spec.NodeName)
 	}
-	if len(pod.Spec.ReadinessGates) == 0 && hasCondition(pod, corev1.PodReady, corev1.ConditionFalse, "") &&
-		hasCondition(pod, corev1.ContainersReady, corev1.ConditionTrue, "") {
+	if len(pod.Spec.ReadinessGates) == 0 && cluster.HasCondition(pod, corev1.PodReady, corev1.ConditionFalse, "") &&
+		cluster.HasCondition(pod, corev1.ContainersReady, corev1.ConditionTrue, "") {
 		return fmt.Sprintf("its node %s is silent", pod.Spec.NodeName)
 	}
 	return ""
-}
-
-func hasCondition(pod *corev1.Pod, kind corev1.PodConditionType, status corev1.ConditionStatus, reason string) bool {
-	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == kind && c.Status == status && (reason == "" || c.Reason == reason)
-	})
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -69,11 +70,8 @@ func ownerReady(object *unstructured.Unstructured) (ready bool, message string) 
 		}
 		return false, ""
 	}
-	kind := object.GroupVersionKind().GroupKind()
-	for _, k := range saysReady {
-		if k == kind {
-			return false, " yet"
-		}
+	if slices.Contains(saysReady, object.GroupVersionKind().GroupKind()) {
+		return false, " yet"
 	}
 	return true, ""
 }

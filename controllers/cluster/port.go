@@ -36,24 +36,20 @@ func (c *Port) of(instance string) []client.ListOption {
 }
 
 // podTrouble names what keeps pods from being ready.
-func (c *Port) podTrouble(ctx context.Context, those ...client.ListOption) (string, error) {
-	var pods corev1.PodList
-	if err := c.List(ctx, &pods, those...); err != nil {
-		return "", fmt.Errorf("list pods: %w", err)
-	}
-	for _, pod := range pods.Items {
+func podTrouble(pods []corev1.Pod) string {
+	for _, pod := range pods {
 		for _, status := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
 			if w := status.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
-				return strings.TrimRight(fmt.Sprintf("; pod %s: %s %s (image %s)", pod.Name, w.Reason, w.Message, status.Image), " "), nil
+				return strings.TrimRight(fmt.Sprintf("; pod %s: %s %s (image %s)", pod.Name, w.Reason, w.Message, status.Image), " ")
 			}
 		}
 		for _, condition := range pod.Status.Conditions {
 			if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
-				return fmt.Sprintf("; pod %s can't be scheduled: %s", pod.Name, condition.Message), nil
+				return fmt.Sprintf("; pod %s can't be scheduled: %s", pod.Name, condition.Message)
 			}
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // Gone looks for pods and volume claims that outlive their manifests.
@@ -148,8 +144,11 @@ func (c *Port) Job(ctx context.Context, name string) (steps.JobState, bool, erro
 		default: // not yet over
 		}
 	}
-	trouble, err := c.podTrouble(ctx, client.InNamespace(c.Namespace), client.MatchingLabels{batchv1.JobNameLabel: name})
-	return steps.JobState{Message: trouble}, true, err
+	var pods corev1.PodList
+	if err := c.List(ctx, &pods, client.InNamespace(c.Namespace), client.MatchingLabels{batchv1.JobNameLabel: name}); err != nil {
+		return steps.JobState{}, true, fmt.Errorf("list pods of Job %s: %w", name, err)
+	}
+	return steps.JobState{Message: podTrouble(pods.Items)}, true, nil
 }
 
 // lastLines of the Job's newest pod; the scripts print no secrets.

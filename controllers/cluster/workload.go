@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
@@ -26,26 +27,22 @@ func (c *Port) Workload(ctx context.Context, instance string) (steps.Workload, e
 	if err := c.List(ctx, &pods, c.of(instance)...); err != nil {
 		return steps.Workload{}, fmt.Errorf("list pods of %s: %w", instance, err)
 	}
-	pods.Items = slices.DeleteFunc(pods.Items, left)
+	alive := slices.DeleteFunc(slices.Clone(pods.Items), left)
 	if !w.Found {
-		w.notePods(pods.Items)
+		w.notePods(alive)
 	}
 	if !w.Found {
 		w.fail("no StatefulSet, Deployment or pod carries the label %s=%s yet", v1alpha1.InstanceLabel, instance)
 		return w.Workload, nil
 	}
-	if least := int(c.Spec.MinReady); countReady(pods.Items) < least {
-		w.fail("%d of %d pods are ready, as spec.instance.minReady asks", countReady(pods.Items), least)
+	if ready, least := countReady(alive), int(c.Spec.MinReady); ready < least {
+		w.fail("%d of %d pods are ready, as spec.instance.minReady asks", ready, least)
 	}
 	if err := w.noteOwners(ctx); err != nil {
 		return steps.Workload{}, err
 	}
 	if !w.Ready {
-		trouble, err := c.podTrouble(ctx, c.of(instance)...)
-		if err != nil {
-			return w.Workload, fmt.Errorf("pods of %s: %w", instance, err)
-		}
-		w.Message += trouble
+		w.Message += podTrouble(pods.Items)
 	}
 	return w.Workload, nil
 }
@@ -75,7 +72,7 @@ func (w *workload) noteSets(ctx context.Context, instance string) error {
 	}
 	note := func(kind string, object metav1.Object, template corev1.PodTemplateSpec, want *int32, ready int32, current bool) {
 		w.found(template, object)
-		if n := replicas(want); ready < n || !current {
+		if n := ptr.Deref(want, 1); ready < n || !current {
 			w.fail("%s %s has %d of %d pods ready", kind, object.GetName(), ready, n)
 		}
 	}
@@ -107,21 +104,19 @@ func (w *workload) found(pods corev1.PodTemplateSpec, object metav1.Object) {
 	}
 }
 
-func replicas(n *int32) int32 {
-	if n == nil {
-		return 1
-	}
-	return *n
-}
-
 // left: the pod has done its work, as those of an operator's Jobs, or is about to go.
 func left(pod corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || pod.DeletionTimestamp != nil
 }
 
 func podReady(pod corev1.Pod) bool {
+	return HasCondition(&pod, corev1.PodReady, corev1.ConditionTrue, "")
+}
+
+// HasCondition says whether a pod has a condition with this status, and this reason unless it is empty.
+func HasCondition(pod *corev1.Pod, kind corev1.PodConditionType, status corev1.ConditionStatus, reason string) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		return c.Type == kind && c.Status == status && (reason == "" || c.Reason == reason)
 	})
 }
 
