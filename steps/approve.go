@@ -42,11 +42,11 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 	if ready, err := readyToCutOver(ctx, run); err != nil || !ready.Done {
 		return ready, err
 	}
-	blue, green, err := run.both(ctx)
-	if err != nil {
-		return Verdict{}, err
-	}
 	if movesSubscriptions(run.Upgrade) { // people must know it before they approve
+		blue, green, err := run.both(ctx)
+		if err != nil {
+			return Verdict{}, err
+		}
 		obstacles, err := replication.TryMove(ctx, blue, green, run.Status.Databases)
 		if err != nil {
 			return Verdict{}, err
