@@ -177,12 +177,8 @@ func (g *gitPort) propose(ctx context.Context, step string, request gitops.Commi
 		return err
 	}
 	// A look finds this by itself, too; but only then, a branch that is deleted at once would be missed.
-	now := apiTime(result.Commit.When)
-	status := &g.upgrade.Status
-	status.Proposal = &v1alpha1.ProposalStatus{
-		Branch: branch, Into: g.repository.Branch(), Workflow: status.Workflow, Step: step, Attempt: status.Attempt,
-		Commit: result.Commit.SHA, Base: result.Commit.Parents[0], Retry: g.upgrade.Spec.Retry, ProposedAt: now,
-	}
+	pushed := steps.Proposal{Branch: branch, Into: g.repository.Branch(), Commit: apiCommit(result.Commit), Base: result.Commit.Parents[0]}
+	g.upgrade.Status.Proposal = pushed.Status(g.upgrade, step, apiTime(result.Commit.When))
 	return nil
 }
 

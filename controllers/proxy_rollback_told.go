@@ -17,6 +17,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops/delivery"
+	"github.com/gitover/gitover/steps"
 )
 
 // rollbackOf a proxy is what its condition RollbackReady says now; nil: nothing yet.
@@ -54,7 +55,7 @@ func (r *ProxyReconciler) undelivered(ctx context.Context, x *proxyScope) (reaso
 	case errors.Is(err, errFluxBusy):
 		return "", ""
 	case errors.As(err, &known):
-		return known.Reason, "a revert would not arrive: " + known.Text
+		return known.Reason, steps.WouldNotArrive + known.Text
 	case err != nil:
 		return outcome.ReasonOf(err, v1alpha1.ReasonFluxPending).Reason, fmt.Sprintf("can't tell whether a revert would arrive: %v", err)
 	}

@@ -225,8 +225,13 @@ func remember(run *Run, step string, p Proposal) {
 		now := metav1.NewTime(run.Now())
 		at = &now
 	}
-	status.Proposal = &v1alpha1.ProposalStatus{
-		Branch: p.Branch, Into: p.Into, Workflow: status.Workflow, Step: step, Attempt: status.Attempt,
-		Commit: p.Commit.SHA, Base: p.Base, Retry: run.Upgrade.Spec.Retry, ProposedAt: *at,
+	status.Proposal = p.Status(run.Upgrade, step, *at)
+}
+
+// Status is what is kept of a step's proposal that was made at that time.
+func (p Proposal) Status(upgrade *v1alpha1.PgUpgrade, step string, at metav1.Time) *v1alpha1.ProposalStatus {
+	return &v1alpha1.ProposalStatus{
+		Branch: p.Branch, Into: p.Into, Workflow: upgrade.Status.Workflow, Step: step, Attempt: upgrade.Status.Attempt,
+		Commit: p.Commit.SHA, Base: p.Base, Retry: upgrade.Spec.Retry, ProposedAt: at,
 	}
 }

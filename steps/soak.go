@@ -82,7 +82,7 @@ func rollbackBroken(ctx context.Context, run *Run, serves, follows, wayOut strin
 	return nil, nil
 }
 
-// WouldNotArrive begins the message of a soak in which Flux would not apply a revert.
+// WouldNotArrive begins what a soak and RollbackReady say while Flux would not apply a revert.
 const WouldNotArrive = "a revert would not arrive: "
 
 // unlessReverted ends a soak unless Git has a revert that Flux has not applied yet.

@@ -30,16 +30,14 @@ var bodies = map[string]string{
 // Message of a step's commit, without trailers: in Gitover's words, or by the team's template.
 func Message(upgrade *v1alpha1.PgUpgrade, step string, evidence steps.Evidence) (string, error) {
 	status := upgrade.Status
-	version := func(instance string) string { return steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, instance) }
-	subject := fmt.Sprintf(subjects[step], upgrade.Name, version(status.From), version(status.To))
+	subject := fmt.Sprintf(subjects[step], upgrade.Name, version(upgrade, status.From), version(upgrade, status.To))
 	body := fmt.Sprintf(bodies[step], upgrade.Name, status.From, status.To)
 	if by := status.RequestedBy; by != nil && step == steps.CommitGreen {
 		body += fmt.Sprintf("\n\nAsked for by %s in %.12s (%s).", by.Author, by.SHA, strings.TrimSpace(by.Subject))
 	}
 	if text := upgrade.Spec.Git.Commit.MessageTemplate; text != "" {
-		fields := map[string]any{"Upgrade": upgrade.Name, "Namespace": upgrade.Namespace, "Step": step, "From": status.From, "To": status.To,
-			"FromVersion": version(status.From), "ToVersion": version(status.To), "Subject": subject, "Body": body,
-			"Values": upgrade.Spec.Git.Commit.MessageTemplateValues}
+		fields := templateFields(upgrade, step)
+		fields["Subject"], fields["Body"], fields["Values"] = subject, body, upgrade.Spec.Git.Commit.MessageTemplateValues
 		for _, e := range evidence {
 			fields[strings.ReplaceAll(strings.TrimPrefix(e.Key, "Gitover-"), "-", "")] = e.Value
 		}
@@ -50,10 +48,20 @@ func Message(upgrade *v1alpha1.PgUpgrade, step string, evidence steps.Evidence) 
 
 // Branch that a step's commit is proposed on, by the template of spec.git.push.branch. Errors are gitops.ErrBadReference.
 func Branch(upgrade *v1alpha1.PgUpgrade, step string) (string, error) {
+	fields := templateFields(upgrade, step)
+	fields["Run"], fields["Attempt"] = upgrade.Status.Run, upgrade.Status.Attempt
+	return gitops.RenderBranch(upgrade.Spec.Git.Push.Branch, fields)
+}
+
+// templateFields are what each of a team's templates may name.
+func templateFields(upgrade *v1alpha1.PgUpgrade, step string) map[string]any {
 	status := upgrade.Status
-	version := func(instance string) string { return steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, instance) }
-	return gitops.RenderBranch(upgrade.Spec.Git.Push.Branch, map[string]any{
+	return map[string]any{
 		"Upgrade": upgrade.Name, "Namespace": upgrade.Namespace, "Step": step, "From": status.From, "To": status.To,
-		"FromVersion": version(status.From), "ToVersion": version(status.To), "Run": status.Run, "Attempt": status.Attempt,
-	})
+		"FromVersion": version(upgrade, status.From), "ToVersion": version(upgrade, status.To),
+	}
+}
+
+func version(upgrade *v1alpha1.PgUpgrade, instance string) string {
+	return steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, instance)
 }
