@@ -51,12 +51,7 @@ func TestAnUpgradeGoesByPullRequests(t *testing.T) {
 	s.must(s.app.TellFlux(ctx))
 	s.awaitSoak("orders-17")
 
-	s.awaitRollbackPath()
-	revert := s.revert(s.newest("CommitCutover"))
-	s.awaitRolledBack("orders-15")
-	s.awaitRollbackPath()
-	s.revert(revert)
-	s.awaitSoak("orders-17")
+	s.thereAndBack("orders-15", "orders-17")
 
 	s.edit("Keep PostgreSQL 17", "    duration: 24h\n", "    duration: 24h\n    finalizedVersion: \"17\"\n")
 	squash("CommitFinalize", "Remove PostgreSQL 15 (#4)")

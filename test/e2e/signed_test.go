@@ -55,12 +55,7 @@ func TestAnUpgradeIsSignedFromTheFirstCommitToTheLastAndFluxAppliesNothingElse(t
 	use(first, first)
 	s.awaitSoak("orders-17")
 
-	s.awaitRollbackPath()
-	revert := s.revert(s.newest("CommitCutover"))
-	s.awaitRolledBack("orders-15")
-	s.awaitRollbackPath()
-	s.revert(revert)
-	s.awaitSoak("orders-17")
+	s.thereAndBack("orders-15", "orders-17")
 
 	use(second, first, second)
 	s.keep("17")
