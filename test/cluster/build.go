@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -214,8 +215,11 @@ func (s *Stage) copyFluxCRDs(ctx context.Context, key string) error {
 			return err
 		}
 		files, err := filepath.Glob(filepath.Join(dir, "config", "crd", "bases", "*.yaml"))
-		if err != nil || len(files) == 0 {
-			return fmt.Errorf("no CRDs in %s: %w", dir, err)
+		if err != nil {
+			return err
+		}
+		if len(files) == 0 {
+			return fmt.Errorf("no CRDs of %s in %q", name, dir)
 		}
 		for _, file := range files {
 			content, err := os.ReadFile(file)
@@ -233,10 +237,18 @@ func (s *Stage) copyFluxCRDs(ctx context.Context, key string) error {
 
 func (s *Stage) fluxCRDs() string { return filepath.Join(s.layout.Bin(), "flux-crds.yaml") }
 
-// moduleDir is where the Go tools have what a module of this checkout depends on.
+// moduleDir is where the Go tools have what a module of this checkout depends on. They may not have downloaded it yet: `go list`
+// knows no directory then.
 func (s *Stage) moduleDir(ctx context.Context, of, module string) (string, error) {
-	out, err := run.Output(ctx, "go", "-C", filepath.Join(s.layout.Repo, of), "list", "-m", "-f", "{{.Dir}}", module)
-	return strings.TrimSpace(out), err
+	out, err := run.Output(ctx, "go", "-C", filepath.Join(s.layout.Repo, of), "mod", "download", "-json", module)
+	if err != nil {
+		return "", err
+	}
+	var downloaded struct{ Dir string }
+	if err := json.Unmarshal([]byte(out), &downloaded); err != nil {
+		return "", fmt.Errorf("where module %s is: %w", module, err)
+	}
+	return downloaded.Dir, nil
 }
 
 func (s *Stage) buildLog(name string) string {
