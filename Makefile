@@ -132,6 +132,10 @@ catalogue: images ## real applications' schemas up through every version and dow
 bench-servers: images ## check, comparison, sequences, verification beside PostgreSQL's own programs: .cache/bench
 	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench/servers
 
+.PHONY: bench-git
+bench-git: ## a repository of 50,000 files and 100,000 commits, beside the git command
+	$(GO) test -count=1 -timeout 30m -run '^$$' -bench . -benchtime 1x ./test/bench/git
+
 .PHONY: bench-seed
 bench-seed: ## copies of whole databases beside pgcopydb, pg_dump and others: SIZE=2048 (MiB) PAIRS=15-17,17-18
 	$(STAGE) images $(SERVERS) pgcopydb

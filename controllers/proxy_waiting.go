@@ -37,7 +37,7 @@ func patienceLeft(p *v1alpha1.PgProxy, now time.Time) time.Duration {
 	return min(patience, max(0, patience-now.Sub(w.Since.Time)))
 }
 
-// waits begins to count patience once nothing but transactions is in the way, and anew after any other obstacle.
+// waits begins to count patience once nothing but transactions is in the way, and again from the start after any other obstacle.
 func (r *ProxyReconciler) waits(p *v1alpha1.PgProxy, obstacles []switchover.Obstacle) {
 	others := slices.ContainsFunc(obstacles, func(o switchover.Obstacle) bool { return o.Kind != switchover.LongTransaction })
 	switch {

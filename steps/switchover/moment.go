@@ -15,7 +15,7 @@ import (
 const (
 	// momentPoll is the time between two looks for a moment.
 	momentPoll = 10 * time.Millisecond
-	// momentWait is how long a prepared switch looks for a moment. Until it ends, nobody sees that the target was changed.
+	// momentWait is how long a prepared switch looks for a moment. Until it ends, a change of the target is not seen.
 	momentWait = 5 * time.Second
 	// instantWait is how long the last look may last, just before the hold: agents know of it already.
 	instantWait = 250 * time.Millisecond
