@@ -22,6 +22,8 @@ CHAOS   := ./test/e2e/faults ./test/e2e/matrix
 DURATION ?= 20m
 SEED     ?= 0
 FLEETS   ?= 2
+# Of `make bench-switch`: of its first case.
+SWITCHES ?= 20
 
 .DEFAULT_GOAL := help
 
@@ -131,6 +133,14 @@ catalogue: images ## real applications' schemas up through every version and dow
 .PHONY: bench-servers
 bench-servers: images ## check, comparison, sequences, verification beside PostgreSQL's own programs: .cache/bench
 	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m -run '^$$' -bench . -benchtime 1x ./test/bench/servers
+
+.PHONY: bench-switch
+bench-switch: ## switches forth and back beside other ways, on the running stage: SWITCHES=20
+	$(GO) run ./test/bench/switches -switches $(SWITCHES)
+
+.PHONY: bench-git
+bench-git: ## a repository of 50,000 files and 100,000 commits, beside the git command
+	$(GO) test -count=1 -timeout 30m -run '^$$' -bench . -benchtime 1x ./test/bench/git
 
 .PHONY: bench-seed
 bench-seed: ## copies of whole databases beside pgcopydb, pg_dump and others: SIZE=2048 (MiB) PAIRS=15-17,17-18

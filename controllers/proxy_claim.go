@@ -44,7 +44,7 @@ func (r *ProxyReconciler) takeOver(ctx context.Context, x *proxyScope) *outcome.
 	if s.Controller == r.Identity {
 		return nil
 	}
-	if left := r.patienceWith(s, limitsOf(x)); left > 0 {
+	if left := r.patienceWith(s, limitsOf(x, r.Now())); left > 0 {
 		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: left,
 			Message: fmt.Sprintf("controller %s switches to %s; two controllers work on this object: enable leader election", s.Controller, s.To)}
 	}

@@ -135,7 +135,7 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 	case p.Status.Active == "":
 		return r.begin(ctx, x)
 	case p.Status.Active == p.Spec.Target:
-		p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
+		forgetAttempts(p, "")
 		looking, stop := pace.WhileUnchanged(ctx, r.Uncached, p, pace.LookForChanges)
 		defer stop()
 		o := r.reconcileActive(looking, x)

@@ -43,6 +43,8 @@ func (r *ProxyReconciler) after(ctx context.Context, x *proxyScope, result switc
 		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: message}
 	case errors.As(err, &undecided):
 		return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: retryStep, Message: undecided.Error() + undecidedAdvice(x)}
+	case errors.As(err, &aborted) && aborted.WrongMoment:
+		return r.released(x, aborted)
 	case errors.As(err, &aborted):
 		return r.failed(x, aborted.Result, aborted.Error())
 	}
@@ -62,7 +64,7 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result sw
 	}
 	entry := r.record(p, result, "Switched", "")
 	p.Status.Switch = nil
-	p.Status.FailedAttempts, p.Status.FailedTarget, p.Status.LastFailure, p.Status.NextAttempt = 0, "", "", nil
+	forgetAttempts(p, "")
 	metrics.Switch(entry)
 	r.Tracer.Switch(p, entry)
 	held := "another controller began it, so how long traffic was held is not known"

@@ -64,6 +64,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outco
 	if err != nil {
 		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
+	r.waits(p, obstacles)
 	if len(obstacles) > 0 {
 		return waitingFor(p, &switchover.WaitingError{Obstacles: obstacles})
 	}
@@ -94,7 +95,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outco
 func (r *ProxyReconciler) backoff(x *proxyScope) *outcome.Outcome {
 	p := x.proxy
 	if p.Status.FailedTarget != p.Spec.Target {
-		p.Status.FailedTarget, p.Status.FailedAttempts, p.Status.LastFailure, p.Status.NextAttempt = p.Spec.Target, 0, "", nil
+		forgetAttempts(p, p.Spec.Target)
 	}
 	if o := instanceBeingRemoved(p, x.upgrade); o != nil {
 		return o
@@ -165,7 +166,7 @@ func (r *ProxyReconciler) input(ctx context.Context, x *proxyScope, id, from, to
 	return switchover.Input{
 		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: steps.ScopeOf(x.upgrade),
 		Known:   steps.KnownServers(x.upgrade.Status, x.proxy),
-		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x), Who: r.Identity,
+		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x, r.Now()), Who: r.Identity,
 		Report: func(phase protocol.Phase) error { return r.phase(ctx, x, phase) },
 		Trace:  func(point switchover.Point) { crash.Before(ctx, "switch/"+string(point)) },
 		Traced: func(point switchover.Point) { crash.After(ctx, "switch/"+string(point)) },
@@ -226,9 +227,12 @@ func (r *ProxyReconciler) cause(ctx context.Context, x *proxyScope) *v1alpha1.Co
 	return nil
 }
 
-func limitsOf(x *proxyScope) switchover.Limits {
+func limitsOf(x *proxyScope, now time.Time) switchover.Limits {
 	spec := x.proxy.Spec.Switch
-	limits := switchover.Limits{LongTransactions: switchover.LongTransactionPolicy(spec.LongTransactions)}
+	limits := switchover.Limits{LongTransactions: switchover.LongTransactionPolicy(spec.LongTransactions), Patience: patienceLeft(x.proxy, now)}
+	if d := spec.StallBudget; d != nil {
+		limits.StallBudget = d.Duration
+	}
 	if d := spec.HoldLimit; d != nil {
 		limits.Hold = d.Duration
 	}

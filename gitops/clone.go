@@ -184,30 +184,39 @@ func (c *clone) fetch(ctx context.Context, access Access) error {
 }
 
 func (c *clone) fetchOnce(ctx context.Context, access Access) error {
-	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
-	defer cancel()
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	tracking := plumbing.NewRemoteReferenceName(remoteName, access.branch)
-	spec := config.RefSpec("+" + plumbing.NewBranchReferenceName(access.branch).String() + ":" + tracking.String())
+	tip, err := c.exchange(ctx, access, access.branch)
+	if err != nil {
+		return err
+	}
+	if tip != c.tip {
+		c.tip = tip
+		c.fetches++
+	}
+	return nil
+}
+
+// exchange brings a branch to the clone and returns its tip.
+func (c *clone) exchange(ctx context.Context, access Access, branch string) (plumbing.Hash, error) {
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	tracking := plumbing.NewRemoteReferenceName(remoteName, branch)
+	spec := config.RefSpec("+" + plumbing.NewBranchReferenceName(branch).String() + ":" + tracking.String())
 	remote := git.NewRemote(c.objects, &config.RemoteConfig{Name: remoteName, URLs: []string{access.url}, Fetch: []config.RefSpec{spec}})
 	err := remote.FetchContext(ctx, &git.FetchOptions{
 		RefSpecs: []config.RefSpec{spec}, Auth: access.auth, Tags: git.NoTags, Force: true,
 		CABundle: access.options.CAFile, ClientCert: access.options.ClientCert, ClientKey: access.options.ClientKey,
 	})
 	if err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
-		return err
+		return plumbing.ZeroHash, err
 	}
 	reference, err := c.objects.Reference(tracking)
 	if err != nil {
-		return err
+		return plumbing.ZeroHash, err
 	}
-	if reference.Hash() != c.tip {
-		c.tip = reference.Hash()
-		c.fetches++
-	}
-	return nil
+	return reference.Hash(), nil
 }
 
 // advance records a commit of ours that the server took.

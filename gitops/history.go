@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -17,6 +19,9 @@ type history struct {
 	seen    map[plumbing.Hash]struct{}
 	trailed []trailedCommit // newest first
 }
+
+// ownTrailers is how the keys begin that are remembered: others' trailers are on most commits of many repositories.
+const ownTrailers = "Gitover-"
 
 type trailedCommit struct {
 	hash     plumbing.Hash
@@ -63,7 +68,11 @@ func (c *clone) historyAt(ctx context.Context) (*history, error) {
 
 func (h *history) add(commit *object.Commit) {
 	h.seen[commit.Hash] = struct{}{}
-	if trailers := ParseTrailers(commit.Message); len(trailers) > 0 {
+	trailers := slices.DeleteFunc(ParseTrailers(commit.Message), func(t Trailer) bool { return !strings.HasPrefix(t.Key, ownTrailers) })
+	if len(trailers) > 0 {
+		for i, t := range trailers { // the message isn't kept for them
+			trailers[i] = Trailer{strings.Clone(t.Key), strings.Clone(t.Value)}
+		}
 		h.trailed = append(h.trailed, trailedCommit{commit.Hash, firstValues(trailers)})
 	}
 }
@@ -79,7 +88,8 @@ func (t trailedCommit) matches(want map[string]string) bool {
 
 // FindByTrailers gives the commits of the branch, newest first and merged ones
 // included, that carry all of these trailers. It looks at the newest tip that
-// was fetched; call Fetch first to see what others pushed. An empty match is ErrBadMessage.
+// was fetched; call Fetch first to see what others pushed. An empty match, or one of other trailers than
+// Gitover's own, is ErrBadMessage.
 func (r *Repository) FindByTrailers(ctx context.Context, match map[string]string) ([]Commit, error) {
 	var found []Commit
 	err := r.ready(ctx, func(c *clone) error {
@@ -93,6 +103,11 @@ func (r *Repository) FindByTrailers(ctx context.Context, match map[string]string
 func (c *clone) findByTrailers(ctx context.Context, match map[string]string) ([]Commit, error) {
 	if len(match) == 0 {
 		return nil, failure(ErrBadMessage, "a search without trailers would find every commit")
+	}
+	for key := range match {
+		if !strings.HasPrefix(key, ownTrailers) {
+			return nil, failure(ErrBadMessage, "trailer %s isn't remembered, only those are that begin with %s", key, ownTrailers)
+		}
 	}
 	history, err := c.historyAt(ctx)
 	if err != nil {

@@ -14,7 +14,7 @@ func TestOurCommitsAreFoundByTheirTrailersNewestFirst(t *testing.T) {
 	s := newStage(t)
 	r, h := s.open(), s.human()
 	h.git("checkout", "-q", "-b", "side")
-	side := h.commit("On the side\n\nGitover-Step: X\nOther: 1")
+	side := h.commit("On the side\n\nGitover-Step: X\nGitover-Other: 1")
 	h.git("checkout", "-q", "main")
 	one := h.commit("One\n\nGitover-Step: X")
 	h.git("merge", "-q", "--no-ff", "-m", "Merge the side", "side")
@@ -27,7 +27,7 @@ func TestOurCommitsAreFoundByTheirTrailersNewestFirst(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(shas(found)).To(And(HaveLen(3), HaveExactElements(two, BeElementOf(one, side), BeElementOf(one, side))))
 	g.Expect(found[0].Author).To(Equal(Person{"Ada", "ada@example.org"}))
-	found, err = r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X", "Other": "1"})
+	found, err = r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X", "Gitover-Other": "1"})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(shas(found)).To(Equal([]string{side}), "merged ones too")
 
@@ -49,6 +49,8 @@ func TestOurCommitsAreFoundByTheirTrailersNewestFirst(t *testing.T) {
 	g.Expect(shas(found)).To(Equal([]string{one}), "history was rewritten")
 	_, err = r.FindByTrailers(ctx, nil)
 	g.Expect(err).To(HaveOccurred())
+	_, err = r.FindByTrailers(ctx, map[string]string{"Signed-off-by": "Ada"})
+	g.Expect(err).To(MatchError(ErrBadMessage), "only Gitover's own are remembered")
 }
 
 func shas(commits []Commit) []string {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/go-git/go-git/v5"
-	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 )
@@ -92,27 +90,15 @@ func (r *Repository) branchOf(ctx context.Context, c *clone, branch string) (*si
 
 // fetchBranch brings another branch into the clone, and leaves the branch that is followed as it is.
 func (c *clone) fetchBranch(ctx context.Context, access Access, branch string) (plumbing.Hash, error) {
-	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
-	defer cancel()
-	tracking := plumbing.NewRemoteReferenceName(remoteName, branch)
-	before, _ := c.objects.Reference(tracking) // none at first
-	spec := config.RefSpec("+" + plumbing.NewBranchReferenceName(branch).String() + ":" + tracking.String())
-	remote := git.NewRemote(c.objects, &config.RemoteConfig{Name: remoteName, URLs: []string{access.url}, Fetch: []config.RefSpec{spec}})
-	err := remote.FetchContext(ctx, &git.FetchOptions{
-		RefSpecs: []config.RefSpec{spec}, Auth: access.auth, Tags: git.NoTags, Force: true,
-		CABundle: access.options.CAFile, ClientCert: access.options.ClientCert, ClientKey: access.options.ClientKey,
-	})
-	if err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
+	before, _ := c.objects.Reference(plumbing.NewRemoteReferenceName(remoteName, branch)) // none at first
+	head, err := c.exchange(ctx, access, branch)
+	if err != nil {
 		return plumbing.ZeroHash, access.remoteFailure("fetch from", err)
 	}
-	reference, err := c.objects.Reference(tracking)
-	if err != nil {
-		return plumbing.ZeroHash, damaged(err)
-	}
-	if before == nil || before.Hash() != reference.Hash() {
+	if before == nil || before.Hash() != head {
 		c.fetches++
 	}
-	return reference.Hash(), nil
+	return head, nil
 }
 
 // ours is the newest commit of the branch with these trailers that isn't on the followed branch.

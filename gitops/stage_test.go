@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -13,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gitover/gitover/test/githttp"
 )
 
 const (
@@ -32,13 +33,11 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	git, err := exec.LookPath("git")
+	s := &stage{t: t, root: t.TempDir()}
+	backend, err := githttp.Backend(s.root, userName)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, root: t.TempDir()}
-	backend := &cgi.Handler{Path: git, Args: []string{"http-backend"}, Env: []string{
-		"GIT_PROJECT_ROOT=" + s.root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=" + userName, "GIT_CONFIG_NOSYSTEM=1", "HOME=" + s.root}}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, pass, ok := r.BasicAuth(); !ok || user != userName || pass != password {
 			w.Header().Set("WWW-Authenticate", "Basic")

@@ -69,6 +69,21 @@ type SwitchSpec struct {
 	// +optional
 	LongTransactions string `json:"longTransactions,omitempty"`
 
+	// Patience is for how long a switch waits for a moment in which traffic is held only briefly: no transaction is in
+	// flight that is already open for a fifth of stallBudget, and rows arrive on the new side within a third of it.
+	// Afterwards a hold waits for transactions in flight for up to a quarter of holdLimit. 0s doesn't wait.
+	// +kubebuilder:default="1m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="patience must be between 0s and 24h"
+	// +optional
+	Patience *metav1.Duration `json:"patience,omitempty"`
+
+	// StallBudget is how long clients wait at most for an attempt that doesn't succeed, while patience lasts: an attempt
+	// whose transactions don't end, or whose rows don't arrive, is given up within it, and waits for a better moment.
+	// +kubebuilder:default="500ms"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('50ms') && duration(self) <= duration('10s')",message="stallBudget must be between 50ms and 10s"
+	// +optional
+	StallBudget *metav1.Duration `json:"stallBudget,omitempty"`
+
 	// Attempts before Gitover gives up and, after its own cutover commit, reverts it.
 	// +kubebuilder:default=5
 	// +kubebuilder:validation:Minimum=1
@@ -134,6 +149,10 @@ type PgProxyStatus struct {
 	// +optional
 	NextAttempt *metav1.Time `json:"nextAttempt,omitempty"`
 
+	// Waiting for a moment in which traffic is held only briefly; the condition Ready says what for.
+	// +optional
+	Waiting *WaitingStatus `json:"waiting,omitempty"`
+
 	// Poolers that are ready, of all that match the selector.
 	// +optional
 	Poolers *PoolerCount `json:"poolers,omitempty"`
@@ -142,6 +161,15 @@ type PgProxyStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Switches []SwitchRecord `json:"switches,omitempty"`
+}
+
+// WaitingStatus is a switch that waits for a moment in which traffic is held only briefly.
+type WaitingStatus struct {
+	// Since when it waits; spec.switch.patience counts from here.
+	Since metav1.MicroTime `json:"since"`
+	// Released counts attempts that were given up within spec.switch.stallBudget.
+	// +optional
+	Released int32 `json:"released,omitempty"`
 }
 
 // PoolerCount counts poolers.

@@ -191,7 +191,9 @@ func (r *run) moveAll(ctx context.Context) error {
 			mu.Lock()
 			r.result.Markers[l.database] = id
 			mu.Unlock()
-			return l.drain(ctx, r.in.From.Instance, id)
+			limited, cancel := r.drainLimit(ctx)
+			defer cancel()
+			return l.drain(limited, r.in.From.Instance, id)
 		})
 		group.Go(func() error {
 			defer longest(&r.result.Parts.Sequences)
@@ -217,6 +219,7 @@ func (r *run) moveAll(ctx context.Context) error {
 	})
 	err := group.Wait()
 	r.result.SequencesMoved = int(moved.Load())
+	r.wrongMoment = r.overBudget(err)
 	return err
 }
 

@@ -139,6 +139,11 @@ func (l *databaseSession) warm(ctx context.Context, from string) error {
 	if _, err := l.snapshot.Changed(ctx); err != nil { // the comparison of schemas checks it again
 		return err
 	}
+	return l.probe(ctx, from)
+}
+
+// probe sends a row to the new side and waits for it.
+func (l *databaseSession) probe(ctx context.Context, from string) error {
 	id, err := l.commit.Commit(ctx, from)
 	if err != nil {
 		return err

@@ -75,6 +75,9 @@ type AbortedError struct {
 	Why error
 	// Parts measured until then, so that an abort shows where time went.
 	Result Result
+	// WrongMoment: a hold would have taken, or took, longer than Limits.StallBudget, and patience lasts. Nothing is wrong
+	// otherwise, and another attempt may follow at once.
+	WrongMoment bool
 }
 
 func (e *AbortedError) Error() string { return "the switch was undone: " + e.Why.Error() }

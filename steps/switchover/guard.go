@@ -113,8 +113,9 @@ func guardTransactions(ctx context.Context, in Input) ([]Obstacle, error) {
 	if in.Limits.LongTransactions == Terminate {
 		return found, nil
 	}
-	long, err := postgres.LongTransactions(ctx, conn, in.Databases, in.Limits.LongTransaction)
-	return append(found, longTransactions(long, in.Limits.LongTransaction)...), err
+	age := in.Limits.oldest()
+	long, err := postgres.LongTransactions(ctx, conn, in.Databases, age)
+	return append(found, longTransactions(long, age)...), err
 }
 
 func longTransactions(sessions []postgres.Session, limit time.Duration) []Obstacle {

@@ -27,7 +27,8 @@ type Limits struct {
 	Hold time.Duration
 	// Margin is how long before Hold's end agents ask the register. Default: that of protocol.HoldLimits.
 	Margin time.Duration
-	// Drain is how long a hold waits for transactions in flight. Default a quarter of Hold.
+	// Drain is how long a hold waits for transactions in flight. Default a quarter of Hold; three fifths of StallBudget
+	// while patience lasts, if that is less.
 	Drain time.Duration
 	// LagBytes of WAL that the new side may be behind at the guard. Default 16 MiB.
 	LagBytes int64
@@ -37,6 +38,11 @@ type Limits struct {
 	LongTransaction time.Duration
 	// LongTransactions says what to do about them. Default Wait.
 	LongTransactions LongTransactionPolicy
+	// Patience is for how long, from now on, a switch waits for a moment in which its hold will be short. 0: it doesn't.
+	Patience time.Duration
+	// StallBudget is how long clients wait at most for an attempt that is given up while patience lasts: for one whose
+	// transactions don't end, or whose rows don't arrive. Default 500 ms.
+	StallBudget time.Duration
 }
 
 // OfHold are the limits that agents enforce.
@@ -47,13 +53,32 @@ func (l Limits) OfHold() protocol.HoldLimits {
 func (l Limits) withDefaults() Limits {
 	hold := l.OfHold().WithDefaults()
 	l.Hold, l.Margin = hold.Hold, hold.Margin
+	l.StallBudget = cmp.Or(l.StallBudget, 500*time.Millisecond)
 	l.Drain = cmp.Or(l.Drain, l.Hold/4)
+	if l.patient() {
+		l.Drain = min(l.Drain, l.StallBudget*3/5)
+	}
 	l.LagBytes = cmp.Or(l.LagBytes, 16<<20)
 	l.Refresh = cmp.Or(l.Refresh, 5*time.Minute)
 	l.LongTransaction = cmp.Or(l.LongTransaction, 5*time.Second)
 	l.LongTransactions = cmp.Or(l.LongTransactions, Wait)
 	return l
 }
+
+// patient: the switch waits for a better moment rather than stall clients for long.
+func (l Limits) patient() bool { return l.Patience > 0 }
+
+// oldest is the age from which a transaction keeps a switch from being prepared. While patience lasts, one that is open
+// for longer than a second is likely to stay.
+func (l Limits) oldest() time.Duration {
+	if l.patient() {
+		return min(l.LongTransaction, max(l.StallBudget, time.Second))
+	}
+	return l.LongTransaction
+}
+
+// youngest is the age from which a transaction keeps a hold from beginning while patience lasts.
+func (l Limits) youngest() time.Duration { return l.StallBudget / 5 }
 
 // heldForAtMost is how long the controller tries before it undoes the switch: it gives up well
 // before the agents act by themselves.

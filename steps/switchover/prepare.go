@@ -37,6 +37,8 @@ type run struct {
 	carried map[string]*transfer.Carried
 	// workersPass: the fence may be set before the last query has ended.
 	workersPass bool
+	// wrongMoment: the attempt was given up since its hold would have been, or was, too long.
+	wrongMoment bool
 	// decideSent: 'commit' may have reached the register.
 	decideSent bool
 	// keyHash is the hash of the key to the new side, which the old side returns with 'commit'.

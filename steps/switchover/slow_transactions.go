@@ -14,7 +14,8 @@ func (r *run) handleSlowTransactions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.in.Limits.LongTransactions == Terminate && len(long) > 0 {
+	r.wrongMoment = r.in.Limits.patient()
+	if r.in.Limits.LongTransactions == Terminate && len(long) > 0 && !r.wrongMoment {
 		return r.terminate(ctx, long)
 	}
 	found := longTransactions(long, age)

@@ -53,10 +53,16 @@ func Switch(ctx context.Context, in Input) (Result, error) {
 	if err := r.moveSubscriptions(ctx); err != nil {
 		return r.result, r.undo(err)
 	}
+	if err := r.awaitMoment(ctx); err != nil {
+		return r.result, r.undo(err)
+	}
 	if err := in.report(protocol.PhaseHoldBegins); err != nil {
 		return r.result, r.undo(err)
 	}
 	if err := r.terminateLong(ctx); err != nil {
+		return r.result, r.undo(err)
+	}
+	if err := r.awaitInstant(ctx); err != nil {
 		return r.result, r.undo(err)
 	}
 	if err := r.criticalSection(ctx); err != nil {
@@ -134,7 +140,7 @@ func (r *run) resolve(why error) error {
 	case state == StateCommitted:
 		return &UnfinishedError{Why: joined(why, err)}
 	}
-	return &AbortedError{Why: joined(why, err), Result: r.result}
+	return &AbortedError{Why: joined(why, err), Result: r.result, WrongMoment: r.wrongMoment && err == nil}
 }
 
 // undo is resolve for a switch that has not held traffic yet.

@@ -95,7 +95,7 @@ func (s *story) startClients(ctx context.Context) (err error) {
 	if s.began, err = readProcessorTime(); err != nil {
 		return err
 	}
-	if s.bench, err = s.app.StartBench(ctx, s.options.clients, s.options.rate); err != nil {
+	if s.bench, err = s.app.StartBench(ctx, testenv.BenchOptions{Clients: s.options.clients, Rate: s.options.rate}); err != nil {
 		return err
 	}
 	if s.traffic, err = s.app.StartTraffic(ctx, ledger.Config{Clients: 8, Rate: 40}); err != nil {

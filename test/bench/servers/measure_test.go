@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,9 +20,13 @@ const root = "../../.."
 
 var names = postgres.Names{UID: pg.UpgradeUID}
 
+// memory of this process since the last report was begun.
+var memory func() (float64, error)
+
 func newReport(b *testing.B, name string) *report.Report {
-	// from here on: what earlier work needed doesn't count
-	must(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
+	var err error
+	memory, err = report.WatchMemory()
+	must(b, err)
 	return report.New(name, root)
 }
 
@@ -100,17 +102,9 @@ func relay(to, from net.Conn, heard func()) {
 
 // mostMemory is the most resident memory of this process since the report was begun, in MiB.
 func mostMemory(b *testing.B) float64 {
-	status, err := os.ReadFile("/proc/self/status")
+	most, err := memory()
 	must(b, err)
-	for line := range strings.Lines(string(status)) {
-		if kib, found := strings.CutPrefix(line, "VmHWM:"); found {
-			n, err := strconv.Atoi(strings.Fields(kib)[0])
-			must(b, err)
-			return float64(n) / 1024
-		}
-	}
-	b.Fatal("no VmHWM in /proc/self/status")
-	return 0
+	return most
 }
 
 func must(b *testing.B, err error) {

@@ -1,7 +1,9 @@
 package testenv
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -9,7 +11,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/test/ledger"
 )
@@ -48,12 +52,23 @@ func (a *App) SeedBench(ctx context.Context, instance string, scale int) error {
 	return a.Run(ctx, instance, Databases[0], "ALTER TABLE pgbench_history REPLICA IDENTITY FULL")
 }
 
-// StartBench begins to run pgbench's own transactions through the poolers, with prepared
-// statements and a log of each transaction.
-func (a *App) StartBench(ctx context.Context, clients int, rate float64) (*Bench, error) {
-	pod := a.benchPod("pgbench", Endpoint, "pgbench", "--no-vacuum", "--protocol", "prepared",
-		"--client", strconv.Itoa(clients), "--jobs", "1", "--rate", strconv.FormatFloat(rate, 'f', -1, 64),
-		"--time", "86400", "--progress", "1", "--log", "--log-prefix", "/tmp/transactions", Databases[0])
+// BenchOptions say how pgbench runs.
+type BenchOptions struct {
+	Clients int
+	// Rate in transactions per second; 0: as many as the clients can.
+	Rate float64
+	// Protocol of pgbench: prepared, if it is empty.
+	Protocol string
+}
+
+// StartBench begins to run pgbench's own transactions through the poolers, with a log of each transaction.
+func (a *App) StartBench(ctx context.Context, o BenchOptions) (*Bench, error) {
+	args := []string{"pgbench", "--no-vacuum", "--protocol", cmp.Or(o.Protocol, "prepared"), "--client", strconv.Itoa(o.Clients), "--jobs", "1",
+		"--time", "86400", "--progress", "1", "--log", "--log-prefix", "/tmp/transactions"}
+	if o.Rate > 0 {
+		args = append(args, "--rate", strconv.FormatFloat(o.Rate, 'f', -1, 64))
+	}
+	pod := a.benchPod("pgbench", Endpoint, append(args, Databases[0])...)
 	if err := a.Client.Create(ctx, pod); err != nil {
 		return nil, err
 	}
@@ -117,6 +132,9 @@ func (b *Bench) Spans(ctx context.Context) ([]ledger.Span, error) {
 // in seconds and microseconds, microseconds by which it began late.
 func parseSpan(line string) (ledger.Span, error) {
 	fields := strings.Fields(line)
+	if len(fields) == 6 { // without a rate nothing begins late
+		fields = append(fields, "0")
+	}
 	if len(fields) < 7 {
 		return ledger.Span{}, fmt.Errorf("pgbench's log has the line %q", line)
 	}
@@ -160,7 +178,38 @@ func (b *Bench) Stop(ctx context.Context) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	return summarize(b.app.logs(ctx, b.pod, 0))
+	summary, err := summarize(b.app.logs(ctx, b.pod, 0))
+	return summary, errors.Join(err, b.app.deletePod(ctx, b.pod))
+}
+
+// deletePod and wait until it is gone.
+func (a *App) deletePod(ctx context.Context, name string) error {
+	if err := a.Client.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: name}}); err != nil {
+		return err
+	}
+	return a.Await(ctx, time.Minute, "pod "+name+" is gone", func(ctx context.Context) (bool, string, error) {
+		phase, err := a.podPhase(ctx, name)
+		return apierrors.IsNotFound(err), string(phase), client.IgnoreNotFound(err)
+	})
+}
+
+// RunTool runs a script with PostgreSQL's newest programs in a pod, as the superuser of an instance, to its end.
+func (a *App) RunTool(ctx context.Context, name, instance, script string) error {
+	pod := a.benchPod(name, instance, "sh", "-c", script)
+	env := pod.Spec.Containers[0].Env
+	env[1].Value = a.SuperuserSecret()["username"]
+	env[2].ValueFrom.SecretKeyRef.Name = "orders-superuser"
+	if err := a.Client.Create(ctx, pod); err != nil {
+		return err
+	}
+	err := a.Await(ctx, 15*time.Minute, a.Namespace+": "+name, func(ctx context.Context) (bool, string, error) {
+		phase, err := a.podPhase(ctx, pod.Name)
+		if phase == corev1.PodFailed {
+			err = fmt.Errorf("%s failed: %s", name, a.logs(ctx, pod.Name, 5))
+		}
+		return phase == corev1.PodSucceeded, string(phase), err
+	})
+	return errors.Join(err, a.deletePod(context.WithoutCancel(ctx), pod.Name))
 }
 
 func summarize(log string) (Summary, error) {
