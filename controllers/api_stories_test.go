@@ -119,7 +119,7 @@ func TestAnUpgradeThatIsDeletedHalfWayWaitsForItsServersButNotForEver(t *testing
 	w.await("it is suspended", soon, u, func() bool { return conditions.IsTrue(u, v1alpha1.SuspendedCondition) })
 	w.must(w.Delete(t.Context(), u))
 	w.await("it says what it waits for", 4*soon, u, func() bool {
-		return strings.Contains(conditions.GetMessage(u, v1alpha1.ReadyCondition), "slots and subscriptions are still to be removed: on legacy")
+		return strings.Contains(conditions.GetMessage(u, v1alpha1.ReadyCondition), "not everything is removed yet: on legacy")
 	})
 	w.ahead.Store(int64(deletePatience + time.Minute))
 	before := u.DeepCopy()

@@ -1,19 +1,25 @@
 package controllers
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/test/objects"
 )
 
@@ -37,7 +43,7 @@ func aProposingUpgrade(t *testing.T) *proposing {
 	u.Status = v1alpha1.PgUpgradeStatus{Workflow: steps.Upgrade, Step: steps.CommitGreen, Run: "r", From: "orders-15", To: "orders-17", Attempt: 1}
 	source := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "fleet"}}
 	k := objects.Kustomization()
-	c := fake.NewClientBuilder().WithScheme(schemeOf(t, sourcev1.AddToScheme, kustomizev1.AddToScheme)).WithObjects(source, k).Build()
+	c := fake.NewClientBuilder().WithScheme(schemeOf(t, sourcev1.AddToScheme, kustomizev1.AddToScheme, corev1.AddToScheme)).WithObjects(source, k).Build()
 	p := &proposing{T: t, Client: c, work: t.TempDir()}
 	port := &gitPort{Client: c, fresh: c, upgrade: u, source: source, flux: k}
 	port.repository, p.bare = aFleetIn(t, map[string]string{
@@ -199,5 +205,26 @@ func TestWhatIsNoLongerWantedIsWithdrawn(t *testing.T) {
 	}
 	if heads := p.git("ls-remote", "--heads", "origin"); strings.Contains(heads, greenBranch) {
 		t.Errorf("it is still there: %s", heads)
+	}
+}
+
+func TestADeletedUpgradeTakesItsProposalAlong(t *testing.T) {
+	p := aProposingUpgrade(t)
+	p.acts()
+	p.looks()
+	u := p.run.Upgrade
+	u.Finalizers, u.DeletionTimestamp = []string{v1alpha1.Finalizer}, ptr.To(metav1.Now())
+	u.Status.From, u.Status.To = "", "" // the servers' part is told elsewhere
+	r := &UpgradeReconciler{Client: p.Client, Uncached: p.Client, Recorder: record.NewFakeRecorder(8), Now: time.Now,
+		remove: func(context.Context, postgres.Server, postgres.Names) ([]string, error) { return nil, nil },
+		fleet:  func(*v1alpha1.PgUpgrade) steps.Git { return p.run.Git }}
+	if _, err := r.finalize(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	if len(u.Finalizers) > 0 {
+		t.Errorf("it stays: %s", conditions.GetMessage(u, v1alpha1.ReadyCondition))
+	}
+	if heads := p.git("ls-remote", "--heads", "origin"); strings.Contains(heads, greenBranch) {
+		t.Errorf("people may still merge it: %s", heads)
 	}
 }

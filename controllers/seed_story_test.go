@@ -1,14 +1,20 @@
 package controllers
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/fluxcd/pkg/runtime/conditions"
 	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -87,6 +93,27 @@ func TestAnUpgradeThatIsTakenBackDuringItsPhysicalCopyLeavesNothing(t *testing.T
 	w.seen.facts.Wanted = "15"
 	w.until("the end", func() bool { w.collect(); return w.u.Status.Workflow == "" })
 	w.nothingLeft()
+}
+
+// TestAPgUpgradeThatIsDeletedDuringItsPhysicalCopyTakesTheVolumeAlong, which the next upgrade would find in its way, and no other one.
+func TestAPgUpgradeThatIsDeletedDuringItsPhysicalCopyTakesTheVolumeAlong(t *testing.T) {
+	w := aSeed(t, v1alpha1.CopyPhysical)
+	w.until("the Job is made", func() bool { _, found := w.job(); return found })
+	others := w.claims()[0].DeepCopy()
+	others.ObjectMeta = metav1.ObjectMeta{Namespace: w.namespace, Name: "others", Labels: others.Labels}
+	w.create(others)
+	w.r.remove = func(context.Context, postgres.Server, postgres.Names) ([]string, error) { return nil, nil } // the servers' part
+	w.u.Finalizers, w.u.DeletionTimestamp = []string{v1alpha1.Finalizer}, ptr.To(metav1.Now())
+	_, err := w.r.finalize(t.Context(), w.u)
+	w.must(err)
+	if len(w.u.Finalizers) > 0 {
+		t.Errorf("it stays: %s", conditions.GetMessage(w.u, v1alpha1.ReadyCondition))
+	}
+	eventually(t, time.Minute, func() bool {
+		w.collect()
+		claims := w.claims()
+		return len(claims) == 1 && claims[0].Name == "others"
+	}, func() string { return fmt.Sprintf("%+v", w.claims()) })
 }
 
 // TestALostSlotEndsAPhysicalCopy: changes that came after the copy are gone.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/cluster"
 	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
@@ -24,9 +25,9 @@ import (
 // for; but in the end the object must be deletable.
 const deletePatience = 5 * time.Minute
 
-// finalize removes what replicates, so that no slot outlives its upgrade, and says what
-// it leaves: instances and commits stay as Git has them, since deleting this object says
-// nothing about the database.
+// finalize removes what replicates, so that no slot outlives its upgrade, and what isn't in Git yet: the volume of a physical copy,
+// and a branch that waits to be merged. It says what it leaves: instances and commits stay as Git has them, since deleting this
+// object says nothing about the database.
 func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(upgrade, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
@@ -40,12 +41,17 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 			}
 		}
 	}
+	for _, clear := range []func(context.Context, *v1alpha1.PgUpgrade) error{r.clearSeed, r.clearProposal} {
+		if err := clear(ctx, upgrade); err != nil {
+			rest.left, rest.waits, rest.trouble = append(rest.left, err.Error()), true, err
+		}
+	}
 	if rest.waits && r.Now().Sub(upgrade.DeletionTimestamp.Time) < deletePatience {
 		o := outcome.Outcome{Reason: v1alpha1.ReasonProgressing, RequeueAfter: outcome.RetryStalled}
 		if rest.trouble != nil {
 			o = outcome.Of(rest.trouble, v1alpha1.ReasonProgressing)
 		}
-		o.Message = "deleting: slots and subscriptions are still to be removed: " + strings.Join(rest.left, "; ")
+		o.Message = "deleting: not everything is removed yet: " + strings.Join(rest.left, "; ")
 		outcome.Report(upgrade, o)
 		return ctrl.Result{RequeueAfter: outcome.RetryStalled}, nil
 	}
@@ -56,6 +62,36 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 	r.repositories.forget(string(upgrade.UID))
 	controllerutil.RemoveFinalizer(upgrade, v1alpha1.Finalizer)
 	return ctrl.Result{}, nil
+}
+
+// clearSeed removes the volume claim of a physical copy that isn't in Git yet: a later upgrade would find it in its way. The
+// Job goes with the PgUpgrade that owns it.
+func (r *UpgradeReconciler) clearSeed(ctx context.Context, upgrade *v1alpha1.PgUpgrade) error {
+	if upgrade.Status.Step != steps.Seed {
+		return nil
+	}
+	port := &cluster.Port{Client: r.Client, Namespace: upgrade.Namespace, Upgrade: upgrade.Name}
+	return port.DeleteVolumesOf(ctx, upgrade.Status.To, upgrade.Status.Run)
+}
+
+// clearProposal removes the branch whose merge would go on with an upgrade that is gone.
+func (r *UpgradeReconciler) clearProposal(ctx context.Context, upgrade *v1alpha1.PgUpgrade) error {
+	p := upgrade.Status.Proposal
+	if p == nil {
+		return nil
+	}
+	s := &observed{}
+	if r.fleet == nil {
+		var err error
+		if s, err = r.fleetOf(ctx, upgrade); err != nil {
+			return fmt.Errorf("branch %s: %w", p.Branch, err)
+		}
+	}
+	if err := r.git(upgrade, s).Withdraw(ctx, *p); err != nil {
+		return err
+	}
+	upgrade.Status.Proposal = nil
+	return nil
 }
 
 // remainder is what a deletion could not remove.

@@ -86,6 +86,23 @@ func (c *Port) DeleteVolumes(ctx context.Context, instance string) error {
 	return nil
 }
 
+// DeleteVolumesOf deletes those volume claims of the instance that a run made for its physical copy.
+func (c *Port) DeleteVolumesOf(ctx context.Context, instance, run string) error {
+	var claims corev1.PersistentVolumeClaimList
+	if err := c.List(ctx, &claims, c.of(instance)...); err != nil {
+		return fmt.Errorf("list volume claims of %s: %w", instance, err)
+	}
+	for i, claim := range claims.Items {
+		if claim.Annotations[v1alpha1.RunAnnotation] != run {
+			continue
+		}
+		if err := c.Delete(ctx, &claims.Items[i]); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("delete volume claim %s: %w", claim.Name, err)
+		}
+	}
+	return nil
+}
+
 // CreateVolume makes the claim of a physical copy, unless it is there for the same run.
 func (c *Port) CreateVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	err := c.Create(ctx, claim.DeepCopy(), client.FieldOwner(v1alpha1.FieldManager))
