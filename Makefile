@@ -126,6 +126,11 @@ apiserver: # a Kubernetes API server that tests run as a process
 integration: images apiserver signers ## tests against real PostgreSQL servers, without the stage
 	GITOVER_INTEGRATION=1 $(GO) test -count=1 -timeout 60m $(INTEGRATION)
 
+.PHONY: gitea-stories
+gitea-stories: images apiserver ## pull requests at a real Gitea, which compiles for minutes
+	tools/gitea.sh v1.25.2
+	GITOVER_INTEGRATION=1 GITOVER_GITEA=1 $(GO) test -count=1 -timeout 15m -v -run 'MergeButton|AtGitea' ./controllers ./gitops/pullrequest
+
 .PHONY: catalogue
 catalogue: images ## real applications' schemas up through every version and down again; RESUME=1 goes on
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 120m -parallel 4 -v ./test/catalogue $(if $(RESUME),-resume)

@@ -11,9 +11,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/controllers/commits"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/gitops/delivery"
+	"github.com/gitover/gitover/gitops/pullrequest"
 	"github.com/gitover/gitover/steps"
 )
 
@@ -149,9 +152,9 @@ func (g *gitPort) waiting(ctx context.Context, step string, content gitops.Conte
 		}
 		return steps.CommitState{Proposal: &steps.Proposal{Branch: branch, Into: g.repository.Branch(), Gone: true}}, nil
 	}
-	return steps.CommitState{Proposal: &steps.Proposal{
-		Branch: branch, Into: g.repository.Branch(), Commit: apiCommit(*p.Commit), Base: p.Base, Others: p.Others, Stale: p.Stale,
-	}}, nil
+	proposal := &steps.Proposal{Branch: branch, Into: g.repository.Branch(), Commit: apiCommit(*p.Commit), Base: p.Base, Others: p.Others, Stale: p.Stale}
+	g.lookAtPullRequest(ctx, proposal, pending)
+	return steps.CommitState{Proposal: proposal}, nil
 }
 
 // propose pushes a commit to a branch of its own.
@@ -178,6 +181,9 @@ func (g *gitPort) propose(ctx context.Context, step string, request gitops.Commi
 	}
 	// A look finds this by itself, too; but only then, a branch that is deleted at once would be missed.
 	pushed := steps.Proposal{Branch: branch, Into: g.repository.Branch(), Commit: apiCommit(result.Commit), Base: result.Commit.Parents[0]}
+	if p := g.pending(step); p != nil && p.Branch == branch {
+		pushed.PullRequest = p.PullRequest // it shows what the branch has
+	}
 	g.upgrade.Status.Proposal = pushed.Status(g.upgrade, step, apiTime(result.Commit.When))
 	return nil
 }
@@ -209,4 +215,73 @@ func (g *gitPort) Undelivered() (reason, message string) {
 		return "", ""
 	}
 	return before.Reason, said
+}
+
+// lookAtPullRequest says what became of the pull request of a branch, if Gitover is to open one. That it can't be read stops
+// nothing: whether it was merged is known by the branch that Flux follows.
+func (g *gitPort) lookAtPullRequest(ctx context.Context, p *steps.Proposal, pending *v1alpha1.ProposalStatus) {
+	if g.upgrade.Spec.Git.Push.PullRequest == nil {
+		return
+	}
+	if pending == nil || pending.PullRequest == nil {
+		p.Unopened = true
+		return
+	}
+	p.PullRequest = pending.PullRequest
+	state, err := g.pullRequestState(ctx, pending.PullRequest.Number)
+	switch {
+	case err != nil:
+		p.Unknown = err.Error()
+	case !state.Open && !state.Merged:
+		p.Closed = true
+	}
+}
+
+func (g *gitPort) pullRequestState(ctx context.Context, number int64) (pullrequest.State, error) {
+	host, err := access.PullRequests(ctx, g.fresh, g.upgrade, g.source)
+	if err != nil {
+		return pullrequest.State{}, err
+	}
+	return host.State(ctx, number)
+}
+
+// OpenPullRequest implements steps.Git.
+func (g *gitPort) OpenPullRequest(ctx context.Context, step string) error {
+	pending := g.pending(step)
+	if pending == nil {
+		return nil // nothing waits any more
+	}
+	host, err := access.PullRequests(ctx, g.fresh, g.upgrade, g.source)
+	if err != nil {
+		return pullRequestFailure(err)
+	}
+	content, err := g.content(step, pending.Commit)
+	if err != nil {
+		return err
+	}
+	p, err := g.repository.Proposed(ctx, pending.Branch, content, g.unique(step), pending.Commit)
+	if err != nil || p.Commit == nil {
+		return err
+	}
+	state, err := host.Open(ctx, commits.PullRequest(pending.Branch, pending.Into, p.Commit.Message))
+	if err != nil {
+		return pullRequestFailure(err)
+	}
+	g.upgrade.Status.Proposal.PullRequest = &v1alpha1.PullRequestStatus{Number: state.Number, URL: state.URL}
+	return nil
+}
+
+// pullRequestFailure has people act where another attempt would end the same way; the branch waits meanwhile.
+func pullRequestFailure(err error) error {
+	reason := ""
+	switch {
+	case errors.Is(err, pullrequest.ErrSettings):
+		reason = v1alpha1.ReasonInvalidSpec
+	case errors.Is(err, pullrequest.ErrDenied):
+		reason = v1alpha1.ReasonGitUnauthorized
+	default:
+		return err
+	}
+	return &outcome.ReasonError{Reason: reason, Stalled: true,
+		Text: err.Error() + "; fix spec.git.push.pullRequest or its Secret. The branch waits, and may be merged without a pull request"}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	sdk "code.gitea.io/sdk/gitea"
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/conditions"
@@ -18,8 +19,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/gitops/pullrequest"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/gitea"
 	"github.com/gitover/gitover/test/objects"
 )
 
@@ -92,6 +96,29 @@ func (p *proposing) waitsFor(reason string, words ...string) {
 	says(p.T, v.Message, words...)
 }
 
+// atGitea moves the repository to a real host of pull requests.
+func (p *proposing) atGitea() *gitea.Server {
+	p.Helper()
+	server := gitea.Start(p.T)
+	remote := server.Repository("fleet")
+	p.git("remote", "set-url", "origin", remote)
+	p.git("push", "-q", "--force", "origin", "HEAD:main")
+	url := server.URL + "/" + gitea.User + "/fleet.git"
+	a, err := gitops.NewAccess(url, "main", &gitops.Secret{Namespace: "a", Name: "push", Data: map[string][]byte{"username": []byte(gitea.User), "password": []byte(server.Token)}})
+	if err != nil {
+		p.Fatal(err)
+	}
+	port := p.run.Git.(*gitPort) //nolint:errcheck // aProposingUpgrade made it
+	port.repository = gitops.Open(a, p.TempDir())
+	port.source.Spec.URL = url
+	err = p.Create(p.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "forge"}, Data: map[string][]byte{"token": []byte(server.Token)}})
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.run.Upgrade.Spec.Git.Push.PullRequest = &v1alpha1.PullRequestSpec{Provider: pullrequest.Gitea, Address: server.URL, SecretRef: &v1alpha1.SecretReference{Name: "forge"}}
+	return server
+}
+
 func (p *proposing) squash() string {
 	p.git("pull", "-q")
 	p.git("merge", "-q", "--squash", "origin/"+greenBranch)
@@ -139,6 +166,45 @@ func TestACommitWaitsOnItsBranchUntilPeopleMergeIt(t *testing.T) {
 	p.git("push", "-q", "origin", "HEAD:main")
 	if v := p.looks(); v.Reverted == nil || v.Reverted.SHA != p.git("rev-parse", "HEAD") {
 		t.Errorf("a revert of what was squashed isn't obeyed: %+v", v)
+	}
+}
+
+// TestTheMergeButtonGoesOnWithAnUpgrade of a real Gitea; a pull request that is closed there refuses the commit.
+func TestTheMergeButtonGoesOnWithAnUpgrade(t *testing.T) {
+	p := aProposingUpgrade(t)
+	server := p.atGitea()
+	p.acts()
+	opens := func() *v1alpha1.PullRequestStatus {
+		t.Helper()
+		v := p.looks()
+		if !v.RunNeeded || v.Effect == nil {
+			t.Fatalf("%+v", v)
+		}
+		if err := v.Effect(t.Context(), p.run); err != nil {
+			t.Fatal(err)
+		}
+		return p.run.Status.Proposal.PullRequest
+	}
+	first := opens()
+	p.waitsFor(v1alpha1.ReasonWaitingForMerge, "merge "+first.URL+" to go on", greenBranch)
+
+	host := server.Client()
+	closed := sdk.StateClosed
+	if _, _, err := host.EditPullRequest(gitea.User, "fleet", first.Number, sdk.EditPullRequestOption{State: &closed}); err != nil {
+		t.Fatal(err)
+	}
+	p.waitsFor(v1alpha1.ReasonProposalRefused, first.URL+" is closed", "spec.retry")
+	p.run.Upgrade.Spec.Retry = "again"
+	p.acts()
+	second := opens()
+	if second.Number == first.Number {
+		t.Error("people would look at the closed one")
+	}
+	p.waitsFor(v1alpha1.ReasonWaitingForMerge, second.URL)
+	server.Merge("fleet", second.Number)
+	p.git("pull", "-q")
+	if v := p.looks(); !v.Done || p.run.Status.Commits[0].SHA != p.git("rev-parse", "HEAD") {
+		t.Errorf("%+v, %+v", v, p.run.Status.Commits)
 	}
 }
 

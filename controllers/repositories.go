@@ -76,14 +76,9 @@ func (r *UpgradeReconciler) repository(ctx context.Context, upgrade *v1alpha1.Pg
 // pushSecret is spec.git.pushSecretRef, or the GitRepository's own: always one of the
 // upgrade's namespace, see mayPush.
 func (r *UpgradeReconciler) pushSecret(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (*gitops.Secret, string, error) {
-	var name string
-	switch {
-	case upgrade.Spec.Git.PushSecretRef != nil:
-		name = upgrade.Spec.Git.PushSecretRef.Name
-	case source.Spec.SecretRef == nil:
+	name := access.PushSecretName(upgrade, source)
+	if name == "" {
 		return nil, "", nil
-	default:
-		name = source.Spec.SecretRef.Name
 	}
 	secret, err := access.SecretOf(ctx, r.Uncached, upgrade.Namespace, name)
 	if err != nil {

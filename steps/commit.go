@@ -138,6 +138,13 @@ type Proposal struct {
 	Stale bool
 	// Gone: the branch was proposed, is no longer there, and its content isn't on the followed branch.
 	Gone bool
+	// PullRequest of the branch, if Gitover opened one; it is to be opened if there is none and Unopened is set.
+	PullRequest *v1alpha1.PullRequestStatus
+	Unopened    bool
+	// Closed: the pull request was closed without having been merged.
+	Closed bool
+	// Unknown is why it isn't known what became of the pull request.
+	Unknown string
 }
 
 // ObsoleteProposal says whether what is proposed is no longer wanted: another workflow or attempt began, or the upgrade has gone past
@@ -158,16 +165,31 @@ var stillReady = connected(Step{Name: CommitCutover, Done: readyToCutOver, Run: 
 // proposed judges a commit that waits to be merged.
 func proposed(ctx context.Context, run *Run, step string, p Proposal) (Verdict, error) {
 	status := run.Status
-	if p.Gone {
+	if p.Gone || p.Closed {
 		if asked := run.Upgrade.Spec.Retry; status.Proposal != nil && asked != status.Proposal.Retry {
 			status.HandledRetry, status.Proposal = asked, nil
 			return act("spec.retry asks for the commit to be proposed again"), nil
 		}
-		return waiting(v1alpha1.ReasonProposalRefused, "branch %s is gone without having been merged to %s, so %s counts as refused; change spec.retry to have it proposed again%s",
-			p.Branch, p.Into, step, otherwise[step]), nil
+		what := "branch " + p.Branch + " is gone"
+		if p.Closed {
+			what = "pull request " + p.PullRequest.URL + " is closed"
+		}
+		return waiting(v1alpha1.ReasonProposalRefused, "%s without having been merged to %s, so %s counts as refused; change spec.retry to have it proposed again%s",
+			what, p.Into, step, otherwise[step]), nil
 	}
 	remember(run, step, p)
+	if p.Unopened {
+		v := act("opening the pull request of branch %s", p.Branch)
+		v.Effect = func(ctx context.Context, run *Run) error { return run.Git.OpenPullRequest(ctx, step) }
+		return v, nil
+	}
 	text := fmt.Sprintf("merge branch %s to %s to go on (commit %s)", p.Branch, p.Into, short(p.Commit.SHA))
+	if p.PullRequest != nil {
+		text = fmt.Sprintf("merge %s to go on (branch %s, commit %s)", p.PullRequest.URL, p.Branch, short(p.Commit.SHA))
+	}
+	if p.Unknown != "" {
+		text += "; " + p.Unknown
+	}
 	if p.Others > 0 {
 		text += fmt.Sprintf("; %d commits of others are on top", p.Others)
 	}
@@ -232,6 +254,6 @@ func remember(run *Run, step string, p Proposal) {
 func (p Proposal) Status(upgrade *v1alpha1.PgUpgrade, step string, at metav1.Time) *v1alpha1.ProposalStatus {
 	return &v1alpha1.ProposalStatus{
 		Branch: p.Branch, Into: p.Into, Workflow: upgrade.Status.Workflow, Step: step, Attempt: upgrade.Status.Attempt,
-		Commit: p.Commit.SHA, Base: p.Base, Retry: upgrade.Spec.Retry, ProposedAt: at,
+		Commit: p.Commit.SHA, Base: p.Base, Retry: upgrade.Spec.Retry, PullRequest: p.PullRequest, ProposedAt: at,
 	}
 }

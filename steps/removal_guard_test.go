@@ -36,6 +36,11 @@ func (u untouched) Withdraw(context.Context, v1alpha1.ProposalStatus) error {
 	u.t.Error("a branch was removed")
 	return nil
 }
+
+func (u untouched) OpenPullRequest(context.Context, string) error {
+	u.t.Error("a pull request was opened")
+	return nil
+}
 func (u untouched) Workload(context.Context, string) (Workload, error) {
 	u.t.Error("the cluster was asked")
 	return Workload{}, nil

@@ -83,6 +83,8 @@ type Git interface {
 	Undelivered() (reason, message string)
 	// Withdraw removes the branch of a proposal that is no longer wanted, unless others have committed to it.
 	Withdraw(ctx context.Context, proposal v1alpha1.ProposalStatus) error
+	// OpenPullRequest of a step's branch, unless it is open, and note it in the status. A second call is harmless.
+	OpenPullRequest(ctx context.Context, step string) error
 }
 
 // Workload is what the cluster shows of an instance.

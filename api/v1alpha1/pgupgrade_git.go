@@ -56,6 +56,34 @@ type PushSpec struct {
 	// +kubebuilder:validation:MaxProperties=16
 	// +optional
 	Options map[string]string `json:"options,omitempty"`
+
+	// PullRequest has Gitover open a pull request of the branch. One that is closed without having been merged counts as a refusal.
+	// +optional
+	PullRequest *PullRequestSpec `json:"pullRequest,omitempty"`
+}
+
+// PullRequestSpec says where pull requests are opened.
+type PullRequestSpec struct {
+	// Provider of the repository: GitHub, GitLab, or Gitea, which Forgejo is like.
+	// +kubebuilder:validation:Enum=GitHub;GitLab;Gitea
+	Provider string `json:"provider"`
+
+	// Address of the host's web interface, such as https://git.example.com; the host of the repository's URL, by https, by default.
+	// +kubebuilder:validation:Pattern="^https?://"
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Address string `json:"address,omitempty"`
+
+	// SecretRef names a Secret whose key token may open pull requests; the password of the Secret with the right to push by default.
+	// +optional
+	SecretRef *SecretReference `json:"secretRef,omitempty"`
+}
+
+// PullRequestStatus is a pull request that Gitover opened.
+type PullRequestStatus struct {
+	Number int64 `json:"number"`
+	// URL for people.
+	URL string `json:"url"`
 }
 
 // ProposalStatus is a commit that waits on a branch of its own.
@@ -76,6 +104,9 @@ type ProposalStatus struct {
 	// Retry is spec.retry as it was then: another value has a refused commit proposed again.
 	// +optional
 	Retry string `json:"retry,omitempty"`
+	// PullRequest of the branch.
+	// +optional
+	PullRequest *PullRequestStatus `json:"pullRequest,omitempty"`
 	// ProposedAt is when Gitover made the commit.
 	ProposedAt metav1.Time `json:"proposedAt"`
 }

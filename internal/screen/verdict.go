@@ -82,6 +82,9 @@ func toDo(u *v1alpha1.PgUpgrade, p *v1alpha1.PgProxy, r *Report, program string)
 	case reason == v1alpha1.ReasonWaitingForApproval:
 		return ToDo{true, verb("approve") + " lets it cut over"}
 	case reason == v1alpha1.ReasonWaitingForMerge && u.Status.Proposal != nil:
+		if pr := u.Status.Proposal.PullRequest; pr != nil {
+			return ToDo{true, fmt.Sprintf("merge %s, or close it to refuse it", pr.URL)}
+		}
 		return ToDo{true, fmt.Sprintf("merge branch %s to %s, or delete it to refuse it", u.Status.Proposal.Branch, u.Status.Proposal.Into)}
 	case reason == v1alpha1.ReasonProposalRefused:
 		return ToDo{true, fmt.Sprintf("%s proposes the commit again; %s --to %s ends the upgrade", verb("retry"), verb("upgrade"), from)}

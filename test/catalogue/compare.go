@@ -24,6 +24,20 @@ import (
 // comparison, and by ours, which shares nothing with it.
 func (j *journey) compare() {
 	j.t.Helper()
+	j.awaitSame()
+	ctx, cancel := context.WithTimeout(j.t.Context(), time.Minute)
+	defer cancel()
+	report, err := verify.Compare(ctx, j.active.Server, j.other.Server, database, verify.Options{})
+	must(j.t, err)
+	for _, m := range report.Mismatches {
+		j.failed("Gitover's comparison: %s", m)
+	}
+	j.sameRows()
+}
+
+// awaitSame returns when the other side has what was written to the active one until now.
+func (j *journey) awaitSame() {
+	j.t.Helper()
 	ctx, cancel := context.WithTimeout(j.t.Context(), time.Minute)
 	defer cancel()
 	id, err := replication.CommitMarker(ctx, j.active.Server, database)
@@ -31,12 +45,6 @@ func (j *journey) compare() {
 	if err := replication.AwaitMarker(ctx, j.active.Server, j.other.Server, database, id); err != nil {
 		j.t.Fatalf("%s: %s doesn't get what %s wrote: %v\n%s", j.move, j.other.Instance, j.active.Instance, err, pg.LastLines(j.other.Log(), 20))
 	}
-	report, err := verify.Compare(ctx, j.active.Server, j.other.Server, database, verify.Options{})
-	must(j.t, err)
-	for _, m := range report.Mismatches {
-		j.failed("Gitover's comparison: %s", m)
-	}
-	j.sameRows()
 }
 
 // sameRows compares each table by the text of its rows, whatever their order.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
@@ -143,15 +145,39 @@ func (j *journey) fill() (report fill.Report) {
 func (j *journey) write(before fill.Report) (report fill.Report) {
 	j.t.Helper()
 	j.writing(func(w *fill.Writer) (err error) {
-		report, err = w.Exercise(j.t.Context(), before)
-		return err
+		if report, err = w.Exercise(j.t.Context(), before); err != nil {
+			return err
+		}
+		return w.Insist(j.t.Context(), report, before)
 	})
-	worse, exhausted := report.Worse(before)
+	var control fill.Report
+	if j.other != nil && report.Doubtful(before) {
+		control = j.rehearse(report, before)
+	}
+	worse, exhausted := report.Worse(before, control)
 	for _, sentence := range worse {
 		j.failed("on version %d, %s", j.active.Major, sentence)
 	}
 	j.record.exhausted(j.move, exhausted)
 	j.record.wrote(report.Count())
+	return report
+}
+
+// rehearse the doubtful statements on the side that was left, which has the same rows, as the application; nothing of it stays.
+func (j *journey) rehearse(doubtful, before fill.Report) (report fill.Report) {
+	j.t.Helper()
+	j.awaitSame()
+	conn, err := j.other.Connect(j.t.Context(), database)
+	must(j.t, err)
+	defer conn.Close(context.WithoutCancel(j.t.Context()))
+	_, err = conn.Exec(j.t.Context(), "SET default_transaction_read_only = off; SET SESSION AUTHORIZATION "+app, pgx.QueryExecModeSimpleProtocol)
+	must(j.t, err)
+	j.writers++
+	w, err := fill.New(j.t.Context(), conn, 100_000*j.writers, j.schema.known)
+	must(j.t, err)
+	w.Spare(j.seeds)
+	report, err = w.Rehearse(j.t.Context(), doubtful, before)
+	must(j.t, err)
 	return report
 }
 

@@ -92,10 +92,28 @@ func (r Report) Add(other Report) {
 	}
 }
 
+// Doubtful says whether a kind of statement did nothing to a table any more, only because of data: whether the same happens on
+// the side that was left, with the same rows, decides then.
+func (r Report) Doubtful(before Report) bool {
+	for name, outcomes := range r {
+		for op, now := range outcomes {
+			if now.doubtful(before[name][op]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (o *Outcome) doubtful(then *Outcome) bool {
+	return o != nil && then != nil && then.Done > 0 && o.Done == 0 && len(o.Refused) > 0
+}
+
 // Worse names what went less well than before: errors of another kind than of data that the same statements hadn't
 // met, and a kind of statement that did nothing to a table any more. The latter is only exhausted where there
-// were no rows, or all errors are of data and were met before: other values would do, on either side.
-func (r Report) Worse(before Report) (worse, exhausted []string) {
+// were no rows, where all errors are of data and were met before, or where it does nothing on the side that was left, either
+// (control, nil: not asked): other values would do, on either side.
+func (r Report) Worse(before, control Report) (worse, exhausted []string) {
 	for _, name := range slices.Sorted(maps.Keys(r)) {
 		for _, op := range Operations {
 			now, then := r[name][op], before[name][op]
@@ -116,6 +134,9 @@ func (r Report) Worse(before Report) (worse, exhausted []string) {
 				continue
 			}
 			sentence := fmt.Sprintf("%s of %s does nothing any more: %s", op, name, now.words())
+			if other := control[name][op]; other != nil && other.Done == 0 {
+				strange = false
+			}
 			if strange {
 				worse = append(worse, sentence)
 			} else {

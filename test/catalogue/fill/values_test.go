@@ -52,16 +52,18 @@ func TestWhatGoesWorseIsNamed(t *testing.T) {
 	}
 	before := did(3, map[string]string{"42883": "no such function"})
 	for _, story := range []struct {
-		now  Report
-		want int
+		now, control Report
+		want         int
 	}{
-		{did(1, map[string]string{"23505": "duplicate", "42883": "no such function"}), 0},
-		{did(0, map[string]string{"23505": "duplicate"}), 1},
-		{did(0, map[string]string{"42883": "no such function"}), 0},
-		{did(0, map[string]string{}), 0},
-		{did(3, map[string]string{"42P10": "cannot update"}), 1},
+		{did(1, map[string]string{"23505": "duplicate", "42883": "no such function"}), nil, 0},
+		{did(0, map[string]string{"23505": "duplicate"}), nil, 1},
+		{did(0, map[string]string{"23505": "duplicate"}), did(2, nil), 1},
+		{did(0, map[string]string{"23505": "duplicate"}), did(0, map[string]string{"23505": "duplicate"}), 0},
+		{did(0, map[string]string{"42883": "no such function"}), nil, 0},
+		{did(0, map[string]string{}), nil, 0},
+		{did(3, map[string]string{"42P10": "cannot update"}), did(3, map[string]string{"42P10": "cannot update"}), 1},
 	} {
-		if worse, _ := story.now.Worse(before); len(worse) != story.want {
+		if worse, _ := story.now.Worse(before, story.control); len(worse) != story.want {
 			t.Errorf("%v: %q", story.now["t"][Update], worse)
 		}
 	}

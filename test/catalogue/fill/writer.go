@@ -23,6 +23,8 @@ type Writer struct {
 	suggested map[string][]string
 	// there are keys that others can refer to, by foreign key.
 	there map[string][][]string
+	// undone: all is part of one transaction, which a refused statement doesn't end.
+	undone bool
 	// seeds are tables that had rows before Fill, each with the number: what the application itself looks up.
 	seeds map[string]int
 }
@@ -124,7 +126,11 @@ func (w *Writer) Exercise(ctx context.Context, before Report) (Report, error) {
 				break
 			}
 		}
-		if err := w.update(ctx, t, report.of(t, Update), 4, hopeless(t, Update)); err != nil {
+		tries := updateTries
+		if hopeless(t, Update) {
+			tries = 2
+		}
+		if err := w.update(ctx, t, report.of(t, Update), 4, tries); err != nil {
 			return nil, err
 		}
 	}
@@ -173,11 +179,7 @@ func (w *Writer) insert(ctx context.Context, t *table, o *Outcome) (place string
 }
 
 // update changes some columns of some rows, until so many statements did.
-func (w *Writer) update(ctx context.Context, t *table, o *Outcome, often int, hopeless bool) error {
-	tries := updateTries
-	if hopeless {
-		tries = 2
-	}
+func (w *Writer) update(ctx context.Context, t *table, o *Outcome, often, tries int) error {
 	for attempt := 0; attempt < tries && o.Done < often; attempt++ {
 		row, err := w.row(ctx, t, moodOf(attempt))
 		if err != nil {
@@ -262,12 +264,23 @@ func (w *Writer) fresh(ctx context.Context, t *table) (string, error) {
 	return fmt.Sprintf("SELECT %s::oid, %s::tid", table, ctid), nil
 }
 
+const savepoint = "gitover_catalogue"
+
 // run notes what a statement did. Only a lost session is an error.
 func (w *Writer) run(ctx context.Context, o *Outcome, statement string) (first string, n int64, err error) {
-	results, err := w.conn.PgConn().Exec(ctx, statement).ReadAll()
+	whole := statement
+	if w.undone {
+		whole = "SAVEPOINT " + savepoint + "; " + statement + "; RELEASE " + savepoint
+	}
+	results, err := w.conn.PgConn().Exec(ctx, whole).ReadAll()
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && refused.Severity != "FATAL":
+		if w.undone {
+			if _, err := w.conn.Exec(ctx, "ROLLBACK TO "+savepoint, pgx.QueryExecModeSimpleProtocol); err != nil {
+				return "", 0, err
+			}
+		}
 		said := refused.Message
 		if refused.ConstraintName != "" {
 			said += " (" + refused.ConstraintName + ")"
