@@ -273,7 +273,7 @@ func (g *gitPort) OpenPullRequest(ctx context.Context, step string) error {
 
 // pullRequestFailure has people act where another attempt would end the same way; the branch waits meanwhile.
 func pullRequestFailure(err error) error {
-	reason := ""
+	var reason string
 	switch {
 	case errors.Is(err, pullrequest.ErrSettings):
 		reason = v1alpha1.ReasonInvalidSpec

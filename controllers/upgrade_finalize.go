@@ -41,8 +41,8 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 			}
 		}
 	}
-	for _, clear := range []func(context.Context, *v1alpha1.PgUpgrade) error{r.clearSeed, r.clearProposal} {
-		if err := clear(ctx, upgrade); err != nil {
+	for _, remove := range []func(context.Context, *v1alpha1.PgUpgrade) error{r.clearSeed, r.clearProposal} {
+		if err := remove(ctx, upgrade); err != nil {
 			rest.left, rest.waits, rest.trouble = append(rest.left, err.Error()), true, err
 		}
 	}

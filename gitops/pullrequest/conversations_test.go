@@ -125,7 +125,7 @@ func opensOnce(t *testing.T, client *Client, want State) {
 	}
 }
 
-// refusals: a token without the right is the people's to mend, a broken host answers again some time.
+// refusals: a token without the right is for people to fix, a broken host answers again some time.
 func refusals(t *testing.T, client *Client) {
 	t.Helper()
 	for _, want := range []error{ErrDenied, ErrHost} {

@@ -143,3 +143,8 @@ func (c *catalog) sort(byOID map[uint32]*table) {
 	}
 	c.tables = sorted
 }
+
+// byTriggers counts the rows of a table that others' triggers filled, or a rule.
+func (w *Writer) byTriggers(ctx context.Context, t *table, o *Outcome) error {
+	return w.conn.QueryRow(ctx, "SELECT count(*) FROM "+t.Name, pgx.QueryExecModeExec).Scan(&o.Done)
+}

@@ -57,3 +57,5 @@ func (w *Writer) Rehearse(ctx context.Context, doubtful, before Report) (report 
 	report = Report{}
 	return report, w.again(ctx, doubtful, before, report)
 }
+
+const savepoint = "gitover_catalogue"

@@ -104,11 +104,6 @@ func (w *Writer) Fill(ctx context.Context, rowsEach int) (Report, error) {
 	return report, nil
 }
 
-// byTriggers counts the rows of a table that others' triggers filled, or a rule.
-func (w *Writer) byTriggers(ctx context.Context, t *table, o *Outcome) error {
-	return w.conn.QueryRow(ctx, "SELECT count(*) FROM "+t.Name, pgx.QueryExecModeExec).Scan(&o.Done)
-}
-
 // Exercise writes as an application does, to every table: rows come, change and go. What did nothing in before, if
 // there is such a report, is tried only a little.
 func (w *Writer) Exercise(ctx context.Context, before Report) (Report, error) {
@@ -263,8 +258,6 @@ func (w *Writer) fresh(ctx context.Context, t *table) (string, error) {
 	table, ctid, _ := strings.Cut(place, ", ")
 	return fmt.Sprintf("SELECT %s::oid, %s::tid", table, ctid), nil
 }
-
-const savepoint = "gitover_catalogue"
 
 // run notes what a statement did. Only a lost session is an error.
 func (w *Writer) run(ctx context.Context, o *Outcome, statement string) (first string, n int64, err error) {
