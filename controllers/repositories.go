@@ -89,5 +89,26 @@ func (r *UpgradeReconciler) pushSecret(ctx context.Context, upgrade *v1alpha1.Pg
 
 func apiCommit(c gitops.Commit) v1alpha1.Commit {
 	when := apiTime(c.When)
-	return v1alpha1.Commit{SHA: c.SHA, Subject: c.Subject, Author: c.Author.String(), Time: &when}
+	return v1alpha1.Commit{SHA: c.SHA, Subject: c.Subject, Author: c.Author.String(), Time: &when, Signed: c.Signed}
+}
+
+// ApprovedBy implements steps.Git.
+func (g *gitPort) ApprovedBy(ctx context.Context) (*v1alpha1.Commit, error) {
+	tip, err := g.repository.Fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	field := "spec.cutover.approvedVersion"
+	if g.upgrade.Spec.Cutover.ApprovedPlan != "" {
+		field = "spec.cutover.approvedPlan"
+	}
+	commit, err := g.repository.LastChange(ctx, tip.SHA, g.upgrade.Spec.Git.Path+"/upgrade.yaml", field)
+	if gitops.Temporary(err) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, nil // the PgUpgrade is in another file
+	}
+	c := apiCommit(commit)
+	return &c, nil
 }

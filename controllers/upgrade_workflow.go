@@ -148,6 +148,7 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 		status.Attempt++
 		status.HandledRetry = s.facts.Retry
 		status.RolledBack, status.Verification, status.Comparing, status.Lag, status.RetainedBytes = nil, nil, nil, nil, 0
+		status.Plan, status.ApprovedBy = nil, nil
 	}
 	if status.Workflow == d.Workflow && status.Step == d.Step && !d.Begin && !d.NewAttempt {
 		return

@@ -125,6 +125,8 @@ type Commit struct {
 	Parents []string
 	// Trailers holds the first value of each key.
 	Trailers map[string]string
+	// Signed: it carries a signature, which wasn't verified.
+	Signed bool
 }
 
 // Person is an author.
@@ -141,7 +143,7 @@ func describe(c *object.Commit) Commit {
 	commit := Commit{
 		SHA: c.Hash.String(), Message: c.Message, When: c.Author.When,
 		Author:   Person{Name: c.Author.Name, Email: c.Author.Email},
-		Trailers: firstValues(ParseTrailers(c.Message)),
+		Trailers: firstValues(ParseTrailers(c.Message)), Signed: c.PGPSignature != "",
 	}
 	commit.Subject, _, _ = strings.Cut(strings.TrimSpace(c.Message), "\n")
 	for _, parent := range c.ParentHashes {

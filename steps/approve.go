@@ -2,7 +2,10 @@ package steps
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,9 +59,19 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 	}
 	spec := run.Upgrade.Spec.Cutover
-	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
-	if spec.Approval == "Manual" && spec.ApprovedVersion != version {
-		return gateClosed(v1alpha1.ReasonWaitingForApproval, "ready to cut over; commit spec.cutover.approvedVersion: %q to continue", version), nil
+	plan, err := planOf(ctx, run)
+	if err != nil {
+		return Verdict{}, err
+	}
+	run.Status.Plan = plan
+	if closed := manualGate(run, *plan); closed != nil {
+		run.Status.ApprovedBy = nil
+		return *closed, nil
+	}
+	if spec.Approval == manual && run.Status.ApprovedBy == nil {
+		if run.Status.ApprovedBy, err = run.Git.ApprovedBy(ctx); err != nil {
+			return Verdict{}, err
+		}
 	}
 	if !inWindow(spec.Windows, run.Now()) {
 		return gateClosed(v1alpha1.ReasonOutsideWindow, "ready to cut over; waiting for a window (%s, UTC)", windowText(spec.Windows)), nil
@@ -69,6 +82,70 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 	}
 	return done("approved %s", approval(run)), nil
+}
+
+// manual is the approval that people give by a commit.
+const manual = "Manual"
+
+// planOf the cutover is what people would want to look at again if it changed: the instances, their images, the databases, and
+// what they accepted.
+func planOf(ctx context.Context, run *Run) (*v1alpha1.PlanStatus, error) {
+	status, spec := run.Status, run.Upgrade.Spec
+	items := []string{fmt.Sprintf("traffic moves from %s to %s, which is PostgreSQL %s", status.From, status.To, VersionOf(run.Upgrade.Name, spec.Adopt, status.To))}
+	for _, instance := range []string{status.From, status.To} {
+		w, err := run.Cluster.Workload(ctx, instance)
+		if err != nil {
+			return nil, err
+		}
+		if w.Image != "" {
+			items = append(items, fmt.Sprintf("the image of %s is %s", instance, w.Image))
+		}
+	}
+	for _, list := range []struct {
+		what  string
+		names []string
+	}{{"databases", status.Databases}, {"acknowledged", spec.Acknowledge}} {
+		if len(list.names) > 0 {
+			items = append(items, list.what+": "+strings.Join(slices.Sorted(slices.Values(list.names)), ", "))
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join(items, "\n")))
+	for i, item := range items {
+		items[i] = fmt.Sprintf("%.300s", item)
+	}
+	return &v1alpha1.PlanStatus{Digest: hex.EncodeToString(sum[:]), Items: items}, nil
+}
+
+// manualGate says why people's approval is missing; nil if it isn't.
+func manualGate(run *Run, plan v1alpha1.PlanStatus) *Verdict {
+	spec := run.Upgrade.Spec.Cutover
+	version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
+	var closed Verdict
+	switch {
+	case spec.Approval != manual:
+		return nil
+	case spec.ApprovedVersion != version:
+		closed = gateClosed(v1alpha1.ReasonWaitingForApproval, "ready to cut over; commit spec.cutover.approvedVersion: %q to continue, and approvedPlan: %q with it if nothing else than status.plan is approved",
+			version, short(plan.Digest))
+	case !strings.HasPrefix(plan.Digest, spec.ApprovedPlan):
+		closed = gateClosed(v1alpha1.ReasonWaitingForApproval, "what would be done isn't what spec.cutover.approvedPlan %s approves: %s. Commit approvedPlan: %q to approve this",
+			spec.ApprovedPlan, strings.Join(plan.Items, "; "), short(plan.Digest))
+	default:
+		return nil
+	}
+	return &closed
+}
+
+// stillApproved returns to the gate if the plan changed after people approved it.
+func stillApproved(ctx context.Context, run *Run) (*Verdict, error) {
+	if spec := run.Upgrade.Spec.Cutover; spec.Approval != manual || spec.ApprovedPlan == "" {
+		return nil, nil
+	}
+	plan, err := planOf(ctx, run)
+	if err != nil || manualGate(run, *plan) == nil {
+		return nil, err
+	}
+	return &Verdict{ReturnTo: Approve, Message: "the plan isn't the one that was approved any more"}, nil
 }
 
 // gateClosed looks less often: people and windows take longer than servers, and a change of

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 )
@@ -34,6 +35,11 @@ func commitDone(step string) func(context.Context, *Run) (Verdict, error) {
 			return done("the branch already says so"), nil
 		case state.Proposal != nil:
 			return proposed(ctx, run, step, *state.Proposal)
+		}
+		if step == CommitCutover {
+			if changed, err := stillApproved(ctx, run); changed != nil || err != nil {
+				return ptr.Deref(changed, Verdict{}), err
+			}
 		}
 		return act("to be committed"), nil
 	}
@@ -100,6 +106,9 @@ func evidence(run *Run, step string) Evidence {
 			add("Gitover-Copied-Bytes", "%d", c.BytesTotal)
 		}
 		add("Gitover-Approved", "%s", approval(run))
+		if p := run.Status.Plan; p != nil {
+			add("Gitover-Plan", "%s", p.Digest)
+		}
 	case CommitRollback:
 		if run.Proxy != nil && run.Proxy.Status.LastFailure != "" && run.Status.Workflow == RevertCutover {
 			add("Gitover-Reason", "%s", oneLine(run.Proxy.Status.LastFailure))
@@ -111,10 +120,18 @@ func evidence(run *Run, step string) Evidence {
 }
 
 func approval(run *Run) string {
-	if run.Upgrade.Spec.Cutover.Approval == "Manual" {
+	if run.Upgrade.Spec.Cutover.Approval != manual {
+		return "automatically"
+	}
+	by := run.Status.ApprovedBy
+	if by == nil {
 		return "by spec.cutover.approvedVersion in Git"
 	}
-	return "automatically"
+	signed := ""
+	if by.Signed {
+		signed = ", signed"
+	}
+	return oneLine(fmt.Sprintf("by %s in %s%s", by.Author, short(by.SHA), signed))
 }
 
 func short(sha string) string {

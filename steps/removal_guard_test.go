@@ -37,6 +37,11 @@ func (u untouched) Withdraw(context.Context, v1alpha1.ProposalStatus) error {
 	return nil
 }
 
+func (u untouched) ApprovedBy(context.Context) (*v1alpha1.Commit, error) {
+	u.t.Error("Git was asked who approved")
+	return nil, nil
+}
+
 func (u untouched) OpenPullRequest(context.Context, string) error {
 	u.t.Error("a pull request was opened")
 	return nil

@@ -83,6 +83,8 @@ type Git interface {
 	Undelivered() (reason, message string)
 	// Withdraw removes the branch of a proposal that is no longer wanted, unless others have committed to it.
 	Withdraw(ctx context.Context, proposal v1alpha1.ProposalStatus) error
+	// ApprovedBy is the commit that set the approval which the branch has now; nil where Git can't tell.
+	ApprovedBy(ctx context.Context) (*v1alpha1.Commit, error)
 	// OpenPullRequest of a step's branch, unless it is open, and note it in the status. A second call is harmless.
 	OpenPullRequest(ctx context.Context, step string) error
 }

@@ -63,4 +63,8 @@ type Commit struct {
 	// Time of authorship.
 	// +optional
 	Time *metav1.Time `json:"time,omitempty"`
+
+	// Signed: it carries a signature. Whether that is to be trusted is for Flux to judge (GitRepository.spec.verify).
+	// +optional
+	Signed bool `json:"signed,omitempty"`
 }

@@ -69,7 +69,7 @@ type PullRequestSpec struct {
 	Provider string `json:"provider"`
 
 	// Address of the host's web interface, such as https://git.example.com; the host of the repository's URL, by https, by default.
-	// +kubebuilder:validation:Pattern="^https?://"
+	// +kubebuilder:validation:Pattern="^https://"
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Address string `json:"address,omitempty"`
@@ -187,4 +187,12 @@ type CommitAuthor struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Email string `json:"email,omitempty"`
+}
+
+// PlanStatus is what a cutover would do.
+type PlanStatus struct {
+	// Digest of the items, for spec.cutover.approvedPlan.
+	Digest string `json:"digest"`
+	// Items: the instances, their images, the databases, and what was acknowledged.
+	Items []string `json:"items"`
 }

@@ -79,6 +79,12 @@ type CutoverSpec struct {
 	// +optional
 	ApprovedVersion string `json:"approvedVersion,omitempty"`
 
+	// ApprovedPlan binds a manual approval to a plan: status.plan.digest, or its first 12 characters or more. The gate is closed
+	// for any other plan.
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{12,64}$`
+	// +optional
+	ApprovedPlan string `json:"approvedPlan,omitempty"`
+
 	// Windows in which the cutover may happen, in UTC; any time if empty.
 	// +kubebuilder:validation:MaxItems=16
 	// +optional

@@ -50,6 +50,14 @@ type PgUpgradeStatus struct {
 	// +optional
 	RequestedBy *Commit `json:"requestedBy,omitempty"`
 
+	// Plan of the cutover, as people approve it; set once everything else is ready.
+	// +optional
+	Plan *PlanStatus `json:"plan,omitempty"`
+
+	// ApprovedBy is the commit that approved the cutover, if that is manual.
+	// +optional
+	ApprovedBy *Commit `json:"approvedBy,omitempty"`
+
 	// Step in progress, by name.
 	// +optional
 	Step string `json:"step,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -56,15 +57,19 @@ func versionIn(m *manifest) (string, error) {
 }
 
 // differs returns an error if the field has the wanted value already.
-func (m *manifest) differs(field, version, done string) error {
+func (m *manifest) differs(field, value, what, done string) error {
 	is, err := m.field(field)
-	if err == nil && is == version {
-		err = fmt.Errorf("PostgreSQL %s is %s already: %s says so", version, done, m.path)
+	if err == nil && is == value {
+		err = fmt.Errorf("%s %s is %s already: %s says so", what, value, done, m.path)
 	}
 	return err
 }
 
-func approve(_ context.Context, m *manifest) (proposal, error) {
+// digest is what spec.cutover.approvedPlan takes.
+var digest = regexp.MustCompile(`^[0-9a-f]{12,64}$`)
+
+// approve the version that is asked for; with a plan that one only.
+func approve(m *manifest, plan string) (proposal, error) {
 	version, err := versionIn(m)
 	if err != nil {
 		return proposal{}, err
@@ -76,13 +81,27 @@ func approve(_ context.Context, m *manifest) (proposal, error) {
 	if approval != "Manual" {
 		return proposal{}, fmt.Errorf("%s has no spec.cutover.approval: Manual, so no cutover waits for an approval", m.path)
 	}
-	if err := m.differs("spec.cutover.approvedVersion", version, "approved"); err != nil {
-		return proposal{}, err
-	}
-	return proposal{
+	p := proposal{
 		subject:  fmt.Sprintf("Approve the cutover of %s to PostgreSQL %s", m.name, version),
 		explains: fmt.Sprintf("As soon as the new server has every row, Gitover commits the cutover to PostgreSQL %s, and traffic moves.", version),
-	}, m.set("spec.cutover.approvedVersion", version)
+	}
+	if plan == "" {
+		if err := m.differs("spec.cutover.approvedVersion", version, "PostgreSQL", "approved"); err != nil {
+			return proposal{}, err
+		}
+		return p, m.set("spec.cutover.approvedVersion", version)
+	}
+	if !digest.MatchString(plan) {
+		return proposal{}, fmt.Errorf("%q is no digest of a plan: status.plan.digest of the PgUpgrade has it", plan)
+	}
+	if err := m.differs("spec.cutover.approvedPlan", plan, "plan", "approved"); err != nil {
+		return proposal{}, err
+	}
+	p.explains += " If it would do anything else than this plan, it waits."
+	if err := m.set("spec.cutover.approvedVersion", version); err != nil {
+		return proposal{}, err
+	}
+	return p, m.set("spec.cutover.approvedPlan", plan)
 }
 
 func finalize(_ context.Context, m *manifest) (proposal, error) {
@@ -90,7 +109,7 @@ func finalize(_ context.Context, m *manifest) (proposal, error) {
 	if err != nil {
 		return proposal{}, err
 	}
-	if err := m.differs("spec.soak.finalizedVersion", version, "finalized"); err != nil {
+	if err := m.differs("spec.soak.finalizedVersion", version, "PostgreSQL", "finalized"); err != nil {
 		return proposal{}, err
 	}
 	return proposal{

@@ -36,7 +36,6 @@ type verb struct {
 
 // verbs that need no flag of their own.
 var verbs = []verb{
-	{"approve", "Commit the approval of a cutover", approve},
 	{"rollback", "Revert the newest cutover commit", rollback},
 	{"finalize", "Commit that the new version stays: the soak ends, and the old server is removed", finalize},
 	{"retry", "Commit that Gitover tries again after a rollback or a failure", retry},
@@ -45,7 +44,7 @@ var verbs = []verb{
 }
 
 func verbCommands() []*cobra.Command {
-	commands := []*cobra.Command{upgradeCommand()}
+	commands := []*cobra.Command{upgradeCommand(), approveCommand()}
 	for _, v := range verbs {
 		commands = append(commands, verbCommand(v))
 	}
@@ -57,6 +56,13 @@ func upgradeCommand() *cobra.Command {
 	command := verbCommand(verb{"upgrade", "Commit that another PostgreSQL version is wanted", func(_ context.Context, m *manifest) (proposal, error) { return askFor(m, to) }})
 	command.Flags().StringVar(&to, "to", "", "major version, such as 17")
 	_ = command.MarkFlagRequired("to")
+	return command
+}
+
+func approveCommand() *cobra.Command {
+	var plan string
+	command := verbCommand(verb{"approve", "Commit the approval of a cutover", func(_ context.Context, m *manifest) (proposal, error) { return approve(m, plan) }})
+	command.Flags().StringVar(&plan, "plan", "", "approve this plan and no other: status.plan.digest, or its first 12 characters or more")
 	return command
 }
 

@@ -104,6 +104,7 @@ func TestEachVerbCommitsItsLineAndKeepsTheRest(t *testing.T) {
 	}{
 		{[]string{"upgrade", "--to", "17"}, "Ada Upgrade orders to PostgreSQL 17", []string{`-  version: "15"`, `+  version: "17"`}},
 		{[]string{"approve", "orders"}, "Ada Approve the cutover of orders to PostgreSQL 15", []string{`+    approvedVersion: "15"`}},
+		{[]string{"approve", "--plan", "123456789012"}, "Ada Approve the cutover of orders to PostgreSQL 15", []string{`+    approvedVersion: "15"`, `+    approvedPlan: "123456789012"`}},
 		{[]string{"finalize"}, "Ada Keep PostgreSQL 15 for orders", []string{"+  soak:", `+    finalizedVersion: "15"`}},
 		{[]string{"suspend", "-f", "apps/orders/upgrade.yaml"}, "Ada Suspend the upgrade of orders", []string{"+  suspend: true"}},
 		{[]string{"retry"}, "Ada Try the upgrade of orders again", []string{`+  retry: "20`}},
@@ -198,6 +199,7 @@ func TestWhatCannotBeMeantIsRefusedAndNothingIsCommitted(t *testing.T) {
 		{"a version that isn't one", []string{"upgrade", "--to", "seventeen"}, nil, false, "13 to 19"},
 		{"the version that is there", []string{"upgrade", "--to", "15"}, nil, false, "already"},
 		{"no version", []string{"upgrade"}, nil, false, `"to" not set`},
+		{"no digest", []string{"approve", "--plan", "17"}, nil, false, "status.plan.digest"},
 		{"a name that isn't there", []string{"approve", "stock"}, nil, false, "has PgUpgrade stock"},
 		{"a file that isn't committed", []string{"approve", "-f", "apps/nowhere.yaml"}, nil, false, "no committed file"},
 		{"changes that aren't committed", []string{"approve"}, nil, true, "commit or stash them first"},

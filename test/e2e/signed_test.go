@@ -20,8 +20,9 @@ const (
 	trustedSecret = "trusted-signers"
 )
 
-// signs has Gitover sign its commits.
-func signs(_, content string) string {
+// signs has Gitover sign its commits, and wait for an approval.
+func signs(file, content string) string {
+	content = manual(file, content)
 	const push = "    pushSecretRef:\n      name: fleet-push\n"
 	return strings.Replace(content, push, push+"    commit:\n      signOff: true\n      signingKey:\n        type: ssh\n        secretRef:\n          name: "+signingSecret+"\n", 1)
 }
@@ -53,6 +54,14 @@ func TestAnUpgradeIsSignedFromTheFirstCommitToTheLastAndFluxAppliesNothingElse(t
 	s.merge("17")
 	s.must(s.app.AwaitUpgrade(ctx, 5*time.Minute, "Flux would refuse the key", testenv.Says("SecretInvalid", trustedSecret)))
 	use(first, first)
+
+	// Another plan than the approved one isn't run.
+	s.edit("Approve something else", "    approval: Manual\n", "    approval: Manual\n    approvedVersion: \"17\"\n    approvedPlan: \"000000000000\"\n")
+	s.must(s.app.AwaitUpgrade(ctx, 10*time.Minute, "the gate is closed", testenv.Says("WaitingForApproval", "approvedPlan 000000000000", "postgres:17")))
+	u, err := s.app.Upgrade(ctx)
+	s.must(err)
+	plan := u.Status.Plan.Digest
+	s.edit("Approve the plan", "000000000000", plan[:12])
 	s.awaitSoak("orders-17")
 
 	s.thereAndBack("orders-15", "orders-17")
@@ -77,6 +86,9 @@ func TestAnUpgradeIsSignedFromTheFirstCommitToTheLastAndFluxAppliesNothingElse(t
 		}
 		if err := s.app.Repository.Verify(ctx, c.SHA, by); err != nil {
 			t.Errorf("%s isn't signed by the key that was there then: %v", step, err)
+		}
+		if by := c.Trailers["Gitover-Approved"]; step == "CommitCutover" && (c.Trailers["Gitover-Plan"] != plan || !strings.HasPrefix(by, "by ") || !strings.HasSuffix(by, ", signed")) {
+			t.Errorf("who approved what: %v", c.Trailers)
 		}
 		if !strings.HasPrefix(c.Trailers["Signed-off-by"], "Gitover <") {
 			t.Errorf("%s isn't signed off: %v", step, c.Trailers)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -46,10 +47,10 @@ func (b *bench) cases() []scenario {
 	few := max(4, b.options.switches/3/2*2)
 	return []scenario{
 		{clients: 16, rate: 300, protocol: "prepared", switches: b.options.switches},
-		{clients: 64, rate: 300, protocol: "prepared", switches: few},
-		{clients: 16, protocol: "prepared", switches: few},
-		{clients: 16, rate: 300, protocol: "simple", switches: few},
 		{clients: 16, rate: 300, protocol: "prepared", switches: few, idle: true},
+		{clients: 16, rate: 300, protocol: "simple", switches: few},
+		{clients: 16, protocol: "prepared", switches: few},
+		{clients: 64, rate: 300, protocol: "prepared", switches: few},
 		{clients: 16, rate: 300, protocol: "prepared", switches: few, idle: true, impatient: true},
 	}
 }
@@ -82,7 +83,7 @@ func (b *bench) measure(ctx context.Context, c scenario) (result, error) {
 	}
 	clients, err := b.app.StartBench(ctx, testenv.BenchOptions{Clients: c.clients, Rate: c.rate, Protocol: c.protocol})
 	if err != nil {
-		return r, err
+		return r, errors.Join(err, b.app.StopBench(ctx))
 	}
 	for i := range c.switches {
 		if err := b.switchOnce(ctx, c, clients, r, i+1); err != nil {

@@ -79,7 +79,7 @@ func (a *App) StartBench(ctx context.Context, o BenchOptions) (*Bench, error) {
 		if phase == corev1.PodFailed {
 			err = fmt.Errorf("pgbench failed: %s", a.logs(ctx, pod.Name, 5))
 		}
-		return progress.Rate > 0, string(phase), err
+		return progress.Rate > 0, string(phase) + ": " + tail(a.logs(ctx, pod.Name, 3), 300), err
 	})
 }
 
@@ -181,6 +181,9 @@ func (b *Bench) Stop(ctx context.Context) (Summary, error) {
 	summary, err := summarize(b.app.logs(ctx, b.pod, 0))
 	return summary, errors.Join(err, b.app.deletePod(ctx, b.pod))
 }
+
+// StopBench removes a pgbench that doesn't run as it should.
+func (a *App) StopBench(ctx context.Context) error { return a.deletePod(ctx, "pgbench") }
 
 // deletePod and wait until it is gone.
 func (a *App) deletePod(ctx context.Context, name string) error {
