@@ -107,7 +107,7 @@ func (g *gitPort) ApprovedBy(ctx context.Context) (*v1alpha1.Commit, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, nil // the PgUpgrade is in another file
+		return nil, nil //nolint:nilerr // Git can't tell: the PgUpgrade is in another file
 	}
 	c := apiCommit(commit)
 	return &c, nil

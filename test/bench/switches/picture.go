@@ -24,7 +24,7 @@ func anatomy(r result) string {
 	var b strings.Builder
 	height := top + row*float64(len(bars)) + 40
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="13">`+"\n", width, height)
-	fmt.Fprintf(&b, `<rect width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", width, height)
+	fmt.Fprintf(&b, "<title>A switch in milliseconds</title>\n"+`<rect width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", width, height)
 	fmt.Fprintf(&b, `<text x="12" y="22" font-weight="bold">What clients wait for, in milliseconds: medians of %d switches, %s</text>`+"\n", r.switches, r.scenario)
 	for i, bar := range bars {
 		y := top + row*float64(i)
