@@ -21,6 +21,7 @@ func TestAClockThatWasSetOpensNoGate(t *testing.T) {
 	hour := metav1.Duration{Duration: time.Hour}
 	world := func(set time.Duration) *Run {
 		run := &Run{
+			Cluster: images{of: map[string]string{}},
 			Upgrade: &v1alpha1.PgUpgrade{}, Proxy: &v1alpha1.PgProxy{}, Now: func() time.Time { return time.Now().Add(set) },
 			Status: &v1alpha1.PgUpgradeStatus{From: "orders-15", To: "orders-17"},
 			Server: func(context.Context, string) (postgres.Server, error) { return server.Server, nil },

@@ -58,6 +58,7 @@ func newPairFilled(t *testing.T, from, to int, onGreen pg.Settings, fill func(*p
 	upgrade.UID = pg.UpgradeUID
 	upgrade.Spec.Limits.LagStableFor = &metav1.Duration{Duration: time.Millisecond}
 	p.run = &Run{
+		Cluster: images{of: map[string]string{}},
 		Upgrade: upgrade, Now: time.Now, Workers: &replication.Workers{}, Proxy: &v1alpha1.PgProxy{},
 		Status: &v1alpha1.PgUpgradeStatus{From: p.blue.Instance, To: p.green.Instance, Databases: p.databases,
 			Verification: &v1alpha1.VerificationStatus{}}, // stories that compare rows take it away
