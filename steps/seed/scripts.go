@@ -59,6 +59,7 @@ func (i Input) Environment() ([]Variable, error) {
 		{"GITOVER_KEEP", string(keep)}, {"GITOVER_MAINTENANCE", cmp.Or(i.Blue.MaintenanceDatabase, "postgres")}, {"GITOVER_APPLICATION", i.Application},
 		{"GITOVER_BLUE_MAJOR", strconv.Itoa(i.BlueMajor)}, {"GITOVER_JOBS", strconv.Itoa(max(1, i.Jobs))},
 		{"GITOVER_DETACH_SQL", query("detach")}, {"GITOVER_WHOLE_SQL", query("whole")}, {"GITOVER_MARK_SQL", query("mark")},
+		{"GITOVER_UNNUMBER_SQL", query("unnumber")},
 		{"GITOVER_COLLATIONS_SQL", query("collations")}, {"GITOVER_REORDER_SQL", query("reorder")},
 		{"BLUE_PGHOST", i.Blue.Host}, {"BLUE_PGPORT", strconv.Itoa(i.Blue.Port)}, {"BLUE_PGUSER", i.Blue.User},
 	}

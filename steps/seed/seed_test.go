@@ -56,6 +56,9 @@ CREATE TABLE words (word text PRIMARY KEY, icu text COLLATE "und-x-icu" UNIQUE, 
 CREATE INDEX words_lower ON words (lower(word)) WHERE word > 'b';
 CREATE INDEX words_brin ON words USING brin (icu);
 INSERT INTO words SELECT w, w, w FROM (SELECT repeat(c, n) || g AS w FROM unnest('{a,A,ä,Z,é,-," ",ß,ø,漢,"a b",a-b,ab}'::text[]) c, generate_series(1, 3) n, generate_series(1, 40) g) x;
+CREATE TYPE money_of AS (amount numeric, currency text);
+CREATE TABLE prices (id int PRIMARY KEY, price money_of, former money_of[], line orders);
+INSERT INTO prices SELECT g, ROW(g::numeric, 'EUR'::text)::money_of, ARRAY[ROW(g::numeric, 'A'::text)::money_of], (SELECT o FROM orders o WHERE o.id = g) FROM generate_series(1, 500) g;
 INSERT INTO scratch VALUES (1);
 SELECT nextval('lonely') FROM generate_series(1, 20);`
 
@@ -221,7 +224,7 @@ func books(t *testing.T, blue *pg.Server) (balance func(green *pg.Server)) {
 
 // TestGreenIsSeededByAPhysicalCopyAndHasEveryRowOnce, whatever was open at the boundaries.
 func TestGreenIsSeededByAPhysicalCopyAndHasEveryRowOnce(t *testing.T) {
-	for _, pair := range pg.Pairs([2]int{15, 17}, [2]int{17, 18}, [2]int{13, 18}, [2]int{18, 19}) {
+	for _, pair := range pg.Pairs([2]int{15, 17}, [2]int{17, 18}, [2]int{13, 17}, [2]int{13, 18}, [2]int{18, 19}) {
 		t.Run(fmt.Sprintf("%d to %d", pair[0], pair[1]), func(t *testing.T) {
 			blue := pg.Start(t, pair[0], blueSettings)
 			fill(t, blue)

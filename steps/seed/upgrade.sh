@@ -73,6 +73,21 @@ max_locks_per_transaction = $(control 'max_locks_per_xact setting')
 max_logical_replication_workers = 0
 CONF
 
+# Numbers of columns, which not all releases know: see unnumber.sql.
+numbered="SELECT count(*) FROM pg_attribute WHERE attoptions::text LIKE '%pg_attver=%'"
+numbers() { printf '%s\n' "$numbered" | "$1" --single -D "$2" template1 2>/dev/null | sed -n 's/.*count = "\([0-9]*\)".*/\1/p' | head -n 1; }
+if [ "$(numbers postgres "$new")" = 0 ] && [ "$(numbers "$oldbin/postgres" "$old")" != 0 ]; then
+  printf '%s' "$GITOVER_UNNUMBER_SQL" >"$work/unnumber.sql"
+  "$oldbin/pg_ctl" -D "$old" -s -w -t 600 -l "$work/unnumber.log" -o "-c unix_socket_directories='$sockets' -c port=5432" start ||
+    { tail -n 20 "$work/unnumber.log" >&2; fail "the copy of blue doesn't start"; }
+  old_sql() { PGHOST="$sockets" PGPORT=5432 PGUSER="$user" PGAPPNAME=gitover PGSSLMODE=disable PGOPTIONS='-c default_transaction_read_only=off' psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
+  for oid in $(old_sql -d template1 -c "SELECT oid FROM pg_database WHERE datallowconn AND datname <> 'template0'"); do
+    name=$(old_sql -d template1 -c "SELECT datname FROM pg_database WHERE oid = $oid"; echo x)
+    PGDATABASE=${name%?x} old_sql -f "$work/unnumber.sql" >/dev/null
+  done
+  "$oldbin/pg_ctl" -D "$old" -s -m fast -w -t 600 stop || fail "the copy of blue doesn't stop"
+fi
+
 say "phase Upgrade"
 cd "$work"
 nosync=

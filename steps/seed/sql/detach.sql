@@ -1,6 +1,6 @@
 -- Takes out of one database of a copy of blue what green may not have: transactions that were prepared at its position
--- arrive with their COMMIT PREPARED; subscriptions would follow others' publishers, publications and slots belong to blue; a note
--- that late minor releases keep among a column's options stops pg_upgrade. Run by psql. A second run finds nothing.
+-- arrive with their COMMIT PREPARED; subscriptions would follow others' publishers, publications and slots belong to blue. Run by
+-- psql. A second run finds nothing.
 SELECT format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts WHERE database = current_database()
 \gexec
 SELECT format('ALTER SUBSCRIPTION %I DISABLE', subname), format('ALTER SUBSCRIPTION %I SET (slot_name = NONE)', subname), format('DROP SUBSCRIPTION %I', subname)
@@ -8,6 +8,3 @@ SELECT format('ALTER SUBSCRIPTION %I DISABLE', subname), format('ALTER SUBSCRIPT
 \gexec
 SELECT format('DROP PUBLICATION %I', pubname) FROM pg_publication
 \gexec
-UPDATE pg_attribute
-   SET attoptions = (SELECT nullif(array_agg(o), '{}') FROM unnest(attoptions) AS o WHERE o NOT LIKE 'pg_attver=%')
- WHERE EXISTS (SELECT FROM unnest(attoptions) AS o WHERE o LIKE 'pg_attver=%');

@@ -4,7 +4,3 @@ CREATE SCHEMA IF NOT EXISTS gitover;
 REVOKE ALL ON SCHEMA gitover FROM PUBLIC;
 CREATE TABLE IF NOT EXISTS gitover.seed (run text PRIMARY KEY, position pg_lsn NOT NULL, seeded_at timestamptz NOT NULL DEFAULT now());
 INSERT INTO gitover.seed (run, position) VALUES (:'run', :'position');
--- as in every other database (detach.sql)
-UPDATE pg_attribute
-   SET attoptions = (SELECT nullif(array_agg(o), '{}') FROM unnest(attoptions) AS o WHERE o NOT LIKE 'pg_attver=%')
- WHERE EXISTS (SELECT FROM unnest(attoptions) AS o WHERE o LIKE 'pg_attver=%');

@@ -1,14 +1,11 @@
 -- Columns whose stored values mean something else, or can't be read, in an upgraded data directory: those that pg_upgrade refuses. Types
--- count through domains, arrays, ranges and composite types. Stored rows of a composite type are among them: late minor releases
--- number the columns of types, and refuse values of other numbers (22P07, using outdated tuple descriptor). Facts: gitover.target. Reads only.
+-- count through domains, arrays, ranges and composite types. Facts: gitover.target. Reads only.
 WITH RECURSIVE t AS (SELECT current_setting('gitover.target')::int AS target, current_setting('server_version_num')::int / 10000 AS source),
 refused AS (
   SELECT y.oid, format_type(y.oid, NULL) AS name FROM t, pg_type y
    WHERE y.oid IN ('regcollation'::regtype, 'regconfig'::regtype, 'regdictionary'::regtype, 'regnamespace'::regtype, 'regoper'::regtype,
                    'regoperator'::regtype, 'regproc'::regtype, 'regprocedure'::regtype)
       OR y.oid = 'aclitem'::regtype AND source < 16 AND target >= 16
-  UNION
-  SELECT y.oid, 'rows of the type ' || format_type(y.oid, NULL) FROM pg_type y WHERE y.typtype = 'c' AND y.oid >= 16384
   UNION
   SELECT y.oid, r.name FROM refused r JOIN pg_type y
     ON y.typtype = 'd' AND y.typbasetype = r.oid
