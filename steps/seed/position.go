@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -52,9 +53,52 @@ func Subscribe(ctx context.Context, blue, green postgres.Server, database, posit
 		if err != nil {
 			return fmt.Errorf("slot %q of %s at %s: %w", name, blue.Instance, position, err)
 		}
+		if err := emptyLate(ctx, blue, green, database, n); err != nil {
+			return fmt.Errorf("tables of database %q that came to %s during the copy: %w", database, blue.Instance, err)
+		}
 	}
 	return replication.CreateSubscription(ctx, green, replication.SubscribeOptions{
 		Publisher: blue, Database: database, Names: n, From: position,
+	})
+}
+
+// emptyLate empties, on a green that doesn't follow yet, the tables that were created on blue between the slot and the copy: green has
+// their rows up to the copy, and of what was written since, the slot has nothing, since the publication didn't have the tables. Empty
+// and not replicated, they are copied like any new table, with what is written meanwhile.
+func emptyLate(ctx context.Context, blue, green postgres.Server, database string, n postgres.Names) error {
+	var late []string
+	err := postgres.WithSession(ctx, blue, database, func(conn *pgx.Conn) error {
+		tables, err := replication.PublishableTables(ctx, conn, n)
+		for _, t := range tables {
+			if !t.Published && t.Identified() && !strings.HasPrefix(t.Table, postgres.Schema+".") {
+				late = append(late, t.Table)
+			}
+		}
+		return err
+	})
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	return postgres.WithSession(ctx, green, database, func(conn *pgx.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			// neither triggers nor foreign keys: what refers to a row has it again once it is copied
+			if _, err := tx.Exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
+				return err
+			}
+			for _, table := range late {
+				var there bool
+				if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", table).Scan(&there); err != nil {
+					return err
+				}
+				if !there {
+					continue // it came after the copy
+				}
+				if _, err := tx.Exec(ctx, "DELETE FROM ONLY "+table); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
 }
 

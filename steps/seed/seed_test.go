@@ -246,3 +246,41 @@ func TestGreenIsSeededByAPhysicalCopyAndHasEveryRowOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestATableThatComesBetweenTheSlotsAndTheCopyIsOnGreenWithEveryRow: the slot has nothing of it, and the copy only what was there then.
+func TestATableThatComesBetweenTheSlotsAndTheCopyIsOnGreenWithEveryRow(t *testing.T) {
+	blue := pg.Start(t, 15, blueSettings)
+	fill(t, blue)
+	publish(t, blue.Server, "test-17")
+	for _, db := range databases {
+		blue.Exec(db, `CREATE TABLE late (id int PRIMARY KEY, what text); CREATE TABLE "Later "" still" (id int PRIMARY KEY REFERENCES late);
+			CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (1000);
+			CREATE TABLE events_2027 PARTITION OF events FOR VALUES FROM ('2027-01-01') TO ('2028-01-01'); CREATE TABLE child () INHERITS (words);
+			INSERT INTO parts VALUES (1), (2); INSERT INTO events VALUES ('2027-02-02'); ALTER TABLE child ADD PRIMARY KEY (word); INSERT INTO child VALUES ('child');
+			INSERT INTO late SELECT g, 'before the copy' FROM generate_series(1, 100) g; INSERT INTO "Later "" still" SELECT g FROM generate_series(1, 50) g`)
+	}
+	c := newCopier(t, blue, 17)
+	c.seed()
+	for _, db := range databases {
+		blue.Exec(db, "UPDATE late SET what = 'after the copy' WHERE id <= 10; DELETE FROM \"Later \"\" still\" WHERE id <= 20; DELETE FROM late WHERE id BETWEEN 11 AND 20; INSERT INTO late VALUES (101, 'after the copy'); DELETE FROM parts WHERE id = 1; INSERT INTO parts VALUES (3); INSERT INTO events VALUES ('2027-03-03'); INSERT INTO child VALUES ('second')")
+	}
+	green := c.volume.Start(17, blueSettings)
+	follow(t, blue, green)
+	for _, db := range databases {
+		for end := time.Now().Add(time.Minute); ; {
+			left, err := replication.RefreshPublication(t.Context(), blue.Server, green.Server, db, names, schema.Whole)
+			must(t, err)
+			if len(left) == 0 {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("database %q: %s", db, replication.DescribeUnreplicated(left, green.Instance))
+			}
+			pg.AwaitReady(t, green, names, db)
+		}
+		if got := green.Query(db, "SELECT count(*) || ' ' || count(*) FILTER (WHERE what = 'after the copy') FROM late"); got != "91 11" {
+			t.Errorf("database %q: %s", db, got)
+		}
+	}
+	equal(t, blue, green)
+}
