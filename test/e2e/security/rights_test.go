@@ -123,7 +123,10 @@ func withoutRights(t *testing.T, o *unstructured.Unstructured, wanted map[right]
 		var role rbacv1.Role
 		must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &role))
 		for r := range rightsIn(role.Rules) {
-			wanted[r] = true
+			// the story has no operator's cluster: `make e2e-cnpg` needs this one
+			if r.group != "postgresql.cnpg.io" {
+				wanted[r] = true
+			}
 		}
 		o.Object["rules"] = []any{}
 	case "RoleBinding":
