@@ -29,6 +29,13 @@ func (r right) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s %s", r.verb, r.resource, r.group))
 }
 
+// rightsOfStory are those that the story needs: it has no operator's cluster, whose right `make e2e-cnpg` needs.
+func rightsOfStory(rules []rbacv1.PolicyRule) map[right]bool {
+	rights := rightsIn(rules)
+	maps.DeleteFunc(rights, func(r right, _ bool) bool { return r.group == "postgresql.cnpg.io" })
+	return rights
+}
+
 func rightsIn(rules []rbacv1.PolicyRule) map[right]bool {
 	rights := map[right]bool{}
 	for _, rule := range rules {
