@@ -73,6 +73,20 @@ max_locks_per_transaction = $(control 'max_locks_per_xact setting')
 max_logical_replication_workers = 0
 CONF
 
+# psql on the copy of blue, or on green, whichever runs. Not exported: pg_upgrade has settings of its own.
+sql() {
+  PGHOST="$sockets" PGPORT=5432 PGUSER="$user" PGAPPNAME=gitover PGSSLMODE=disable \
+    PGOPTIONS='-c session_replication_role=replica -c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off -c maintenance_work_mem=256MB -c client_min_messages=error' \
+    psql -XqAt -v ON_ERROR_STOP=1 "$@"
+}
+# The same in every database; where it fails, $name is that one's, and an x.
+everywhere() {
+  for oid in $(sql -d template1 -c "SELECT oid FROM pg_database WHERE datallowconn AND datname <> 'template0'"); do
+    name=$(sql -d template1 -c "SELECT datname FROM pg_database WHERE oid = $oid"; echo x)
+    PGDATABASE=${name%?x} sql "$@" || return 1
+  done
+}
+
 # Numbers of columns, which not all releases know: see unnumber.sql.
 numbered="SELECT count(*) FROM pg_attribute WHERE attoptions::text LIKE '%pg_attver=%'"
 numbers() { printf '%s\n' "$numbered" | "$1" --single -D "$2" template1 2>/dev/null | sed -n 's/.*count = "\([0-9]*\)".*/\1/p' | head -n 1; }
@@ -80,11 +94,7 @@ if [ "$(numbers postgres "$new")" = 0 ] && [ "$(numbers "$oldbin/postgres" "$old
   printf '%s' "$GITOVER_UNNUMBER_SQL" >"$work/unnumber.sql"
   "$oldbin/pg_ctl" -D "$old" -s -w -t 600 -l "$work/unnumber.log" -o "-c unix_socket_directories='$sockets' -c port=5432" start ||
     { tail -n 20 "$work/unnumber.log" >&2; fail "the copy of blue doesn't start"; }
-  old_sql() { PGHOST="$sockets" PGPORT=5432 PGUSER="$user" PGAPPNAME=gitover PGSSLMODE=disable PGOPTIONS='-c default_transaction_read_only=off' psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
-  for oid in $(old_sql -d template1 -c "SELECT oid FROM pg_database WHERE datallowconn AND datname <> 'template0'"); do
-    name=$(old_sql -d template1 -c "SELECT datname FROM pg_database WHERE oid = $oid"; echo x)
-    PGDATABASE=${name%?x} old_sql -f "$work/unnumber.sql" >/dev/null
-  done
+  everywhere -f "$work/unnumber.sql" || fail "columns in database ${name%?x}"
   "$oldbin/pg_ctl" -D "$old" -s -m fast -w -t 600 stop || fail "the copy of blue doesn't stop"
 fi
 
@@ -104,9 +114,6 @@ say "phase Collations"
 pg_ctl -D "$new" -s -w -t 600 -l "$work/new.log" -o "-c listen_addresses='' -c unix_socket_directories='$sockets' -c port=5432 -c autovacuum=off -c fsync=off" start ||
   { tail -n 20 "$work/new.log" >&2; fail "green doesn't start"; }
 trap 'pg_ctl -D "$new" -s -m fast -w -t 600 stop >/dev/null 2>&1 || true' EXIT
-export PGHOST="$sockets" PGPORT=5432 PGUSER="$user" PGAPPNAME=gitover PGSSLMODE=disable
-export PGOPTIONS='-c session_replication_role=replica -c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off -c maintenance_work_mem=256MB -c client_min_messages=error'
-sql() { psql -XqAt -v ON_ERROR_STOP=1 "$@"; }
 changed=
 if [ "$(getconf GNU_LIBC_VERSION)" != "$(cat "$work/libc")" ]; then changed=c; fi
 printf '%s' "$GITOVER_COLLATIONS_SQL" >"$work/collations.sql"
@@ -114,10 +121,7 @@ sql -d template1 -f "$work/collations.sql" >"$work/new_icu"
 cmp -s "$work/icu" "$work/new_icu" || changed=${changed}i
 if [ -n "$changed" ]; then
   printf '%s' "$GITOVER_REORDER_SQL" >"$work/reorder.sql"
-  for oid in $(sql -d template1 -c "SELECT oid FROM pg_database WHERE datallowconn AND datname <> 'template0'"); do
-    name=$(sql -d template1 -c "SELECT datname FROM pg_database WHERE oid = $oid"; echo x)
-    PGDATABASE=${name%?x} sql -v changed="$changed" -f "$work/reorder.sql" || refuse "indexes in database ${name%?x}"
-  done
+  everywhere -v changed="$changed" -f "$work/reorder.sql" || refuse "indexes in database ${name%?x}"
 fi
 pg_ctl -D "$new" -s -m fast -w -t 600 stop || fail "green doesn't stop"
 trap - EXIT
