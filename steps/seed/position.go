@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,16 +65,13 @@ func Subscribe(ctx context.Context, blue, green postgres.Server, database, posit
 // their rows up to the copy, and of what was written since, the slot has nothing, since the publication didn't have the tables. Empty
 // and not replicated, they are copied like any new table, with what is written meanwhile.
 func emptyLate(ctx context.Context, blue, green postgres.Server, database string, n postgres.Names) error {
+	tables, err := replication.ApplicationTables(ctx, blue, database, n)
 	var late []string
-	err := postgres.WithSession(ctx, blue, database, func(conn *pgx.Conn) error {
-		tables, err := replication.PublishableTables(ctx, conn, n)
-		for _, t := range tables {
-			if !t.Published && t.Identified() && !strings.HasPrefix(t.Table, postgres.Schema+".") {
-				late = append(late, t.Table)
-			}
+	for _, t := range tables {
+		if !t.Published && t.Identified() {
+			late = append(late, t.Table)
 		}
-		return err
-	})
+	}
 	if err != nil || len(late) == 0 {
 		return err
 	}

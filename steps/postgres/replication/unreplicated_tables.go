@@ -104,10 +104,8 @@ func AnyDropped(list []UnreplicatedTable) bool {
 	return slices.ContainsFunc(list, func(u UnreplicatedTable) bool { return u.DroppedOnPublisher })
 }
 
-// UnreplicatedTables are the tables that publisher publishes in database and subscriber doesn't
-// replicate, sorted. Gitover's own are left out. Reads only.
-func UnreplicatedTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (found []UnreplicatedTable, err error) {
-	var tables []PublishableTable
+// ApplicationTables are the publishable tables of database on publisher, without Gitover's own. Reads only.
+func ApplicationTables(ctx context.Context, publisher postgres.Server, database string, n postgres.Names) (tables []PublishableTable, err error) {
 	err = postgres.WithSession(ctx, publisher, database, func(conn *pgx.Conn) error {
 		tables, err = PublishableTables(ctx, conn, n)
 		return err
@@ -115,7 +113,16 @@ func UnreplicatedTables(ctx context.Context, publisher, subscriber postgres.Serv
 	if err != nil {
 		return nil, fmt.Errorf("published tables of database %q on %s: %w", database, publisher.Instance, err)
 	}
-	tables = slices.DeleteFunc(tables, func(t PublishableTable) bool { return strings.HasPrefix(t.Table, postgres.Schema+".") })
+	return slices.DeleteFunc(tables, func(t PublishableTable) bool { return strings.HasPrefix(t.Table, postgres.Schema+".") }), nil
+}
+
+// UnreplicatedTables are the tables that publisher publishes in database and subscriber doesn't
+// replicate, sorted. Gitover's own are left out. Reads only.
+func UnreplicatedTables(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) (found []UnreplicatedTable, err error) {
+	tables, err := ApplicationTables(ctx, publisher, database, n)
+	if err != nil {
+		return nil, err
+	}
 	names := make([]string, len(tables))
 	for i, t := range tables {
 		names[i] = t.Table
