@@ -65,8 +65,6 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result sw
 	entry := r.record(p, result, "Switched", "")
 	p.Status.Switch = nil
 	forgetAttempts(p, "")
-	metrics.Switch(entry)
-	r.Tracer.Switch(p, entry)
 	held := "another controller began it, so how long traffic was held is not known"
 	if entry.HeldAt != nil {
 		held = fmt.Sprintf("traffic was held for %.1f ms", float64(entry.HeldMicroseconds)/1000)
@@ -83,8 +81,6 @@ func (r *ProxyReconciler) switched(ctx context.Context, x *proxyScope, result sw
 func (r *ProxyReconciler) failed(x *proxyScope, result switchover.Result, why string) outcome.Outcome {
 	p := x.proxy
 	entry := r.record(p, result, "Aborted", why)
-	metrics.Switch(entry)
-	r.Tracer.Switch(p, entry)
 	p.Status.Switch = nil
 	p.Status.FailedTarget = entry.To
 	p.Status.FailedAttempts++
@@ -95,6 +91,7 @@ func (r *ProxyReconciler) failed(x *proxyScope, result switchover.Result, why st
 	return outcome.Outcome{Reason: v1alpha1.ReasonSwitching, RequeueAfter: outcome.RetrySoon, Message: why}
 }
 
+// record a switch that ended, in the status, metrics and traces.
 func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result switchover.Result, end, why string) v1alpha1.SwitchRecord {
 	s := p.Status.Switch
 	entry := v1alpha1.SwitchRecord{
@@ -108,6 +105,8 @@ func (r *ProxyReconciler) record(p *v1alpha1.PgProxy, result switchover.Result, 
 	}
 	p.Status.Switches = append([]v1alpha1.SwitchRecord{entry}, p.Status.Switches...)
 	p.Status.Switches = p.Status.Switches[:min(len(p.Status.Switches), 16)]
+	metrics.Switch(entry)
+	r.Tracer.Switch(p, entry)
 	return entry
 }
 

@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
-	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps/switchover"
 )
@@ -52,13 +51,9 @@ func (r *ProxyReconciler) waits(p *v1alpha1.PgProxy, obstacles []switchover.Obst
 // doesn't count as an attempt: patience bounds it, and the number of those for which clients waited.
 func (r *ProxyReconciler) released(x *proxyScope, aborted *switchover.AbortedError) outcome.Outcome {
 	p := x.proxy
-	if p.Status.Waiting == nil {
-		p.Status.Waiting = &v1alpha1.WaitingStatus{Since: metav1.NewMicroTime(r.Now())}
-	}
+	r.waits(p, nil)
 	if !aborted.Result.HeldAt.IsZero() {
-		entry := r.record(p, aborted.Result, "Aborted", aborted.Error())
-		metrics.Switch(entry)
-		r.Tracer.Switch(p, entry)
+		r.record(p, aborted.Result, "Aborted", aborted.Error())
 		p.Status.Waiting.Released++
 		r.Recorder.Eventf(p, corev1.EventTypeNormal, v1alpha1.ReasonSwitchWaiting, "clients were let go after %d ms, and the switch to %s waits for a better moment: %v",
 			aborted.Result.Held.Milliseconds(), p.Spec.Target, aborted.Why)

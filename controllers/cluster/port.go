@@ -74,26 +74,21 @@ func (c *Port) Gone(ctx context.Context, instance string) (bool, string, error) 
 
 // DeleteVolumes deletes the volume claims that carry the instance's label.
 func (c *Port) DeleteVolumes(ctx context.Context, instance string) error {
-	var claims corev1.PersistentVolumeClaimList
-	if err := c.List(ctx, &claims, c.of(instance)...); err != nil {
-		return fmt.Errorf("list volume claims of %s: %w", instance, err)
-	}
-	for i := range claims.Items {
-		if err := c.Delete(ctx, &claims.Items[i]); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("delete volume claim %s: %w", claims.Items[i].Name, err)
-		}
-	}
-	return nil
+	return c.deleteVolumes(ctx, instance, func(corev1.PersistentVolumeClaim) bool { return true })
 }
 
 // DeleteVolumesOf deletes those volume claims of the instance that a run made for its physical copy.
 func (c *Port) DeleteVolumesOf(ctx context.Context, instance, run string) error {
+	return c.deleteVolumes(ctx, instance, func(claim corev1.PersistentVolumeClaim) bool { return claim.Annotations[v1alpha1.RunAnnotation] == run })
+}
+
+func (c *Port) deleteVolumes(ctx context.Context, instance string, which func(corev1.PersistentVolumeClaim) bool) error {
 	var claims corev1.PersistentVolumeClaimList
 	if err := c.List(ctx, &claims, c.of(instance)...); err != nil {
 		return fmt.Errorf("list volume claims of %s: %w", instance, err)
 	}
 	for i, claim := range claims.Items {
-		if claim.Annotations[v1alpha1.RunAnnotation] != run {
+		if !which(claim) {
 			continue
 		}
 		if err := c.Delete(ctx, &claims.Items[i]); client.IgnoreNotFound(err) != nil {
