@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -13,6 +12,7 @@ import (
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/test/githttp"
 	"github.com/gitover/gitover/test/objects"
 )
 
@@ -31,8 +31,11 @@ func aFleetIn(t *testing.T, files map[string]string) (repository *gitops.Reposit
 		t.Fatal(err)
 	}
 	root, work := t.TempDir(), t.TempDir()
-	server := httptest.NewServer(&cgi.Handler{Path: git, Args: []string{"http-backend"},
-		Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x", "GIT_CONFIG_NOSYSTEM=1", "HOME=" + root}})
+	backend, err := githttp.Backend(root, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(backend)
 	t.Cleanup(server.Close)
 	for name, text := range files {
 		file := filepath.Join(work, "apps/a", name)

@@ -16,29 +16,12 @@ var patient = switchover.Limits{Patience: time.Minute}
 
 // TestASwitchHoldsTrafficOnlyAtAMomentInWhichItIsShort tells, on one stage, what would have made all clients wait.
 func TestASwitchHoldsTrafficOnlyAtAMomentInWhichItIsShort(t *testing.T) {
-	s := newStage(t, 15, 17)
-	l := s.startLedger()
-	for _, story := range []struct {
-		name string
-		tell func(*stage)
-	}{
+	newStage(t, 15, 17).tellEach(patient, []story{
 		{"an idle transaction costs nobody a stall, and is named", (*stage).idleTransaction},
 		{"one that begins with the hold ends the attempt early", (*stage).transactionOfTheLastMoment},
 		{"a new side that falls behind in the last moment does, too", (*stage).behindInTheLastMoment},
 		{"one that falls behind before is waited for", (*stage).behindBefore},
-	} {
-		t.Run(story.name, func(t *testing.T) {
-			s.t, s.limits = t, switchover.Limits{}
-			s.awaitGuard()
-			s.limits = patient
-			story.tell(s)
-			s.awaitLetGo()
-			s.allServe()
-			s.oneSideOpen()
-		})
-	}
-	s.t = t
-	l.balances()
+	})
 }
 
 func (s *stage) idleTransaction() {

@@ -21,12 +21,7 @@ import (
 // open, and at the end the ledger of everybody else balances.
 func TestAStubbornClientIsServedOrNamedAndLosesNothing(t *testing.T) {
 	s := newStage(t, 15, 17)
-	l := s.startLedger()
-	type story struct {
-		name string
-		tell func(*stage)
-	}
-	for _, story := range pg.Every(2, 0, []story{
+	s.tellEach(switchover.Limits{}, pg.Every(2, 0, []story{
 		{"a superuser's transaction past the poolers is named, and let alone", (*stage).oldTransaction},
 		{"a COPY that takes too long is named, and completes", (*stage).copyInFlight},
 		{"a query that takes too long is ended where the spec says so", (*stage).longQuery},
@@ -34,17 +29,32 @@ func TestAStubbornClientIsServedOrNamedAndLosesNothing(t *testing.T) {
 		{"prepared statements stay prepared", (*stage).preparedStatement},
 		{"a session past the poolers loses its advisory lock, and can't come back", (*stage).lockHolder},
 		{"a flood of connections doesn't keep traffic from going on", (*stage).flood},
-	}) {
-		t.Run(story.name, func(t *testing.T) {
+	}))
+}
+
+// story that is told on a stage which others are told on, too.
+type story struct {
+	name string
+	tell func(*stage)
+}
+
+// tellEach story with these limits, while clients write: after each nothing is held and one side is open, and at the end the
+// ledger balances.
+func (s *stage) tellEach(limits switchover.Limits, stories []story) {
+	s.t.Helper()
+	whole, l := s.t, s.startLedger()
+	for _, story := range stories {
+		whole.Run(story.name, func(t *testing.T) {
 			s.t, s.limits = t, switchover.Limits{}
 			s.awaitGuard()
+			s.limits = limits
 			story.tell(s)
 			s.awaitLetGo()
 			s.allServe()
 			s.oneSideOpen()
 		})
 	}
-	s.t = t
+	s.t = whole
 	l.balances()
 }
 

@@ -32,20 +32,7 @@ type Bench struct {
 // SeedBench runs pgbench's initialization on an instance: 15 MiB for each unit of scale.
 func (a *App) SeedBench(ctx context.Context, instance string, scale int) error {
 	pod := a.benchPod("pgbench-seed", instance, "pgbench", "--initialize", "--quiet", "--scale", strconv.Itoa(scale), Databases[0])
-	if err := a.Client.Create(ctx, pod); err != nil {
-		return err
-	}
-	err := a.Await(ctx, 15*time.Minute, fmt.Sprintf("%s: pgbench data, about %d MiB", a.Namespace, 15*scale), func(ctx context.Context) (bool, string, error) {
-		phase, err := a.podPhase(ctx, pod.Name)
-		if phase == corev1.PodFailed {
-			err = fmt.Errorf("pgbench --initialize failed: %s", a.logs(ctx, pod.Name, 5))
-		}
-		return phase == corev1.PodSucceeded, string(phase), err
-	})
-	if err != nil {
-		return err
-	}
-	if err := a.Client.Delete(ctx, pod); err != nil {
+	if err := a.runPod(ctx, pod, fmt.Sprintf("pgbench data, about %d MiB", 15*scale)); err != nil {
 		return err
 	}
 	// The one table of pgbench without a key; the preflight asks for this.
@@ -202,13 +189,18 @@ func (a *App) RunTool(ctx context.Context, name, instance, script string) error 
 	env := pod.Spec.Containers[0].Env
 	env[1].Value = a.SuperuserSecret()["username"]
 	env[2].ValueFrom.SecretKeyRef.Name = "orders-superuser"
+	return a.runPod(ctx, pod, name)
+}
+
+// runPod to its end, and remove it.
+func (a *App) runPod(ctx context.Context, pod *corev1.Pod, what string) error {
 	if err := a.Client.Create(ctx, pod); err != nil {
 		return err
 	}
-	err := a.Await(ctx, 15*time.Minute, a.Namespace+": "+name, func(ctx context.Context) (bool, string, error) {
+	err := a.Await(ctx, 15*time.Minute, a.Namespace+": "+what, func(ctx context.Context) (bool, string, error) {
 		phase, err := a.podPhase(ctx, pod.Name)
 		if phase == corev1.PodFailed {
-			err = fmt.Errorf("%s failed: %s", name, a.logs(ctx, pod.Name, 5))
+			err = fmt.Errorf("%s failed: %s", pod.Name, a.logs(ctx, pod.Name, 5))
 		}
 		return phase == corev1.PodSucceeded, string(phase), err
 	})
