@@ -45,5 +45,6 @@ func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.
 	}
 	request := steps.RequestOf(upgrade, version, databases)
 	request.PhysicalCopy = true
-	return preflight.Check(ctx, server, request)
+	findings, err := preflight.Check(ctx, server, request)
+	return append(findings, steps.GateFindings(upgrade.Spec)...), err
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/gate"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
@@ -73,13 +74,11 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 			return Verdict{}, err
 		}
 	}
-	if !inWindow(spec.Windows, run.Now()) {
-		return gateClosed(v1alpha1.ReasonOutsideWindow, "ready to cut over; waiting for a window (%s, UTC)", windowText(spec.Windows)), nil
-	}
-	if len(spec.Windows) > 0 {
-		if skew, err := clockSkew(ctx, run); skew != nil || err != nil {
-			return ptr.Deref(skew, Verdict{}), err
+	if closed, err := byTheClock(ctx, run, spec.Windows); closed != nil || err != nil {
+		if closed != nil && closed.Reason != v1alpha1.ReasonClockSkew {
+			closed.Message = "ready to cut over; " + closed.Message
 		}
+		return ptr.Deref(closed, Verdict{}), err
 	}
 	return done("approved %s", approval(run)), nil
 }
@@ -136,8 +135,11 @@ func manualGate(run *Run, plan v1alpha1.PlanStatus) *Verdict {
 	return &closed
 }
 
-// stillApproved returns to the gate if the plan changed after people approved it.
+// stillApproved returns to the gate if the plan changed after people approved it, or the time of the cutover is over.
 func stillApproved(ctx context.Context, run *Run) (*Verdict, error) {
+	if closed, err := byTheClock(ctx, run, run.Upgrade.Spec.Cutover.Windows); closed != nil || err != nil {
+		return &Verdict{ReturnTo: Approve, Message: "the gate closed before the cutover was committed"}, err
+	}
 	if spec := run.Upgrade.Spec.Cutover; spec.Approval != manual || spec.ApprovedPlan == "" {
 		return nil, nil
 	}
@@ -156,63 +158,28 @@ func gateClosed(reason, message string, args ...any) Verdict {
 	return v
 }
 
-// inWindow says whether t, in UTC, lies in one of the windows; always when there's none.
-func inWindow(windows []v1alpha1.Window, t time.Time) bool {
-	if len(windows) == 0 {
-		return true
-	}
-	t = t.UTC()
-	minute := t.Hour()*60 + t.Minute()
-	for _, w := range windows {
-		start, end := minutes(w.Start), minutes(w.End)
-		switch {
-		case start < end:
-			if minute >= start && minute < end && onDay(w.Days, t.Weekday()) {
-				return true
-			}
-		default: // crosses midnight: the evening of a day, or the morning after one
-			if minute >= start && onDay(w.Days, t.Weekday()) {
-				return true
-			}
-			if minute < end && onDay(w.Days, t.AddDate(0, 0, -1).Weekday()) {
-				return true
-			}
+// byTheClock says what keeps a gate closed at this time: a freeze, or no window of those given. Nil if nothing does. A gate that opens
+// by time alone stays closed while clocks differ.
+func byTheClock(ctx context.Context, run *Run, windows []v1alpha1.Window) (*Verdict, error) {
+	spec, now := run.Upgrade.Spec, run.Now()
+	var closed Verdict
+	switch frozen, problems := gate.Frozen(spec.Freezes, now), gate.Problems(spec); {
+	case len(problems) > 0:
+		closed = gateClosed(v1alpha1.ReasonInvalidSpec, "%s: %s", problems[0].Field, problems[0].Why)
+	case frozen != nil:
+		closed = gateClosed(v1alpha1.ReasonFrozen, "%s", frozen)
+	case !gate.InWindow(windows, now):
+		opens := ""
+		if next := gate.NextOpening(windows, now); !next.IsZero() {
+			opens = ", which opens at " + next.UTC().Format("2006-01-02 15:04 UTC")
 		}
+		closed = gateClosed(v1alpha1.ReasonOutsideWindow, "waiting for a window (%s)%s", gate.Text(windows), opens)
+	case len(windows)+len(spec.Freezes) > 0:
+		return clockSkew(ctx, run)
+	default:
+		return nil, nil
 	}
-	return false
-}
-
-func onDay(days []v1alpha1.Weekday, day time.Weekday) bool {
-	if len(days) == 0 {
-		return true
-	}
-	for _, d := range days {
-		if string(d) == day.String()[:3] {
-			return true
-		}
-	}
-	return false
-}
-
-// minutes since midnight of an HH:MM that the API server has validated.
-func minutes(hhmm string) int {
-	t, err := time.Parse("15:04", hhmm)
-	if err != nil {
-		return 0
-	}
-	return t.Hour()*60 + t.Minute()
-}
-
-func windowText(windows []v1alpha1.Window) string {
-	texts := make([]string, 0, len(windows))
-	for _, w := range windows {
-		days := make([]string, 0, len(w.Days))
-		for _, d := range w.Days {
-			days = append(days, string(d))
-		}
-		texts = append(texts, strings.TrimSpace(fmt.Sprintf("%s %s–%s", strings.Join(days, ","), w.Start, w.End)))
-	}
-	return strings.Join(texts, "; ")
+	return &closed, nil
 }
 
 // clockTolerance is how far the controller's clock and the serving server's may be apart.

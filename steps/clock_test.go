@@ -64,6 +64,40 @@ func TestAClockThatWasSetOpensNoGate(t *testing.T) {
 		}
 	}
 
+	// a freeze holds the end of a soak back, and a cutover
+	freeze := func(from, until time.Duration) []v1alpha1.Freeze {
+		a, b := metav1.NewTime(begun.Add(from)), metav1.NewTime(begun.Add(until))
+		return []v1alpha1.Freeze{{Reason: "year-end closing", From: &a, Until: &b}}
+	}
+	unreadable := []v1alpha1.Freeze{{Reason: "a typing mistake", Recurrence: v1alpha1.Recurrence{Schedule: "0 99 * * *", Duration: &metav1.Duration{Duration: time.Hour}}}}
+	for _, f := range []struct {
+		story      string
+		freezes    []v1alpha1.Freeze
+		set        time.Duration
+		soak, gate string
+	}{
+		{"a freeze that lasts", freeze(-time.Hour, time.Hour), 0, v1alpha1.ReasonSoakInProgress, v1alpha1.ReasonFrozen},
+		{"a freeze that is over", freeze(-time.Hour, -time.Minute), 0, "done", "done"},
+		{"a freeze that lasts, set forward", freeze(-time.Hour, time.Hour), 2 * time.Hour, v1alpha1.ReasonClockSkew, v1alpha1.ReasonClockSkew},
+		{"a freeze that can't be read", unreadable, 0, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonInvalidSpec},
+	} {
+		run := world(f.set)
+		since := metav1.NewTime(begun.Add(-61 * time.Minute))
+		run.Upgrade.Spec.Freezes = f.freezes
+		run.Proxy.Spec.Target, run.Proxy.Status.Active, run.Proxy.Status.ActiveSince = "orders-17", "orders-17", &since
+		if got := judge(soakDone(t.Context(), run)); !strings.HasPrefix(got, f.soak) || f.soak == v1alpha1.ReasonSoakInProgress && !strings.Contains(got, "year-end closing") {
+			t.Errorf("%s: the soak says %s", f.story, got)
+		}
+		run.Upgrade.Spec.Soak.FinalizedVersion = "17"
+		if got := judge(soakDone(t.Context(), run)); !strings.HasPrefix(got, "done") {
+			t.Errorf("%s: a soak that people end says %s", f.story, got)
+		}
+		run.Proxy.Status.Active, run.Status.Verification = "orders-15", &v1alpha1.VerificationStatus{}
+		if got := judge(approveDone(t.Context(), run)); !strings.HasPrefix(got, f.gate) {
+			t.Errorf("%s: the gate says %s", f.story, got)
+		}
+	}
+
 	window := func(from, until time.Duration) []v1alpha1.Window {
 		clock := func(d time.Duration) string { return begun.Add(d).UTC().Format("15:04") }
 		return []v1alpha1.Window{{Start: clock(from), End: clock(until)}}

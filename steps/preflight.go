@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/gate"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/steps/postgres/transfer"
@@ -42,7 +43,23 @@ func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	return judge(run, append(findings, how...)), nil
+	findings = append(append(findings, how...), GateFindings(run.Upgrade.Spec)...)
+	if verdict := judge(run, findings); !verdict.Done {
+		return verdict, nil
+	}
+	if frozen := gate.Frozen(run.Upgrade.Spec.Freezes, run.Now()); frozen != nil {
+		return gateClosed(v1alpha1.ReasonFrozen, "%d findings, none blocks; nothing is begun while %s", len(findings), frozen), nil
+	}
+	return done("%d findings, none blocks", len(findings)), nil
+}
+
+// GateFindings are the windows and freezes that can't be understood.
+func GateFindings(spec v1alpha1.PgUpgradeSpec) (findings []preflight.Finding) {
+	for _, p := range gate.Problems(spec) {
+		findings = append(findings, preflight.Finding{Name: "gate_invalid", Severity: preflight.Block, Object: p.Field, Why: "it closes the gate for ever: " + p.Why + ".",
+			Fix: "correct " + p.Field})
+	}
+	return findings
 }
 
 func applicationDatabases(ctx context.Context, run *Run, s postgres.Server) ([]postgres.Database, error) {

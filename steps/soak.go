@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/gate"
 )
 
 // soakDone: the soak is over, by time or by a commit. The transitions out of the soak
@@ -37,7 +38,9 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	end := proxy.Status.ActiveSince.Add(run.soak())
 	left, manual := end.Sub(run.Now()), spec.Finalize == "Manual"
-	if manual || left > 0 {
+	frozen := gate.Frozen(run.Upgrade.Spec.Freezes, run.Now())
+	goesOn := manual || left > 0 || frozen != nil
+	if goesOn {
 		v, err := rollbackBroken(ctx, run, run.Status.To, run.Status.From, fmt.Sprintf("commit spec.soak.finalizedVersion: %q to end the soak", version))
 		if v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
@@ -50,7 +53,12 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 			run.Status.To, run.Status.From, end.UTC().Format("2006-01-02 15:04:05 UTC"))
 		soaking.RequeueAfter = min(max(left, 0), slowLook)
 	}
-	if manual || left > 0 {
+	if !manual && left <= 0 && frozen != nil {
+		soaking = waiting(v1alpha1.ReasonSoakInProgress, "%s serves, %s follows; git revert of the cutover commit is a rollback. The soak doesn't end by itself while %s. Commit spec.soak.finalizedVersion: %q to end it",
+			run.Status.To, run.Status.From, frozen, version)
+		soaking.RequeueAfter = slowLook
+	}
+	if goesOn {
 		if v := compareInTime(run, run.Status.From, soaking); v != nil {
 			return *v, nil
 		}
@@ -58,6 +66,9 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	if skew, err := clockSkew(ctx, run); skew != nil || err != nil {
 		return ptr.Deref(skew, Verdict{}), err
+	}
+	if closed, err := byTheClock(ctx, run, nil); closed != nil || err != nil {
+		return ptr.Deref(closed, Verdict{}), err
 	}
 	return unlessReverted(ctx, run, done("soaked for %s", run.soak()))
 }

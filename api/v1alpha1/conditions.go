@@ -139,6 +139,8 @@ const (
 	ReasonClockSkew = "ClockSkew"
 	// ReasonOutsideWindow: the cutover is approved, but the time is outside of spec.cutover.windows.
 	ReasonOutsideWindow = "OutsideWindow"
+	// ReasonFrozen: a freeze of spec.freezes lasts; the message has its reason and its end.
+	ReasonFrozen = "Frozen"
 	// ReasonReplicating: rows flow and the lag is known.
 	ReasonReplicating = "Replicating"
 	// ReasonStarting: replication was set up, and begins in a moment.

@@ -85,32 +85,11 @@ type CutoverSpec struct {
 	// +optional
 	ApprovedPlan string `json:"approvedPlan,omitempty"`
 
-	// Windows in which the cutover may happen, in UTC; any time if empty.
+	// Windows in which the cutover may happen; any time if empty.
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Windows []Window `json:"windows,omitempty"`
 }
-
-// Window is a daily time span in UTC; it may cross midnight.
-type Window struct {
-	// Days on which it begins; every day if empty.
-	// +kubebuilder:validation:MaxItems=7
-	// +listType=set
-	// +optional
-	Days []Weekday `json:"days,omitempty"`
-
-	// Start as HH:MM.
-	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
-	Start string `json:"start"`
-
-	// End as HH:MM.
-	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
-	End string `json:"end"`
-}
-
-// Weekday in English, abbreviated.
-// +kubebuilder:validation:Enum=Mon;Tue;Wed;Thu;Fri;Sat;Sun
-type Weekday string
 
 // SoakSpec is the time in which a revert loses nothing.
 type SoakSpec struct {

@@ -52,6 +52,11 @@ type PgUpgradeSpec struct {
 	// +optional
 	Cutover CutoverSpec `json:"cutover,omitempty"`
 
+	// Freezes are times in which nothing is begun.
+	// +kubebuilder:validation:MaxItems=32
+	// +optional
+	Freezes []Freeze `json:"freezes,omitempty"`
+
 	// Soak says how long the rollback path stays open.
 	// +optional
 	Soak SoakSpec `json:"soak,omitempty"`

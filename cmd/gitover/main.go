@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // windows and freezes name time zones, and an image may have none
 
 	"github.com/spf13/cobra"
 

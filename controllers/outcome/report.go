@@ -115,6 +115,7 @@ var notable = map[string]bool{
 	v1alpha1.ReasonWaitingForApproval: true,
 	v1alpha1.ReasonWaitingForMerge:    true,
 	v1alpha1.ReasonOutsideWindow:      true,
+	v1alpha1.ReasonFrozen:             true,
 	v1alpha1.ReasonSoakInProgress:     true,
 	v1alpha1.ReasonWaitingForSoak:     true,
 	v1alpha1.ReasonSwitchWaiting:      true,

@@ -90,5 +90,5 @@ func course(u *v1alpha1.PgUpgrade, name string, i int) Step {
 }
 
 // waits are reasons for which a step waits for people or clocks, without being stalled.
-var waits = []string{v1alpha1.ReasonWaitingForApproval, v1alpha1.ReasonWaitingForMerge, v1alpha1.ReasonOutsideWindow, v1alpha1.ReasonRolledBack, v1alpha1.ReasonSoakInProgress,
+var waits = []string{v1alpha1.ReasonWaitingForApproval, v1alpha1.ReasonWaitingForMerge, v1alpha1.ReasonOutsideWindow, v1alpha1.ReasonFrozen, v1alpha1.ReasonRolledBack, v1alpha1.ReasonSoakInProgress,
 	v1alpha1.ReasonWaitingForSoak, v1alpha1.ReasonClockSkew}
