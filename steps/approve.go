@@ -14,6 +14,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/gate"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
 
@@ -86,8 +87,8 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 // manual is the approval that people give by a commit.
 const manual = "Manual"
 
-// planOf the cutover is what people would want to look at again if it changed: the instances, their images, the databases, and
-// what they accepted.
+// planOf the cutover is what people would want to look at again if it changed: the instances, their images, the databases,
+// what they accepted, and what the preflight warned of.
 func planOf(ctx context.Context, run *Run) (*v1alpha1.PlanStatus, error) {
 	status, spec := run.Status, run.Upgrade.Spec
 	items := []string{fmt.Sprintf("traffic moves from %s to %s, which is PostgreSQL %s", status.From, status.To, VersionOf(run.Upgrade.Name, spec.Adopt, status.To))}
@@ -108,11 +109,26 @@ func planOf(ctx context.Context, run *Run) (*v1alpha1.PlanStatus, error) {
 			items = append(items, list.what+": "+strings.Join(slices.Sorted(slices.Values(list.names)), ", "))
 		}
 	}
+	items = append(items, findingsOf(status)...)
 	sum := sha256.Sum256([]byte(strings.Join(items, "\n")))
 	for i, item := range items {
 		items[i] = fmt.Sprintf("%.300s", item)
 	}
 	return &v1alpha1.PlanStatus{Digest: hex.EncodeToString(sum[:]), Items: items}, nil
+}
+
+// findingsOf the preflight that people should know before they approve. Their reasons have figures that change with
+// the data, so they aren't part of what is approved.
+func findingsOf(status *v1alpha1.PgUpgradeStatus) []string {
+	var items []string
+	for _, f := range status.Findings {
+		if f.Severity != severity(preflight.Info) {
+			items = append(items, "finding "+strings.Join(slices.DeleteFunc([]string{f.Name, f.Database, f.Object},
+				func(part string) bool { return part == "" }), "/"))
+		}
+	}
+	slices.Sort(items)
+	return slices.Compact(items)
 }
 
 // manualGate says why people's approval is missing; nil if it isn't.

@@ -78,6 +78,11 @@ func TestAnApprovalIsBoundToWhatWasApproved(t *testing.T) {
 	if said, _ := gate(); !strings.Contains(said, "late") {
 		t.Errorf("another database: %q", said)
 	}
+	u.Status.Databases = u.Status.Databases[:2]
+	u.Status.Findings = []v1alpha1.Finding{{Name: "sequences", Severity: "Info", Database: "shop"}, {Name: "async_standbys", Severity: "Block", Object: "replica", Acknowledged: true}}
+	if said, _ := gate(); !strings.Contains(said, "finding async_standbys/replica") || strings.Contains(said, "sequences") {
+		t.Errorf("another finding: %q", said)
+	}
 	run.Cluster = images{}
 	if _, err := stillApproved(t.Context(), run); err == nil {
 		t.Error("a plan that can't be known is not the approved one")

@@ -193,6 +193,7 @@ type CommitAuthor struct {
 type PlanStatus struct {
 	// Digest of the items, for spec.cutover.approvedPlan.
 	Digest string `json:"digest"`
-	// Items: the instances, their images, the databases, and what was acknowledged.
+	// Items: the instances, their images, the databases, what was acknowledged, and the findings of the preflight but for
+	// mere information.
 	Items []string `json:"items"`
 }

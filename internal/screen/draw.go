@@ -20,6 +20,7 @@ func Draw(r Report, o Options) []string {
 		{label: "Now", lines: p.told(r.Now, 3), least: 1, rank: 60},
 		{label: "Safe", lines: p.safe(r.Safe), least: 1, rank: 70},
 		{label: "To do", lines: p.todoLines(r.ToDo), least: 1, rank: 75},
+		{label: "Plan", lines: p.plan(&r), least: 1, rank: 57, items: true},
 		{label: "Findings", lines: p.findings(r.Findings, p.blocks(&r)), least: 0, rank: rankOf(p.blocks(&r), 55, 20), items: true},
 		{lines: p.grid(r.Phases), least: 7, rank: 50, gap: true, whole: true},
 		{label: "Copy", lines: p.copying(&r), least: 1, rank: 80, gap: true},

@@ -37,6 +37,9 @@ func Of(o Objects, program string) Report {
 		Switch: p.Status.Switch, Switches: p.Status.Switches, Poolers: p.Status.Poolers,
 		Findings: s.Findings, History: s.History, Unreadable: o.Notes,
 	}
+	if conditions.GetReason(u, v1alpha1.ReadyCondition) == v1alpha1.ReasonWaitingForApproval {
+		r.Plan = s.Plan
+	}
 	if limit := u.Spec.Limits.Lag; limit != nil {
 		r.LagLimit = limit.Value()
 	}

@@ -156,6 +156,22 @@ func bracket(said []string) []string {
 	return []string{"(" + strings.Join(said, " ") + ")"}
 }
 
+// plan that a person is to approve, by its digest's beginning as `gitover approve --plan` takes it, and its items where there's room.
+func (p pen) plan(r *Report) []string {
+	if r.Plan == nil {
+		return nil
+	}
+	head := fmt.Sprintf("%.12s, %d items", r.Plan.Digest, len(r.Plan.Items))
+	if p.Height > 0 {
+		return p.told(head+": "+strings.Join(r.Plan.Items, "; "), 2)
+	}
+	lines := []string{head}
+	for _, item := range r.Plan.Items {
+		lines = append(lines, p.item(p.clean(item))...)
+	}
+	return lines
+}
+
 // findings in full where they block or there is room, in a word otherwise.
 func (p pen) findings(all []v1alpha1.Finding, block bool) []string {
 	if !block && p.Height > 0 && len(all) > 0 {

@@ -52,19 +52,21 @@ type Report struct {
 	ProxyReady *metav1.Condition `json:"proxyReady,omitempty"`
 	Stalled    bool              `json:"stalled,omitempty"`
 
-	Phases     []Phase                   `json:"phases,omitempty"`
-	Copy       *v1alpha1.CopyStatus      `json:"copy,omitempty"`
-	Comparing  *v1alpha1.ComparingStatus `json:"comparing,omitempty"`
-	Lag        *v1alpha1.LagStatus       `json:"lag,omitempty"`
-	LagLimit   int64                     `json:"lagLimit,omitempty"`
-	Commits    []Commit                  `json:"commits,omitempty"`
-	Switch     *v1alpha1.SwitchStatus    `json:"switch,omitempty"`
-	Switches   []v1alpha1.SwitchRecord   `json:"switches,omitempty"`
-	Findings   []v1alpha1.Finding        `json:"findings,omitempty"`
-	Poolers    *v1alpha1.PoolerCount     `json:"poolers,omitempty"`
-	Rollback   Rollback                  `json:"rollback"`
-	History    []v1alpha1.HistoryEntry   `json:"history,omitempty"`
-	Unreadable []string                  `json:"unreadable,omitempty"`
+	Phases    []Phase                   `json:"phases,omitempty"`
+	Copy      *v1alpha1.CopyStatus      `json:"copy,omitempty"`
+	Comparing *v1alpha1.ComparingStatus `json:"comparing,omitempty"`
+	Lag       *v1alpha1.LagStatus       `json:"lag,omitempty"`
+	LagLimit  int64                     `json:"lagLimit,omitempty"`
+	Commits   []Commit                  `json:"commits,omitempty"`
+	Switch    *v1alpha1.SwitchStatus    `json:"switch,omitempty"`
+	Switches  []v1alpha1.SwitchRecord   `json:"switches,omitempty"`
+	Findings  []v1alpha1.Finding        `json:"findings,omitempty"`
+	// Plan of the cutover, while people's approval of it is waited for.
+	Plan       *v1alpha1.PlanStatus    `json:"plan,omitempty"`
+	Poolers    *v1alpha1.PoolerCount   `json:"poolers,omitempty"`
+	Rollback   Rollback                `json:"rollback"`
+	History    []v1alpha1.HistoryEntry `json:"history,omitempty"`
+	Unreadable []string                `json:"unreadable,omitempty"`
 }
 
 // Level of a verdict.

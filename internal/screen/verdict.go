@@ -80,7 +80,11 @@ func toDo(u *v1alpha1.PgUpgrade, p *v1alpha1.PgProxy, r *Report, program string)
 	case reason == v1alpha1.ReasonPreflightBlocked:
 		return ToDo{true, "fix the findings that block, or list them in spec.acknowledge"}
 	case reason == v1alpha1.ReasonWaitingForApproval:
-		return ToDo{true, verb("approve") + " lets it cut over"}
+		text := verb("approve") + " lets it cut over"
+		if r.Plan != nil {
+			text += fmt.Sprintf("; with --plan %.12s, by this plan only", r.Plan.Digest)
+		}
+		return ToDo{true, text}
 	case reason == v1alpha1.ReasonWaitingForMerge && u.Status.Proposal != nil:
 		if pr := u.Status.Proposal.PullRequest; pr != nil {
 			return ToDo{true, fmt.Sprintf("merge %s, or close it to refuse it", pr.URL)}
