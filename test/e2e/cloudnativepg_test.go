@@ -30,7 +30,7 @@ func operated(t *testing.T, namespace string) *story {
 		t.Fatal(err)
 	}
 	s := &story{t: t, version: "15", app: found(t, testenv.AppOptions{
-		Namespace: namespace, Over: filepath.Join(stage.Checkout, "examples", "cloudnativepg"), ServiceSuffix: "-rw",
+		Namespace: namespace, Over: filepath.Join(stage.Checkout, "examples", "cloudnativepg"), ServiceSuffix: "-rw", SaltedByOthers: true,
 	})}
 	s.awaitCluster("orders-15", 5*time.Minute)
 	s.must(s.app.FoundDatabases(t.Context(), "orders-15"))

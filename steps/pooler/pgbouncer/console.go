@@ -106,6 +106,9 @@ func (c *Console) Resume(ctx context.Context) error {
 	return err
 }
 
+// Reconnect closes every server connection once it is idle.
+func (c *Console) Reconnect(ctx context.Context) error { return c.do(ctx, "RECONNECT") }
+
 // AlreadyPaused recognizes the error of a second Pause.
 func AlreadyPaused(err error) bool { return refusedWith(err, "already suspended/paused") }
 

@@ -86,7 +86,7 @@ func ensureAgentRole(ctx context.Context, tx pgx.Tx, role string, password postg
 	case err != nil:
 		return err
 	}
-	verifier, err := scramVerifier(password)
+	verifier, err := postgres.ScramVerifier(password, "gitover register salt")
 	if err != nil {
 		return err
 	}

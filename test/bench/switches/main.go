@@ -19,14 +19,15 @@ import (
 )
 
 type options struct {
-	switches, scale int
-	pause           time.Duration
-	keep            bool
+	switches, first, scale int
+	pause                  time.Duration
+	keep                   bool
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.switches, "switches", 20, "switches of the first case, half of them backwards; a third of it, but at least 4, of the others")
+	flag.IntVar(&o.first, "first", 0, "measure only so many cases, and no other ways; 0 is all")
 	flag.IntVar(&o.scale, "scale", 10, "pgbench's scale: 15 MiB each")
 	flag.DurationVar(&o.pause, "pause", 11*time.Second, "undisturbed time before each switch")
 	flag.BoolVar(&o.keep, "keep", os.Getenv("KEEP") == "1", "leave the database up afterwards (KEEP=1)")
@@ -95,7 +96,11 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	var results []result
 	var troubles []error
-	for _, c := range b.cases() {
+	cases := b.cases()
+	if first := b.options.first; first > 0 {
+		cases = cases[:min(first, len(cases))]
+	}
+	for _, c := range cases {
 		r, err := b.measure(ctx, c)
 		if err != nil {
 			troubles = append(troubles, fmt.Errorf("%s: %w", c, err)) // the others say something, too
@@ -106,6 +111,10 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	if len(results) == 0 {
 		return errors.Join(troubles...)
+	}
+	if b.options.first > 0 {
+		summarize(results)
+		return nil
 	}
 	naive, err := b.pausedForGit(ctx)
 	if err != nil {

@@ -52,3 +52,15 @@ func median(values []float64) float64 {
 	}
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }
+
+// summarize the cases in a few lines: medians in milliseconds.
+func summarize(results []result) {
+	for _, c := range results {
+		fmt.Printf("\n%s: %d switches, median and most in ms\n", c.scenario, c.switches)
+		for _, name := range append([]string{stall, worst, held, p99Before, p99After}, allParts...) {
+			if values := c.samples[name]; len(values) > 0 {
+				fmt.Printf("  %-28s %6.0f %6.0f\n", name, median(values), slices.Max(values))
+			}
+		}
+	}
+}

@@ -13,12 +13,12 @@ import (
 
 	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/test/e2e/fleet"
 )
 
@@ -43,7 +43,9 @@ type App struct {
 	Repository *fleet.Repository
 
 	superuser, application string
-	addresses              sync.Map
+	// poolerSecret is what stands for the application's password in the poolers' file.
+	poolerSecret string
+	addresses    sync.Map
 	// instances by their workload's name, where that is another.
 	instances map[string]string
 	// serviceSuffix of the Services of instances, after their names.
@@ -66,6 +68,8 @@ type AppOptions struct {
 	Git *OwnGit
 	// Files beside the example's, by name.
 	Files map[string]string
+	// SaltedByOthers: something stores another verifier of the application's password on each server, so poolers need the password.
+	SaltedByOthers bool
 	// Version that it begins with; the example's own, 15, if empty.
 	Version string
 	// Adopted instances, by their workload's name.
@@ -125,6 +129,13 @@ func (f AppOptions) Adapt(dir, file, content string) (string, string) {
 // Found an app: namespace, Secrets, Flux objects, manifests in Git.
 func (w *Environment) CreateApp(ctx context.Context, f AppOptions) (*App, error) {
 	app := &App{Environment: w, Namespace: f.Namespace, Dir: "apps/" + f.Namespace, superuser: secret(), application: secret(), instances: f.Adopted, serviceSuffix: f.ServiceSuffix}
+	app.poolerSecret = app.application
+	if !f.SaltedByOthers {
+		var err error
+		if app.poolerSecret, err = postgres.ScramVerifier(postgres.Password(app.application), "application"); err != nil {
+			return nil, err
+		}
+	}
 	if f.Git != nil {
 		own := *w
 		own.Git, own.GitURL = f.Git.Remote, f.Git.ClusterURL
@@ -186,57 +197,6 @@ func (a *App) settle(object *unstructured.Unstructured) {
 		set(a.Namespace, "spec", "targetNamespace")
 	}
 	object.SetNamespace(a.Namespace)
-}
-
-// createSecrets makes what is not in Git, as examples/README.md tells people to.
-func (a *App) createSecrets(ctx context.Context) error {
-	git := map[string]string{"username": a.Git.Username, "password": a.Git.Password}
-	secrets := map[string]map[string]string{
-		"fleet-read":          git,
-		"fleet-push":          git,
-		"orders-superuser":    a.SuperuserSecret(),
-		"orders-app":          a.ApplicationSecret(),
-		"orders-pooler-users": {"userlist.txt": fmt.Sprintf("%q %q\n", AppRole, a.application)},
-	}
-	for name, data := range secrets {
-		if err := a.SetSecret(ctx, name, data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// SuperuserSecret is what Gitover logs in with.
-func (a *App) SuperuserSecret() map[string]string {
-	return map[string]string{"username": "postgres", "password": a.superuser}
-}
-
-// ApplicationSecret is what applications log in with.
-func (a *App) ApplicationSecret() map[string]string {
-	return map[string]string{"username": AppRole, "password": a.application}
-}
-
-// DeleteSecret of the app's namespace.
-func (a *App) DeleteSecret(ctx context.Context, name string) error {
-	return a.Client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: name}})
-}
-
-// SetSecret creates or replaces a Secret of the app's namespace.
-func (a *App) SetSecret(ctx context.Context, name string, data map[string]string) error {
-	object := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: a.Namespace, Name: name}, StringData: data}
-	err := a.Client.Create(ctx, object)
-	if client.IgnoreAlreadyExists(err) != nil {
-		return fmt.Errorf("secret %s/%s: %w", a.Namespace, name, err)
-	}
-	if err == nil {
-		return nil
-	}
-	var there corev1.Secret
-	if err := a.Client.Get(ctx, client.ObjectKeyFromObject(object), &there); err != nil {
-		return err
-	}
-	there.Data, there.StringData = nil, data
-	return a.Client.Update(ctx, &there)
 }
 
 // Commit edits files, pushes, and tells Flux.

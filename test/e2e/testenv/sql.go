@@ -105,7 +105,7 @@ func (a *App) Strings(ctx context.Context, instance, database, query string) ([]
 // once the server answers; what an operator made is there already.
 func (a *App) FoundDatabases(ctx context.Context, instance string) error {
 	statements := []string{
-		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", AppRole, a.application), // hexadecimal digits
+		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", AppRole, a.poolerSecret), // hexadecimal digits, or their verifier
 		"CREATE ROLE orders_reader NOLOGIN",
 		"CREATE ROLE orders_reporting LOGIN IN ROLE orders_reader",
 		"ALTER ROLE orders_reporting SET statement_timeout = '30s'",

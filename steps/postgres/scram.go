@@ -1,4 +1,4 @@
-package fence
+package postgres
 
 import (
 	"crypto/hmac"
@@ -6,22 +6,19 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-
-	"github.com/gitover/gitover/steps/postgres"
 )
 
 // scramIterations is PostgreSQL's own default (SCRAM_SHA_256_DEFAULT_ITERATIONS).
 const scramIterations = 4096
 
-// scramVerifier computes what PostgreSQL stores for a password (RFC 5803's form), so that the
-// password itself appears in no statement and no server log. Gitover made the password: it is
-// ASCII, long and random, so the salt may be derived from it, and both sides of an upgrade
-// store the same.
-func scramVerifier(password postgres.Password) (string, error) {
-	return scramWith(password, mac([]byte(password), "gitover register salt")[:16], scramIterations)
+// ScramVerifier computes what PostgreSQL stores for a password (RFC 5803's form), so that the password itself appears in no statement and
+// no server log. The password must be ASCII, long and random, as those are that Gitover makes: then the salt may be derived from it and
+// from what it is for, and all servers store the same.
+func ScramVerifier(password Password, purpose string) (string, error) {
+	return scramWith(password, mac([]byte(password), purpose)[:16], scramIterations)
 }
 
-func scramWith(password postgres.Password, salt []byte, iterations int) (string, error) {
+func scramWith(password Password, salt []byte, iterations int) (string, error) {
 	salted, err := pbkdf2.Key(sha256.New, string(password), salt, iterations, sha256.Size)
 	if err != nil {
 		return "", err
