@@ -56,6 +56,32 @@ func TestAProxyIsLookedAtOnceItsUpgradeComes(t *testing.T) {
 	w.await("the superuser's Secret is missed", soon, p, reason(v1alpha1.ReasonSecretNotFound))
 }
 
+// What stands in a PgProxy has to fit its pooler; the refusal says what to do.
+func TestAProxySaysOnlyWhatItsPoolerCanDo(t *testing.T) {
+	w := aTeam(t)
+	for _, story := range []struct {
+		name string
+		spec func(*v1alpha1.PgProxySpec)
+		says string
+	}{
+		{"a pooler of an unknown type", func(s *v1alpha1.PgProxySpec) { s.Pooler.Type = "Odyssey" }, "PgBouncer"},
+		{"HAProxy can't hold sessions", func(s *v1alpha1.PgProxySpec) { s.Pooler.Type, s.Switch.Sessions = "HAProxy", "Wait" }, "say End, or leave it out"},
+		{"HAProxy ends sessions", func(s *v1alpha1.PgProxySpec) { s.Pooler.Type, s.Switch.Sessions = "HAProxy", "End" }, ""},
+		{"HAProxy ends sessions anyway", func(s *v1alpha1.PgProxySpec) { s.Pooler.Type = "HAProxy" }, ""},
+		{"PgBouncer waits for sessions", func(s *v1alpha1.PgProxySpec) { s.Switch.Sessions = "Wait" }, ""},
+		{"something else is done to sessions", func(s *v1alpha1.PgProxySpec) { s.Switch.Sessions = "Freeze" }, "sessions"},
+	} {
+		p := &v1alpha1.PgProxy{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "orders"}}
+		p.Spec.UpgradeRef.Name, p.Spec.Target = "orders", "orders-15"
+		p.Spec.Pooler.Selector = metav1.LabelSelector{MatchLabels: map[string]string{"app": "pooler"}}
+		story.spec(&p.Spec)
+		err := w.Create(t.Context(), p, client.DryRunAll)
+		if story.says == "" && err != nil || story.says != "" && (err == nil || !strings.Contains(err.Error(), story.says)) {
+			t.Errorf("%s: got %v, want words that say %q", story.name, err, story.says)
+		}
+	}
+}
+
 func TestARequestIsAnsweredAtOnceAndAStatusAsksForNothing(t *testing.T) {
 	w := aTeam(t)
 	w.run()

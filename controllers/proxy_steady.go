@@ -20,6 +20,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/switchover"
 )
@@ -73,7 +74,7 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*ou
 	var trouble []string
 	reason := v1alpha1.ReasonPoolerUnreachable
 	states, errs := askAll(ctx, poolers, 3*time.Second)
-	for i, pooler := range poolers {
+	for i, one := range poolers {
 		state, err := states[i], errs[i]
 		var silent *protocol.UnreachableError
 		switch {
@@ -84,13 +85,13 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*ou
 			trouble = append(trouble, err.Error())
 		case state.Target.Instance != p.Status.Active:
 			reason = v1alpha1.ReasonPoolerRefused
-			trouble = append(trouble, fmt.Sprintf("pooler %s leads to %q", pooler.Name(), state.Target.Instance))
+			trouble = append(trouble, fmt.Sprintf("pooler %s leads to %q", one.Name(), state.Target.Instance))
 		case state.Paused:
 			reason = v1alpha1.ReasonPoolerRefused
-			trouble = append(trouble, fmt.Sprintf("pooler %s is paused, and no switch is in progress: its clients wait until you run RESUME in PgBouncer's console", pooler.Name()))
+			trouble = append(trouble, fmt.Sprintf("pooler %s is paused, and no switch is in progress: its clients wait until you resume it: %s", one.Name(), resumeBy(p)))
 		case state.Others != "":
 			reason = v1alpha1.ReasonPoolerRefused
-			trouble = append(trouble, state.ManyProcesses(pooler.Name()))
+			trouble = append(trouble, state.ManyProcesses(one.Name()))
 		default:
 			count.Ready++
 		}
@@ -104,6 +105,14 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*ou
 		return &outcome.Outcome{Reason: reason, Message: strings.Join(trouble, "; "), RequeueAfter: outcome.RetrySoon}, nil
 	}
 	return nil, nil
+}
+
+// resumeBy says how people let the clients of a pooler go on.
+func resumeBy(p *v1alpha1.PgProxy) string {
+	if p.Spec.Pooler.Type == pooler.HAProxy {
+		return "`set maxconn frontend` by HAProxy's runtime API"
+	}
+	return "RESUME in PgBouncer's console"
 }
 
 // askAll poolers at once: a dead pooler delays the call by no more than patience.

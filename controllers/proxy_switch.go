@@ -20,6 +20,7 @@ import (
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/switchover"
@@ -166,7 +167,7 @@ func (r *ProxyReconciler) input(ctx context.Context, x *proxyScope, id, from, to
 	return switchover.Input{
 		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: steps.ScopeOf(x.upgrade),
 		Known:   steps.KnownServers(x.upgrade.Status, x.proxy),
-		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x, r.Now()), Who: r.Identity,
+		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x, r.Now()), Sessions: sessionsOf(x.proxy), Who: r.Identity,
 		Report: func(phase protocol.Phase) error { return r.phase(ctx, x, phase) },
 		Trace:  func(point switchover.Point) { crash.Before(ctx, "switch/"+string(point)) },
 		Traced: func(point switchover.Point) { crash.After(ctx, "switch/"+string(point)) },
@@ -244,6 +245,14 @@ func limitsOf(x *proxyScope, now time.Time) switchover.Limits {
 		limits.LagBytes = max(l.Value(), 16<<20)
 	}
 	return limits
+}
+
+// sessionsOf says what a switch does to clients that keep a server connection.
+func sessionsOf(p *v1alpha1.PgProxy) switchover.Sessions {
+	if p.Spec.Pooler.Type == pooler.HAProxy || p.Spec.Switch.Sessions == "End" {
+		return switchover.Ended
+	}
+	return switchover.Held
 }
 
 func retryIntervalOf(p *v1alpha1.PgProxy) time.Duration {

@@ -8,6 +8,7 @@ import (
 // PgProxySpec says which instance the applications' endpoint leads to.
 //
 // +kubebuilder:validation:XValidation:rule="self.upgradeRef == oldSelf.upgradeRef",message="upgradeRef is immutable; make a new PgProxy instead"
+// +kubebuilder:validation:XValidation:rule="!has(self.pooler.type) || self.pooler.type == 'PgBouncer' || !has(self.switch) || !has(self.switch.sessions) || self.switch.sessions != 'Wait'",message="switch.sessions: Wait needs pooler.type PgBouncer, since no other pooler holds sessions; say End, or leave it out"
 type PgProxySpec struct {
 	// Target is the instance that applications should reach. The cutover commit changes
 	// this line and no other; a revert of that commit is a rollback.
@@ -33,9 +34,10 @@ type PgProxySpec struct {
 
 // PoolerSpec says which pods hold and lead the traffic.
 type PoolerSpec struct {
-	// Type of the pooler.
+	// Type of the pooler. PgBouncer holds clients between two transactions, and they notice nothing. HAProxy holds new
+	// connections; a switch closes those that exist, each when its transaction is over (docs/proxies.md).
 	// +kubebuilder:default=PgBouncer
-	// +kubebuilder:validation:Enum=PgBouncer
+	// +kubebuilder:validation:Enum=PgBouncer;HAProxy
 	// +optional
 	Type string `json:"type,omitempty"`
 
@@ -68,6 +70,14 @@ type SwitchSpec struct {
 	// +kubebuilder:validation:Enum=Wait;Terminate
 	// +optional
 	LongTransactions string `json:"longTransactions,omitempty"`
+
+	// Sessions says what becomes of clients that keep a server connection for as long as they are connected, as in PgBouncer's
+	// session pooling. Wait: a switch waits until they have left. End: it closes each when its transaction is over, and all of
+	// them after a quarter of holdLimit, or three fifths of stallBudget while patience lasts. The default is Wait with
+	// PgBouncer, and End with other poolers, whose clients are all like that.
+	// +kubebuilder:validation:Enum=Wait;End
+	// +optional
+	Sessions string `json:"sessions,omitempty"`
 
 	// Patience is for how long a switch waits for a moment in which traffic is held only briefly: no transaction is in
 	// flight that is already open for a fifth of stallBudget, and rows arrive on the new side within a third of it.

@@ -3,7 +3,7 @@ package components
 
 import "embed"
 
-// Pooler is the component that adds the agent to a PgBouncer, in the directory "pooler".
+// Pooler is the component that adds the agent to a pooler, in the directory "pooler".
 //
 //go:embed pooler/*.yaml
 var Pooler embed.FS

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
-	"github.com/gitover/gitover/steps/pooler/pgbouncer"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
 )
@@ -20,11 +20,11 @@ import (
 type Options struct {
 	// Name of the pod; the register records it when this agent decides.
 	Name string
-	// TargetFile is what pgbouncer.ini includes. StateFile lies on the same volume, which
+	// TargetFile is what the pooler's configuration includes. StateFile lies on the same volume, which
 	// outlives the containers but not the pod.
 	TargetFile, StateFile string
-	// Admin says how to reach the pod's own PgBouncer.
-	Admin pgbouncer.Admin
+	// Driver leads and holds the pod's own pooler.
+	Driver pooler.Driver
 	// Listen is the address for the controller's requests, ProbeListen for the kubelet's.
 	Listen, ProbeListen string
 	// CertificateAuthority, Certificate and Key are files that may change at any time.
@@ -50,18 +50,19 @@ type agent struct {
 	life  context.Context
 
 	mu      sync.Mutex
-	console *pgbouncer.Console
+	console pooler.Session
 	target  protocol.Target
 	// verified: the pooler confirmed target; until then it is checked again.
 	verified bool
-	hold     *hold
-	active   Active
-	seen     bool
-	started  bool
-	version  string
-	// others is the last answer to the question that askedOthers remembers.
-	others      string
-	askedOthers *pgbouncer.Console
+	// moved: the target's name has another address than its file.
+	moved   bool
+	hold    *hold
+	active  Active
+	seen    bool
+	started bool
+	// about is what the session asked said of its program.
+	about pooler.About
+	asked pooler.Session
 }
 
 func newAgent(life context.Context, o Options) *agent {
@@ -75,11 +76,11 @@ func newAgent(life context.Context, o Options) *agent {
 }
 
 // admin returns the warm console, or a new one. The caller holds mu.
-func (a *agent) admin(ctx context.Context) (*pgbouncer.Console, error) {
+func (a *agent) admin(ctx context.Context) (pooler.Session, error) {
 	if a.console != nil && a.console.Alive() {
 		return a.console, nil
 	}
-	console, err := a.o.Admin.Connect(ctx)
+	console, err := a.o.Driver.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func (a *agent) admin(ctx context.Context) (*pgbouncer.Console, error) {
 
 // on runs one exchange with the console and replaces a broken connection once. The caller
 // holds mu.
-func (a *agent) on(do func(context.Context, *pgbouncer.Console) error) error {
+func (a *agent) on(do func(context.Context, pooler.Session) error) error {
 	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
 	defer cancel()
 	warm := a.console
@@ -98,7 +99,7 @@ func (a *agent) on(do func(context.Context, *pgbouncer.Console) error) error {
 		return err
 	}
 	err = do(ctx, console)
-	var refused *pgbouncer.RefusedError
+	var refused *pooler.RefusedError
 	if err == nil || errors.As(err, &refused) || console != warm || console.Alive() {
 		return err
 	}
@@ -108,19 +109,19 @@ func (a *agent) on(do func(context.Context, *pgbouncer.Console) error) error {
 	return do(ctx, console)
 }
 
-// applyTarget makes the pooler lead to t: it writes the file, sends RELOAD, and checks the
+// applyTarget makes the pooler lead to t: it writes the file, has the pooler read it, and checks the
 // result. After a failure the former file is restored. prepared says that t's file already lies
 // beside the target file. The caller holds mu.
 func (a *agent) applyTarget(t protocol.Target, prepared bool) error {
 	left := a.target
-	content, err := poolerTarget(t).Render()
+	content, err := a.render(t)
 	if err != nil {
 		return err
 	}
 	if prepared {
-		err = pgbouncer.Promote(a.o.TargetFile)
+		err = pooler.Promote(a.o.TargetFile)
 	} else {
-		err = pgbouncer.Write(a.o.TargetFile, []byte(content))
+		err = pooler.Write(a.o.TargetFile, content)
 	}
 	if err != nil {
 		return fmt.Errorf("write the target file: %w", err)
@@ -135,19 +136,21 @@ func (a *agent) applyTarget(t protocol.Target, prepared bool) error {
 
 // reload makes the pooler read its file and checks the result.
 func (a *agent) reload(t, left protocol.Target) error {
-	return a.on(func(ctx context.Context, c *pgbouncer.Console) error {
-		if err := c.Reload(ctx); err != nil {
-			return err
+	return a.on(func(ctx context.Context, c pooler.Session) error {
+		err := c.Lead(ctx, poolerTarget(t), poolerTarget(left))
+		var wrong *pooler.NotLedError
+		if errors.As(err, &wrong) {
+			return &protocol.ReloadError{Pooler: a.o.Name, Message: wrong.Message}
 		}
-		found, err := c.Databases(ctx)
-		if err != nil {
-			return err
-		}
-		if err := poolerTarget(t).Matches(found, poolerTarget(left)); err != nil {
-			return &protocol.ReloadError{Pooler: a.o.Name, Message: "after RELOAD, " + err.Error() + "; see PgBouncer's log for what is wrong in its configuration"}
-		}
-		return nil
+		return err
 	})
+}
+
+// render gives the file that leads to t.
+func (a *agent) render(t protocol.Target) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
+	defer cancel()
+	return a.o.Driver.Render(ctx, poolerTarget(t))
 }
 
 // restoreTarget restores the former file; a later check shows whether the pooler read it.
@@ -155,12 +158,12 @@ func (a *agent) restoreTarget(t protocol.Target) {
 	if !usable(t) {
 		return
 	}
-	content, err := poolerTarget(t).Render()
+	content, err := a.render(t)
 	if err == nil {
-		err = pgbouncer.Write(a.o.TargetFile, []byte(content))
+		err = pooler.Write(a.o.TargetFile, content)
 	}
 	if err == nil {
-		err = a.on(func(ctx context.Context, c *pgbouncer.Console) error { return c.Reload(ctx) })
+		err = a.reload(t, protocol.Target{})
 	}
 	if err != nil {
 		a.o.Log.Error("restoring the pooler's target failed", "error", err)
@@ -170,7 +173,7 @@ func (a *agent) restoreTarget(t protocol.Target) {
 
 // resume lets clients continue. The caller holds mu.
 func (a *agent) resume() error {
-	return a.on(func(ctx context.Context, c *pgbouncer.Console) error { return c.Resume(ctx) })
+	return a.on(func(ctx context.Context, c pooler.Session) error { return c.Resume(ctx) })
 }
 
 // register is the address of an instance's register, with the agents' own role.
@@ -197,8 +200,8 @@ func readTrimmed(path string) (string, error) {
 	return strings.TrimSpace(string(content)), nil
 }
 
-func sessionsOf(ctx context.Context, c *pgbouncer.Console) ([]protocol.PoolerSession, error) {
-	clients, err := c.SessionClients(ctx)
+func sessionsOf(ctx context.Context, c pooler.Session) ([]protocol.PoolerSession, error) {
+	clients, err := c.Clients(ctx)
 	var sessions []protocol.PoolerSession
 	for _, client := range clients {
 		sessions = append(sessions, protocol.PoolerSession{
@@ -217,21 +220,16 @@ func (a *agent) state() (protocol.PoolerState, error) {
 		Target: a.target, SwitchID: a.hold.SwitchID, Phase: a.hold.Phase, Verified: a.verified,
 		UnixMillisecondsNow: time.Now().UnixMilli(),
 	}
-	err := a.on(func(ctx context.Context, c *pgbouncer.Console) (err error) {
+	err := a.on(func(ctx context.Context, c pooler.Session) (err error) {
 		if s.Paused, err = c.Paused(ctx); err != nil {
 			return err
 		}
-		if a.version == "" {
-			if a.version, err = c.Version(ctx); err != nil {
+		// it changes with a restart only, which ends the session
+		if a.asked != c {
+			if a.about, err = c.About(ctx); err != nil {
 				return err
 			}
-		}
-		// so_reuseport changes with a restart only, which ends the session
-		if a.askedOthers != c {
-			if a.others, err = c.Others(ctx); err != nil {
-				return err
-			}
-			a.askedOthers = c
+			a.asked = c
 		}
 		load, err := c.Load(ctx)
 		s.Waiting, s.OldestMilliseconds = load.Waiting, int64(load.OldestSeconds*1000)
@@ -241,6 +239,6 @@ func (a *agent) state() (protocol.PoolerState, error) {
 		s.Sessions, err = sessionsOf(ctx, c)
 		return err
 	})
-	s.Version, s.Others = a.version, a.others
+	s.Version, s.Others = a.about.Version, a.about.Others
 	return s, err
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
-	"github.com/gitover/gitover/steps/pooler/pgbouncer"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres/fence"
 )
 
@@ -128,10 +128,31 @@ func (a *agent) run(ctx context.Context, changes <-chan Active) error {
 			a.reconcile()
 			a.mu.Unlock()
 		case <-tick.C:
+			a.followAddress(ctx)
 			a.mu.Lock()
 			a.reconcile()
 			a.mu.Unlock()
 		}
+	}
+}
+
+// followAddress has reconcile lead to the target again if its name has another address now.
+func (a *agent) followAddress(ctx context.Context) {
+	a.mu.Lock()
+	target := a.target
+	a.mu.Unlock()
+	if !usable(target) {
+		return
+	}
+	looking, cancel := context.WithTimeout(ctx, verifyInterval)
+	defer cancel()
+	if !a.o.Driver.Moved(looking, poolerTarget(target)) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if sameTarget(a.target, target) {
+		a.moved, a.verified = true, false
 	}
 }
 
@@ -153,7 +174,7 @@ func (a *agent) reconcile() {
 	}
 	left := a.target
 	var err error
-	if !sameTarget(a.target, want) {
+	if a.moved || !sameTarget(a.target, want) {
 		err = a.writeFile(want)
 	}
 	if err == nil {
@@ -167,14 +188,14 @@ func (a *agent) reconcile() {
 
 // writeFile writes the file, also while PgBouncer does not run.
 func (a *agent) writeFile(t protocol.Target) error {
-	content, err := poolerTarget(t).Render()
+	content, err := a.render(t)
 	if err == nil {
-		err = pgbouncer.Write(a.o.TargetFile, []byte(content))
+		err = pooler.Write(a.o.TargetFile, content)
 	}
 	if err != nil {
 		return fmt.Errorf("write the target file: %w", err)
 	}
-	a.target, a.verified = t, false
+	a.target, a.verified, a.moved = t, false, false
 	return a.persist()
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler/pgbouncer"
 )
 
 // FuzzRequest: an agent understands what the controller writes, and refuses the rest
@@ -79,7 +80,7 @@ func FuzzStateFile(f *testing.F) {
 		if !ok {
 			return
 		}
-		if _, err := poolerTarget(found.Target).Render(); err != nil {
+		if _, err := (pgbouncer.Driver{}).Render(t.Context(), poolerTarget(found.Target)); err != nil {
 			t.Fatalf("a target that no file can hold was believed: %v", err)
 		}
 		if since := found.Hold.Since.sinceThisBoot(); since > now() {
@@ -110,7 +111,7 @@ func FuzzProxy(f *testing.F) {
 			if !usable(target) {
 				continue
 			}
-			if _, err := poolerTarget(protocol.Target{Host: target.Host, Port: target.Port}).Render(); err != nil {
+			if _, err := (pgbouncer.Driver{}).Render(t.Context(), poolerTarget(target)); err != nil {
 				t.Fatalf("%+v counts as usable: %v", target, err)
 			}
 		}

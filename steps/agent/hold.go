@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
-	"github.com/gitover/gitover/steps/pooler/pgbouncer"
+	"github.com/gitover/gitover/steps/pooler"
 )
 
 // longestHold is the largest limit that a PgProxy's spec allows.
@@ -34,8 +34,8 @@ type holdRecord struct {
 type hold struct {
 	holdRecord
 	entered, held, controllerGone chan struct{}
-	// pauser is the warm connection for PAUSE, which keeps it busy.
-	pauser    *pgbouncer.Console
+	// pauser is the warm session for the pause, which keeps it busy.
+	pauser    pooler.Session
 	registers warmRegisters
 	ctx       context.Context
 	end       context.CancelFunc
@@ -79,11 +79,11 @@ func (a *agent) stage(r protocol.StageRequest) error {
 	case a.target.Host != r.From.Host || a.target.Port != r.From.Port:
 		return a.stale("the pooler leads to %s:%d, not to the old side", a.target.Host, a.target.Port)
 	}
-	content, err := poolerTarget(r.To).Render()
+	content, err := a.render(r.To)
 	if err != nil {
 		return errInvalid(err.Error())
 	}
-	if err := pgbouncer.Prepare(a.o.TargetFile, []byte(content)); err != nil {
+	if err := pooler.Prepare(a.o.TargetFile, content); err != nil {
 		return fmt.Errorf("prepare the target file: %w", err)
 	}
 	h.end()
@@ -93,15 +93,26 @@ func (a *agent) stage(r protocol.StageRequest) error {
 	return a.warm(a.hold)
 }
 
-// warm opens the sessions that a hold will need: the console, and a second one for PAUSE. The
+// warm opens the sessions that a hold will need, and a second one for the pause, which keeps it busy. The
 // caller holds mu.
 func (a *agent) warm(h *hold) error {
-	if err := a.on(func(ctx context.Context, c *pgbouncer.Console) error { _, err := c.Paused(ctx); return err }); err != nil {
+	err := a.on(func(ctx context.Context, c pooler.Session) error {
+		if err := c.Rehearse(ctx); err != nil {
+			return err
+		}
+		_, err := c.Paused(ctx)
+		return err
+	})
+	var wrong *pooler.NotLedError
+	if errors.As(err, &wrong) {
+		return &protocol.ReloadError{Pooler: a.o.Name, Message: wrong.Message}
+	}
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, consoleTimeout)
 	defer cancel()
-	console, err := a.o.Admin.Connect(ctx)
+	console, err := a.o.Driver.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,7 +172,7 @@ func (a *agent) startHold(h *hold) error {
 	return nil
 }
 
-// pause sends PAUSE on a connection of its own and returns when the pooler is paused; the
+// pause holds clients by a session of its own and returns when the pooler is paused; the
 // channel tells when no server connection is in use. The caller holds mu.
 func (a *agent) pause(h *hold) (<-chan error, error) {
 	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
@@ -170,22 +181,18 @@ func (a *agent) pause(h *hold) (<-chan error, error) {
 	h.pauser = nil
 	if console == nil || !console.Alive() {
 		var err error
-		if console, err = a.o.Admin.Connect(ctx); err != nil {
+		if console, err = a.o.Driver.Connect(ctx); err != nil {
 			return nil, err
 		}
 	}
 	drained := make(chan error, 1)
 	a.tasks.Go(func() {
-		err := console.Pause(h.ctx)
-		if pgbouncer.AlreadyPaused(err) {
-			err = nil
-		}
-		drained <- err
+		drained <- console.Pause(h.ctx)
 		console.Close(h.ctx)
 	})
 	for {
 		var paused bool
-		err := a.on(func(ctx context.Context, c *pgbouncer.Console) (err error) {
+		err := a.on(func(ctx context.Context, c pooler.Session) (err error) {
 			paused, err = c.Paused(ctx)
 			return err
 		})
@@ -201,7 +208,7 @@ func (a *agent) pause(h *hold) (<-chan error, error) {
 		case <-time.After(200 * time.Microsecond):
 		}
 		if ctx.Err() != nil {
-			return nil, errors.New("PgBouncer did not pause")
+			return nil, errors.New("the pooler did not pause")
 		}
 	}
 }
@@ -238,7 +245,7 @@ func (a *agent) looksDrained(h *hold) bool {
 		return true
 	}
 	busy := 1
-	err := a.on(func(ctx context.Context, c *pgbouncer.Console) error {
+	err := a.on(func(ctx context.Context, c pooler.Session) error {
 		load, err := c.Load(ctx)
 		busy = load.Busy
 		return err
@@ -261,7 +268,7 @@ func (a *agent) pauseAgain(h *hold) <-chan error {
 		return nil
 	}
 	var paused bool
-	err := a.on(func(ctx context.Context, c *pgbouncer.Console) (err error) {
+	err := a.on(func(ctx context.Context, c pooler.Session) (err error) {
 		paused, err = c.Paused(ctx)
 		return err
 	})

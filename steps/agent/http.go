@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
-	"github.com/gitover/gitover/steps/pooler/pgbouncer"
+	"github.com/gitover/gitover/steps/pooler"
 )
 
 // maxRequest bounds what an agent reads.
@@ -151,7 +151,7 @@ func (a *agent) answer(w http.ResponseWriter, body any, err error) {
 	status, refusal := http.StatusInternalServerError, protocol.Refusal{Error: err.Error(), Code: protocol.CodeOther}
 	var stale *protocol.StaleSwitchError
 	var reload *protocol.ReloadError
-	var refused *pgbouncer.RefusedError
+	var refused *pooler.RefusedError
 	var invalid *invalidRequestError
 	switch {
 	case errors.As(err, &stale):

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
-	"github.com/gitover/gitover/steps/pooler/pgbouncer"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
 )
@@ -192,11 +192,11 @@ func (a *agent) release(h *hold) error {
 	if err := a.resume(); err != nil {
 		return err
 	}
-	// a PAUSE that PgBouncer was slow to read may come after the RESUME
-	return a.on(func(ctx context.Context, c *pgbouncer.Console) error {
+	// a pause that the pooler was slow to begin may come after the resume
+	return a.on(func(ctx context.Context, c pooler.Session) error {
 		paused, err := c.Paused(ctx)
 		if err == nil && paused {
-			err = errors.New("PgBouncer is paused again")
+			err = errors.New("the pooler is paused again")
 		}
 		return err
 	})

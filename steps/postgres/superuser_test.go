@@ -87,7 +87,7 @@ func leave(t *testing.T, left *pg.Server, r *fence.Register) postgres.Password {
 	var logins []int
 	eventually(t, "the superuser's session ends", func() bool {
 		var still []postgres.Session
-		still, logins, err = r.TerminateSessions(ctx, "away", true, logins)
+		still, logins, err = r.TerminateSessions(ctx, "away", fence.EndAll, logins)
 		must(t, err)
 		return len(still) == 0 && len(logins) == 0
 	})

@@ -3,7 +3,6 @@ package switchover
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,10 +15,9 @@ import (
 )
 
 const (
-	// fencePoll is the time between two checks for sessions behind the fence; the first
-	// leavePolls checks wait for sessions that the poolers have closed to end by themselves.
-	fencePoll  = time.Millisecond
-	leavePolls = 3
+	// loginTime is how long a login takes: those that passed a pooler that holds connections, and not clients, should not meet
+	// the fence.
+	loginTime = 25 * time.Millisecond
 	// resumeTimeout bounds what must be tried after the decision.
 	resumeTimeout = 5 * time.Second
 )
@@ -61,7 +59,7 @@ func (r *run) holdAndFence(parent context.Context) error {
 	group, ctx := errgroup.WithContext(parent)
 	entered, held := make(chan struct{}), make(chan struct{})
 	mayFence := entered
-	if !r.workersPass {
+	if !r.workersPass && r.in.Sessions == Held {
 		mayFence = held
 	}
 	var pending atomic.Int64
@@ -85,15 +83,27 @@ func (r *run) holdAndFence(parent context.Context) error {
 			return ctx.Err()
 		case <-mayFence:
 		}
+		if r.in.Sessions == Ended {
+			_ = postgres.Pause(ctx, loginTime)
+		}
 		r.in.trace(PointFence)
-		return timed(&r.result.Parts.Fence, func() error { return r.in.traced(PointFence, r.fence(ctx)) })
+		err := timed(&r.result.Parts.Fence, func() error { return r.in.traced(PointFence, r.fence(ctx)) })
+		if err != nil || r.in.Sessions == Held {
+			return err
+		}
+		return r.clear(ctx) // a pooler may hold its clients completely only once their sessions are over
 	})
-	if err := group.Wait(); err != nil {
+	if err := group.Wait(); err != nil || r.in.Sessions != Held {
 		return err
 	}
+	return r.clear(parent)
+}
+
+// clear is terminateSessions, measured as part of the fence.
+func (r *run) clear(ctx context.Context) error {
 	r.in.trace(PointClear)
 	begun := time.Now()
-	err := r.in.traced(PointClear, r.terminateSessions(parent))
+	err := r.in.traced(PointClear, r.terminateSessions(ctx))
 	r.result.Parts.Fence += time.Since(begun)
 	return err
 }
@@ -120,6 +130,9 @@ func (r *run) hold(parent context.Context, entered func()) error {
 		case err := <-held:
 			return err
 		case <-patience.C:
+			if r.in.Sessions != Held {
+				continue // terminateSessions ends them
+			}
 			if err := r.handleSlowTransactions(ctx); err != nil {
 				cancel()
 				<-held //nolint:errcheck // err says why it was ended
@@ -133,37 +146,6 @@ func (r *run) fence(ctx context.Context) error {
 	decision, err := r.from.Fence(ctx, r.in.ID)
 	if err == nil && decision != fence.Open {
 		return errDecidedAgainst
-	}
-	return err
-}
-
-// terminateSessions ends sessions behind the fence until none is left.
-func (r *run) terminateSessions(ctx context.Context) error {
-	seen := map[int]bool{}
-	var logins []int
-	for look := 0; ; look++ {
-		var left []postgres.Session
-		var err error
-		left, logins, err = r.from.TerminateSessions(ctx, r.in.ID, look >= leavePolls, logins)
-		if err != nil {
-			return err
-		}
-		for _, session := range left {
-			if look >= leavePolls && !seen[session.PID] {
-				seen[session.PID] = true
-				r.result.Terminated = append(r.result.Terminated, session)
-			}
-		}
-		if len(left) == 0 && len(logins) == 0 {
-			break
-		}
-		if err := postgres.Pause(ctx, fencePoll); err != nil {
-			return fmt.Errorf("%d logins and these sessions on the old side do not end: %v: %w", len(logins), left, err)
-		}
-	}
-	prepared, err := postgres.PreparedTransactions(ctx, r.watcher, r.in.Databases)
-	if err == nil && len(prepared) > 0 {
-		return &WaitingError{Obstacles: preparedTransactions(prepared)}
 	}
 	return err
 }

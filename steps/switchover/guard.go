@@ -68,7 +68,7 @@ func guardPoolers(ctx context.Context, in Input) ([]Obstacle, error) {
 			var refused *protocol.RefusedError
 			switch {
 			case errors.As(err, &refused):
-				found[i] = []Obstacle{obstacle(PoolerRefusing, "%v; the agent's user must be among admin_users", err)}
+				found[i] = []Obstacle{obstacle(PoolerRefusing, "%v", err)}
 			case err != nil:
 				found[i] = []Obstacle{obstacle(PoolerUnreachable, "%v", err)}
 			case state.Others != "":
@@ -77,7 +77,7 @@ func guardPoolers(ctx context.Context, in Input) ([]Obstacle, error) {
 				found[i] = []Obstacle{obstacle(PoolerOutOfStep, "pooler %s does not lead to %s yet", p.Name(), in.From.Instance)}
 			case state.Paused || state.Phase.Paused():
 				found[i] = []Obstacle{obstacle(PoolerOutOfStep, "pooler %s is paused; RESUME it if that was done by hand", p.Name())}
-			default:
+			case in.Sessions == Held:
 				found[i] = sessionPooling(p, state, in.Limits.LongTransaction)
 			}
 			return nil
@@ -92,7 +92,7 @@ func sessionPooling(p Pooler, state protocol.PoolerState, limit time.Duration) [
 	var found []Obstacle
 	for _, s := range state.Sessions {
 		if s.Age() >= limit {
-			found = append(found, obstacle(SessionPooling, "a client of pooler %s is in session pooling, which can't be held: %s; end it, or use pool_mode=transaction", p.Name(), s))
+			found = append(found, obstacle(SessionPooling, "a client of pooler %s is in session pooling, which can't be held: %s; end it, use pool_mode=transaction, or let switches end such clients by spec.switch.sessions: End", p.Name(), s))
 		}
 	}
 	return found

@@ -21,13 +21,26 @@ const (
 	Terminate LongTransactionPolicy = "Terminate"
 )
 
+// Sessions says what becomes of clients that keep a server connection for as long as they are connected.
+type Sessions string
+
+// Kinds of sessions.
+const (
+	// Held: there are none, or a switch waits until they have left. The poolers hold clients between two transactions.
+	Held Sessions = ""
+	// Ended: the fence ends each when its transaction is over, and all of them after Limits.Drain.
+	Ended Sessions = "Ended"
+	// Frozen: as Ended, but a hold lets no client say anything: only a statement can end, and not a transaction.
+	Frozen Sessions = "Frozen"
+)
+
 // Limits of a switch. Zero values stand for the defaults.
 type Limits struct {
 	// Hold is the longest time that traffic is held, whatever fails. Default: that of protocol.HoldLimits.
 	Hold time.Duration
 	// Margin is how long before Hold's end agents ask the register. Default: that of protocol.HoldLimits.
 	Margin time.Duration
-	// Drain is how long a hold waits for transactions in flight. Default a quarter of Hold; three fifths of StallBudget
+	// Drain is how long a hold waits for transactions in flight, or, if sessions are ended, the fence does. Default a quarter of Hold; three fifths of StallBudget
 	// while patience lasts, if that is less.
 	Drain time.Duration
 	// LagBytes of WAL that the new side may be behind at the guard. Default 16 MiB.
@@ -101,7 +114,9 @@ type Input struct {
 	Known map[string][]postgres.Identity
 	// Poolers that hold and lead the traffic: all of them.
 	Poolers []Pooler
-	Limits  Limits
+	// Sessions says what the poolers' hold does to clients that keep a server connection.
+	Sessions Sessions
+	Limits   Limits
 	// Who is recorded in the register as the one that decides: the controller's pod.
 	Who string
 	// Report, if set, is called with each phase before it begins; an error ends the switch

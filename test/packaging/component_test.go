@@ -38,7 +38,10 @@ func TestThePoolersOfTheExamplesHaveTheirAgent(t *testing.T) {
 	for _, dir := range []string{"before", "after"} {
 		copyTree(t, filepath.Join(root, "examples", "adopt", dir), filepath.Join(adopted, "orders"))
 	}
-	for pooler, dir := range map[string]string{"orders-pooler": filepath.Join(root, "examples", "fleet", "apps", "orders"), "pgbouncer": filepath.Join(adopted, "orders")} {
+	withHAProxy := t.TempDir()
+	copyTree(t, filepath.Join(root, "examples", "fleet", "apps"), withHAProxy)
+	copyTree(t, filepath.Join(root, "examples", "haproxy"), filepath.Join(withHAProxy, "orders"))
+	for pooler, dir := range map[string]string{"orders-haproxy": filepath.Join(withHAProxy, "orders"), "orders-pooler": filepath.Join(root, "examples", "fleet", "apps", "orders"), "pgbouncer": filepath.Join(adopted, "orders")} {
 		t.Run(pooler, func(t *testing.T) { hasAgent(t, kustomize(t, dir), pooler, "orders") })
 	}
 }
@@ -47,6 +50,7 @@ func TestThePoolersOfTheExamplesHaveTheirAgent(t *testing.T) {
 func hasAgent(t *testing.T, all objects, pooler, proxy string) {
 	t.Helper()
 	account := proxy + "-gitover-agent"
+	kind := as[appsv1.Deployment](t, all, "Deployment/"+pooler).Labels["gitover.dev/pooler"]
 	pod := as[appsv1.Deployment](t, all, "Deployment/"+pooler).Spec.Template
 	if len(pod.Spec.InitContainers) != 1 || pod.Spec.ServiceAccountName != account || pod.Labels["gitover.dev/proxy"] != proxy {
 		t.Fatalf("%s has %d init containers, the account %q, labels %v", pooler, len(pod.Spec.InitContainers), pod.Spec.ServiceAccountName, pod.Labels)
@@ -54,6 +58,10 @@ func hasAgent(t *testing.T, all objects, pooler, proxy string) {
 	agent := pod.Spec.InitContainers[0]
 	if agent.RestartPolicy == nil || *agent.RestartPolicy != corev1.ContainerRestartPolicyAlways || !slices.Equal(agent.Args, []string{"--proxy=" + proxy}) {
 		t.Errorf("the agent of %s is no sidecar for %s: %v", pooler, proxy, agent)
+	}
+	told := slices.ContainsFunc(agent.Env, func(e corev1.EnvVar) bool { return e.Name == "GITOVER_POOLER" && e.Value == kind })
+	if !told && kind != "PgBouncer" {
+		t.Errorf("the agent of %s isn't told that it stands beside %s: %v", pooler, kind, agent.Env)
 	}
 	volumes := map[string]corev1.Volume{}
 	for _, volume := range pod.Spec.Volumes {

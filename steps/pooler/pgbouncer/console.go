@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/gitover/gitover/steps/pooler"
 )
 
 // Admin says how to reach the admin console.
@@ -34,37 +36,10 @@ type Database struct {
 	Database string
 }
 
-// Load is how clients are served.
-type Load struct {
-	// Waiting clients, and the seconds that the oldest has waited.
-	Waiting       int
-	OldestSeconds float64
-	// Busy server connections.
-	Busy int
-	// SessionMode: some of them belong to clients in session pooling.
-	SessionMode bool
+// refused: the user or password is wrong, the user is no admin, or the command isn't allowed.
+func refused(pg *pgconn.PgError, err error) error {
+	return &pooler.RefusedError{Message: "PgBouncer's admin console refused: " + pg.Message + "; the agent's user must be among admin_users", Cause: err}
 }
-
-// Client is one that keeps a server connection until it disconnects.
-type Client struct {
-	User, Database, Application, Address string
-	// Since it is connected, to the second.
-	Since time.Time
-}
-
-// RefusedError: the console refused. The user or password is wrong, the user is no admin, or
-// the command isn't allowed. A human must act.
-type RefusedError struct{ Cause error }
-
-func (e *RefusedError) Error() string {
-	var pg *pgconn.PgError
-	if errors.As(e.Cause, &pg) {
-		return "PgBouncer's admin console refused: " + pg.Message
-	}
-	return "PgBouncer's admin console refused"
-}
-
-func (e *RefusedError) Unwrap() error { return e.Cause }
 
 // Connect opens a session.
 func (a Admin) Connect(ctx context.Context) (*Console, error) {
@@ -79,7 +54,7 @@ func (a Admin) Connect(ctx context.Context) (*Console, error) {
 	if err != nil {
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) {
-			return nil, &RefusedError{Cause: err}
+			return nil, refused(pg, err)
 		}
 		return nil, fmt.Errorf("connect to PgBouncer's admin console at %s:%d: no answer", a.Host, a.Port)
 	}
@@ -148,12 +123,12 @@ func databasesOf(rows []map[string]string) (list []Database) {
 }
 
 // Load sums up the pools.
-func (c *Console) Load(ctx context.Context) (Load, error) {
+func (c *Console) Load(ctx context.Context) (pooler.Load, error) {
 	rows, err := c.query(ctx, "SHOW POOLS")
 	return loadOf(rows), err
 }
 
-func loadOf(rows []map[string]string) (load Load) {
+func loadOf(rows []map[string]string) (load pooler.Load) {
 	for _, row := range rows {
 		if row["database"] == "pgbouncer" {
 			continue
@@ -170,7 +145,7 @@ func loadOf(rows []map[string]string) (load Load) {
 
 // SessionClients lists the clients in session pooling that have a server connection: a pause
 // is complete when they have left.
-func (c *Console) SessionClients(ctx context.Context) ([]Client, error) {
+func (c *Console) SessionClients(ctx context.Context) ([]pooler.Client, error) {
 	pools, err := c.query(ctx, "SHOW POOLS")
 	if err != nil {
 		return nil, err
@@ -182,14 +157,14 @@ func (c *Console) SessionClients(ctx context.Context) ([]Client, error) {
 		}
 	}
 	rows, err := c.query(ctx, "SHOW CLIENTS")
-	var list []Client
+	var list []pooler.Client
 	for _, row := range rows {
 		if !sessions[[2]string{row["database"], row["user"]}] || row["link"] == "" {
 			continue
 		}
 		// PgBouncer writes its local time; it runs beside us.
 		since, _ := time.ParseInLocation("2006-01-02 15:04:05 MST", row["connect_time"], time.Local)
-		list = append(list, Client{
+		list = append(list, pooler.Client{
 			User: row["user"], Database: row["database"], Application: row["application_name"],
 			Address: net.JoinHostPort(row["addr"], row["port"]), Since: since,
 		})
@@ -259,7 +234,7 @@ func (c *Console) query(ctx context.Context, command string) ([]map[string]strin
 	if err != nil {
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) {
-			return nil, fmt.Errorf("%s: %w", command, &RefusedError{Cause: err})
+			return nil, fmt.Errorf("%s: %w", command, refused(pg, err))
 		}
 		return nil, fmt.Errorf("%s on PgBouncer's admin console: %w", command, err)
 	}

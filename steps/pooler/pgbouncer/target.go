@@ -1,21 +1,15 @@
 package pgbouncer
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
+
+	"github.com/gitover/gitover/steps/pooler"
 )
 
 // Target is where a pooler's databases lead.
-type Target struct {
-	Host      string
-	Port      int
-	Databases []string
-}
+type Target pooler.Target
 
 // Render gives the file that pgbouncer.ini includes: an entry for each database, so that
 // SHOW DATABASES tells where it leads before a client asks, and "*" for those made later.
@@ -68,12 +62,7 @@ func (t Target) names() []string {
 
 // Check says why no pooler can be led there. Names of databases are never a reason: unusual
 // ones are reached through "*".
-func (t Target) Check() error {
-	if t.Host == "" || strings.ContainsFunc(t.Host, unicode.IsControl) || t.Port < 1 || t.Port > 65535 {
-		return fmt.Errorf("no usable host and port: %q, %d", t.Host, t.Port)
-	}
-	return nil
-}
+func (t Target) Check() error { return pooler.Target(t).Check() }
 
 // spelled says whether PgBouncer 1.24 can read the name as a key. Its documentation mentions
 // double quotes, but its parser doesn't support them; such a database is reached through "*".
@@ -85,35 +74,3 @@ func spelled(name string) bool {
 
 // value quotes for the connection string: a quote is doubled.
 func value(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-
-// Write writes content to path, durably and atomically: a reader finds the whole old file or
-// the whole new one.
-func Write(path string, content []byte) error {
-	if err := Prepare(path, content); err != nil {
-		return err
-	}
-	if err := Promote(path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// Prepare writes content beside path, durably, for Promote.
-func Prepare(path string, content []byte) error {
-	f, err := os.OpenFile(path+".next", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644) //nolint:gosec // the pooler reads it, as another user
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// Promote replaces path with the file that Prepare wrote, by a rename only.
-func Promote(path string) error { return os.Rename(path+".next", path) }

@@ -82,15 +82,30 @@ func FenceStandby(ctx context.Context, s postgres.Server, databases []string) er
 	return nil
 }
 
+// Ending says which sessions TerminateSessions ends now.
+type Ending string
+
+// Endings.
+const (
+	// EndNone waits for all.
+	EndNone Ending = "none"
+	// EndIdle ends those between two transactions.
+	EndIdle Ending = "idle"
+	// EndQuiet ends those that run no statement, also in a transaction.
+	EndQuiet Ending = "quiet"
+	// EndAll ends all.
+	EndAll Ending = "all"
+)
+
 // TerminateSessions returns the sessions that are left behind the fence of an open switch, also
-// superusers'; with end it terminates them. logins are the processes that may have passed the fence
+// superusers'; it terminates those that end says. logins are the processes that may have passed the fence
 // before it took effect. The first call, with nil, finds them; each further call gets the result of
 // the one before, since later logins are refused. No session is left when both results are empty.
-func (r *Register) TerminateSessions(ctx context.Context, id string, end bool, before []int) (left []postgres.Session, logins []int, err error) {
+func (r *Register) TerminateSessions(ctx context.Context, id string, end Ending, before []int) (left []postgres.Session, logins []int, err error) {
 	if err := r.conn.QueryRow(ctx, loginsUnderWaySQL, before).Scan(&logins); err != nil {
 		return nil, nil, r.failed("clear", err)
 	}
-	rows, err := r.conn.Query(ctx, clearSessionsSQL, id, end)
+	rows, err := r.conn.Query(ctx, clearSessionsSQL, id, string(end))
 	if err != nil {
 		return nil, nil, r.failed("clear", err)
 	}

@@ -217,7 +217,7 @@ func (r *Register) Warm(ctx context.Context) error {
 			return r.failed("warm up", err)
 		}
 	}
-	_, _, err := r.TerminateSessions(ctx, "", true, nil)
+	_, _, err := r.TerminateSessions(ctx, "", EndAll, nil)
 	return err
 }
 

@@ -1,0 +1,120 @@
+package conformance
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler/haproxy"
+	"github.com/gitover/gitover/steps/switchover"
+	"github.com/gitover/gitover/test/pg"
+	"github.com/gitover/gitover/test/pgpooler"
+)
+
+// kind of proxy.
+type kind struct {
+	name     string
+	sessions switchover.Sessions
+	start    func(*stage) *proxy
+	// control reaches the proxy from a controller's process.
+	control func(order) (switchover.Pooler, error)
+	// settles: clients go on without a controller that died at this point.
+	settles func(switchover.Point) bool
+	// seamless: no transaction fails, and no session is closed, in a switch that nothing disturbs.
+	seamless bool
+	// holds new connections: none is refused in a switch that nothing disturbs.
+	holds bool
+}
+
+var kinds = []kind{
+	{name: "PgBouncer", start: pgbouncer("transaction"), control: byAgent, settles: always, seamless: true, holds: true},
+	{name: "PgBouncer in session mode", sessions: switchover.Ended, start: pgbouncer("session"), control: byAgent, settles: always, holds: true},
+	{name: "HAProxy", sessions: switchover.Ended, start: startHAProxy, control: byAgent, settles: always, holds: true},
+}
+
+func byAgent(o order) (switchover.Pooler, error) { return reach(o.Authority, o.Client, o.Address) }
+
+func always(switchover.Point) bool { return true }
+
+// forEachKind tells a story of each driver.
+func forEachKind(t *testing.T, story func(*testing.T, kind)) {
+	t.Helper()
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { story(t, k) })
+	}
+}
+
+// proxy that stands between clients and servers.
+type proxy struct {
+	// port for clients.
+	port int
+	// pooler is the controller's view.
+	pooler switchover.Pooler
+	// agent is nil if the driver needs none. address is where it takes requests.
+	agent   *pgpooler.Agent
+	address string
+	// kill and run are of the proxy's process.
+	kill, run func()
+	log       func() string
+}
+
+func (s *stage) options() pgpooler.Options {
+	return pgpooler.Options{
+		Name: "pooler-0", Authority: s.authority, Users: map[string]string{"app": appPassword},
+		Role: pg.AgentRole, Password: pg.AgentPassword, Source: s.source,
+	}
+}
+
+// reach an agent as the controller does.
+func reach(authority []byte, client protocol.KeyPair, address string) (*protocol.Client, error) {
+	config, err := protocol.ClientTLS(authority, client, pgpooler.Proxy, pgpooler.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	return protocol.NewClient("pooler-0", address, config), nil
+}
+
+func (s *stage) beside(a *pgpooler.Agent, port int) *proxy {
+	client, err := reach(s.authority.Pair.Certificate, s.client, a.Address)
+	must(s.t, err)
+	return &proxy{port: port, pooler: client, agent: a, address: a.Address}
+}
+
+func pgbouncer(mode string) func(*stage) *proxy {
+	return func(s *stage) *proxy {
+		o := s.options()
+		o.Settings = pg.Settings{"pool_mode": mode, "server_round_robin": "0"}
+		p := pgpooler.Start(s.t, o)
+		x := s.beside(p.Agent, p.Admin.Port)
+		x.kill, x.run, x.log = p.Kill, p.Run, p.Log
+		return x
+	}
+}
+
+// haproxyConfig is that of examples/haproxy, with a port of its own.
+const haproxyConfig = `global
+    stats socket /mnt/haproxy.sock mode 600 level admin
+    maxconn 1000
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+frontend postgres
+    bind 127.0.0.1:%d
+    default_backend gitover
+`
+
+func startHAProxy(s *stage) *proxy {
+	port := pg.ReservePort(s.t)
+	p := pg.NewProxy(s.t, "haproxy", map[string]string{"haproxy.cfg": fmt.Sprintf(haproxyConfig, port)},
+		"/usr/sbin/haproxy", "-W", "-db", "-f", "/mnt/haproxy.cfg", "-f", "/mnt/target.cfg")
+	file := filepath.Join(p.Dir, "target.cfg")
+	driver := &haproxy.Driver{Socket: haproxy.Socket(filepath.Join(p.Dir, "haproxy.sock")), Frontends: []string{"postgres"}, LimitsFile: file + ".limits"}
+	a := pgpooler.Beside(s.t, s.options(), file, driver)
+	p.Run()
+	x := s.beside(a, port)
+	x.kill, x.run, x.log = p.Kill, p.Run, p.Log
+	return x
+}

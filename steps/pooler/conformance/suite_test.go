@@ -1,0 +1,97 @@
+package conformance
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gitover/gitover/steps/switchover"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// longestRefusal is for how long new connections may be refused.
+const longestRefusal = time.Second
+
+// A switch, back, and forth again.
+func TestASwitchLosesNoRowThroughAnyDriver(t *testing.T) {
+	forEachKind(t, func(t *testing.T, k kind) {
+		s := newStage(t, k)
+		traffic := s.startTraffic()
+		for range 4 {
+			s.awaitGuard()
+			begun, before := traffic.mark()
+			in := s.input()
+			result, err := switchover.Switch(t.Context(), in)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, s.proxy.log())
+			}
+			s.end(in, result, nil)
+			f := traffic.feltSince(begun, before)
+			t.Logf("%s: %s -> %s in %d ms; %s", k.name, in.From.Instance, in.To.Instance, result.Held.Milliseconds(), f)
+			switch {
+			case k.seamless && f.failed+f.cut > 0:
+				t.Errorf("clients noticed: %s", f)
+			case k.holds && f.refusals > 0, f.refused > longestRefusal:
+				t.Errorf("new connections were refused: %s", f)
+			}
+			s.oneSideOpen()
+			s.leads()
+		}
+		traffic.balances()
+	})
+}
+
+// The proxy's process dies in the middle of a switch, and starts again.
+func TestAProxyThatDiesInASwitchLosesNoRow(t *testing.T) {
+	forEachKind(t, func(t *testing.T, k kind) {
+		s := newStage(t, k)
+		if s.proxy.kill == nil {
+			t.Skip("it has no process")
+		}
+		traffic := s.startTraffic()
+		for _, point := range pg.Every(3, 1, []switchover.Point{
+			switchover.PointHold, switchover.PointFence, switchover.PointMove, switchover.PointReady, switchover.PointDecide, switchover.PointResume,
+		}) {
+			s.disturbed(traffic, point, func() { s.proxy.kill(); s.proxy.run() })
+		}
+		traffic.balances()
+	})
+}
+
+// The agent dies in the middle of a switch, and starts again.
+func TestAnAgentThatDiesInASwitchLosesNoRow(t *testing.T) {
+	forEachKind(t, func(t *testing.T, k kind) {
+		s := newStage(t, k)
+		if s.proxy.agent == nil {
+			t.Skip("it has no agent")
+		}
+		traffic := s.startTraffic()
+		for _, point := range pg.Every(3, 1, []switchover.Point{
+			switchover.PointHold, switchover.PointFence, switchover.PointMove, switchover.PointReady, switchover.PointDecide, switchover.PointResume,
+		}) {
+			s.disturbed(traffic, point, func() { s.proxy.agent.StopAgent(); s.proxy.agent.StartAgent() })
+		}
+		traffic.balances()
+	})
+}
+
+// disturbed switches, with something that happens at a point.
+func (s *stage) disturbed(traffic *traffic, point switchover.Point, happen func()) {
+	s.t.Helper()
+	s.awaitGuard()
+	begun, before := traffic.mark()
+	in := s.input()
+	in.Trace = func(at switchover.Point) {
+		if at == point {
+			happen()
+		}
+	}
+	result, err := switchover.Switch(s.t.Context(), in)
+	state := s.end(in, result, err)
+	f := traffic.feltSince(begun, before)
+	s.t.Logf("%s, at %s: %s; %s", s.kind.name, point, state, f)
+	if f.connect > limits.Hold {
+		s.t.Errorf("at %s: a new connection waited for longer than the limit: %s", point, f)
+	}
+	s.oneSideOpen()
+	s.leads()
+}

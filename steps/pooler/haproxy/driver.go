@@ -1,0 +1,271 @@
+package haproxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gitover/gitover/steps/pooler"
+)
+
+// Backend and Server are the names that the agent's file gives to where clients are led.
+const (
+	Backend = "gitover"
+	Server  = "active"
+)
+
+// setWait bounds how long HAProxy may take for a new address.
+const setWait = time.Second
+
+// Driver leads one HAProxy. Use it by its address.
+type Driver struct {
+	Socket Socket
+	// Frontends that lead to the backend, and that a hold closes.
+	Frontends []string
+	// LimitsFile remembers what a hold replaces. It lies beside the target file.
+	LimitsFile string
+	Addresses  pooler.Addresses
+}
+
+// Render implements pooler.Driver.
+func (d *Driver) Render(ctx context.Context, t pooler.Target) ([]byte, error) {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	address, err := d.Addresses.Of(ctx, t.Host)
+	if err != nil {
+		return nil, err
+	}
+	at := net.JoinHostPort(address.String(), strconv.Itoa(t.Port))
+	return fmt.Appendf(nil, "# Written by gitover-agent. Changes made by hand are lost.\nbackend %s\n    mode tcp\n    server %s %s\n", Backend, Server, at), nil
+}
+
+// Moved implements pooler.Driver.
+func (d *Driver) Moved(ctx context.Context, t pooler.Target) bool {
+	changed, err := d.Addresses.Refresh(ctx, t.Host)
+	return err == nil && changed
+}
+
+// Connect implements pooler.Driver. The runtime API has no sessions: each command is a connection of its own.
+func (d *Driver) Connect(ctx context.Context) (pooler.Session, error) {
+	s := &session{Driver: d}
+	_, err := s.limits(ctx)
+	return s, err
+}
+
+type session struct{ *Driver }
+
+// Close implements pooler.Session.
+func (*session) Close(context.Context) {}
+
+// Alive implements pooler.Session.
+func (*session) Alive() bool { return true }
+
+// Rehearse implements pooler.Session: a command that needs the right to change something, and the backend.
+func (s *session) Rehearse(ctx context.Context) error {
+	server, err := s.server(ctx)
+	if err == nil {
+		_, err = s.lead(ctx, server["srv_addr"], server["srv_port"])
+	}
+	return err
+}
+
+// Pause implements pooler.Session.
+func (s *session) Pause(ctx context.Context) error {
+	limits, err := s.limits(ctx)
+	if err != nil {
+		return err
+	}
+	for frontend, limit := range limits {
+		if limit == 0 {
+			delete(limits, frontend)
+		}
+	}
+	if err := s.remember(limits); err != nil {
+		return err
+	}
+	return s.setLimits(ctx, func(string) int { return 0 })
+}
+
+// Resume implements pooler.Session.
+func (s *session) Resume(ctx context.Context) error {
+	if paused, err := s.Paused(ctx); err != nil || !paused {
+		return err
+	}
+	kept := s.remembered()
+	most, err := s.most(ctx)
+	if err != nil {
+		return err
+	}
+	return s.setLimits(ctx, func(frontend string) int {
+		if limit := kept[frontend]; limit > 0 {
+			return limit
+		}
+		return most
+	})
+}
+
+// Paused implements pooler.Session.
+func (s *session) Paused(ctx context.Context) (bool, error) {
+	limits, err := s.limits(ctx)
+	for _, limit := range limits {
+		if limit > 0 {
+			return false, err
+		}
+	}
+	return err == nil, err
+}
+
+// Lead implements pooler.Session. Connections to left end: left may be dead, and they would hang.
+func (s *session) Lead(ctx context.Context, t, left pooler.Target) error {
+	address, err := s.Addresses.Of(ctx, t.Host)
+	if err != nil {
+		return err
+	}
+	before, err := s.server(ctx)
+	if err != nil {
+		return err
+	}
+	port := strconv.Itoa(t.Port)
+	answer, err := s.lead(ctx, address.String(), port)
+	if err != nil {
+		return err
+	}
+	now, err := s.awaitServer(ctx, address.String(), port)
+	if err != nil {
+		return err
+	}
+	if now["srv_addr"] != address.String() || now["srv_port"] != port {
+		return &pooler.NotLedError{Message: fmt.Sprintf("HAProxy's server %s/%s leads to %s:%s, not to %s:%s: %s",
+			Backend, Server, now["srv_addr"], now["srv_port"], address, port, answer)}
+	}
+	if left.Host != "" && (before["srv_addr"] != now["srv_addr"] || before["srv_port"] != port) {
+		_, err = s.Socket.Do(ctx, "shutdown sessions server "+Backend+"/"+Server)
+	}
+	return err
+}
+
+// awaitServer gives HAProxy a moment to do what it said it has done: from 3.0 on it does so a little later.
+func (s *session) awaitServer(ctx context.Context, address, port string) (map[string]string, error) {
+	for begun := time.Now(); ; {
+		now, err := s.server(ctx)
+		if err != nil || now["srv_addr"] == address && now["srv_port"] == port || time.Since(begun) > setWait {
+			return now, err
+		}
+		select {
+		case <-ctx.Done():
+			return now, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// Load implements pooler.Session. Who waits isn't known: HAProxy has not seen them yet.
+func (*session) Load(context.Context) (pooler.Load, error) { return pooler.Load{}, nil }
+
+// About implements pooler.Session.
+func (s *session) About(ctx context.Context) (pooler.About, error) {
+	info, err := s.info(ctx)
+	return pooler.About{Version: "HAProxy " + info["Version"]}, err
+}
+
+// Clients implements pooler.Session: a hold waits for none.
+func (*session) Clients(context.Context) ([]pooler.Client, error) { return nil, nil }
+
+// server is where HAProxy leads now.
+func (s *session) server(ctx context.Context) (map[string]string, error) {
+	answer, err := s.Socket.Do(ctx, "show servers state "+Backend)
+	if err != nil {
+		return nil, err
+	}
+	_, answer, _ = strings.Cut(answer, "\n") // the first line is the format's version
+	rows, err := table(answer, ' ')
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if row["srv_name"] == Server {
+			return row, nil
+		}
+	}
+	return nil, &pooler.RefusedError{Message: fmt.Sprintf("HAProxy has no server %s/%s: start it with -f and the agent's file, too", Backend, Server)}
+}
+
+func (s *session) lead(ctx context.Context, address, port string) (string, error) {
+	return s.Socket.Do(ctx, fmt.Sprintf("set server %s/%s addr %s port %s", Backend, Server, address, port))
+}
+
+// limits in force, by frontend.
+func (s *session) limits(ctx context.Context) (map[string]int, error) {
+	limits := map[string]int{}
+	for _, frontend := range s.Frontends {
+		answer, err := s.Socket.Do(ctx, "show stat "+frontend+" 1 -1")
+		var refused *pooler.RefusedError
+		if err != nil && !errors.As(err, &refused) {
+			return nil, err
+		}
+		rows, err := table(answer, ',')
+		if err != nil || len(rows) != 1 {
+			return nil, &pooler.RefusedError{Message: fmt.Sprintf("HAProxy has no frontend %q: name those that lead to backend %s by --haproxy-frontends", frontend, Backend)}
+		}
+		if limits[frontend], err = strconv.Atoi(rows[0]["slim"]); err != nil {
+			return nil, fmt.Errorf("HAProxy names no limit of frontend %s", frontend)
+		}
+	}
+	return limits, nil
+}
+
+func (s *session) setLimits(ctx context.Context, limit func(frontend string) int) error {
+	for _, frontend := range s.Frontends {
+		if _, err := s.Socket.Do(ctx, fmt.Sprintf("set maxconn frontend %s %d", frontend, limit(frontend))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// most connections that HAProxy takes at all: the limit of a frontend that says none.
+func (s *session) most(ctx context.Context) (int, error) {
+	info, err := s.info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(info["Maxconn"])
+}
+
+func (s *session) info(ctx context.Context) (map[string]string, error) {
+	answer, err := s.Socket.Do(ctx, "show info")
+	info := map[string]string{}
+	for line := range strings.SplitSeq(answer, "\n") {
+		name, value, _ := strings.Cut(line, ": ")
+		info[name] = value
+	}
+	return info, err
+}
+
+// remember limits that a hold replaces, also for an agent that starts again in it.
+func (s *session) remember(limits map[string]int) error {
+	if len(limits) == 0 {
+		return nil
+	}
+	content, err := json.Marshal(limits)
+	if err != nil {
+		return err
+	}
+	return pooler.Write(s.LimitsFile, content)
+}
+
+// remembered limits; none if a file is missing or broken.
+func (s *session) remembered() map[string]int {
+	limits := map[string]int{}
+	if content, err := os.ReadFile(s.LimitsFile); err == nil {
+		_ = json.Unmarshal(content, &limits)
+	}
+	return limits
+}
