@@ -101,7 +101,7 @@ func (g *gitPort) CommitState(ctx context.Context, step string) (steps.CommitSta
 	if err != nil {
 		return steps.CommitState{}, err
 	}
-	found, err := g.repository.FindByTrailers(ctx, g.unique(step))
+	found, err := g.repository.FindByTrailers(ctx, g.unique(step), g.upgrade.Status.BaseCommit)
 	if err != nil {
 		return steps.CommitState{}, err
 	}
@@ -155,7 +155,7 @@ func (g *gitPort) ours(ctx context.Context, tip gitops.Tip, step string) error {
 	if err != nil || ownership.Stated {
 		return err
 	}
-	begun, err := g.repository.FindByTrailers(ctx, g.unique(steps.CommitGreen))
+	begun, err := g.repository.FindByTrailers(ctx, g.unique(steps.CommitGreen), g.upgrade.Status.BaseCommit)
 	if err != nil || len(begun) > 0 {
 		return err
 	}
@@ -219,7 +219,7 @@ func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Eviden
 	request := gitops.CommitRequest{
 		Directory: g.upgrade.Spec.Git.Path, Message: message, Trailers: g.trailers(unique, evidence, committer),
 		Author: author, Committer: committer, Signer: signer,
-		Edit: edit, Unique: unique, Owner: commits.OwnerOf(g.upgrade),
+		Edit: edit, Unique: unique, Since: g.upgrade.Status.BaseCommit, Owner: commits.OwnerOf(g.upgrade),
 	}
 	if g.proposes() {
 		return g.propose(ctx, step, request)

@@ -35,7 +35,7 @@ func (g *gitPort) proposes() bool { return g.upgrade.Spec.Git.Push != nil }
 // content of a step's commit, since the branch didn't have it.
 func (g *gitPort) content(step string, commit string) (gitops.Content, error) {
 	edit, err := commits.Edit(g.upgrade, step)
-	c := gitops.Content{Directory: g.upgrade.Spec.Git.Path, Edit: edit, Known: commit}
+	c := gitops.Content{Directory: g.upgrade.Spec.Git.Path, Edit: edit, Known: commit, Since: g.upgrade.Status.BaseCommit}
 	if p := g.pending(step); p != nil {
 		c.Base = p.Base
 	}

@@ -129,6 +129,15 @@ func (r *UpgradeReconciler) wanted(ctx context.Context, upgrade *v1alpha1.PgUpgr
 // leadingMajor of a version or an image tag such as "17.2-bookworm".
 var leadingMajor = regexp.MustCompile(`^[0-9]+`)
 
+// tipOf the branch; empty if it can't be fetched.
+func tipOf(ctx context.Context, s *observed) string {
+	tip, err := s.repository.Fetch(ctx)
+	if err != nil {
+		return ""
+	}
+	return tip.SHA
+}
+
 // requestedBy is the commit that last changed the version, as far as Git can tell.
 func (r *UpgradeReconciler) requestedBy(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed) *v1alpha1.Commit {
 	tip, err := s.repository.Fetch(ctx)

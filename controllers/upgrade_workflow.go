@@ -141,6 +141,7 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 			Run:  d.From + "-to-" + d.To + "-" + strconv.FormatInt(now.Unix(), 36),
 			From: d.From, To: d.To, Attempt: 1,
 			HandledVersion: s.facts.Wanted, HandledRetry: s.facts.Retry,
+			BaseCommit:  tipOf(ctx, s),
 			RequestedBy: r.requestedBy(ctx, upgrade, s),
 		}
 	}

@@ -14,12 +14,13 @@ import (
 	"time"
 
 	fluxgit "github.com/fluxcd/pkg/git"
-	"github.com/fluxcd/pkg/ssh/knownhosts"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
 	gossh "golang.org/x/crypto/ssh"
+
+	"github.com/gitover/gitover/gitops/credentials"
 )
 
 const dialTimeout = 20 * time.Second
@@ -156,7 +157,7 @@ func checkSecret(secret Secret, scheme string) error {
 		case !has("known_hosts"):
 			return missing("known_hosts", "an ssh URL needs the server's host key")
 		}
-		if _, _, err := knownhosts.New(secret.Data["known_hosts"]); err != nil {
+		if _, _, err := credentials.KnownHosts(secret.Data["known_hosts"]); err != nil {
 			return failure(ErrBadSecret, "%s: key %q isn't in known_hosts format: make it with ssh-keyscan", secret, "known_hosts")
 		}
 		return nil
@@ -212,7 +213,7 @@ func sshAuth(options fluxgit.AuthOptions, secret string) (transport.AuthMethod, 
 		}
 		return nil, failure(ErrBadSecret, "%s: key %q can't be used: %s", secret, "identity", advice)
 	}
-	keys.HostKeyCallback, keys.HostKeyAlgorithms, err = knownhosts.New(options.KnownHosts)
+	keys.HostKeyCallback, keys.HostKeyAlgorithms, err = credentials.KnownHosts(options.KnownHosts)
 	if err != nil {
 		return nil, failure(ErrBadSecret, "%s: key %q isn't in known_hosts format", secret, "known_hosts")
 	}

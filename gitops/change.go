@@ -92,10 +92,10 @@ func (c *clone) lastChange(ctx context.Context, start *object.Commit, look treeR
 			return nil, &Error{kind: ErrUnreachable, cause: err, text: "reading the history took too long, another attempt follows"}
 		}
 		var agrees *object.Commit
-		for _, hash := range commit.ParentHashes {
-			parent, err := object.GetCommit(c.objects, hash)
+		for i := range commit.ParentHashes {
+			parent, err := c.parentOf(commit, i)
 			if err != nil {
-				return nil, damaged(err)
+				return nil, err
 			}
 			got, err := look(parent.TreeHash)
 			if err != nil {
@@ -125,12 +125,10 @@ func (c *clone) lastChange(ctx context.Context, start *object.Commit, look treeR
 func (r *Repository) RevertedBy(ctx context.Context, commit Commit) (*Commit, error) {
 	var found *Commit
 	err := r.ready(ctx, func(c *clone) error {
-		history, err := c.historyAt(ctx)
-		if err != nil {
-			return damaged(err)
-		}
 		hash := plumbing.NewHash(commit.SHA)
-		if _, on := history.seen[hash]; !on {
+		if on, err := c.contains(ctx, hash); err != nil {
+			return err
+		} else if !on {
 			return failure(ErrUnknownRevision, "commit %s isn't on branch %q of %s any more: its history was rewritten", commit.SHA, r.access.branch, r)
 		}
 		ours, err := object.GetCommit(c.objects, hash)

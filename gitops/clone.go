@@ -4,34 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5"
-	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/storage"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"github.com/gitover/gitover/gitops/history"
+	"github.com/gitover/gitover/gitops/shallow"
 )
 
 const (
-	remoteName = "origin"
 	// A clone collects one pack per fetch and slows down with them; a new one costs as much as the first.
 	fetchesPerClone = 256
 	// One exchange with the server may take this long; a stuck one must not block others for ever.
 	remoteTimeout = 2 * time.Minute
 	// Clones kept by one process. The least recently used one goes first.
 	keptClones = 32
+	// Earlier tips that are told to the server.
+	rememberedTips = 8
 	// Objects kept in memory per clone, in bytes.
 	objectCache = 8 << 20
 	// Objects above this size, in bytes, are streamed and never held in memory.
 	largeObject = 4 << 20
+	// Commits that a clone has more of after it was deepened: three times as many, and at most so many. What one exchange brings
+	// is taken apart in memory.
+	deepenBy, deepenAtMost = 3, 8192
 )
+
+// firstDepth is how many commits of a branch a clone has at first; stories begin with one.
+var firstDepth = 256
 
 // semaphore is a mutex whose wait ends with the context.
 type semaphore chan struct{}
@@ -61,16 +72,26 @@ func (l semaphore) tryLock() bool {
 	}
 }
 
-// clone is a bare copy of one branch, with all of its history and without a
+// clone is a bare copy of one branch, with the newest part of its history and without a
 // work tree: files are read from and written to Git objects, so that nothing in
 // a repository (symlinks, hooks, odd names) ever meets this machine's file system.
+// What looks for more of the history than there is fails with history.ErrEdge: the clone is
+// deepened then, and asked again.
 type clone struct {
 	semaphore
 	directory string // "" keeps it in memory
 	objects   storage.Storer
 	tip       plumbing.Hash
-	fetches   int
-	history   *history
+	// before are earlier tips, which the server needn't send again.
+	before  []plumbing.Hash
+	fetches int
+	// depth asked for, and the commits where the clone ends.
+	depth int
+	edge  shallow.Edge
+	// sides are other branches that were fetched, with their tips.
+	sides map[string]plumbing.Hash
+	graph *history.Graph
+	line  *history.Line
 
 	used time.Time
 }
@@ -145,7 +166,8 @@ func (c *clone) drop() {
 	if c.directory != "" {
 		_ = os.RemoveAll(c.directory)
 	}
-	c.objects, c.tip, c.fetches, c.history = nil, plumbing.ZeroHash, 0, nil
+	c.objects, c.tip, c.before, c.fetches = nil, plumbing.ZeroHash, nil, 0
+	c.depth, c.edge, c.sides, c.graph, c.line = firstDepth, shallow.Edge{}, map[string]plumbing.Hash{}, history.New(c.remembered), nil
 }
 
 func (c *clone) prepare() error {
@@ -187,43 +209,78 @@ func (c *clone) fetchOnce(ctx context.Context, access Access) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	tip, err := c.exchange(ctx, access, access.branch)
+	tips, err := c.exchange(ctx, access, shallow.Request{Branches: []string{access.branch}})
 	if err != nil {
 		return err
 	}
+	return c.follow(access, tips)
+}
+
+// follow the branch to the tip that the server has.
+func (c *clone) follow(access Access, tips map[string]plumbing.Hash) error {
+	tip, ok := tips[access.branch]
+	if !ok {
+		return plumbing.ErrReferenceNotFound
+	}
 	if tip != c.tip {
-		c.tip = tip
-		c.fetches++
+		c.advance(tip)
 	}
 	return nil
 }
 
-// exchange brings a branch to the clone and returns its tip.
-func (c *clone) exchange(ctx context.Context, access Access, branch string) (plumbing.Hash, error) {
-	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
-	defer cancel()
-	tracking := plumbing.NewRemoteReferenceName(remoteName, branch)
-	spec := config.RefSpec("+" + plumbing.NewBranchReferenceName(branch).String() + ":" + tracking.String())
-	remote := git.NewRemote(c.objects, &config.RemoteConfig{Name: remoteName, URLs: []string{access.url}, Fetch: []config.RefSpec{spec}})
-	err := remote.FetchContext(ctx, &git.FetchOptions{
-		RefSpecs: []config.RefSpec{spec}, Auth: access.auth, Tags: git.NoTags, Force: true,
-		CABundle: access.options.CAFile, ClientCert: access.options.ClientCert, ClientKey: access.options.ClientKey,
-	})
-	if err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
-		return plumbing.ZeroHash, err
+// advance to a new tip: of the server, or a commit of ours that the server took.
+func (c *clone) advance(tip plumbing.Hash) {
+	if !c.tip.IsZero() {
+		c.before = append(c.before[max(0, len(c.before)-rememberedTips):], c.tip)
 	}
-	reference, err := c.objects.Reference(tracking)
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
-	return reference.Hash(), nil
-}
-
-// advance records a commit of ours that the server took.
-func (c *clone) advance(access Access, tip plumbing.Hash) error {
 	c.tip = tip
 	c.fetches++
-	return c.objects.SetReference(plumbing.NewHashReference(plumbing.NewRemoteReferenceName(remoteName, access.branch), tip))
+}
+
+// exchange brings branches to the clone, as deep as it is, and returns the tips of those that the server has.
+func (c *clone) exchange(ctx context.Context, access Access, request shallow.Request) (map[string]plumbing.Hash, error) {
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
+	defer cancel()
+	session, err := access.upload()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = session.Close() }()
+	request.Depth, request.Have = c.depth, append(slices.Collect(maps.Values(c.sides)), c.before...)
+	if !c.tip.IsZero() {
+		request.Have = append(request.Have, c.tip)
+	}
+	before := maps.Clone(c.edge)
+	tips, err := shallow.Fetch(ctx, session, c.objects, c.edge, request)
+	if !maps.Equal(before, c.edge) {
+		c.line = nil
+	}
+	return tips, err
+}
+
+// deepen the clone, since a search came to its edge.
+func (c *clone) deepen(ctx context.Context, access Access) error {
+	request := shallow.Request{Branches: append(slices.Collect(maps.Keys(c.sides)), access.branch), Again: true}
+	before := maps.Clone(c.edge)
+	c.depth += min(c.depth*deepenBy, deepenAtMost)
+	c.fetches++
+	tips, err := c.exchange(ctx, access, request)
+	if err == nil {
+		err = c.follow(access, tips)
+	}
+	if err != nil {
+		return access.remoteFailure("fetch from", err)
+	}
+	for branch := range c.sides {
+		if head, ok := tips[branch]; ok {
+			c.sides[branch] = head
+		}
+	}
+	if maps.Equal(before, c.edge) {
+		return &Error{kind: ErrUnreachable, damage: true, text: fmt.Sprintf("fetch from %s: the server sends no commits before the newest %d, and what is looked for may be among them; "+
+			"another attempt follows. If its own copy is shallow, have the whole history there", access, c.depth)}
+	}
+	return nil
 }
 
 // asWriter waits until no other commit of this process to the repository is under way. The caller unlocks.

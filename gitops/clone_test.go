@@ -134,8 +134,8 @@ func TestALongHistoryAndManyFilesStayQuick(t *testing.T) {
 		}
 		took("clone", func() error { _, err := r.Fetch(ctx); return err })
 		took("fetch nothing", func() error { _, err := r.Fetch(ctx); return err })
-		took("find, cold", func() error { _, err := r.FindByTrailers(ctx, map[string]string{"A": "b"}); return err })
-		took("find, warm", func() error { _, err := r.FindByTrailers(ctx, map[string]string{"A": "b"}); return err })
+		took("find, cold", func() error { _, err := r.FindByTrailers(ctx, map[string]string{"A": "b"}, ""); return err })
+		took("find, warm", func() error { _, err := r.FindByTrailers(ctx, map[string]string{"A": "b"}, ""); return err })
 		took("last change", func() error {
 			_, err := r.LastChange(ctx, "", "apps/orders/upgrade.yaml", "spec.version")
 			return err

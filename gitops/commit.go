@@ -37,6 +37,9 @@ type CommitRequest struct {
 	// Unique trailers identify this commit. If the branch has a commit that
 	// carries them, that one is the result. They must be among Trailers.
 	Unique map[string]string
+	// Since is a commit of the branch from before anything could carry the trailers of Unique: how far back they are looked for.
+	// Empty: through the whole history.
+	Since string
 	// Owner, if it has a UID, must own the directory: ErrOwned if another one does.
 	Owner Owner
 	// Attempts against other writers, 12 if 0.
@@ -96,7 +99,9 @@ func (r *Repository) Commit(ctx context.Context, request CommitRequest) (Result,
 type draft struct {
 	CommitRequest
 	message string
-	tried   []plumbing.Hash
+	// base of the first try; tried are on top of it, or of a later tip.
+	base  plumbing.Hash
+	tried []plumbing.Hash
 	// uncertain: the last push ended without an answer.
 	uncertain bool
 }
@@ -151,7 +156,10 @@ func (r *Repository) attempt(ctx context.Context, draft *draft) (Result, error) 
 			return err
 		}
 		base = c.tip
-		hash, err = r.write(ctx, c, draft, objects)
+		if len(draft.tried) == 0 {
+			draft.base = base
+		}
+		hash, err = r.write(c, draft, objects)
 		return err
 	})
 	if err != nil {
@@ -191,9 +199,7 @@ func (c *clone) adopt(ctx context.Context, access Access, base, hash plumbing.Ha
 	if c.tip != base {
 		return nil
 	}
-	if err := c.advance(access, hash); err != nil {
-		return damaged(err)
-	}
+	c.advance(hash)
 	return nil
 }
 
@@ -206,12 +212,15 @@ func (r *Repository) pushTimed(ctx context.Context, base, tip plumbing.Hash, obj
 // findOwn looks for a commit of ours that landed: one of this call's, or one with its trailers.
 func (c *clone) findOwn(ctx context.Context, draft *draft) (*Result, error) {
 	if len(draft.tried) > 0 {
-		history, err := c.historyAt(ctx)
+		line, err := c.lineAt(ctx)
 		if err != nil {
+			return nil, err
+		}
+		if err := line.After(ctx, draft.base); err != nil {
 			return nil, damaged(err)
 		}
 		for _, hash := range draft.tried {
-			if _, landed := history.seen[hash]; landed {
+			if line.Has(hash) {
 				result, err := c.resultOf(ctx, hash, false)
 				return &result, err
 			}
@@ -220,7 +229,7 @@ func (c *clone) findOwn(ctx context.Context, draft *draft) (*Result, error) {
 	if len(draft.Unique) == 0 {
 		return nil, nil
 	}
-	commits, err := c.findByTrailers(ctx, draft.Unique)
+	commits, err := c.findByTrailers(ctx, draft.Unique, draft.Since)
 	if err != nil || len(commits) == 0 {
 		return nil, err
 	}
@@ -228,17 +237,8 @@ func (c *clone) findOwn(ctx context.Context, draft *draft) (*Result, error) {
 	return &result, err
 }
 
-func (c *clone) resultOf(ctx context.Context, hash plumbing.Hash, alreadyThere bool) (Result, error) {
-	commit, err := object.GetCommit(c.objects, hash)
-	if err != nil {
-		return Result{}, damaged(err)
-	}
-	diff, err := diffOf(ctx, commit)
-	return Result{Commit: describe(commit), AlreadyThere: alreadyThere, Diff: diff}, err
-}
-
 // write makes the objects of the commit on top of the clone's tip.
-func (r *Repository) write(ctx context.Context, c *clone, draft *draft, objects *batch) (plumbing.Hash, error) {
+func (r *Repository) write(c *clone, draft *draft, objects *batch) (plumbing.Hash, error) {
 	parent, err := object.GetCommit(c.objects, c.tip)
 	if err != nil {
 		return plumbing.ZeroHash, damaged(err)
@@ -248,7 +248,7 @@ func (r *Repository) write(ctx context.Context, c *clone, draft *draft, objects 
 		return plumbing.ZeroHash, err
 	}
 	if draft.Owner.UID != "" {
-		if _, err := c.checkOwner(ctx, tree, draft.Owner); err != nil {
+		if _, err := statedOwner(tree, draft.Owner); err != nil {
 			return plumbing.ZeroHash, err
 		}
 	}

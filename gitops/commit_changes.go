@@ -3,6 +3,7 @@ package gitops
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sort"
 	"strconv"
@@ -10,6 +11,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"github.com/gitover/gitover/gitops/history"
 )
 
 // changesOf returns a reader for each thing that a commit changed against its first parent.
@@ -20,9 +23,9 @@ func (c *clone) changesOf(ctx context.Context, commit *object.Commit) ([]treeRea
 		return nil, damaged(err)
 	}
 	if commit.NumParents() > 0 {
-		parent, err := object.GetCommit(c.objects, commit.ParentHashes[0])
+		parent, err := c.parentOf(commit, 0)
 		if err != nil {
-			return nil, damaged(err)
+			return nil, err
 		}
 		if before, err = object.GetTree(c.objects, parent.TreeHash); err != nil {
 			return nil, damaged(err)
@@ -73,7 +76,7 @@ func (c *clone) contents(name string) treeReader {
 }
 
 func ignoreBadPath(err error) error {
-	if Temporary(err) {
+	if Temporary(err) || errors.Is(err, history.ErrEdge) {
 		return err
 	}
 	return nil

@@ -24,6 +24,9 @@
 //
 // # Failure
 //
+// A clone begins with the newest commits (package shallow). Where the answer to a question may be beyond them (package history), the
+// clone is deepened and the question asked again: that something isn't in the clone never counts as an answer.
+//
 // Errors have a kind (errors.go) for errors.Is and a text that says what to do.
 // Temporary tells those that pass by themselves. No text holds a credential. A
 // clone that is damaged, too old or too large in number is thrown away and made

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 )
@@ -112,15 +111,14 @@ func (a Access) remoteFailure(action string, err error) error {
 		strings.Contains(text, "unable to authenticate"), strings.Contains(text, "permission denied"):
 		return wrap(ErrUnauthorized, "check the keys of "+a.secretName())
 	case strings.Contains(text, "knownhosts:"), strings.Contains(text, "host key"), strings.Contains(text, "knownhosts"):
-		return wrap(ErrUnauthorized, "the server's host key isn't the one in known_hosts of "+a.secretName())
+		return wrap(ErrUnauthorized, "the server's host key isn't in known_hosts of "+a.secretName()+": if the server's owner says that it changed, add the new one by ssh-keyscan")
 	case strings.Contains(text, "x509:"), strings.Contains(text, "tls:"):
 		return wrap(ErrUnreachable, "check ca.crt (and tls.crt, tls.key) of "+a.secretName())
 	case errors.Is(err, transport.ErrAuthorizationFailed):
 		return wrap(ErrUnauthorized, "give the account of "+a.secretName()+" access to this repository")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return wrap(ErrUnauthorized, "the repository doesn't exist, or "+a.secretName()+" may not see it")
-	case errors.Is(err, transport.ErrEmptyRemoteRepository), errors.Is(err, plumbing.ErrReferenceNotFound),
-		errors.As(err, &git.NoMatchingRefSpecError{}):
+	case errors.Is(err, transport.ErrEmptyRemoteRepository), errors.Is(err, plumbing.ErrReferenceNotFound):
 		return wrap(ErrBranchMissing, fmt.Sprintf("create branch %q or change the GitRepository's spec.ref.branch", a.branch))
 	}
 	return wrap(ErrUnreachable, "another attempt follows")

@@ -1,7 +1,6 @@
 package gitops
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"slices"
@@ -9,77 +8,79 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/storer"
-)
 
-// history remembers which commits are reachable from a tip and what trailers
-// they carry, so that only new commits are read after a fetch.
-type history struct {
-	tip     plumbing.Hash
-	seen    map[plumbing.Hash]struct{}
-	trailed []trailedCommit // newest first
-}
+	"github.com/gitover/gitover/gitops/history"
+)
 
 // ownTrailers is how the keys begin that are remembered: others' trailers are on most commits of many repositories.
 const ownTrailers = "Gitover-"
 
-type trailedCommit struct {
-	hash     plumbing.Hash
-	trailers map[string]string
+// lineAt is what the clone has of the branch's history, brought up to the tip: only new commits are read after a fetch.
+func (c *clone) lineAt(ctx context.Context) (*history.Line, error) {
+	if c.line != nil && c.line.Tip == c.tip {
+		return c.line, nil
+	}
+	before := c.line
+	c.line = nil
+	line, err := c.graph.Line(ctx, c.tip, before)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	for _, hash := range line.Edge() {
+		if _, known := c.edge[hash]; !known {
+			return nil, damaged(errors.New("a commit is missing"))
+		}
+	}
+	c.line = line
+	return line, nil
 }
 
-// historyAt brings the memory up to the tip.
-func (c *clone) historyAt(ctx context.Context) (*history, error) {
-	if c.history != nil && c.history.tip == c.tip {
-		return c.history, nil
+// remembered is what is kept of a commit; nil if the clone doesn't have it.
+func (c *clone) remembered(hash plumbing.Hash) (*history.Commit, error) {
+	commit, err := object.GetCommit(c.objects, hash)
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		return nil, nil
 	}
-	fresh := &history{tip: c.tip, seen: map[plumbing.Hash]struct{}{}}
-	known := map[plumbing.Hash]struct{}{}
-	if c.history != nil {
-		known = c.history.seen
-	}
-	descends := false
-	err := walk(ctx, c.objects, c.tip, func(commit *object.Commit) (bool, error) {
-		if _, old := known[commit.Hash]; old {
-			descends = descends || commit.Hash == c.history.tip
-			return false, nil
-		}
-		fresh.add(commit)
-		return true, nil
-	})
 	if err != nil {
 		return nil, err
 	}
-	if c.history != nil {
-		if !descends {
-			// The history was rewritten: commits that were reachable may not be any more.
-			c.history = nil
-			return c.historyAt(ctx)
-		}
-		for hash := range fresh.seen {
-			known[hash] = struct{}{}
-		}
-		fresh.seen = known
-		fresh.trailed = append(fresh.trailed, c.history.trailed...)
-	}
-	c.history = fresh
-	return fresh, nil
-}
-
-func (h *history) add(commit *object.Commit) {
-	h.seen[commit.Hash] = struct{}{}
+	kept := &history.Commit{Parents: slices.Clip(commit.ParentHashes), When: commit.Committer.When.Unix()}
 	trailers := slices.DeleteFunc(ParseTrailers(commit.Message), func(t Trailer) bool { return !strings.HasPrefix(t.Key, ownTrailers) })
 	if len(trailers) > 0 {
 		for i, t := range trailers { // the message isn't kept for them
 			trailers[i] = Trailer{strings.Clone(t.Key), strings.Clone(t.Value)}
 		}
-		h.trailed = append(h.trailed, trailedCommit{commit.Hash, firstValues(trailers)})
+		kept.Trailers = firstValues(trailers)
 	}
+	return kept, nil
 }
 
-func (t trailedCommit) matches(want map[string]string) bool {
+// contains says whether the branch, as it was fetched, contains a commit.
+func (c *clone) contains(ctx context.Context, hash plumbing.Hash) (bool, error) {
+	line, err := c.lineAt(ctx)
+	if err != nil {
+		return false, err
+	}
+	contained, err := line.Contains(ctx, hash)
+	return contained, ofWalk(err)
+}
+
+// parentOf a commit, from the clone. Where the clone ends, the error is history.ErrEdge.
+func (c *clone) parentOf(commit *object.Commit, i int) (*object.Commit, error) {
+	parent, err := object.GetCommit(c.objects, commit.ParentHashes[i])
+	if err == nil {
+		return parent, nil
+	}
+	if _, cut := c.edge[commit.Hash]; cut && errors.Is(err, plumbing.ErrObjectNotFound) {
+		return nil, history.ErrEdge
+	}
+	return nil, damaged(err)
+}
+
+// matches says whether trailers have all that are wanted.
+func matches(trailers, want map[string]string) bool {
 	for key, value := range want {
-		if found, ok := t.trailers[key]; !ok || found != value {
+		if found, ok := trailers[key]; !ok || found != value {
 			return false
 		}
 	}
@@ -88,19 +89,20 @@ func (t trailedCommit) matches(want map[string]string) bool {
 
 // FindByTrailers gives the commits of the branch, newest first and merged ones
 // included, that carry all of these trailers. It looks at the newest tip that
-// was fetched; call Fetch first to see what others pushed. An empty match, or one of other trailers than
+// was fetched; call Fetch first to see what others pushed. since is a commit of the branch from before any could carry them, which
+// spares reading what is older; empty, the whole history is read. An empty match, or one of other trailers than
 // Gitover's own, is ErrBadMessage.
-func (r *Repository) FindByTrailers(ctx context.Context, match map[string]string) ([]Commit, error) {
+func (r *Repository) FindByTrailers(ctx context.Context, match map[string]string, since string) ([]Commit, error) {
 	var found []Commit
 	err := r.ready(ctx, func(c *clone) error {
 		var err error
-		found, err = c.findByTrailers(ctx, match)
+		found, err = c.findByTrailers(ctx, match, since)
 		return err
 	})
 	return found, err
 }
 
-func (c *clone) findByTrailers(ctx context.Context, match map[string]string) ([]Commit, error) {
+func (c *clone) findByTrailers(ctx context.Context, match map[string]string, since string) ([]Commit, error) {
 	if len(match) == 0 {
 		return nil, failure(ErrBadMessage, "a search without trailers would find every commit")
 	}
@@ -109,16 +111,20 @@ func (c *clone) findByTrailers(ctx context.Context, match map[string]string) ([]
 			return nil, failure(ErrBadMessage, "trailer %s isn't remembered, only those are that begin with %s", key, ownTrailers)
 		}
 	}
-	history, err := c.historyAt(ctx)
+	line, err := c.after(ctx, since)
 	if err != nil {
-		return nil, damaged(err)
+		return nil, err
 	}
 	var found []Commit
-	for _, candidate := range history.trailed {
-		if !candidate.matches(match) {
+	for _, hash := range line.Trailed {
+		kept, err := c.graph.At(hash)
+		if err != nil {
+			return nil, damaged(err)
+		}
+		if !matches(kept.Trailers, match) {
 			continue
 		}
-		commit, err := object.GetCommit(c.objects, candidate.hash)
+		commit, err := object.GetCommit(c.objects, hash)
 		if err != nil {
 			return nil, damaged(err)
 		}
@@ -127,128 +133,54 @@ func (c *clone) findByTrailers(ctx context.Context, match map[string]string) ([]
 	return found, nil
 }
 
-// damaged is an error of a clone's own storage; the clone is then discarded.
+// after is the line of the branch, once the clone has all of it that came after a commit.
+func (c *clone) after(ctx context.Context, since string) (*history.Line, error) {
+	line, err := c.lineAt(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return line, ofWalk(line.After(ctx, plumbing.NewHash(since)))
+}
+
+// damaged is an error of a clone's own storage; the clone is then discarded. That it ends too early is no damage.
 func damaged(err error) error {
+	if errors.Is(err, history.ErrEdge) {
+		return err
+	}
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	return &Error{kind: ErrUnreachable, cause: err, damage: !ended, text: "the local clone can't be read, another attempt follows: " + Printable(err.Error(), 300)}
 }
 
 // IsAncestor reports whether the descendant contains the ancestor; a commit
-// contains itself. A commit that isn't known, even after a fetch, is ErrUnknownRevision.
+// contains itself. A commit that isn't known, even after a fetch, is ErrUnknownRevision; so is a descendant that isn't on the
+// branch after the ancestor, where older ones aren't looked for.
 func (r *Repository) IsAncestor(ctx context.Context, ancestor, descendant string) (bool, error) {
 	contained := false
 	err := r.ready(ctx, func(c *clone) error {
-		younger, err := r.commitAt(ctx, c, descendant)
-		if err != nil {
-			return err
-		}
 		older, err := r.commitAt(ctx, c, ancestor)
 		if err != nil {
 			return err
 		}
-		contained, err = isAncestor(ctx, c.objects, older, younger)
-		return err
+		younger, err := r.commitAfter(ctx, c, descendant, older.Hash)
+		if err != nil {
+			return err
+		}
+		line, err := c.graph.Line(ctx, younger.Hash, nil)
+		if err != nil {
+			return damaged(err)
+		}
+		contained, err = line.Contains(ctx, older.Hash)
+		return ofWalk(err)
 	})
 	return contained, err
 }
 
-// isAncestor walks down from both commits in step, since the usual 'no' is that
-// the supposed descendant is a few commits older.
-func isAncestor(ctx context.Context, objects storer.EncodedObjectStorer, older, younger *object.Commit) (bool, error) {
-	if older.Hash == younger.Hash {
-		return true, nil
-	}
-	down := newWalker(objects, younger)
-	back := newWalker(objects, older)
-	for {
-		if err := ctx.Err(); err != nil {
-			return false, &Error{kind: ErrUnreachable, cause: err, text: "comparing commits took too long, another attempt follows"}
-		}
-		commit, err := down.next()
-		if err != nil {
-			return false, damaged(err)
-		}
-		if commit == nil {
-			return false, nil
-		}
-		if commit.Hash == older.Hash {
-			return true, nil
-		}
-		commit, err = back.next()
-		if err != nil {
-			return false, damaged(err)
-		}
-		if commit != nil && commit.Hash == younger.Hash {
-			return false, nil
-		}
-	}
-}
-
-// walk visits the commits reachable from a hash, newest first by committer
-// time and children before parents in a line; visit says whether to go on to the parents.
-func walk(ctx context.Context, objects storer.EncodedObjectStorer, from plumbing.Hash, visit func(*object.Commit) (bool, error)) error {
-	start, err := object.GetCommit(objects, from)
+// resultOf a commit that is on the branch.
+func (c *clone) resultOf(ctx context.Context, hash plumbing.Hash, alreadyThere bool) (Result, error) {
+	commit, err := object.GetCommit(c.objects, hash)
 	if err != nil {
-		return err
+		return Result{}, damaged(err)
 	}
-	w := newWalker(objects, start)
-	w.visit = visit
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		commit, err := w.next()
-		if err != nil || commit == nil {
-			return err
-		}
-	}
-}
-
-type walker struct {
-	objects storer.EncodedObjectStorer
-	queue   commitQueue
-	queued  map[plumbing.Hash]struct{}
-	visit   func(*object.Commit) (bool, error)
-}
-
-func newWalker(objects storer.EncodedObjectStorer, start *object.Commit) *walker {
-	return &walker{objects: objects, queue: commitQueue{start}, queued: map[plumbing.Hash]struct{}{start.Hash: {}}}
-}
-
-// next gives the next commit, nil at the end.
-func (w *walker) next() (*object.Commit, error) {
-	if len(w.queue) == 0 {
-		return nil, nil
-	}
-	commit := heap.Pop(&w.queue).(*object.Commit)
-	if w.visit != nil {
-		if onward, err := w.visit(commit); err != nil || !onward {
-			return commit, err
-		}
-	}
-	for _, hash := range commit.ParentHashes {
-		if _, done := w.queued[hash]; done {
-			continue
-		}
-		w.queued[hash] = struct{}{}
-		parent, err := object.GetCommit(w.objects, hash)
-		if err != nil {
-			return nil, err
-		}
-		heap.Push(&w.queue, parent)
-	}
-	return commit, nil
-}
-
-type commitQueue []*object.Commit
-
-func (q commitQueue) Len() int           { return len(q) }
-func (q commitQueue) Less(i, j int) bool { return q[i].Committer.When.After(q[j].Committer.When) }
-func (q commitQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *commitQueue) Push(x any)        { *q = append(*q, x.(*object.Commit)) }
-func (q *commitQueue) Pop() any {
-	last := len(*q) - 1
-	commit := (*q)[last]
-	*q = (*q)[:last]
-	return commit
+	diff, err := diffOf(ctx, commit)
+	return Result{Commit: describe(commit), AlreadyThere: alreadyThere, Diff: diff}, err
 }

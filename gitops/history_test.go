@@ -23,11 +23,11 @@ func TestOurCommitsAreFoundByTheirTrailersNewestFirst(t *testing.T) {
 	h.push()
 	_, err := r.Fetch(ctx)
 	g.Expect(err).NotTo(HaveOccurred())
-	found, err := r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X"})
+	found, err := r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X"}, "")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(shas(found)).To(And(HaveLen(3), HaveExactElements(two, BeElementOf(one, side), BeElementOf(one, side))))
 	g.Expect(found[0].Author).To(Equal(Person{"Ada", "ada@example.org"}))
-	found, err = r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X", "Gitover-Other": "1"})
+	found, err = r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X", "Gitover-Other": "1"}, "")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(shas(found)).To(Equal([]string{side}), "merged ones too")
 
@@ -35,7 +35,7 @@ func TestOurCommitsAreFoundByTheirTrailersNewestFirst(t *testing.T) {
 	h.push()
 	_, err = r.Fetch(ctx)
 	g.Expect(err).NotTo(HaveOccurred())
-	found, err = r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X"})
+	found, err = r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X"}, "")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(shas(found)).To(HaveExactElements(three, two, BeElementOf(one, side), BeElementOf(one, side)))
 
@@ -44,12 +44,12 @@ func TestOurCommitsAreFoundByTheirTrailersNewestFirst(t *testing.T) {
 	tip, err := r.Fetch(ctx)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(tip.Revision()).To(Equal("main@sha1:" + one))
-	found, err = r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X"})
+	found, err = r.FindByTrailers(ctx, map[string]string{"Gitover-Step": "X"}, "")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(shas(found)).To(Equal([]string{one}), "history was rewritten")
-	_, err = r.FindByTrailers(ctx, nil)
+	_, err = r.FindByTrailers(ctx, nil, "")
 	g.Expect(err).To(HaveOccurred())
-	_, err = r.FindByTrailers(ctx, map[string]string{"Signed-off-by": "Ada"})
+	_, err = r.FindByTrailers(ctx, map[string]string{"Signed-off-by": "Ada"}, "")
 	g.Expect(err).To(MatchError(ErrBadMessage), "only Gitover's own are remembered")
 }
 

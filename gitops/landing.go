@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/gitover/gitover/gitops/history"
 )
 
 // Content is what an edit would make of a directory. A commit has it if the edit would change nothing there, whoever wrote it:
@@ -15,6 +17,8 @@ type Content struct {
 	Edit      Edit
 	// Base is a commit of the branch that didn't have the content yet; only commits after it count. Empty: the tip alone counts.
 	Base string
+	// Since is a commit of the branch from before Base and Known: how far back these are looked for. Empty: through the whole history.
+	Since string
 	// Known commit that is known to have brought it; empty: it is looked for.
 	Known string
 }
@@ -36,10 +40,15 @@ func (r *Repository) Landed(ctx context.Context, content Content) (Landing, erro
 		if err != nil {
 			return err
 		}
-		if _, err := c.historyAt(ctx); err != nil {
-			return damaged(err)
+		look := lander{clone: c, has: c.contentReader(directory, content.Edit)}
+		if look.line, err = c.after(ctx, content.Since); err != nil {
+			return err
 		}
-		look := lander{clone: c, has: c.contentReader(directory, content.Edit), base: plumbing.NewHash(content.Base)}
+		if base := plumbing.NewHash(content.Base); look.line.Has(base) {
+			if look.base, err = c.graph.Line(ctx, base, nil); err != nil {
+				return damaged(err)
+			}
+		}
 		landing, err = look.at(ctx, plumbing.NewHash(content.Known))
 		return err
 	})
@@ -88,7 +97,9 @@ func (c *clone) contentIn(root plumbing.Hash, directory string, edit Edit) (stri
 type lander struct {
 	*clone
 	has  treeReader
-	base plumbing.Hash
+	line *history.Line
+	// base and what it contains; nil if there's none, or a rewritten history hasn't it
+	base *history.Line
 }
 
 func (l lander) at(ctx context.Context, known plumbing.Hash) (Landing, error) {
@@ -101,14 +112,14 @@ func (l lander) at(ctx context.Context, known plumbing.Hash) (Landing, error) {
 		return Landing{}, err
 	}
 	var brought *object.Commit
-	switch _, on := l.history.seen[known]; {
-	case on:
+	switch {
+	case l.line.Has(known):
 		if brought, err = object.GetCommit(l.objects, known); err != nil {
 			return Landing{}, damaged(err)
 		}
 	case now == present:
 		brought, err = l.broughtBy(ctx, tip)
-	default:
+	case l.base != nil: // else what was before it can't be told apart
 		brought, err = l.once(ctx, tip)
 	}
 	if err != nil || brought == nil {
@@ -130,25 +141,21 @@ func (l lander) at(ctx context.Context, known plumbing.Hash) (Landing, error) {
 
 // once finds the commit that brought content which the tip doesn't have any more: nil if no commit after the base had it.
 func (l lander) once(ctx context.Context, tip *object.Commit) (*object.Commit, error) {
-	if _, on := l.history.seen[l.base]; !on {
-		return nil, nil // no base, or one that a rewritten history hasn't: what was before it can't be told apart
-	}
-	base, err := object.GetCommit(l.objects, l.base)
-	if err != nil {
-		return nil, damaged(err)
-	}
 	var had *object.Commit
-	err = walk(ctx, l.objects, tip.Hash, func(commit *object.Commit) (bool, error) {
-		if had != nil {
+	err := l.graph.Walk(ctx, tip.Hash, func(hash plumbing.Hash, _ *history.Commit, whole bool) (bool, error) {
+		if had != nil || l.base.Has(hash) {
 			return false, nil
 		}
-		before, err := isAncestor(ctx, l.objects, commit, base)
-		if err != nil || before {
+		commit, err := object.GetCommit(l.objects, hash)
+		if err != nil {
 			return false, err
 		}
 		text, err := l.has(commit.TreeHash)
 		if err == nil && text == present {
 			had = commit
+		}
+		if err == nil && had == nil && !whole {
+			err = history.ErrEdge
 		}
 		return had == nil, err
 	})
@@ -161,21 +168,10 @@ func (l lander) once(ctx context.Context, tip *object.Commit) (*object.Commit, e
 // broughtBy follows the content down to the commit that brought it, but not to what was there before the base: what an earlier
 // proposal of the same content brought was taken away since.
 func (l lander) broughtBy(ctx context.Context, commit *object.Commit) (*object.Commit, error) {
-	var base *object.Commit
-	if _, on := l.history.seen[l.base]; on {
-		var err error
-		if base, err = object.GetCommit(l.objects, l.base); err != nil {
-			return nil, damaged(err)
-		}
-	}
 	for {
 		further, err := l.parent(ctx, commit, func(parent *object.Commit) (bool, error) {
 			text, err := l.has(parent.TreeHash)
-			if err != nil || text != present || base == nil {
-				return text == present, err
-			}
-			before, err := isAncestor(ctx, l.objects, parent, base)
-			return !before, err
+			return text == present && !l.base.Has(parent.Hash), err
 		})
 		if err != nil || further == nil {
 			return commit, err
@@ -189,10 +185,10 @@ func (l lander) parent(ctx context.Context, commit *object.Commit, fits func(*ob
 	if err := ctx.Err(); err != nil {
 		return nil, &Error{kind: ErrUnreachable, cause: err, text: "reading the history took too long, another attempt follows"}
 	}
-	for _, hash := range commit.ParentHashes {
-		parent, err := object.GetCommit(l.objects, hash)
+	for i := range commit.ParentHashes {
+		parent, err := l.parentOf(commit, i)
 		if err != nil {
-			return nil, damaged(err)
+			return nil, err
 		}
 		if ok, err := fits(parent); ok || err != nil {
 			return parent, err
@@ -204,14 +200,18 @@ func (l lander) parent(ctx context.Context, commit *object.Commit, fits func(*ob
 // takenAwayBy follows, from the tip down, the commits that contain the one which brought the content and don't have it: the last of
 // these took it away.
 func (l lander) takenAwayBy(ctx context.Context, brought, tip *object.Commit) (*object.Commit, error) {
+	since, err := l.line.Since(ctx, brought.Hash)
+	if err != nil {
+		return nil, ofWalk(err)
+	}
 	commit := tip
 	for {
 		further, err := l.parent(ctx, commit, func(parent *object.Commit) (bool, error) {
-			text, err := l.has(parent.TreeHash)
-			if err != nil || text == present || parent.Hash == brought.Hash {
-				return false, err
+			if _, contains := since[parent.Hash]; !contains || parent.Hash == brought.Hash {
+				return false, nil
 			}
-			return isAncestor(ctx, l.objects, brought, parent)
+			text, err := l.has(parent.TreeHash)
+			return err == nil && text != present, err
 		})
 		if err != nil || further == nil {
 			return commit, err

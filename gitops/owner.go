@@ -6,8 +6,6 @@ import (
 	"errors"
 	"path"
 	"strings"
-
-	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
 // Owner is the PgUpgrade that may write a directory. Two upgrades of one directory would
@@ -41,9 +39,8 @@ type Ownership struct {
 	Stated bool
 }
 
-// CheckOwner refuses, with ErrOwned, a directory that another upgrade owns: an instance's file
-// names it, or no file names an owner and the history has a run of another upgrade that hasn't
-// ended. Files take precedence over history, so that people can pass a directory on.
+// CheckOwner refuses, with ErrOwned, a directory that another upgrade owns: an instance's file names it. A file that names none
+// is owned by whoever commits first: the history isn't asked, so that people can pass a directory on.
 func (r *Repository) CheckOwner(ctx context.Context, revision, directory string, owner Owner) (Ownership, error) {
 	var ownership Ownership
 	err := r.ready(ctx, func(c *clone) error {
@@ -59,18 +56,10 @@ func (r *Repository) CheckOwner(ctx context.Context, revision, directory string,
 		if err != nil {
 			return err
 		}
-		ownership, err = c.checkOwner(ctx, tree, owner)
+		ownership.Stated, err = statedOwner(tree, owner)
 		return err
 	})
 	return ownership, err
-}
-
-func (c *clone) checkOwner(ctx context.Context, tree *Tree, owner Owner) (Ownership, error) {
-	stated, err := statedOwner(tree, owner)
-	if err != nil || stated {
-		return Ownership{Stated: stated}, err
-	}
-	return Ownership{}, c.openRunOfAnother(ctx, tree, owner)
 }
 
 // statedOwner says whether an instance's file names the owner; ErrOwned if one names another.
@@ -118,65 +107,4 @@ func orNameless(name string) string {
 		return "without a name"
 	}
 	return Printable(name, 140)
-}
-
-// openRunOfAnother looks for an instance that another upgrade added in a run that it didn't
-// end: older versions of Gitover didn't write the owner into the file.
-func (c *clone) openRunOfAnother(ctx context.Context, tree *Tree, owner Owner) error {
-	history, err := c.historyAt(ctx)
-	if err != nil {
-		return damaged(err)
-	}
-	ended := map[[2]string]bool{}
-	for _, commit := range history.trailed { // newest first
-		run := [2]string{commit.trailers["Gitover-Upgrade"], commit.trailers["Gitover-Run"]}
-		switch commit.trailers["Gitover-Step"] {
-		case "CommitFinalize", "CommitRemoveGreen":
-			ended[run] = true
-		case "CommitGreen":
-			if run[0] == "" || run[0] == owner.UID || ended[run] {
-				continue
-			}
-			added, err := c.instancesAdded(commit, tree.directory)
-			if err != nil {
-				return err
-			}
-			for _, file := range added {
-				if _, err := tree.Read(file); errors.Is(err, ErrPathMissing) {
-					continue
-				}
-				return failure(ErrOwned, "directory %q: %v: commit %.12s of PgUpgrade UID %s added %s in a run that hasn't ended, and this is %s. %s, put this line into that file:\n%s",
-					tree.directory, ErrOwned, commit.hash, Printable(run[0], 80), file, orNameless(owner.Name), ownerAdvice, owner.Line())
-			}
-		}
-	}
-	return nil
-}
-
-// instancesAdded are the instances' files in a directory that a commit added, relative to it.
-func (c *clone) instancesAdded(trailed trailedCommit, directory string) ([]string, error) {
-	commit, err := object.GetCommit(c.objects, trailed.hash)
-	if err != nil {
-		return nil, damaged(err)
-	}
-	after := treeOf(c.objects, commit.TreeHash, directory)
-	files, err := after.instanceFiles()
-	if err != nil || len(files) == 0 || commit.NumParents() == 0 {
-		return files, ignoreBadPath(err)
-	}
-	parent, err := object.GetCommit(c.objects, commit.ParentHashes[0])
-	if err != nil {
-		return nil, damaged(err)
-	}
-	var added []string
-	for _, file := range files {
-		_, was, err := lookup(c.objects, parent.TreeHash, path.Join(directory, file))
-		if ignoreBadPath(err) != nil {
-			return nil, err
-		}
-		if !was {
-			added = append(added, file)
-		}
-	}
-	return added, nil
 }

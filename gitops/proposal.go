@@ -7,6 +7,9 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/gitover/gitover/gitops/history"
+	"github.com/gitover/gitover/gitops/shallow"
 )
 
 // Proposal is a commit of ours on a branch of its own, which people merge to the branch that is followed.
@@ -73,9 +76,6 @@ func (r *Repository) branchOf(ctx context.Context, c *clone, branch string) (*si
 	if err := checkBranch(branch); err != nil {
 		return nil, err
 	}
-	if _, err := c.historyAt(ctx); err != nil {
-		return nil, damaged(err)
-	}
 	var head plumbing.Hash
 	err := r.observed("fetch", func() error {
 		var err error
@@ -90,12 +90,17 @@ func (r *Repository) branchOf(ctx context.Context, c *clone, branch string) (*si
 
 // fetchBranch brings another branch into the clone, and leaves the branch that is followed as it is.
 func (c *clone) fetchBranch(ctx context.Context, access Access, branch string) (plumbing.Hash, error) {
-	before, _ := c.objects.Reference(plumbing.NewRemoteReferenceName(remoteName, branch)) // none at first
-	head, err := c.exchange(ctx, access, branch)
+	tips, err := c.exchange(ctx, access, shallow.Request{Branches: []string{branch}})
+	head, ok := tips[branch]
+	if err == nil && !ok {
+		delete(c.sides, branch)
+		err = plumbing.ErrReferenceNotFound
+	}
 	if err != nil {
 		return plumbing.ZeroHash, access.remoteFailure("fetch from", err)
 	}
-	if before == nil || before.Hash() != head {
+	if c.sides[branch] != head {
+		c.sides[branch] = head
 		c.fetches++
 	}
 	return head, nil
@@ -103,19 +108,35 @@ func (c *clone) fetchBranch(ctx context.Context, access Access, branch string) (
 
 // ours is the newest commit of the branch with these trailers that isn't on the followed branch.
 func (b *sideBranch) ours(ctx context.Context, unique map[string]string) (found *object.Commit, err error) {
-	err = walk(ctx, b.objects, b.head, func(commit *object.Commit) (bool, error) {
-		if _, merged := b.history.seen[commit.Hash]; merged || found != nil {
+	if _, err := b.lineAt(ctx); err != nil {
+		return nil, err
+	}
+	b.others = 0
+	err = b.graph.Walk(ctx, b.head, func(hash plumbing.Hash, _ *history.Commit, whole bool) (bool, error) {
+		if found != nil {
 			return false, nil
 		}
-		trailers := trailedCommit{trailers: firstValues(ParseTrailers(commit.Message))}
-		if trailers.matches(unique) {
+		if merged, err := b.contains(ctx, hash); err != nil || merged {
+			return false, err
+		}
+		commit, err := object.GetCommit(b.objects, hash)
+		if err != nil {
+			return false, err
+		}
+		if matches(firstValues(ParseTrailers(commit.Message)), unique) {
 			found = commit
 			return false, nil
 		}
 		b.others++
+		if !whole {
+			return false, history.ErrEdge
+		}
 		return true, nil
 	})
-	return found, ofWalk(err)
+	if err != nil {
+		return nil, ofWalk(err)
+	}
+	return found, nil
 }
 
 // pristine says whether a commit at the branch's head is as Gitover made it.
@@ -126,9 +147,9 @@ func (b *sideBranch) pristine(content Content, commit *object.Commit, known stri
 	if commit.Hash.String() == known {
 		return true, nil
 	}
-	parent, err := object.GetCommit(b.objects, commit.ParentHashes[0])
+	parent, err := b.parentOf(commit, 0)
 	if err != nil {
-		return false, damaged(err)
+		return false, err
 	}
 	tree := treeOf(b.objects, parent.TreeHash, content.Directory)
 	if err := content.Edit(tree); err != nil {
@@ -147,9 +168,9 @@ func (b *sideBranch) stale(ctx context.Context, content Content, commit *object.
 	if differs, err := own.differs(); err != nil || differs {
 		return differs, err
 	}
-	parent, err := object.GetCommit(b.objects, commit.ParentHashes[0])
+	parent, err := b.parentOf(commit, 0)
 	if err != nil {
-		return false, damaged(err)
+		return false, err
 	}
 	tip, err := object.GetCommit(b.objects, b.tip)
 	if err != nil {

@@ -18,7 +18,7 @@ func TestWhateverPeopleDoToProposalsNoneIsMadeTwiceAndNoneIsLost(t *testing.T) {
 	for seed := first; seed < first+seeds; seed++ {
 		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			t.Parallel()
-			h := &proposals{team: aTeam(t), random: rand.New(rand.NewPCG(uint64(seed), 0))}
+			h := &proposals{team: aTeam(t), random: rand.New(rand.NewPCG(uint64(seed), 0)), remembers: seed%2 == 1}
 			for h.stageNumber = 1; h.stageNumber <= 3; h.stageNumber++ {
 				if !h.live() {
 					break
@@ -51,6 +51,7 @@ type proposals struct {
 	*team
 	random      *rand.Rand
 	told        []string
+	remembers   bool // the status says where the proposal began
 	stageNumber int
 	// what Gitover remembers of a proposal
 	base, known string
@@ -71,6 +72,10 @@ func (h *proposals) live() bool {
 		h.git("push", "-q", "origin", "--delete", ourBranch)
 	}
 	h.came, h.there, h.others = false, false, false
+	if h.remembers {
+		h.fetch()
+		h.since = strings.TrimSpace(h.git("rev-parse", "HEAD"))
+	}
 	h.pushProposal()
 	for range 3 + h.random.IntN(5) {
 		h.act()

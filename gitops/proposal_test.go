@@ -17,12 +17,13 @@ type team struct {
 	*stage
 	r *Repository
 	human
+	since string // as the status of an upgrade has it; empty: the whole history is read
 }
 
 func aTeam(t *testing.T) *team {
 	t.Helper()
 	s := newStage(t)
-	return &team{s, s.open(), s.human()}
+	return &team{stage: s, r: s.open(), human: s.human()}
 }
 
 func (w *team) propose(step string, edit Edit, known string) Result {
@@ -41,7 +42,7 @@ func (w *team) looks(step string, edit Edit, base, known string) (Landing, Propo
 	if _, err := w.r.Fetch(ctx); err != nil {
 		w.stage.t.Fatal(err)
 	}
-	content := Content{Directory: "apps/orders", Edit: edit, Base: base}
+	content := Content{Directory: "apps/orders", Edit: edit, Base: base, Since: w.since}
 	landing, err := w.r.Landed(ctx, content)
 	if err != nil {
 		w.stage.t.Fatal(err)

@@ -72,12 +72,12 @@ func (r *Repository) proposeOnce(ctx context.Context, draft *draft, request Prop
 			return err
 		}
 		if side != nil {
-			if err := side.mayReplace(r, request.Mine, request.Known); err != nil {
+			if err := side.mayReplace(ctx, r, request.Mine, request.Known); err != nil {
 				return err
 			}
 			old = side.head
 		}
-		hash, err = r.write(ctx, c, draft, objects)
+		hash, err = r.write(c, draft, objects)
 		return err
 	})
 	if err != nil {
@@ -105,7 +105,7 @@ func (r *Repository) proposeOnce(ctx context.Context, draft *draft, request Prop
 
 // mayReplace refuses a branch whose head isn't a commit of ours, put on the followed branch: the branch of another environment,
 // too, that only follows later.
-func (b *sideBranch) mayReplace(r *Repository, mine map[string]string, known string) error {
+func (b *sideBranch) mayReplace(ctx context.Context, r *Repository, mine map[string]string, known string) error {
 	if b.head.String() == known {
 		return nil
 	}
@@ -113,14 +113,14 @@ func (b *sideBranch) mayReplace(r *Repository, mine map[string]string, known str
 	if err != nil {
 		return damaged(err)
 	}
-	trailers := trailedCommit{trailers: firstValues(ParseTrailers(head.Message))}
-	if !trailers.matches(mine) || head.NumParents() != 1 {
+	if !matches(firstValues(ParseTrailers(head.Message)), mine) || head.NumParents() != 1 {
 		return b.taken(r)
 	}
-	if _, on := b.history.seen[head.ParentHashes[0]]; !on {
-		return b.taken(r)
+	on, err := b.contains(ctx, head.ParentHashes[0])
+	if err == nil && !on {
+		err = b.taken(r)
 	}
-	return nil
+	return err
 }
 
 // Withdraw removes a branch whose head is a proposal of the owner with these trailers, or the known commit. It says whether that
@@ -144,9 +144,18 @@ func (r *Repository) Withdraw(ctx context.Context, branch string, mine map[strin
 		if err != nil || side == nil {
 			return err
 		}
-		_, merged := side.history.seen[side.head]
-		if others = merged || side.mayReplace(r, mine, known) != nil; !others {
+		merged, err := side.contains(ctx, side.head)
+		if err != nil || merged {
+			others = merged
+			return err
+		}
+		switch err := side.mayReplace(ctx, r, mine, known); {
+		case err == nil:
 			old = side.head
+		case errors.Is(err, ErrBranchTaken):
+			others = true
+		default:
+			return err
 		}
 		return nil
 	})

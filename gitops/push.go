@@ -128,6 +128,19 @@ func (a Access) receive(ctx context.Context) (transport.ReceivePackSession, *pac
 	return session, advertised, nil
 }
 
+// upload opens a session that can fetch.
+func (a Access) upload() (transport.UploadPackSession, error) {
+	endpoint, err := a.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	client, err := client.NewClient(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return client.NewUploadPackSession(endpoint, a.auth)
+}
+
 // judge distinguishes a lost race from a refusal. Servers report a lost race in several ways,
 // so an answer that isn't clearly a refusal counts as a lost race: fetching and trying again
 // is always safe.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/gitover/gitover/gitops/history"
 )
 
 // Repository is one branch of one remote repository. Values are cheap: all that
@@ -152,7 +154,7 @@ func describe(c *object.Commit) Commit {
 	return commit
 }
 
-// locked runs a function while no one else uses the clone.
+// locked runs a function while no one else uses the clone; again, after the clone was deepened, if it came to the clone's edge.
 func (r *Repository) locked(ctx context.Context, use func(*clone) error) error {
 	c := cloneOf(r.access, r.directory, r.now())
 	if err := c.lock(ctx); err != nil {
@@ -160,6 +162,11 @@ func (r *Repository) locked(ctx context.Context, use func(*clone) error) error {
 	}
 	defer c.unlock()
 	err := use(c)
+	for errors.Is(err, history.ErrEdge) {
+		if err = r.observed("fetch", func() error { return c.deepen(ctx, r.access) }); err == nil {
+			err = use(c)
+		}
+	}
 	var known *Error
 	if errors.As(err, &known) && known.damage {
 		c.drop()
@@ -195,8 +202,13 @@ func ParseRevision(revision string) (branch, sha string, ok bool) {
 	return branch, sha, shaPattern.MatchString(sha)
 }
 
-// commitAt finds the commit of a revision; it fetches once if the commit isn't there.
+// commitAt finds the commit of a revision. If it isn't there, what is new is fetched, and then what is older.
 func (r *Repository) commitAt(ctx context.Context, c *clone, revision string) (*object.Commit, error) {
+	return r.commitAfter(ctx, c, revision, plumbing.ZeroHash)
+}
+
+// commitAfter is commitAt for a commit that doesn't matter if it came before another one: the clone is deepened to that one at most.
+func (r *Repository) commitAfter(ctx context.Context, c *clone, revision string, after plumbing.Hash) (*object.Commit, error) {
 	hash := c.tip
 	if revision != "" {
 		_, sha, ok := ParseRevision(revision)
@@ -212,9 +224,15 @@ func (r *Repository) commitAt(ctx context.Context, c *clone, revision string) (*
 	if err := r.fetch(ctx, c); err != nil {
 		return nil, err
 	}
-	commit, err = object.GetCommit(c.objects, hash)
-	if err != nil {
-		return nil, failure(ErrUnknownRevision, "commit %s isn't on branch %q of %s: its history was rewritten, or the commit is on another branch", hash, r.access.branch, r)
+	if commit, err = object.GetCommit(c.objects, hash); err == nil {
+		return commit, nil
 	}
-	return commit, nil
+	line, err := c.lineAt(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := line.After(ctx, after); err != nil {
+		return nil, damaged(err)
+	}
+	return nil, failure(ErrUnknownRevision, "commit %s isn't on branch %q of %s: its history was rewritten, or the commit is on another branch", hash, r.access.branch, r)
 }

@@ -34,6 +34,11 @@ type PgUpgradeStatus struct {
 	// +optional
 	Run string `json:"run,omitempty"`
 
+	// BaseCommit is the newest commit of the branch when the run began. The run's own commits come after it, so that
+	// Gitover reads the history no further. If it is empty, Gitover reads the whole history.
+	// +optional
+	BaseCommit string `json:"baseCommit,omitempty"`
+
 	// From is the instance that serves at the start of the workflow (blue).
 	// +optional
 	From string `json:"from,omitempty"`

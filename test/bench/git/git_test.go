@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +49,9 @@ func (m *monorepo) measure(r *report.Report) {
 	most, err := report.WatchMemory()
 	must(m.b, err)
 	repository := m.open()
+	tip, err := exec.Command("git", "-C", m.bare, "rev-parse", "main").Output()
+	must(m.b, err)
+	m.since = strings.TrimSpace(string(tip))
 	r.Against(m.size, "first commit", "s", seconds(m.b, func() error { return m.commit(repository, 0, "first") }), "git clone, commit, push", byHand)
 	r.Against(m.size, "later commit", "s", seconds(m.b, func() error { return m.commit(repository, 0, "later") }), "git pull, commit, push", laterByHand)
 	r.Add(m.size, "20 upgrades commit at once, others push", "s", seconds(m.b, func() error { return m.together(reference) }))
@@ -54,6 +59,15 @@ func (m *monorepo) measure(r *report.Report) {
 	memory, err := most()
 	must(m.b, err)
 	r.Add(m.size, "most memory of this process", "MiB", memory)
+	most, err = report.WatchMemory()
+	must(m.b, err)
+	r.Add(m.size, "the whole history, for an upgrade that doesn't say where it began", "s", seconds(m.b, func() error {
+		_, err := repository.FindByTrailers(m.b.Context(), map[string]string{"Gitover-Upgrade": "none"}, "")
+		return err
+	}))
+	memory, err = most()
+	must(m.b, err)
+	r.Add(m.size, "most memory of this process by that", "MiB", memory)
 	r.Against(m.size, "disk", "MiB", mebibytes(m.b, m.repositoryDir), "git clone", mebibytes(m.b, filepath.Join(reference, ".git")))
 }
 
@@ -75,7 +89,7 @@ func (m *monorepo) commit(r *gitops.Repository, n int, step string) error {
 	trailers := []gitops.Trailer{{Key: "Gitover-Upgrade", Value: fmt.Sprintf("default/orders-%d/1", n)}, {Key: "Gitover-Step", Value: step}}
 	_, err := r.Commit(m.b.Context(), gitops.CommitRequest{
 		Directory: directory(n), Message: "orders: " + step, Trailers: trailers, Author: gitops.Person{Name: "Gitover", Email: "gitover@example.org"},
-		Unique: map[string]string{trailers[0].Key: trailers[0].Value, trailers[1].Key: trailers[1].Value},
+		Unique: map[string]string{trailers[0].Key: trailers[0].Value, trailers[1].Key: trailers[1].Value}, Since: m.since,
 		Edit: func(t *gitops.Tree) error {
 			content, err := t.Read("upgrade.yaml")
 			if err != nil {
@@ -128,7 +142,7 @@ func (m *monorepo) look() error {
 		if _, err := r.Fetch(m.b.Context()); err != nil {
 			return err
 		}
-		if _, err := r.FindByTrailers(m.b.Context(), map[string]string{"Gitover-Upgrade": fmt.Sprintf("default/orders-%d/1", n)}); err != nil {
+		if _, err := r.FindByTrailers(m.b.Context(), map[string]string{"Gitover-Upgrade": fmt.Sprintf("default/orders-%d/1", n)}, m.since); err != nil {
 			return err
 		}
 		if _, err := r.ReadFile(m.b.Context(), "", directory(n)+"/upgrade.yaml"); err != nil {

@@ -23,6 +23,7 @@ const (
 type monorepo struct {
 	b             *testing.B
 	url, bare     string
+	since         string // tip before Gitover's first commit, as the status of an upgrade has it
 	size          string
 	repositoryDir string
 }
