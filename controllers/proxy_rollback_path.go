@@ -41,11 +41,6 @@ func (r *ProxyReconciler) rollbackPath(ctx context.Context, x *proxyScope) error
 	if err != nil {
 		return err
 	}
-	follower, err := access.ServerOf(ctx, r.Uncached, x.upgrade, other)
-	if err != nil {
-		return err
-	}
-	names := postgres.Names{UID: string(x.upgrade.UID)}
 	unknown := func(err error) {
 		if ctx.Err() != nil { // not the servers' fault
 			return
@@ -53,6 +48,12 @@ func (r *ProxyReconciler) rollbackPath(ctx context.Context, x *proxyScope) error
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, outcome.ReasonOf(err, v1alpha1.ReasonReplicationBroken).Reason,
 			"can't tell whether %s follows: %v", other, err)
 	}
+	follower, err := access.ServerOf(ctx, r.Uncached, x.upgrade, other)
+	if err != nil {
+		unknown(err) // its Secret may have gone with its cluster
+		return nil
+	}
+	names := postgres.Names{UID: string(x.upgrade.UID)}
 	looking, cancel := context.WithTimeout(ctx, followTimeout)
 	defer cancel()
 	replaced, err := steps.Replaced(looking, steps.KnownServers(s, p), x.upgrade.Spec.Acknowledge, active, follower)

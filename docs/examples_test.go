@@ -62,8 +62,8 @@ func TestTheOverlaysOfTheInstallPageBuild(t *testing.T) {
 
 func TestEveryFieldThatDocsNameExists(t *testing.T) {
 	upgrade, proxy := schema(t, "pgupgrades"), schema(t, "pgproxies")
-	// of Flux's GitRepository
-	others := map[string]bool{"spec.ref.branch": true}
+	// of Flux's GitRepository, and of operators' kinds
+	others := map[string]bool{"spec.ref.branch": true, "spec.postgresql.version": true, "spec.postgresVersion": true, "spec.postgres.version": true}
 	for _, page := range pages(t) {
 		if page == filepath.Join("docs", "reference.md") {
 			continue

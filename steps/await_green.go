@@ -63,7 +63,7 @@ func awaitGreenRun(ctx context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
-	if err := fence.Claim(ctx, green, run.Status.Run); err != nil {
+	if err := fence.Claim(ctx, green, run.Status.Run, run.Upgrade.Spec.Databases.Exclude); err != nil {
 		return err
 	}
 	return run.Register(ctx, green)

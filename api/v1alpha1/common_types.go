@@ -13,6 +13,17 @@ type SecretReference struct {
 	Name string `json:"name"`
 }
 
+// InstanceSecretReference names the Secret of each instance in the object's own namespace: one for all, or one for each if the
+// name has a place for the instance.
+type InstanceSecretReference struct {
+	// Name of the Secret. "{instance}" and "{version}" are replaced, as in "{instance}-pguser-postgres", the Secret that an
+	// operator makes for each cluster.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]|[{](instance|version)[}])(([-a-z0-9.]|[{](instance|version)[}])*([a-z0-9]|[{](instance|version)[}]))?$')",message="must be the name of a Secret, in which only {instance} and {version} are replaced"
+	Name string `json:"name"`
+}
+
 // ObjectReference names an object by name, in the referring object's own namespace
 // unless a namespace is given.
 type ObjectReference struct {

@@ -69,7 +69,7 @@ type ImageSpec struct {
 type ConnectionSpec struct {
 	// SecretRef names a Secret with keys "username" and "password" (see UsernameKey,
 	// PasswordKey), and "ca.crt" for sslMode verify-ca and verify-full.
-	SecretRef SecretReference `json:"secretRef"`
+	SecretRef InstanceSecretReference `json:"secretRef"`
 
 	// +kubebuilder:default="username"
 	// +optional

@@ -83,12 +83,13 @@ func ServerOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade,
 	}, nil
 }
 
-// SecretNameOf is the Secret with an instance's credentials.
+// SecretNameOf is the Secret with an instance's credentials: its own if the name in the spec has a place for the instance.
 func SecretNameOf(upgrade *v1alpha1.PgUpgrade, instance string) string {
 	if a := upgrade.Spec.Adopt; a != nil && a.Name == instance && a.SecretRef != nil {
 		return a.SecretRef.Name
 	}
-	return upgrade.Spec.Connection.SecretRef.Name
+	version := steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, instance)
+	return strings.NewReplacer("{instance}", instance, "{version}", version).Replace(upgrade.Spec.Connection.SecretRef.Name)
 }
 
 // SecretOf a namespace. A missing Secret, which a human must create, has a reason of its own; other errors are worth

@@ -32,3 +32,24 @@ func TestAnInstanceAnswersAtItsService(t *testing.T) {
 		}
 	}
 }
+
+func TestAnInstanceHasASecretOfItsOwnWhereTheNameSaysSo(t *testing.T) {
+	upgrade := &v1alpha1.PgUpgrade{}
+	upgrade.Name = "orders"
+	upgrade.Spec.Adopt = &v1alpha1.AdoptSpec{Name: "legacy", Version: "13", Service: "db"}
+	for name, want := range map[string][2]string{
+		"superuser":                         {"superuser", "superuser"},
+		"{instance}-pguser-postgres":        {"orders-17-pguser-postgres", "legacy-pguser-postgres"},
+		"postgres.db-{version}.credentials": {"postgres.db-17.credentials", "postgres.db-13.credentials"},
+		"{instance}":                        {"orders-17", "legacy"},
+	} {
+		upgrade.Spec.Connection.SecretRef.Name = name
+		if got := [2]string{SecretNameOf(upgrade, "orders-17"), SecretNameOf(upgrade, "legacy")}; got != want {
+			t.Errorf("%s names %q, want %q", name, got, want)
+		}
+	}
+	upgrade.Spec.Adopt.SecretRef = &v1alpha1.SecretReference{Name: "theirs"}
+	if got := SecretNameOf(upgrade, "legacy"); got != "theirs" {
+		t.Errorf("the adopted server's own Secret is %q", got)
+	}
+}

@@ -105,7 +105,7 @@ func TestAControllerThatSleptClosesNothingThatServes(t *testing.T) {
 		"close_new": func(s postgres.Server) error {
 			return transfer.CreateDatabases(t.Context(), blue.Server, s, postgres.Moved(all))
 		},
-		"CONNECTION LIMIT": func(s postgres.Server) error { return fence.Claim(t.Context(), s, "run") },
+		"CONNECTION LIMIT": func(s postgres.Server) error { return fence.Claim(t.Context(), s, "run", nil) },
 	} {
 		t.Run(word, func(t *testing.T) {
 			green := pg.Start(t, 17, pg.Logical)
@@ -118,7 +118,7 @@ func TestAControllerThatSleptClosesNothingThatServes(t *testing.T) {
 			go func() { slept <- effect(z.Server) }()
 			<-z.asleep
 			// another controller goes on, up to the switch
-			must(t, fence.Claim(t.Context(), green.Server, "run"))
+			must(t, fence.Claim(t.Context(), green.Server, "run", nil))
 			prepare(t, green)
 			must(t, transfer.CreateDatabases(t.Context(), blue.Server, green.Server, postgres.Moved(all)))
 			green.Exec(postgres.MaintenanceDatabase, `SELECT gitover.ready('s', 'blue', 'green', encode(sha256('key'), 'hex'));
@@ -141,11 +141,16 @@ func TestAServerThatSomebodyUsesIsNotClaimedAndNotClosed(t *testing.T) {
 	s := pg.Start(t, 17, pg.Logical)
 	s.Exec("", "CREATE DATABASE d")
 	s.Exec("d", "CREATE TABLE t (a int)")
-	err := fence.Claim(t.Context(), s.Server, "run")
+	err := fence.Claim(t.Context(), s.Server, "run", nil)
 	if err == nil || !strings.Contains(err.Error(), "already holds 1 tables") {
 		t.Errorf("%v", err)
 	}
 	if limit := s.Query("", "SELECT datconnlimit FROM pg_database WHERE datname = 'd'"); limit != "-1" {
 		t.Errorf("applications may open %s connections", limit)
+	}
+	// such as the tables that an operator's image makes in the database postgres
+	must(t, fence.Claim(t.Context(), s.Server, "run", []string{"d"}))
+	if claimed, err := fence.Claimed(t.Context(), s.Server, "run"); err != nil || !claimed {
+		t.Errorf("tables of a database that is left out are in the way: %t, %v", claimed, err)
 	}
 }

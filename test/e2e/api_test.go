@@ -98,7 +98,7 @@ func anUpgrade(change func(*v1alpha1.PgUpgradeSpec)) client.Object {
 	u.Spec = v1alpha1.PgUpgradeSpec{
 		Version: "15", ProxyRef: v1alpha1.LocalReference{Name: "orders"},
 		Git:        v1alpha1.GitSpec{SourceRef: v1alpha1.ObjectReference{Name: "fleet"}, KustomizationRef: v1alpha1.ObjectReference{Name: "orders"}, Path: "apps/orders"},
-		Connection: v1alpha1.ConnectionSpec{SecretRef: v1alpha1.SecretReference{Name: "orders-superuser"}},
+		Connection: v1alpha1.ConnectionSpec{SecretRef: v1alpha1.InstanceSecretReference{Name: "orders-superuser"}},
 	}
 	if change != nil {
 		change(&u.Spec)

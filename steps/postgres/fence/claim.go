@@ -37,16 +37,17 @@ func Claimed(ctx context.Context, s postgres.Server, run string) (bool, error) {
 
 // Claim takes a fresh server as green: it fences every database that the image created, creates Gitover's
 // own database, and writes the run's name into it. A server with user tables is refused with ErrNotFresh,
-// since an upgrade never overwrites data, and isn't fenced. A second call finishes what the first began.
-func Claim(ctx context.Context, s postgres.Server, run string) error {
-	if err := refuseAnyTables(ctx, s); err != nil {
+// since an upgrade never overwrites data, and isn't fenced; databases that the upgrade leaves out may hold some, as an operator's do.
+// A second call finishes what the first began.
+func Claim(ctx context.Context, s postgres.Server, run string, leftOut []string) error {
+	if err := refuseAnyTables(ctx, s, leftOut); err != nil {
 		return err
 	}
 	if err := fenceFresh(ctx, s); err != nil {
 		return err
 	}
 	// tables that were created between the check and the fence
-	if err := refuseAnyTables(ctx, s); err != nil {
+	if err := refuseAnyTables(ctx, s, leftOut); err != nil {
 		return err
 	}
 	return writeClaim(ctx, s, run)
@@ -61,11 +62,11 @@ func ClaimSeeded(ctx context.Context, s postgres.Server, run string, remember fu
 	return writeClaim(ctx, s, run)
 }
 
-// refuseAnyTables looks into every database but the maintenance one.
-func refuseAnyTables(ctx context.Context, s postgres.Server) error {
+// refuseAnyTables looks into every database but the maintenance one and those left out.
+func refuseAnyTables(ctx context.Context, s postgres.Server, leftOut []string) error {
 	var databases []string
 	err := postgres.WithSession(ctx, s, "", func(conn *pgx.Conn) (err error) {
-		databases, err = postgres.Column[string](ctx, conn, query("databases_to_claim"), postgres.MaintenanceDatabase)
+		databases, err = postgres.Column[string](ctx, conn, query("databases_to_claim"), postgres.MaintenanceDatabase, append([]string{}, leftOut...))
 		return err
 	})
 	if err != nil {

@@ -27,6 +27,6 @@ func attackOf(directory string) v1alpha1.PgUpgradeSpec {
 		Version: "15", ProxyRef: v1alpha1.LocalReference{Name: "orders"},
 		Git: v1alpha1.GitSpec{SourceRef: v1alpha1.ObjectReference{Name: "fleet"}, KustomizationRef: v1alpha1.ObjectReference{Name: "orders"},
 			Path: directory, PushSecretRef: &v1alpha1.SecretReference{Name: "fleet-push"}},
-		Connection: v1alpha1.ConnectionSpec{SecretRef: v1alpha1.SecretReference{Name: "orders-superuser"}},
+		Connection: v1alpha1.ConnectionSpec{SecretRef: v1alpha1.InstanceSecretReference{Name: "orders-superuser"}},
 	}
 }
