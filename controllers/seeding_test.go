@@ -41,38 +41,43 @@ type seeding struct {
 // fleetGit has the StatefulSet that green will be.
 type fleetGit struct {
 	busyGit
-	set *appsv1.StatefulSet
+	set    *appsv1.StatefulSet
+	serves string
 }
 
 func (g *fleetGit) CheckInstance(context.Context) error                      { return nil }
 func (g *fleetGit) StatefulSet(context.Context) (*appsv1.StatefulSet, error) { return g.set, nil }
 func (g *fleetGit) Targets(_ context.Context, instance string) (bool, error) {
-	return instance == "orders-15", nil
+	return instance == g.serves, nil
 }
 
 const seedRun = "orders-15-to-orders-17-x"
 
 // aSeed is an upgrade from 15 to 17 at its first step.
-func aSeed(t *testing.T, method string) *seeding {
+func aSeed(t *testing.T, method string) *seeding { return aMove(t, method, 15, 17) }
+
+// aMove to another version, at its first step.
+func aMove(t *testing.T, method string, from, to int) *seeding {
 	w := &seeding{team: aTeam(t), volume: pg.NewVolume(t)}
-	w.blue = pg.Start(t, 15, pg.Settings{"wal_level": "logical"})
+	old, fresh := strconv.Itoa(from), strconv.Itoa(to)
+	w.blue = pg.Start(t, from, pg.Settings{"wal_level": "logical"})
 	w.blue.Exec("", "CREATE DATABASE d")
 	w.blue.Exec("d", "CREATE TABLE t (id int PRIMARY KEY, word text UNIQUE); INSERT INTO t SELECT g, 'word ' || g FROM generate_series(1, 5000) g; ANALYZE")
 	for name, data := range map[string]map[string]string{"superuser": {"username": "postgres", "password": pg.Password}, "orders-agents": {keyRegisterPassword: pg.AgentPassword}} {
 		w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}, StringData: data})
 	}
 	p := &v1alpha1.PgProxy{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "orders"}}
-	p.Spec.UpgradeRef.Name, p.Spec.Target, p.Status.Active = "orders", "orders-15", "orders-15"
+	p.Spec.UpgradeRef.Name, p.Spec.Target, p.Status.Active = "orders", "orders-"+old, "orders-"+old
 	p.Spec.Pooler.Selector = metav1.LabelSelector{MatchLabels: map[string]string{"app": "pooler"}}
 	w.createWithStatus(p)
 	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: agentSecretName(p)}, StringData: map[string]string{keyRegisterPassword: pg.AgentPassword}})
 	w.u = w.upgrade("orders")
-	w.u.Spec.Version, w.u.Spec.Copy.Method = "17", method
+	w.u.Spec.Version, w.u.Spec.Copy.Method = fresh, method
 	w.u.Spec.Limits.LagStableFor = &metav1.Duration{Duration: time.Millisecond}
-	w.u.Status = v1alpha1.PgUpgradeStatus{Workflow: steps.Upgrade, Step: steps.Preflight, Run: seedRun, From: "orders-15", To: "orders-17", Attempt: 1}
+	w.u.Status = v1alpha1.PgUpgradeStatus{Workflow: steps.Upgrade, Step: steps.Preflight, Run: seedRun, From: "orders-" + old, To: "orders-" + fresh, Attempt: 1}
 	w.createWithStatus(w.u)
-	w.git = &fleetGit{busyGit: busyGit{commits: map[string]bool{}, meanwhile: func() {}}, set: w.statefulSet("17")}
-	w.serve("15")
+	w.git = &fleetGit{busyGit: busyGit{commits: map[string]bool{}, meanwhile: func() {}}, set: w.statefulSet(fresh), serves: "orders-" + old}
+	w.serve(old)
 
 	pods, err := kubernetes.NewForConfig(api)
 	w.must(err)
@@ -80,7 +85,7 @@ func aSeed(t *testing.T, method string) *seeding {
 		fleet: func(*v1alpha1.PgUpgrade) steps.Git { return w.git },
 		server: func(instance string) postgres.Server {
 			s := w.blue.Server
-			if instance == "orders-17" {
+			if instance == "orders-"+fresh {
 				s.Port = 1 // nothing answers there yet
 				if w.green != nil {
 					s = w.green.Server
@@ -91,7 +96,7 @@ func aSeed(t *testing.T, method string) *seeding {
 		}}
 	w.r.background.wake = make(chan event.TypedGenericEvent[*v1alpha1.PgUpgrade])
 	t.Cleanup(w.r.background.stop)
-	w.seen = &observed{facts: steps.Facts{Name: "orders", Wanted: "17"}}
+	w.seen = &observed{facts: steps.Facts{Name: "orders", Wanted: fresh}}
 	w.must(w.r.observeProxy(t.Context(), w.u, w.seen))
 	return w
 }
@@ -135,7 +140,7 @@ func (w *seeding) look() outcome.Outcome {
 func (w *seeding) until(what string, is func() bool) {
 	w.Helper()
 	var last outcome.Outcome
-	eventually(w.T, 3*time.Minute, func() bool { last = w.look(); return is() }, func() string {
+	eventually(w.T, 2*time.Minute, func() bool { last = w.look(); return is() }, func() string {
 		return fmt.Sprintf("%s; %s: %+v", what, w.u.Status.Step, last)
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/cluster"
 	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/outcome"
@@ -53,7 +54,9 @@ type UpgradeReconciler struct {
 	CloneDirectory string
 	// NoCrossNamespaceRefs refuses references into other namespaces, as Flux's flag does.
 	NoCrossNamespaceRefs bool
-	Now                  func() time.Time
+	// Self is the controller's own pod, whose image copies data.
+	Self cluster.Self
+	Now  func() time.Time
 	// fleet, in a test, takes the place of the fleet repository
 	fleet func(*v1alpha1.PgUpgrade) steps.Git
 	// server, in a test, takes the place of access.ServerOf

@@ -33,6 +33,14 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 		return ctrl.Result{}, nil
 	}
 	var rest remainder
+	if ended, err := r.endCopy(ctx, upgrade); !ended && r.Now().Sub(upgrade.DeletionTimestamp.Time) < deletePatience {
+		o := outcome.Outcome{Reason: v1alpha1.ReasonProgressing, Message: "deleting: the Jobs of the copy end", RequeueAfter: outcome.RetrySoon}
+		if err != nil {
+			o = outcome.Of(err, v1alpha1.ReasonProgressing)
+		}
+		outcome.Report(upgrade, o)
+		return ctrl.Result{RequeueAfter: outcome.RetrySoon}, nil
+	}
 	for range 2 { // subscriptions first, then the slots that they held
 		rest = remainder{}
 		for _, instance := range []string{upgrade.Status.To, upgrade.Status.From} {
@@ -62,6 +70,16 @@ func (r *UpgradeReconciler) finalize(ctx context.Context, upgrade *v1alpha1.PgUp
 	r.repositories.forget(string(upgrade.UID))
 	controllerutil.RemoveFinalizer(upgrade, v1alpha1.Finalizer)
 	return ctrl.Result{}, nil
+}
+
+// endCopy deletes the Jobs of a parallel copy, and says whether they are gone: they use what is removed next.
+func (r *UpgradeReconciler) endCopy(ctx context.Context, upgrade *v1alpha1.PgUpgrade) (bool, error) {
+	run := r.run(upgrade, &observed{})
+	left, err := steps.CopyJobs(ctx, run)
+	if err == nil && len(left) > 0 {
+		err = steps.EndCopyJobs(ctx, run)
+	}
+	return err == nil && len(left) == 0, err
 }
 
 // clearSeed removes the volume claim of a physical copy that isn't in Git yet: a later upgrade would find it in its way. The

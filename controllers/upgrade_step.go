@@ -72,7 +72,7 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 		Git:        r.git(upgrade, s),
 		FreshProxy: func(ctx context.Context) (*v1alpha1.PgProxy, error) { return r.live(ctx, upgrade) },
 		Cluster: &cluster.Port{Client: r.Client, Uncached: r.Uncached, Pods: r.Pods,
-			Namespace: upgrade.Namespace, Upgrade: upgrade.Name, Spec: upgrade.Spec.Instance},
+			Namespace: upgrade.Namespace, Upgrade: upgrade.Name, Spec: upgrade.Spec.Instance, Self: r.Self},
 		Server: func(ctx context.Context, instance string) (postgres.Server, error) {
 			if r.server != nil {
 				return r.server(instance), nil

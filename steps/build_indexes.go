@@ -3,15 +3,23 @@ package steps
 import (
 	"context"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/tablecopy"
 )
 
 // buildIndexesDone: green has blue's schema, with all indexes and triggers, and replication
 // runs.
 func buildIndexesDone(ctx context.Context, run *Run) (Verdict, error) {
+	if run.parallel() {
+		if v, err := foreignKeysLeft(ctx, run); v != nil || err != nil {
+			return ptr.Deref(v, Verdict{}), err
+		}
+	}
 	verdict, err := schemaDone(ctx, run, copy.PostData, schema.Whole)
 	if err != nil || verdict.RunNeeded {
 		return verdict, err
@@ -32,6 +40,31 @@ func buildIndexesDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 	}
 	return verdict, nil
+}
+
+// foreignKeysLeft: a parallel copy whose snapshot was lost has tables of several moments, whose foreign keys hold once replication has reached the last
+// one. Nil if all are there.
+func foreignKeysLeft(ctx context.Context, run *Run) (*Verdict, error) {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return inEachDatabase(run, func(db string) (*Verdict, error) {
+		left, err := tablecopy.ForeignKeysLeft(ctx, blue, green, db)
+		if err != nil || len(left) == 0 {
+			return nil, err
+		}
+		state, err := replication.SubscriptionState(ctx, green, db, run.Names().Subscription(db, green.Instance))
+		if err != nil {
+			return nil, err
+		}
+		v := waiting(BuildIndexes, "database %q: replication to reach the last snapshot, before foreign keys are added", db)
+		if state.Ready == state.Tables {
+			v = slowly("database %q: %d foreign keys to add or to validate", db, len(left))
+			v.Effect = func(ctx context.Context, _ *Run) error { return tablecopy.AddForeignKeys(ctx, green, db, left) }
+		}
+		return &v, nil
+	})
 }
 
 // buildIndexesRun pauses replication while a Job runs, since an apply worker and a session

@@ -21,6 +21,11 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
+	if run.parallel() {
+		if v, err := copyingParallel(ctx, run, blue, green); v != nil || err != nil {
+			return ptr.Deref(v, Verdict{}), err
+		}
+	}
 	var sum replication.Progress
 	var failures int64
 	var failed []string
@@ -187,6 +192,9 @@ func showProgress(run *Run, p replication.Progress) {
 func showCopied(run *Run, step string, c *v1alpha1.CopyStatus) {
 	if old := run.Status.Copy; old != nil {
 		c.Failures, c.FailedAt = old.Failures, old.FailedAt
+		if c.IndexesTotal == 0 {
+			c.IndexesTotal, c.IndexesBuilt = old.IndexesTotal, old.IndexesTotal
+		}
 	}
 	if c.BytesTotal > 0 {
 		c.Percent = fmt.Sprintf("%d%%", c.BytesCopied*100/c.BytesTotal)
@@ -206,33 +214,11 @@ func showCopied(run *Run, step string, c *v1alpha1.CopyStatus) {
 func progressText(c *v1alpha1.CopyStatus) string {
 	text := fmt.Sprintf("%s of %s, %d of %d tables, %s/s", HumanBytes(c.BytesCopied), HumanBytes(c.BytesTotal),
 		c.TablesCopied, c.TablesTotal, HumanBytes(c.BytesPerSecond))
+	if c.IndexesTotal > 0 {
+		text += fmt.Sprintf(", %d of %d indexes", c.IndexesBuilt, c.IndexesTotal)
+	}
 	if c.ETA != nil {
 		text += ", done about " + c.ETA.UTC().Format("15:04:05") + " UTC"
 	}
 	return text
-}
-
-func startedAt(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
-	for _, s := range status.Steps {
-		if s.Name == step && s.StartedAt != nil {
-			return s.StartedAt.Time
-		}
-	}
-	return time.Time{}
-}
-
-// HumanBytes is a size as people read it, in powers of 1024.
-func HumanBytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, suffix := float64(n), ""
-	for _, s := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
-		value /= unit
-		if suffix = s; value < unit {
-			break
-		}
-	}
-	return fmt.Sprintf("%.1f %s", value, suffix)
 }

@@ -70,6 +70,7 @@ func (u untouched) CreateVolume(context.Context, *corev1.PersistentVolumeClaim) 
 	u.t.Error("a volume was created")
 	return nil
 }
+func (u untouched) OwnImage(context.Context) (string, error)    { return "", nil }
 func (u untouched) DatabaseImage(corev1.PodTemplateSpec) string { return "" }
 func (u untouched) StatefulSet(context.Context) (*appsv1.StatefulSet, error) {
 	u.t.Error("Git was asked")

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
@@ -100,12 +102,8 @@ type Workload struct {
 	Image string
 }
 
-// JobState of a schema Job.
-type JobState struct {
-	Succeeded, Failed bool
-	// Message of a failure: the last lines of its log. Of a Job that hasn't ended: what keeps its pod from running.
-	Message string
-}
+// JobState of a Job.
+type JobState = copy.JobState
 
 // Cluster is what the workflow needs of Kubernetes.
 type Cluster interface {
@@ -123,6 +121,8 @@ type Cluster interface {
 	CreateVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error
 	// DatabaseImage is the image of the database's container among a pod's.
 	DatabaseImage(template corev1.PodTemplateSpec) string
+	// OwnImage is Gitover's, for Jobs that run it.
+	OwnImage(ctx context.Context) (string, error)
 }
 
 // Note makes a change of the status. For an effect that runs beside the looks (Tell is set), the next look makes the
@@ -188,3 +188,28 @@ func (r *Run) soak() time.Duration {
 
 // oneLine makes any text fit for a commit trailer.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func startedAt(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
+	for _, s := range status.Steps {
+		if s.Name == step && s.StartedAt != nil {
+			return s.StartedAt.Time
+		}
+	}
+	return time.Time{}
+}
+
+// HumanBytes is a size as people read it, in powers of 1024.
+func HumanBytes(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, suffix := float64(n), ""
+	for _, s := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		value /= unit
+		if suffix = s; value < unit {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", value, suffix)
+}

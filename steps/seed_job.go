@@ -63,9 +63,14 @@ func seedJob(ctx context.Context, run *Run) (*batchv1.Job, *corev1.PersistentVol
 // findings that block if the spec asks for it, and for information if the logical copy takes its place.
 func chooseCopy(ctx context.Context, run *Run, blue postgres.Server) ([]preflight.Finding, error) {
 	method := cmp.Or(run.Upgrade.Spec.Copy.Method, v1alpha1.CopyLogical)
-	if method == v1alpha1.CopyLogical {
+	switch method {
+	case v1alpha1.CopyLogical:
 		run.Status.CopyMethod = nil
 		return nil, nil
+	case v1alpha1.CopyParallel:
+		run.Status.CopyMethod = &v1alpha1.CopyMethodStatus{Method: v1alpha1.CopyParallel, Reason: "spec.copy.method asks for it"}
+		_, err := run.Cluster.OwnImage(ctx)
+		return nil, err
 	}
 	request := RequestOf(run.Upgrade, run.version(run.Status.To), run.Status.Databases)
 	found, err := preflight.PhysicalCopy(ctx, blue, request)

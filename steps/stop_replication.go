@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -12,6 +14,9 @@ import (
 
 // stopReplicationDone: nothing of this upgrade is left on a server that still answers.
 func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
+	if v, err := copyJobsLeft(ctx, run); v != nil || err != nil {
+		return ptr.Deref(v, Verdict{}), err
+	}
 	for _, instance := range []string{run.Status.From, run.Status.To} {
 		s, err := run.Server(ctx, instance)
 		if err != nil {
@@ -36,6 +41,30 @@ func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	run.Status.ReplicaIdentities = nil
 	return done("no slot, publication or subscription of ours is left"), nil
+}
+
+// copyJobsLeft: Jobs of a parallel copy go before what they use. Nil if there are none.
+func copyJobsLeft(ctx context.Context, run *Run) (*Verdict, error) {
+	left, err := CopyJobs(ctx, run)
+	if err != nil || len(left) == 0 {
+		return nil, err
+	}
+	v := act("Jobs of the copy end: %s", some(left))
+	v.Effect = EndCopyJobs
+	return &v, nil
+}
+
+// CopyJobs are the names of the Jobs of a parallel copy that are there.
+func CopyJobs(ctx context.Context, run *Run) ([]string, error) {
+	if !run.parallel() {
+		return nil, nil
+	}
+	return run.parallelCopy(postgres.Server{}, postgres.Server{}).Left(ctx)
+}
+
+// EndCopyJobs deletes them; they are gone once CopyJobs returns none.
+func EndCopyJobs(ctx context.Context, run *Run) error {
+	return run.parallelCopy(postgres.Server{}, postgres.Server{}).End(ctx)
 }
 
 // stopReplicationRun removes subscriptions before the slots they hold. If one side is gone,

@@ -123,9 +123,13 @@ const (
 	ReasonSlotLost = "SlotLost"
 	// ReasonRetainedWAL: a slot keeps more WAL than spec.limits.retainedWAL allows.
 	ReasonRetainedWAL = "RetainedWAL"
+	// ReasonCopyInterrupted: a parallel copy met a failure, and continues by itself.
+	ReasonCopyInterrupted = "CopyInterrupted"
+	// ReasonCopyPaused: a parallel copy waits; the message says for what.
+	ReasonCopyPaused = "CopyPaused"
 	// ReasonVerificationFailed: rows differ between the sides.
 	ReasonVerificationFailed = "VerificationFailed"
-	// ReasonJobFailed: the schema Job failed; its last lines are in the message.
+	// ReasonJobFailed: a Job that copies schemas or data failed; its last lines are in the message.
 	ReasonJobFailed = "JobFailed"
 
 	// ReasonWaitingForApproval: the gate needs spec.cutover.approvedVersion.

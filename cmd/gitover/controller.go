@@ -30,6 +30,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers"
+	own "github.com/gitover/gitover/controllers/cluster"
 	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/notify"
 	"github.com/gitover/gitover/controllers/tracing"
@@ -38,7 +39,7 @@ import (
 
 type controllerFlags struct {
 	metrics, probes, eventsAddress, tracingEndpoint string
-	namespace, selector, clones                     string
+	namespace, selector, clones, copyImage          string
 	leaderElect, noCrossNamespaceRefs               bool
 	concurrent                                      int
 	lease, renew, retry                             time.Duration
@@ -61,6 +62,7 @@ func controllerCommand() *cobra.Command {
 	flags.StringVar(&f.namespace, "watch-namespace", "", "namespace to watch; all if empty")
 	flags.StringVar(&f.selector, "watch-label-selector", "", "work for PgUpgrades and PgProxies with these labels only")
 	flags.StringVar(&f.clones, "clone-dir", "/tmp/gitover", "directory for clones of fleet repositories")
+	flags.StringVar(&f.copyImage, "copy-image", "", "Gitover's image for the Jobs of parallel copies; that of this pod if empty")
 	flags.BoolVar(&f.leaderElect, "leader-elect", false, "let one of several controllers lead")
 	flags.DurationVar(&f.lease, "leader-election-lease-duration", 15*time.Second, "how long a leader may be silent before another takes over")
 	flags.DurationVar(&f.renew, "leader-election-renew-deadline", 10*time.Second, "how long a leader tries to renew its lease before it gives up")
@@ -132,6 +134,7 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	upgrades := &controllers.UpgradeReconciler{
 		Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Pods: pods, Recorder: recorder, Tracer: tracer,
 		CloneDirectory: f.clones, NoCrossNamespaceRefs: f.noCrossNamespaceRefs, Now: time.Now,
+		Self: own.Self{Image: f.copyImage, Namespace: os.Getenv("POD_NAMESPACE"), Pod: identity},
 	}
 	if err := upgrades.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgUpgrade: %w", err)

@@ -30,6 +30,8 @@ type copyFlags struct {
 	tables                              []string
 	jobs                                int
 	schema, indexes, cancel, explain    bool
+	published                           string
+	supervised                          bool
 }
 
 func copyCommand() *cobra.Command {
@@ -45,7 +47,8 @@ With --slot, what is committed after that moment is kept by a logical replicatio
 what wasn't done is done again. With --publication the target then subscribes to the source, each table from where it was copied. Without
 a slot, an interrupted copy begins again.
 
-The passwords come from GITOVER_FROM_PASSWORD and GITOVER_TO_PASSWORD, from PGPASSWORD for both, or from the password file (PGPASSFILE, ~/.pgpass).
+The passwords come from GITOVER_FROM_PASSWORD and GITOVER_TO_PASSWORD, from PGPASSWORD for both, or from the password file (PGPASSFILE, ~/.pgpass);
+certificates to trust from files (sslrootcert, PGSSLROOTCERT), or from GITOVER_FROM_CA and GITOVER_TO_CA, as PEM.
 
 It exits with 0 when everything is copied, with 1 when it isn't, and with 2 for what it can't do at all.`,
 		Example: `  gitover copy --from postgres://postgres@old/shop --to postgres://postgres@new/shop --schema --jobs 8
@@ -61,6 +64,8 @@ It exits with 0 when everything is copied, with 1 when it isn't, and with 2 for 
 	flags.StringSliceVar(&f.tables, "tables", nil, "tables to copy, e.g. orders,audit.*; all if left out")
 	flags.StringVar(&f.slot, "slot", "", "logical replication slot on the source, for a copy that can continue and be followed")
 	flags.StringVar(&f.publication, "publication", "", "publication of the source that the target subscribes to at the end; with --slot")
+	flags.StringVar(&f.published, "published", "", "publication of the source whose tables are copied, without a subscription; of other tables only the indexes are built")
+	flags.BoolVar(&f.supervised, "supervised", false, "for the Job of an upgrade: note the progress in the target's gitover.copy_run, take the pace from there, wait for an earlier run, and make no slot")
 	flags.StringVar(&f.rate, "rate-limit", "", "bytes a second that are read at most, e.g. 50Mi; no limit if left out")
 	flags.BoolVar(&f.schema, "schema", false, "copy the schema, too, by psql, pg_dump and pg_restore of PATH, which must be as new as the newer server")
 	flags.BoolVar(&f.indexes, "indexes", true, "build indexes, constraints and foreign keys, and collect statistics")
@@ -97,6 +102,8 @@ func (f copyFlags) run(cmd *cobra.Command) error {
 		return &exit{exitNotCopied, errors.New("interrupted: run it again to continue, or with --cancel to remove what is there")}
 	case ctx.Err() != nil:
 		return &exit{exitNotCopied, errors.New("interrupted: run it again to begin again, or with --cancel to remove what is there")}
+	case f.supervised && tablecopy.Final(err):
+		return &exit{exitBadCopy, err}
 	case err != nil:
 		return &exit{exitNotCopied, err}
 	}
@@ -148,11 +155,13 @@ func (f copyFlags) options() (o tablecopy.Options, err error) {
 		return o, errors.New("--schema copies all of it: leave --tables out")
 	case f.publication != "" && f.slot == "":
 		return o, errors.New("a publication needs --slot, which keeps what is committed meanwhile")
+	case f.supervised && (f.slot == "" || f.schema || f.publication != "" || f.cancel):
+		return o, errors.New("--supervised goes with --slot, and without --schema, --publication and --cancel, which are a controller's part")
 	}
 	if err := tablecopy.ParseTables(f.tables); err != nil {
 		return o, err
 	}
-	o = tablecopy.Options{Tables: f.tables, Jobs: f.jobs, Slot: f.slot, Indexes: f.indexes}
+	o = tablecopy.Options{Tables: f.tables, Jobs: f.jobs, Slot: f.slot, Indexes: f.indexes, Publication: f.published, Supervised: f.supervised}
 	if o.BytesPerSecond, err = quantity("rate-limit", f.rate); err != nil {
 		return o, err
 	}
@@ -192,6 +201,9 @@ func copyServer(side, address string) (postgres.Server, error) {
 	}
 	if own := os.Getenv("GITOVER_" + strings.ToUpper(side) + "_PASSWORD"); own != "" {
 		s.Password = postgres.Password(own)
+	}
+	if own := os.Getenv("GITOVER_" + strings.ToUpper(side) + "_CA"); own != "" {
+		s.CA = []byte(own)
 	}
 	s.Instance = s.Address()
 	return s, nil

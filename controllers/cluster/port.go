@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -28,6 +29,8 @@ type Port struct {
 	// Namespace and name of the PgUpgrade
 	Namespace, Upgrade string
 	Spec               v1alpha1.InstanceSpec
+	// Self is the controller's own pod
+	Self Self
 }
 
 func (c *Port) of(instance string) []client.ListOption {
@@ -152,7 +155,7 @@ func (c *Port) Job(ctx context.Context, name string) (steps.JobState, bool, erro
 		case batchv1.JobComplete:
 			return steps.JobState{Succeeded: true}, true, nil
 		case batchv1.JobFailed:
-			return steps.JobState{Failed: true, Message: condition.Reason + ": " + c.lastLines(ctx, have.Name)}, true, nil
+			return steps.JobState{Failed: true, Message: condition.Reason + ": " + c.lastLines(ctx, have.Name, anyPod)}, true, nil
 		default: // not yet over
 		}
 	}
@@ -160,13 +163,23 @@ func (c *Port) Job(ctx context.Context, name string) (steps.JobState, bool, erro
 	if err := c.List(ctx, &pods, client.InNamespace(c.Namespace), client.MatchingLabels{batchv1.JobNameLabel: name}); err != nil {
 		return steps.JobState{}, true, fmt.Errorf("list pods of Job %s: %w", name, err)
 	}
-	return steps.JobState{Message: podTrouble(pods.Items)}, true, nil
+	state := steps.JobState{Message: podTrouble(pods.Items), Failures: int(have.Status.Failed)}
+	if state.Failures > 0 {
+		state.LastFailure = c.lastLines(ctx, name, failed)
+	}
+	return state, true, nil
 }
 
-// lastLines of the Job's newest pod; the scripts print no secrets.
-func (c *Port) lastLines(ctx context.Context, job string) string {
+func anyPod(corev1.Pod) bool { return true }
+
+func failed(p corev1.Pod) bool { return p.Status.Phase == corev1.PodFailed }
+
+// lastLines of the newest of those pods of a Job; the programs print no secrets.
+func (c *Port) lastLines(ctx context.Context, job string, which func(corev1.Pod) bool) string {
 	var pods corev1.PodList
-	if err := c.List(ctx, &pods, client.InNamespace(c.Namespace), client.MatchingLabels{batchv1.JobNameLabel: job}); err != nil || len(pods.Items) == 0 {
+	err := c.List(ctx, &pods, client.InNamespace(c.Namespace), client.MatchingLabels{batchv1.JobNameLabel: job})
+	pods.Items = slices.DeleteFunc(pods.Items, func(p corev1.Pod) bool { return !which(p) })
+	if err != nil || len(pods.Items) == 0 {
 		return "its pod is gone; see its events"
 	}
 	newest := pods.Items[0]

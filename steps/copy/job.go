@@ -1,6 +1,7 @@
 package copy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -63,7 +64,9 @@ type Request struct {
 	Phase    Phase
 	Database string
 	// Attempt counts from 0; another attempt is another Job.
-	Attempt     int
+	Attempt int
+	// LeaveOut is a query like IdentitySQL's: what the first half takes in, and the second one leaves out. IdentitySQL if empty.
+	LeaveOut    string
 	Blue, Green Side
 	// Tablespaces of blue, and those that replace them on green; all others become the default one.
 	Tablespaces map[string]string
@@ -115,13 +118,31 @@ func Job(r Request) *batchv1.Job {
 }
 
 func pod(r Request) corev1.PodSpec {
+	spec := unprivileged(corev1.Container{
+		Name:    "schema",
+		Image:   r.Image,
+		Command: []string{"/bin/sh", "-c", Verbatim(Script)},
+		Env:     verbatimAll(environment(r)),
+		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
+			corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi"),
+		}},
+	})
+	spec.ImagePullSecrets, spec.NodeSelector, spec.Tolerations = r.ImagePullSecrets, r.NodeSelector, r.Tolerations
+	return spec
+}
+
+// unprivileged is a pod without rights in the cluster or on its node, for one container, which may write to /tmp only.
+func unprivileged(c corev1.Container) corev1.PodSpec {
+	c.TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
+	c.VolumeMounts = []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}}
+	c.SecurityContext = &corev1.SecurityContext{
+		AllowPrivilegeEscalation: ptr(false), ReadOnlyRootFilesystem: ptr(true),
+		RunAsNonRoot: ptr(true), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
 	return corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever,
 		AutomountServiceAccountToken: ptr(false),
 		EnableServiceLinks:           ptr(false),
-		ImagePullSecrets:             r.ImagePullSecrets,
-		NodeSelector:                 r.NodeSelector,
-		Tolerations:                  r.Tolerations,
 		SecurityContext: &corev1.PodSecurityContext{
 			RunAsNonRoot: ptr(true), RunAsUser: ptr(runAs), RunAsGroup: ptr(runAs), FSGroup: ptr(runAs),
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
@@ -130,21 +151,7 @@ func pod(r Request) corev1.PodSpec {
 			Name:         "tmp",
 			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr(resource.MustParse("1Gi"))}},
 		}},
-		Containers: []corev1.Container{{
-			Name:    "schema",
-			Image:   r.Image,
-			Command: []string{"/bin/sh", "-c", Verbatim(Script)},
-			Env:     verbatimAll(environment(r)),
-			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
-				corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi"),
-			}},
-			TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-			VolumeMounts:             []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}},
-			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: ptr(false), ReadOnlyRootFilesystem: ptr(true),
-				RunAsNonRoot: ptr(true), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-			},
-		}},
+		Containers: []corev1.Container{c},
 	}
 }
 
@@ -155,7 +162,7 @@ func environment(r Request) []corev1.EnvVar {
 		{Name: "TMPDIR", Value: "/tmp"},
 		{Name: "GITOVER_PHASE", Value: string(r.Phase)},
 		{Name: "GITOVER_UPGRADE", Value: mark(r)},
-		{Name: "GITOVER_IDENTITY_SQL", Value: IdentitySQL},
+		{Name: "GITOVER_IDENTITY_SQL", Value: cmp.Or(r.LeaveOut, IdentitySQL)},
 		{Name: "GITOVER_EXTENSIONS_SQL", Value: ExtensionsSQL},
 		{Name: "GITOVER_TABLESPACES", Value: tablespaceLines(r.Tablespaces)},
 	}

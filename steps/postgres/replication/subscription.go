@@ -22,6 +22,9 @@ type SubscribeOptions struct {
 	// advanced slot is back at its former position. If empty, everything that the slot has is
 	// sent.
 	From string
+	// Copied, if not nil, is done in the transaction that makes the subscription, before that is enabled: it says where the subscription begins
+	// with tables that were copied by other means.
+	Copied func(ctx context.Context, tx pgx.Tx, subscription string) error
 	// disabled makes the subscription without starting it.
 	disabled bool
 }
@@ -43,7 +46,7 @@ func createSubscription(o SubscribeOptions, name, connection string, version int
 		more += ", run_as_owner = true"
 	}
 	return fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION %s WITH (create_slot = false, slot_name = %s, enabled = %t, copy_data = %t%s)",
-		postgres.Ident(name), postgres.Literal(connection), postgres.Ident(o.Names.Publication()), postgres.Literal(name), o.From == "" && !o.disabled, o.CopyData, more)
+		postgres.Ident(name), postgres.Literal(connection), postgres.Ident(o.Names.Publication()), postgres.Literal(name), o.From == "" && !o.disabled && o.Copied == nil, o.CopyData, more)
 }
 
 // CreateSubscription subscribes o.Database on subscriber to the slot that CreateSlot made on
@@ -67,6 +70,9 @@ func CreateSubscription(ctx context.Context, subscriber postgres.Server, o Subsc
 				return err
 			}
 			// with it: enabled without its position it would apply again what the copy has
+			if o.Copied != nil {
+				return startCopied(ctx, tx, o, name)
+			}
 			return startFrom(ctx, tx, name, o.From)
 		})
 		if err != nil {
@@ -111,6 +117,15 @@ func createOnce(ctx context.Context, tx pgx.Tx, o SubscribeOptions, name string,
 	}
 	_, err = tx.Exec(ctx, createSubscription(o, name, Conninfo(o.Publisher, o.Database, version), version, c))
 	return true, err
+}
+
+// startCopied enables a subscription once each table has its position.
+func startCopied(ctx context.Context, tx pgx.Tx, o SubscribeOptions, name string) error {
+	if err := o.Copied(ctx, tx, name); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "ALTER SUBSCRIPTION "+postgres.Ident(name)+" ENABLE")
+	return err
 }
 
 // startFrom enables a subscription that was made to begin at a position. Success when it is

@@ -15,6 +15,8 @@ import (
 type Part string
 
 const (
+	// Tables is what is there before a copy that builds all keys and indexes itself: PreData without these.
+	Tables Part = "tables"
 	// PreData is what is there once the pre-data half is copied.
 	PreData Part = "pre-data"
 	// Whole adds indexes, constraints, triggers and the like.
@@ -53,7 +55,7 @@ const lockPatience = "SET lock_timeout = '2s'"
 // are left out. add gets each as it is read. Reads only.
 func readSchema(ctx context.Context, conn *pgx.Conn, version int, part Part, add func(schemaItem)) error {
 	err := readByName(ctx, conn, func(item schemaItem) {
-		if part == Whole || !item.Late {
+		if part == Whole || !item.Late && !(part == Tables && item.key()) {
 			add(item)
 		}
 	})
@@ -72,6 +74,16 @@ func readSchema(ctx context.Context, conn *pgx.Conn, version int, part Part, add
 		}
 	}
 	return nil
+}
+
+// key says whether an item is a key or an index, or a replica identity that is one.
+func (i schemaItem) key() bool {
+	for _, word := range []string{"PRIMARY KEY", "UNIQUE", "EXCLUDE"} {
+		if strings.HasPrefix(i.Name, "constraint ") && strings.HasPrefix(i.definition(), word) {
+			return true
+		}
+	}
+	return strings.HasPrefix(i.Name, "index ") || strings.HasPrefix(i.Name, "replica identity ")
 }
 
 // oneSnapshot, and room for sorting thousands of columns without the disk.

@@ -24,6 +24,8 @@ type described struct {
 	Texts          []string
 	Referenced     bool
 	Extension      bool
+	// left: it isn't to be copied.
+	left bool
 }
 
 func (d described) quoted() string { return postgres.Ident(d.Schema, d.Name) }
@@ -45,6 +47,8 @@ type table struct {
 	Emptied bool
 	// Extension: an extension of the target may have filled it.
 	Extension bool
+	// Left: its rows aren't copied, only its indexes are built.
+	Left bool
 }
 
 func (t table) columns() string { return strings.Join(t.Columns, ", ") }
@@ -58,7 +62,14 @@ func (t table) format() string {
 
 // describe the tables of a session's database. Reads only.
 func describe(ctx context.Context, conn *pgx.Conn) ([]described, error) {
-	return postgres.Collect[described](ctx, conn, query("tables"), postgres.Schema)
+	rows, err := conn.Query(ctx, query("tables"), postgres.Schema)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d described, err error) {
+		err = row.Scan(&d.OID, &d.Schema, &d.Name, &d.Bytes, &d.Pages, &d.File, &d.Heap, &d.Columns, &d.Types, &d.Texts, &d.Referenced, &d.Extension)
+		return d, err
+	})
 }
 
 // chosen says whether patterns name a table: "schema.table", or "table" for public, with * and ? as in file names; all if there are none.
@@ -85,6 +96,9 @@ func pair(source, target []described, patterns []string) ([]table, error) {
 			continue
 		}
 		d, found := there[s.quoted()]
+		if !found && s.left {
+			continue
+		}
 		if !found {
 			missing = append(missing, s.quoted())
 			continue
@@ -97,7 +111,7 @@ func pair(source, target []described, patterns []string) ([]table, error) {
 	}
 	switch {
 	case len(missing) > 0:
-		return nil, fmt.Errorf("the target has no table %s: copy the schema first, without indexes and foreign keys (pg_dump --section=pre-data)", some(missing))
+		return nil, fmt.Errorf("%w: the target has no table %s: copy the schema first, without indexes and foreign keys (pg_dump --section=pre-data)", errSchemas, some(missing))
 	case len(all) == 0 && len(patterns) > 0:
 		return nil, fmt.Errorf("no table of the source matches %s", strings.Join(patterns, ", "))
 	}
@@ -107,12 +121,12 @@ func pair(source, target []described, patterns []string) ([]table, error) {
 // match a table with its like on the target.
 func match(s, d described) (table, error) {
 	t := table{Source: s.OID, Target: d.OID, Name: s.quoted(), Columns: s.Columns, Bytes: s.Bytes, Pages: s.Pages, File: s.File, Heap: s.Heap,
-		Emptied: !d.Referenced, Extension: d.Extension}
+		Emptied: !d.Referenced, Extension: d.Extension, Left: s.left}
 	for i, column := range s.Columns {
 		at := slices.Index(d.Columns, column)
 		switch {
 		case at < 0:
-			return t, fmt.Errorf("table %s of the target has no column %s that can be written", t.Name, column)
+			return t, fmt.Errorf("%w: table %s of the target has no column %s that can be written", errSchemas, t.Name, column)
 		case d.Types[at] != s.Types[i] && t.Text == "":
 			t.Text = fmt.Sprintf("column %s is %s there, %s here", column, d.Types[at], s.Types[i])
 		}
@@ -130,6 +144,20 @@ func some(names []string) string {
 		return strings.Join(names, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// errSchemas: the tables of both sides don't fit each other.
+var errSchemas = errors.New("the tables differ")
+
+// Final says whether another attempt ends with the same error, unless people change something.
+func Final(err error) bool {
+	for _, final := range []error{errSchemas, errNotEmpty, errSlotGone} {
+		if errors.Is(err, final) {
+			return true
+		}
+	}
+	// the mark of another run of the same copy passes
+	return postgres.DataRefused(err) && !strings.Contains(err.Error(), taken)
 }
 
 // errNotEmpty is the refusal to write to tables that have rows of others.

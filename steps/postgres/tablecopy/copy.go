@@ -2,12 +2,12 @@ package tablecopy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/time/rate"
 
 	"github.com/gitover/gitover/steps/postgres"
 )
@@ -36,6 +36,11 @@ type Options struct {
 	Progress func(Progress)
 	// Explain, if not nil, hears how each table travels, and why, before the first one does.
 	Explain func(lines []string)
+	// Publication of the source whose tables are copied; all if empty. Of others only the indexes are built.
+	Publication string
+	// Supervised by a controller: progress and pace pass through the target's record, another run of the same copy is awaited, and a slot that isn't there
+	// ends the copy, since the controller makes and drops it.
+	Supervised bool
 }
 
 // Report of a copy that has ended well.
@@ -60,7 +65,8 @@ type copier struct {
 	ledger   *ledger
 	moments  *moments
 	progress *gauge
-	limit    *rate.Limiter
+	pace     *pacer
+	stop     context.CancelCauseFunc
 	queue    *queue
 	builder  *builder
 	// before are tables that an earlier run has copied.
@@ -83,14 +89,13 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 	if o.PartBytes == 0 {
 		o.PartBytes = defaultPartBytes
 	}
-	c := &copier{Options: o, progress: newGauge(), queue: newQueue(), sliced: map[uint32]*slicedTable{}}
-	if o.BytesPerSecond > 0 {
-		c.limit = rate.NewLimiter(rate.Limit(o.BytesPerSecond), int(max(o.BytesPerSecond/4, 1<<20)))
-	}
+	c := &copier{Options: o, progress: newGauge(), queue: newQueue(), sliced: map[uint32]*slicedTable{}, pace: newPacer(o.BytesPerSecond)}
 	begun := time.Now()
+	ctx, c.stop = context.WithCancelCause(ctx)
+	defer c.stop(nil)
 	ctx, endSessions := postgres.ShareSessions(ctx)
 	defer endSessions()
-	if err := c.open(ctx); err != nil {
+	if err := c.openPatiently(ctx); err != nil {
 		return Report{}, err
 	}
 	defer c.ledger.close(ctx)
@@ -105,11 +110,27 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 		}
 	}
 	if err := c.run(ctx, work); err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, errSlotGone) {
+			err = cause
+		}
 		return Report{}, err
 	}
 	report, err := c.finish(ctx)
 	report.Seconds = time.Since(begun).Seconds()
 	return report, err
+}
+
+// openPatiently waits, if the copy is supervised, until both servers can be reached.
+func (c *copier) openPatiently(ctx context.Context) error {
+	for begun := time.Now(); ; {
+		err := c.open(ctx)
+		if err == nil || !c.Supervised || !passing(err) || time.Since(begun) > patience {
+			return err
+		}
+		if err := postgres.Pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
 }
 
 // finish makes what is copied durable, and reports.
@@ -126,6 +147,9 @@ func (c *copier) finish(ctx context.Context) (Report, error) {
 	err := postgres.WithSession(ctx, c.To, c.ToDatabase, func(conn *connection) error {
 		if c.Slot == "" {
 			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return dropLedger(ctx, tx) })
+		}
+		if _, err := conn.Exec(ctx, "UPDATE gitover.copy_run SET finished = now()"); err != nil {
+			return err
 		}
 		found, err := postgres.Collect[struct {
 			Moment string

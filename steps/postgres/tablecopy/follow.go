@@ -59,15 +59,22 @@ func follow(ctx context.Context, tx pgx.Tx, o Options, f followed) error {
 	if _, err := tx.Exec(ctx, create); err != nil {
 		return err
 	}
+	if err := BeginWhereCopied(ctx, tx, o.Slot); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "ALTER SUBSCRIPTION "+postgres.Ident(o.Slot)+" ENABLE")
+	return err
+}
+
+// BeginWhereCopied has a subscription that the transaction has made, without a copy and disabled, begin with each table at the position at which that
+// was copied. The record of the copy goes with the transaction. The subscription reads the slot of the copy, and its publication.
+func BeginWhereCopied(ctx context.Context, tx pgx.Tx, subscription string) error {
 	var missing string
-	if err := tx.QueryRow(ctx, query("follow_positions"), o.Slot).Scan(&missing); err != nil {
+	if err := tx.QueryRow(ctx, query("follow_positions"), subscription).Scan(&missing); err != nil {
 		return err
 	}
 	if missing != "" {
-		return fmt.Errorf("publication %q has tables that weren't copied: %s", f.publication, missing)
-	}
-	if _, err := tx.Exec(ctx, "ALTER SUBSCRIPTION "+postgres.Ident(o.Slot)+" ENABLE"); err != nil {
-		return err
+		return fmt.Errorf("the publication has tables that weren't copied: %s", missing)
 	}
 	return dropLedger(ctx, tx)
 }

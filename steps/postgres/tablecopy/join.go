@@ -85,15 +85,57 @@ func (b *builder) join(ctx context.Context, w *worker) error {
 }
 
 // left are statements that foreign keys need.
-func (b *builder) left() (statements []string) {
-	for _, k := range b.keys {
-		for _, statement := range []string{k.Add(b.existing()), k.Validate(b.existing())} {
+func (b *builder) left() []string { return keysLeft(b.keys, b.existing()) }
+
+func keysLeft(keys []indexes.ForeignKey, there indexes.Existing) (statements []string) {
+	for _, k := range keys {
+		for _, statement := range []string{k.Add(there), k.Validate(there)} {
 			if statement != "" {
 				statements = append(statements, statement)
 			}
 		}
 	}
 	return statements
+}
+
+// ForeignKeysLeft are the statements by which the target gets the source's foreign keys that it lacks, or hasn't validated. Reads only.
+func ForeignKeysLeft(ctx context.Context, from, to postgres.Server, database string) (statements []string, err error) {
+	var keys []indexes.ForeignKey
+	err = postgres.WithSession(ctx, from, database, func(conn *connection) (err error) {
+		keys, err = indexes.ReadForeignKeys(ctx, conn)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", from.Instance, err)
+	}
+	err = postgres.WithSession(ctx, to, database, func(conn *connection) error {
+		there, err := indexes.ReadExisting(ctx, conn)
+		statements = keysLeft(keys, there)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", to.Instance, err)
+	}
+	return statements, nil
+}
+
+// AddForeignKeys runs statements of ForeignKeysLeft, which take the time of reading the tables. What is there is success.
+func AddForeignKeys(ctx context.Context, to postgres.Server, database string, statements []string) error {
+	err := postgres.WithSession(ctx, to, database, func(conn *connection) error {
+		if err := postgres.WithoutTimeout(ctx, conn); err != nil {
+			return err
+		}
+		for _, statement := range statements {
+			if _, err := conn.Exec(ctx, statement); err != nil && !postgres.AlreadyExists(err) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("foreign keys of database %q on %s: %w", database, to.Instance, err)
+	}
+	return nil
 }
 
 // validate foreign keys, several tables at a time.

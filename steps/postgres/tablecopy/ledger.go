@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,6 +35,23 @@ type ledger struct {
 // errBusy is the refusal of a second copy to the same database.
 var errBusy = errors.New("another gitover copy writes to this database")
 
+// awaitOther is how long a copy that is supervised waits for an earlier run of its own: the server needs as long to notice that a machine is gone.
+const awaitOther = 2 * time.Minute
+
+// awaitLedger is openLedger for a copy whose earlier run may not have ended yet.
+func awaitLedger(ctx context.Context, target postgres.Server, database string) (l *ledger, err error) {
+	ctx, cancel := context.WithTimeout(ctx, awaitOther)
+	defer cancel()
+	waited := postgres.WaitUntil(ctx, time.Second, func() (bool, error) {
+		l, err = openLedger(ctx, target, database)
+		return !errors.Is(err, errBusy), nil
+	})
+	if waited != nil && err == nil {
+		err = waited
+	}
+	return l, err
+}
+
 // openLedger makes the record unless it is there.
 func openLedger(ctx context.Context, target postgres.Server, database string) (*ledger, error) {
 	conn, err := target.Connect(ctx, database)
@@ -49,7 +67,7 @@ func openLedger(ctx context.Context, target postgres.Server, database string) (*
 }
 
 func (l *ledger) open(ctx context.Context) error {
-	if _, err := l.conn.Exec(ctx, "SET client_min_messages = warning; SET search_path = ''; SET session_replication_role = replica; "+lasting); err != nil {
+	if _, err := l.conn.Exec(ctx, "SET client_min_messages = warning; SET search_path = ''; SET session_replication_role = replica; "+noticed+lasting); err != nil {
 		return err
 	}
 	var alone bool
@@ -77,7 +95,7 @@ func (l *ledger) run(ctx context.Context) (run, bool, error) {
 // begin a run, or continue it.
 func (l *ledger) begin(ctx context.Context, r run) error {
 	_, err := l.conn.Exec(ctx, `INSERT INTO gitover.copy_run (source, slot, made_slot) VALUES ($1, $2, $3)
-ON CONFLICT (one) DO UPDATE SET source = EXCLUDED.source, slot = EXCLUDED.slot, made_slot = EXCLUDED.made_slot`, r.Source, r.Slot, r.MadeSlot)
+ON CONFLICT (one) DO UPDATE SET source = EXCLUDED.source, slot = EXCLUDED.slot, made_slot = EXCLUDED.made_slot, finished = NULL`, r.Source, r.Slot, r.MadeSlot)
 	return err
 }
 

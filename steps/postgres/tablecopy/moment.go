@@ -110,7 +110,7 @@ func (m *moments) begin(ctx context.Context) (made *moment, err error) {
 			m.forget(ctx)
 		}
 	}()
-	if _, err := holder.Exec(ctx, "SET search_path = ''; "+lasting); err != nil {
+	if _, err := holder.Exec(ctx, "SET search_path = ''; "+noticed+lasting); err != nil {
 		return nil, err
 	}
 	made = &moment{id: rand.Text(), files: map[uint32]int64{}}

@@ -19,6 +19,9 @@ type Progress struct {
 	// Indexes and Constraints to build, and built; those of foreign keys count, too.
 	Indexes      int `json:"indexes"`
 	IndexesBuilt int `json:"indexesBuilt"`
+	// Work to do, and done, in bytes: those to copy, and those to sort for indexes.
+	Work     int64 `json:"work"`
+	WorkDone int64 `json:"workDone"`
 	// SecondsLeft until all is done; negative while that isn't known.
 	SecondsLeft int64 `json:"secondsLeft"`
 	// Problem is the last that was met and is being tried again; empty once work goes on.
@@ -164,7 +167,8 @@ func (g *gauge) progress() Progress {
 		p.BytesPerSecond = int64(float64(p.BytesCopied-g.before) / elapsed)
 	}
 	p.SecondsLeft = -1
-	done, all := p.BytesCopied-g.before+min(g.indexDone+g.indexOpen, g.indexWork), p.Bytes-g.before+g.indexWork
+	p.WorkDone, p.Work = p.BytesCopied+min(g.indexDone+g.indexOpen, g.indexWork), p.Bytes+g.indexWork
+	done, all := p.WorkDone-g.before, p.Work-g.before
 	switch {
 	case all <= done:
 		p.SecondsLeft = 0

@@ -24,7 +24,9 @@ func (c *copier) open(ctx context.Context) error {
 		if err = conn.QueryRow(ctx, "SELECT pg_catalog.current_setting('server_encoding')").Scan(&c.encoding); err != nil {
 			return err
 		}
-		source, err = describe(ctx, conn)
+		if source, err = describe(ctx, conn); err == nil {
+			err = c.choosePublished(ctx, conn, source)
+		}
 		return err
 	})
 	if err != nil {
@@ -40,12 +42,46 @@ func (c *copier) open(ctx context.Context) error {
 	if c.tables, err = pair(source, target, c.Tables); err != nil {
 		return err
 	}
+	c.progress.now.Bytes, c.progress.now.Tables = 0, 0
 	for _, t := range c.tables {
-		c.progress.now.Bytes += t.Bytes
+		if !t.Left {
+			c.progress.now.Bytes += t.Bytes
+			c.progress.now.Tables++
+		}
 	}
-	c.progress.now.Tables = len(c.tables)
 	c.moments = &moments{source: c.From, database: c.FromDatabase, slot: c.Slot != ""}
-	c.ledger, err = openLedger(ctx, c.To, c.ToDatabase)
+	if !c.Supervised {
+		c.ledger, err = openLedger(ctx, c.To, c.ToDatabase)
+		return err
+	}
+	// before anything is made on the target: a copy that was ended leaves nothing
+	if _, err := c.ensureSlot(ctx); err != nil {
+		return err
+	}
+	c.ledger, err = awaitLedger(ctx, c.To, c.ToDatabase)
+	return err
+}
+
+// choosePublished marks the tables that are to be left.
+func (c *copier) choosePublished(ctx context.Context, conn *connection, source []described) error {
+	if c.Publication == "" {
+		return nil
+	}
+	var there bool
+	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = $1)", c.Publication).Scan(&there); err != nil {
+		return err
+	}
+	if !there {
+		return fmt.Errorf("there is no publication %q", c.Publication)
+	}
+	tables, err := postgres.Collect[struct{ Schema, Name string }](ctx, conn, query("published"), c.Publication, postgres.Schema)
+	published := map[string]bool{}
+	for _, t := range tables {
+		published[postgres.Ident(t.Schema, t.Name)] = true
+	}
+	for i := range source {
+		source[i].left = !published[source[i].quoted()]
+	}
 	return err
 }
 
@@ -85,8 +121,10 @@ func (c *copier) resume(ctx context.Context) (planned, error) {
 	}
 	var left []table
 	for i, t := range c.tables {
-		if known[t.Target].Done {
-			c.progress.resumed(1, t.Bytes)
+		if known[t.Target].Done || t.Left {
+			if !t.Left {
+				c.progress.resumed(1, t.Bytes)
+			}
 			c.before = append(c.before, part{table: &c.tables[i], Parts: 1, End: -1})
 		} else {
 			left = append(left, t)
@@ -99,6 +137,9 @@ func (c *copier) resume(ctx context.Context) (planned, error) {
 	return work, c.ledger.prepare(ctx, work, known)
 }
 
+// errSlotGone: what is committed on the source isn't kept any more.
+var errSlotGone = errors.New("replication slot")
+
 // ensureSlot that keeps the changes since the first moment, and say whether it was made now.
 func (c *copier) ensureSlot(ctx context.Context) (made bool, err error) {
 	if c.Slot == "" {
@@ -109,11 +150,13 @@ func (c *copier) ensureSlot(ctx context.Context) (made bool, err error) {
 	case err != nil:
 		return false, err
 	case state.Lost:
-		return false, fmt.Errorf("replication slot %q of %s is lost: the WAL it needs is gone. Drop it, and run the copy again", c.Slot, c.From.Instance)
+		return false, fmt.Errorf("%w %q of %s is lost, since the WAL it needs is gone. Drop it, and run the copy again", errSlotGone, c.Slot, c.From.Instance)
 	case state.Exists && state.Database != c.FromDatabase:
 		return false, fmt.Errorf("replication slot %q of %s belongs to database %q", c.Slot, c.From.Instance, state.Database)
 	case state.Exists:
 		return false, nil
+	case c.Supervised:
+		return false, fmt.Errorf("%w %q of %s isn't there: the copy was ended", errSlotGone, c.Slot, c.From.Instance)
 	}
 	err = postgres.WithSession(ctx, c.From, c.FromDatabase, func(conn *connection) error {
 		if err := postgres.WithoutTimeout(ctx, conn); err != nil {

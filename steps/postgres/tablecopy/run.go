@@ -138,22 +138,47 @@ func (c *copier) work(ctx context.Context) error {
 
 // tell the progress every second.
 func (c *copier) tell(ctx context.Context, done <-chan struct{}) {
-	if c.Progress == nil {
+	if c.Progress == nil && !c.Supervised {
 		return
 	}
+	say := func() {
+		p := c.progress.progress()
+		if c.Supervised {
+			c.report(ctx, p)
+		}
+		if c.Progress != nil {
+			c.Progress(p)
+		}
+	}
+	say()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for n := 1; ; n++ {
+		if c.Supervised && n%slotLooks == 0 {
+			c.watchSlot(ctx)
+		}
 		select {
 		case <-done:
-			c.Progress(c.progress.progress())
+			say()
 			return
 		case <-tick.C:
 			if c.builder != nil {
 				c.builder.watch(ctx)
 			}
-			c.Progress(c.progress.progress())
+			say()
 		}
+	}
+}
+
+// slotLooks are the ticks between two looks at the slot.
+const slotLooks = 10
+
+// watchSlot ends the copy if the slot is gone: what was committed meanwhile is lost, so that it has to begin again. A server that doesn't answer is others' matter.
+func (c *copier) watchSlot(ctx context.Context) {
+	looking, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err := c.ensureSlot(looking); errors.Is(err, errSlotGone) {
+		c.stop(err)
 	}
 }
 

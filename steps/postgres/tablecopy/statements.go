@@ -20,8 +20,11 @@ func targetSettings(encoding string) string {
 
 func commonSettings(encoding string) string {
 	return postgres.TextSettings[1:] + "; SET search_path = ''; SET standard_conforming_strings = on; SET jit = off; SET client_min_messages = warning; SET client_encoding = " +
-		postgres.Literal(encoding) + "; " + lasting
+		postgres.Literal(encoding) + "; " + noticed + lasting
 }
+
+// noticed: the server ends what a session does whose machine is gone or can't be reached, within half a minute.
+const noticed = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4; "
 
 // lasting sessions are ended by no clock of the server.
 const lasting = `SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings

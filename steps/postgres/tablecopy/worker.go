@@ -146,10 +146,7 @@ func (w *worker) copyBatch(ctx context.Context, m *moment, batch []part) error {
 	meter := w.progress.meter(batch)
 	transfer := wire.Transfer{Out: out(batch), In: in(batch, m.id), Moved: func(ctx context.Context, bytes int) error {
 		meter.moved(bytes)
-		if w.limit == nil {
-			return nil
-		}
-		return w.limit.WaitN(ctx, bytes)
+		return w.pace.wait(ctx, bytes)
 	}}
 	w.unsure = true
 	rows, err := transfer.Run(ctx, from, to)

@@ -1,0 +1,173 @@
+package steps
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/copy"
+	"github.com/gitover/gitover/steps/parallel"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/schema"
+	"github.com/gitover/gitover/steps/postgres/tablecopy"
+)
+
+// parallel says whether Jobs of Gitover's copy this run's data.
+func (r *Run) parallel() bool {
+	m := r.Status.CopyMethod
+	return m != nil && m.Method == v1alpha1.CopyParallel
+}
+
+// parallelCopy of the run's databases.
+func (r *Run) parallelCopy(blue, green postgres.Server) parallel.Copy {
+	return parallel.Copy{Jobs: r.Cluster, Blue: blue, Green: green, Databases: r.Status.Databases, Names: r.Names(), Run: r.Status.Run, Attempt: int(r.Status.Attempt)}
+}
+
+// pace that the spec gives a parallel copy.
+func (r *Run) pace() (p tablecopy.Pace) {
+	spec := r.Upgrade.Spec.Copy
+	if spec.BytesPerSecond != nil {
+		p.BytesPerSecond = spec.BytesPerSecond.Value()
+	}
+	if ptr.Deref(spec.Paused, false) {
+		p.Paused = "spec.copy.paused is true"
+	}
+	return p
+}
+
+// copyingParallel is the verdict while Jobs copy databases; nil once each has subscribed. Databases that are copied subscribe at once, since that frees blue's
+// WAL, whatever happens to the others.
+func copyingParallel(ctx context.Context, run *Run, blue, green postgres.Server) (*Verdict, error) {
+	c := run.parallelCopy(blue, green)
+	all, err := c.Look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := c.Progress(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	showParallel(run, sum)
+	v := &Verdict{}
+	if *v, err = copyNext(ctx, run, c, all); v.RunNeeded || v.Reason != "" || err != nil {
+		return v, err
+	}
+	if !slices.ContainsFunc(all, func(d parallel.Database) bool { return !d.Subscribed }) {
+		return nil, nil
+	}
+	for _, d := range all {
+		run.showRetained(d.Slot.RetainedBytes)
+		if full := retained(run, blue.Instance, green.Instance, d.Name, d.Slot, "revert the version"); full != nil {
+			full.Message += "; " + progressText(run.Status.Copy)
+			return full, nil
+		}
+	}
+	return ptr.To(copyGoesOn(run, sum)), nil
+}
+
+// copyNext is what to do next for databases; neither act nor reason: only to wait.
+func copyNext(ctx context.Context, run *Run, c parallel.Copy, all []parallel.Database) (Verdict, error) {
+	if earlier, err := c.Earlier(ctx); earlier != "" || err != nil {
+		v := act("ending an earlier attempt")
+		v.Effect = func(ctx context.Context, run *Run) error { return run.Cluster.DeleteJob(ctx, earlier) }
+		return v, err
+	}
+	running := 0
+	for _, d := range all {
+		if d.Running() {
+			running++
+		}
+	}
+	for _, d := range all {
+		v := act("database %q is copied: it subscribes", d.Name)
+		switch {
+		case d.Copied():
+			v.Effect = func(ctx context.Context, _ *Run) error { return c.Follow(ctx, d.Name) }
+			return orDrifted(ctx, run, c, d.Name, v)
+		case d.Subscribed || d.Found && d.Job.Failed:
+		case d.Running() && d.Recorded && d.Record.Pace != run.pace():
+			v.Message = "giving the copy its pace"
+			v.Effect = func(ctx context.Context, run *Run) error { return tablecopy.SetPace(ctx, c.Green, d.Name, run.pace()) }
+			return v, nil
+		case d.Found && d.Job.Succeeded: // green has lost what the Job did
+			v.Message = fmt.Sprintf("copying database %q again", d.Name)
+			v.Effect = func(ctx context.Context, run *Run) error { return run.Cluster.DeleteJob(ctx, c.JobName(d.Name)) }
+			return v, nil
+		case !d.Found && running < parallel.AtOnce:
+			v.Message = fmt.Sprintf("copying database %q", d.Name)
+			v.Effect = func(ctx context.Context, run *Run) error { return beginParallel(ctx, run, c, d.Name) }
+			return orDrifted(ctx, run, c, d.Name, v)
+		}
+	}
+	for _, d := range all {
+		if d.Found && d.Job.Failed && !d.Subscribed && !d.Copied() {
+			return orDrifted(ctx, run, c, d.Name, waiting(v1alpha1.ReasonJobFailed,
+				"the copy of database %q failed: %s. What is copied stays: fix the cause and change spec.retry, then it continues", d.Name, d.Job.Message))
+		}
+	}
+	return Verdict{}, nil
+}
+
+// orDrifted is v unless tables of a database differ, at which its copy or its subscription fails.
+func orDrifted(ctx context.Context, run *Run, c parallel.Copy, db string, v Verdict) (Verdict, error) {
+	drift, err := drifted(ctx, run, c.Blue, c.Green, db, "", schema.Tables)
+	return ptr.Deref(drift, v), err
+}
+
+// beginParallel copies a database: its slot first, unless that is there.
+func beginParallel(ctx context.Context, run *Run, c parallel.Copy, db string) error {
+	image, err := run.Cluster.OwnImage(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.Renew(ctx, db); err != nil {
+		return err
+	}
+	return c.CreateJob(ctx, copy.TablesJob(copy.TablesRequest{
+		Namespace: run.Upgrade.Namespace, Owner: run.owner(), Labels: run.labels(), Name: c.JobName(db), Database: db,
+		Blue: run.side(c.Blue), Green: run.side(c.Green), Slot: c.Names.Slot(db, c.Green.Instance), Publication: c.Names.Publication(),
+		Workers: int(ptr.Deref(run.Upgrade.Spec.Copy.Workers, 4)), BytesPerSecond: run.pace().BytesPerSecond, Image: image,
+	}))
+}
+
+// showParallel fills status.copy with what the Jobs say.
+func showParallel(run *Run, s parallel.Sum) {
+	old := ptr.Deref(run.Status.Copy, v1alpha1.CopyStatus{})
+	c := &v1alpha1.CopyStatus{
+		TablesTotal: int32(s.Tables), TablesCopied: int32(s.TablesCopied), BytesTotal: s.Bytes, BytesCopied: s.BytesCopied, BytesPerSecond: s.BytesPerSecond,
+		IndexesTotal: max(int32(s.Indexes), old.IndexesTotal), Failures: int64(s.Failures), FailedAt: old.FailedAt,
+	}
+	// a Job counts only what is left
+	c.IndexesBuilt = c.IndexesTotal - int32(s.Indexes-s.IndexesBuilt)
+	if c.Failures > old.Failures {
+		c.FailedAt = ptr.To(timestamp(run.Now()))
+	}
+	if s.Work > 0 {
+		c.Percent = fmt.Sprintf("%d%%", s.WorkDone*100/s.Work)
+	}
+	if s.Left > 0 {
+		c.ETA = ptr.To(timestamp(run.Now().Add(s.Left)))
+	}
+	run.Status.Copy = c
+}
+
+// copyGoesOn while Jobs are at work.
+func copyGoesOn(run *Run, s parallel.Sum) Verdict {
+	text := progressText(run.Status.Copy)
+	switch {
+	case run.pace().Paused != "":
+		return waiting(v1alpha1.ReasonCopyPaused, "%s; paused: %s. %s keeps its WAL meanwhile", text, run.pace().Paused, run.Status.From)
+	case s.Words != "":
+		return waiting(v1alpha1.ReasonCopyInterrupted, "%s; %s", text, s.Words)
+	case s.Trouble != "" || s.Silent != "":
+		return waiting(v1alpha1.ReasonCopyInterrupted, "%s; %s", text, cmp.Or(s.Trouble, s.Silent))
+	}
+	v := waiting(CopyData, "%s", text)
+	v.RequeueAfter = 2 * time.Second
+	return v
+}
