@@ -247,5 +247,9 @@ func (r *UpgradeReconciler) slowly(ctx context.Context, upgrade *v1alpha1.PgUpgr
 // slowName tells an effect from that of another step, attempt or spec, which begins again.
 func slowName(upgrade *v1alpha1.PgUpgrade) string {
 	s := upgrade.Status
-	return fmt.Sprintf("step %s of workflow %s, run %s, attempt %d, generation %d", s.Step, s.Workflow, s.Run, s.Attempt, upgrade.Generation)
+	name := fmt.Sprintf("step %s of workflow %s, run %s, attempt %d, generation %d", s.Step, s.Workflow, s.Run, s.Attempt, upgrade.Generation)
+	if f := s.Failover; f != nil {
+		name += fmt.Sprintf(", failover at %s, to copy: %t", f.At.UTC().Format(time.RFC3339), len(f.CopyAgain) > 0)
+	}
+	return name
 }

@@ -49,5 +49,19 @@ func (r *ProxyReconciler) removalStarted(ctx context.Context, x *proxyScope) *ou
 		return &outcome.Outcome{Reason: v1alpha1.ReasonSwitchWaiting, RequeueAfter: outcome.RetryMoment,
 			Message: fmt.Sprintf("%s serves; PgUpgrade %s began or ended a run a moment ago", x.proxy.Status.Active, upgrade.Name)}
 	}
+	if o := recovering(x.proxy, upgrade); o != nil {
+		return o
+	}
 	return instanceBeingRemoved(x.proxy, upgrade)
+}
+
+// recovering is the outcome of a proxy whose sides may not hold the same rows since a failover; nil if there was none. The
+// PgUpgrade controller stores that before it copies anything again, and then looks for a claim.
+func recovering(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome.Outcome {
+	f := upgrade.Status.Failover
+	if f == nil {
+		return nil
+	}
+	return &outcome.Outcome{Reason: v1alpha1.ReasonSwitchWaiting, RequeueAfter: outcome.RetrySoon,
+		Message: fmt.Sprintf("%s serves; the switch to %s waits until both sides hold the same rows again: %s", p.Status.Active, p.Spec.Target, f.Message)}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/controllers/pace"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -24,17 +25,40 @@ import (
 // answer.
 const followTimeout = 30 * time.Second
 
+// rollbackLook is how often the rollback path is looked at: people may count on it.
+const rollbackLook = 4 * time.Second
+
+// follows names the side that follows in a soak, or after a rollback; empty if none does.
+func follows(x *proxyScope) string {
+	s := x.upgrade.Status
+	switch {
+	case (s.Workflow != steps.Upgrade || s.Step != steps.Soak) && s.Workflow != steps.RolledBack:
+		return ""
+	case x.proxy.Status.Active == s.From:
+		return s.To
+	}
+	return s.From
+}
+
+// rollbackUnknown: the side that serves doesn't answer.
+func rollbackUnknown(x *proxyScope, err error) {
+	if other := follows(x); other != "" {
+		conditions.MarkFalse(x.proxy, v1alpha1.RollbackReadyCondition, outcome.ReasonOf(err, v1alpha1.ReasonServerUnreachable).Reason,
+			"can't tell whether %s follows: %v", other, err)
+	}
+}
+
 // rollbackPath sets RollbackReady from the state of the reverse replication. It returns errors
 // of the serving side only.
 func (r *ProxyReconciler) rollbackPath(ctx context.Context, x *proxyScope) error {
 	p, s := x.proxy, x.upgrade.Status
-	soaking := (s.Workflow == steps.Upgrade && s.Step == steps.Soak) || s.Workflow == steps.RolledBack
-	other := s.From
-	if p.Status.Active == s.From {
-		other = s.To
-	}
-	if !soaking || other == "" {
+	other := follows(x)
+	if other == "" {
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonRollbackUnavailable, "no other instance follows %s", p.Status.Active)
+		return nil
+	}
+	if f := s.Failover; f != nil {
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonPrimaryReplaced, "%s; %s is brought up to date, and rows are compared", f.Message, other)
 		return nil
 	}
 	active, err := access.ServerOf(ctx, r.Uncached, x.upgrade, p.Status.Active)
@@ -56,13 +80,13 @@ func (r *ProxyReconciler) rollbackPath(ctx context.Context, x *proxyScope) error
 	names := postgres.Names{UID: string(x.upgrade.UID)}
 	looking, cancel := context.WithTimeout(ctx, followTimeout)
 	defer cancel()
-	replaced, err := steps.Replaced(looking, steps.KnownServers(s, p), x.upgrade.Spec.Acknowledge, active, follower)
+	replaced, err := failover.Replaced(looking, failover.KnownServers(s, p), x.upgrade.Spec.Acknowledge, active, follower)
 	if err != nil {
 		unknown(err)
 		return nil
 	}
 	if replaced != "" {
-		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicationBroken,
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonPrimaryReplaced,
 			"%s; rows that it had may be missing, so they are compared before a revert counts", replaced)
 		return nil
 	}

@@ -40,6 +40,7 @@ func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) ou
 	}
 	databases, err := r.databases(ctx, x, server)
 	if err != nil {
+		rollbackUnknown(x, err)
 		return outcome.Of(err, v1alpha1.ReasonServerUnreachable)
 	}
 	p.Status.Databases = databases
@@ -57,8 +58,11 @@ func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) ou
 		return *trouble
 	}
 	o := outcome.Outcome{Ready: true, Reason: v1alpha1.ReasonActive, Message: fmt.Sprintf("%s serves through %d poolers", p.Status.Active, p.Status.Poolers.Total)}
-	if x.soon {
+	switch {
+	case x.soon:
 		o.RequeueAfter = outcome.RetryMoment
+	case follows(x) != "":
+		o.RequeueAfter = rollbackLook
 	}
 	return o
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
@@ -31,6 +32,9 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outco
 	ctx = crash.Scope(ctx)
 	p := x.proxy
 	if o := r.backoff(x); o != nil {
+		return *o
+	}
+	if o := recovering(p, x.upgrade); o != nil {
 		return *o
 	}
 	if err := r.Fleet.VerifyTarget(ctx, x.upgrade, p); err != nil {
@@ -56,7 +60,7 @@ func (r *ProxyReconciler) move(ctx context.Context, x *proxyScope) outcome.Outco
 	if err := switchover.AbortOrphanedSwitches(ctx, input); err != nil {
 		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
-	servers, err := steps.Identities(ctx, input.From, input.To)
+	servers, err := failover.Identities(ctx, input.From, input.To)
 	if err != nil {
 		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
@@ -166,7 +170,7 @@ func (r *ProxyReconciler) input(ctx context.Context, x *proxyScope, id, from, to
 	}
 	return switchover.Input{
 		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: steps.ScopeOf(x.upgrade),
-		Known:   steps.KnownServers(x.upgrade.Status, x.proxy),
+		Known:   failover.KnownServers(x.upgrade.Status, x.proxy),
 		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x, r.Now()), Sessions: sessionsOf(x.proxy), Who: r.Identity,
 		Report: func(phase protocol.Phase) error { return r.phase(ctx, x, phase) },
 		Trace:  func(point switchover.Point) { crash.Before(ctx, "switch/"+string(point)) },

@@ -179,6 +179,18 @@ func TestAClaimIsStoredBeforeTheLastLook(t *testing.T) {
 	if o := r.removalStarted(t.Context(), x); o != nil {
 		t.Errorf("refused during the soak: %s", o.Message)
 	}
+	// a primary was replaced between the two looks
+	u = u.DeepCopy()
+	u.Status.Failover = &v1alpha1.FailoverStatus{Instance: "orders-17", Message: "the primary of orders-17 was replaced", At: metav1.Now()}
+	if err := c.Status().Update(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	if o := r.removalStarted(t.Context(), x); o == nil {
+		t.Error("a switch between sides that may differ")
+	} else {
+		judgeOutcome(t, *o, v1alpha1.ReasonSwitchWaiting, "until both sides hold the same rows again: the primary of orders-17 was replaced")
+	}
+	u.Status.Failover = nil
 	// the run ends, and another begins, between the two looks
 	u = u.DeepCopy()
 	u.Status.Run = "another"

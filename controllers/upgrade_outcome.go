@@ -52,12 +52,14 @@ func (r *UpgradeReconciler) wait(upgrade *v1alpha1.PgUpgrade, step *steps.Step, 
 }
 
 // warningReasons don't stop an effect, or the effect fixes them: they are reported as an event.
-var warningReasons = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true, v1alpha1.ReasonSchemaDrift: true, v1alpha1.ReasonJobFailed: true}
+var warningReasons = map[string]bool{v1alpha1.ReasonReplicationBroken: true, v1alpha1.ReasonRetainedWAL: true, v1alpha1.ReasonSlotLost: true, v1alpha1.ReasonSchemaDrift: true, v1alpha1.ReasonJobFailed: true,
+	v1alpha1.ReasonPrimaryReplaced: true}
 
 // needsHuman are the reasons for which waiting doesn't help.
 var needsHuman = map[string]bool{
 	v1alpha1.ReasonFluxSuspended:      true,
 	v1alpha1.ReasonSlotLost:           true,
+	v1alpha1.ReasonCommitsLost:        true,
 	v1alpha1.ReasonRetainedWAL:        true,
 	v1alpha1.ReasonVerificationFailed: true,
 	v1alpha1.ReasonJobFailed:          true,

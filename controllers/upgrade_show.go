@@ -38,6 +38,10 @@ func annotations(status *v1alpha1.PgUpgradeStatus) map[string]string {
 // showReplication sets the Replicating condition from the steps.
 func showReplication(upgrade *v1alpha1.PgUpgrade, s *observed) {
 	status := &upgrade.Status
+	if f := status.Failover; f != nil {
+		conditions.MarkFalse(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonPrimaryReplaced, "%s", f.Message)
+		return
+	}
 	if status.Lag == nil {
 		conditions.MarkFalse(upgrade, v1alpha1.ReplicatingCondition, v1alpha1.ReasonNotReplicating, "nothing follows %s", cmp.Or(s.facts.Active, "yet"))
 		return

@@ -150,6 +150,9 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 		status.HandledRetry = s.facts.Retry
 		status.RolledBack, status.Verification, status.Comparing, status.Lag, status.RetainedBytes = nil, nil, nil, nil, 0
 		status.Plan, status.ApprovedBy = nil, nil
+		if f := status.Failover; f != nil {
+			f.Copied = nil // rows that still differ are copied once more
+		}
 	}
 	if status.Workflow == d.Workflow && status.Step == d.Step && !d.Begin && !d.NewAttempt {
 		return
@@ -232,6 +235,7 @@ func (r *UpgradeReconciler) close(upgrade *v1alpha1.PgUpgrade, outcome string, n
 	status.History = append([]v1alpha1.HistoryEntry{entry}, status.History...)
 	status.History = status.History[:min(len(status.History), 16)]
 	status.Workflow, status.Step, status.Lag, status.RetainedBytes = "", "", nil, 0
+	status.Servers, status.Failover = nil, nil
 	metrics.Run(outcome)
 	r.Recorder.Eventf(upgrade, corev1.EventTypeNormal, outcome, "%s to %s: %s", entry.From, entry.To, outcome)
 }

@@ -24,6 +24,9 @@ func readyToCutOver(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil || !caughtUp.Done {
 		return caughtUp, err
 	}
+	if f := run.Status.Failover; f != nil {
+		return Verdict{ReturnTo: Verify, Message: f.Message + "; rows are compared again, since it may lack some"}, nil
+	}
 	if run.Status.Verification == nil {
 		return Verdict{ReturnTo: Verify, Message: "DDL was run on " + run.Status.To + ", so rows are compared again"}, nil
 	}

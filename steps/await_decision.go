@@ -10,6 +10,9 @@ import (
 
 // awaitDecisionDone is never done: Next leaves this step when Git says how to continue.
 func awaitDecisionDone(ctx context.Context, run *Run) (Verdict, error) {
+	if v, err := recovers(ctx, run, run.Status.From, run.Status.To); v != nil || err != nil {
+		return ptr.Deref(v, Verdict{}), err
+	}
 	if v, err := rollbackBroken(ctx, run, run.Status.From, run.Status.To, "revert the version"); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
+	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 )
@@ -13,11 +14,21 @@ import (
 // awaitSwitchDone: Flux applied the cutover commit, and the PgProxy controller moved traffic
 // and set up the rollback path.
 func awaitSwitchDone(ctx context.Context, run *Run) (Verdict, error) {
+	if run.active() == run.Status.From {
+		if v, err := recovers(ctx, run, run.Status.From, run.Status.To); v != nil || err != nil {
+			return ptr.Deref(v, Verdict{}), err
+		}
+	}
 	return awaitActive(ctx, run, CommitCutover, run.Status.To)
 }
 
 // awaitRollbackDone: traffic is on the old instance again.
 func awaitRollbackDone(ctx context.Context, run *Run) (Verdict, error) {
+	if run.active() == run.Status.To {
+		if v, err := recovers(ctx, run, run.Status.To, run.Status.From); v != nil || err != nil {
+			return ptr.Deref(v, Verdict{}), err
+		}
+	}
 	return awaitActive(ctx, run, CommitRollback, run.Status.From)
 }
 

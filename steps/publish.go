@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
@@ -27,6 +28,14 @@ func publishDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 	}
 	if missing > 0 {
+		// before the first slot is made: one that is missing later was lost with the primary that had it
+		_, green, err := run.both(ctx)
+		if err != nil {
+			return Verdict{}, err
+		}
+		if run.Status.Servers, err = failover.Identities(ctx, blue, green); err != nil {
+			return Verdict{}, err
+		}
 		return slowly("%d of %d databases to publish", missing, len(run.Status.Databases)), nil
 	}
 	return done("%d databases published", len(run.Status.Databases)), nil

@@ -16,10 +16,14 @@ import (
 // (a revert, another version) are Next's.
 func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	proxy := run.Proxy
-	switch {
-	case proxy == nil || proxy.Status.Active != run.Status.To || proxy.Status.Switch != nil:
+	if proxy == nil || proxy.Status.Active != run.Status.To || proxy.Status.Switch != nil {
 		return waiting(v1alpha1.ReasonSwitching, "waiting for the switch in progress"), nil
-	case proxy.Spec.Target != run.Status.To:
+	}
+	recovering, failed := recovers(ctx, run, run.Status.To, run.Status.From)
+	if proxy.Spec.Target != run.Status.To {
+		if recovering != nil { // the switch waits for it
+			return *recovering, nil
+		}
 		// a revert that no switch has carried out yet
 		return waiting(v1alpha1.ReasonSwitching, "Git wants %s to serve; the soak of %s doesn't end before the switch is made or reverted: %s",
 			proxy.Spec.Target, run.Status.To, cmp.Or(conditions.GetMessage(proxy, v1alpha1.ReadyCondition), "the switch is beginning")), nil
@@ -41,6 +45,9 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	frozen := gate.Frozen(run.Upgrade.Spec.Freezes, run.Now())
 	goesOn := manual || left > 0 || frozen != nil
 	if goesOn {
+		if recovering != nil || failed != nil {
+			return ptr.Deref(recovering, Verdict{}), failed
+		}
 		v, err := rollbackBroken(ctx, run, run.Status.To, run.Status.From, fmt.Sprintf("commit spec.soak.finalizedVersion: %q to end the soak", version))
 		if v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
@@ -80,9 +87,6 @@ func rollbackBroken(ctx context.Context, run *Run, serves, follows, wayOut strin
 		return v, err
 	}
 	if v := rollbackStopped(ctx, run, serves, follows); v != nil {
-		return v, nil
-	}
-	if v := followerReplaced(ctx, run, serves, follows); v != nil {
 		return v, nil
 	}
 	if reason, words := run.Git.Undelivered(); reason != "" {
@@ -125,4 +129,43 @@ func watchRollbackPath(ctx context.Context, run *Run) error {
 	}
 	_, err = showIdentities(ctx, run, green)
 	return err
+}
+
+// compareInTime compares rows of both sides in a soak, or after a rollback, as often as the spec says, and reports
+// differences; nil if there are none and no comparison is due. goesOn is the verdict meanwhile.
+func compareInTime(run *Run, follows string, goesOn Verdict) *Verdict {
+	every := run.Upgrade.Spec.Soak.CompareEvery
+	v := run.Status.Verification
+	if every == nil || every.Duration <= 0 || v == nil {
+		return nil
+	}
+	again := every.Duration
+	if len(v.Mismatches) > 0 {
+		again = min(again, verifyAgain)
+	}
+	since := run.Now().Sub(v.At.Time)
+	switch {
+	case since >= again || since < 0: // less than nothing: a clock was set back
+		goesOn.Message += "; comparing rows" + comparingText(run.Status.Comparing)
+		goesOn.RunNeeded, goesOn.Slow, goesOn.Effect, goesOn.RequeueAfter = true, true, compareSides, slowAgain
+		return &goesOn
+	case len(v.Mismatches) > 0:
+		differ := waiting(v1alpha1.ReasonVerificationFailed, "%d differences were found: %s. Don't return to %s before they are fixed; compared again every %s",
+			len(v.Mismatches), some(v.Mismatches), follows, again)
+		return &differ
+	}
+	return nil
+}
+
+// compareSides compares the side that serves with the one that follows.
+func compareSides(ctx context.Context, run *Run) error {
+	serves, follows := run.Status.To, run.Status.From
+	if run.active() == follows {
+		serves, follows = follows, serves
+	}
+	publisher, subscriber, err := run.pair(ctx, serves, follows)
+	if err != nil {
+		return err
+	}
+	return compareRows(ctx, run, publisher, subscriber)
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/steps/postgres/transfer"
@@ -52,11 +53,14 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 		return compare, nil
 	case why != "":
 		return slowly("%s", why), nil
+	case len(differAfter(run.Status)) > 0:
+		return Verdict{ReturnTo: CopyData, Message: fmt.Sprintf("%s, and rows differ; copying them again", run.Status.Failover.Message)}, nil
 	case len(v.Mismatches) > 0:
 		return waiting(v1alpha1.ReasonVerificationFailed,
 			"%d differences: %s. Nothing was switched. Fix the rows on %s or revert the version; compared again every %s",
 			len(v.Mismatches), some(v.Mismatches), run.Status.To, verifyAgain), nil
 	}
+	run.Status.Failover = nil
 	return done("%s compared, %d in flight", comparedText(v), v.InFlight), nil
 }
 
@@ -141,7 +145,7 @@ func compareRows(ctx context.Context, run *Run, blue, green postgres.Server) err
 func (r *Run) comparison(ctx context.Context, blue, green postgres.Server) (v1alpha1.ComparingStatus, error) {
 	method := r.Upgrade.Spec.Limits.Verify
 	// before the first row: a server that replaces one of these meanwhile isn't the one that was compared
-	servers, err := Identities(ctx, blue, green)
+	servers, err := failover.Identities(ctx, blue, green)
 	if err != nil {
 		return v1alpha1.ComparingStatus{}, err
 	}
@@ -189,6 +193,9 @@ func compareDatabase(ctx context.Context, run *Run, blue, green postgres.Server,
 		return err
 	}
 	addFound(&before.Found, report)
+	if len(report.Mismatches) > 0 {
+		before.Found.Differ = append(before.Found.Differ, c.Database)
+	}
 	*c = before
 	return nil
 }

@@ -96,6 +96,9 @@ func slowly(message string, args ...any) Verdict {
 	return Verdict{RunNeeded: true, Slow: true, Message: fmt.Sprintf(message, args...), RequeueAfter: slowAgain}
 }
 
+// moment after which a step is looked at again, once what it noted is stored.
+const moment = 10 * time.Millisecond
+
 // slowAgain is how often an upgrade is looked at while a slow effect runs.
 const slowAgain = 5 * time.Second
 
@@ -133,17 +136,17 @@ var Workflows = map[string][]Step{
 		// marker tables, publication and slot, per database
 		{Publish, publishDone, publishRun, 10 * time.Minute},
 		// PostgreSQL's own initial copy, with progress
-		connected(Step{CopyData, copyDataDone, copyDataRun, 0}),
+		connected(survivesFailover(Step{CopyData, copyDataDone, copyDataRun, 0})),
 		// everything after the data: indexes, constraints, triggers
 		connected(Step{BuildIndexes, buildIndexesDone, buildIndexesRun, 0}),
 		// statistics, so that the first query after the cutover is planned well
-		connected(Step{Analyze, analyzeDone, analyzeRun, 0}),
+		connected(survivesFailover(Step{Analyze, analyzeDone, analyzeRun, 0})),
 		// every table followed, lag under the limit for the stated time
-		connected(Step{CatchUp, catchUpDone, followRun, 0}),
+		connected(survivesFailover(Step{CatchUp, catchUpDone, followRun, 0})),
 		// schema and rows are equal
-		connected(Step{Verify, verifyDone, verifyRun, 0}),
+		connected(survivesFailover(Step{Verify, verifyDone, verifyRun, 0})),
 		// the gate: automatic or by a commit, and inside the window
-		connected(Step{Approve, approveDone, followRun, 0}),
+		connected(survivesFailover(Step{Approve, approveDone, followRun, 0})),
 		// commit proxy.yaml with the evidence
 		{CommitCutover, commitDone(CommitCutover), commitRun(CommitCutover), 10 * time.Minute},
 		// Flux applies it and the PgProxy controller switches

@@ -121,6 +121,10 @@ const (
 	ReasonReplicationBroken = "ReplicationBroken"
 	// ReasonSlotLost: the publisher threw away WAL that the other side still needed.
 	ReasonSlotLost = "SlotLost"
+	// ReasonPrimaryReplaced: a standby took a primary's place; what was lost with it is copied again, and rows are compared.
+	ReasonPrimaryReplaced = "PrimaryReplaced"
+	// ReasonCommitsLost: the standby that took the serving primary's place lacks commits that the other side has.
+	ReasonCommitsLost = "CommitsLost"
 	// ReasonRetainedWAL: a slot keeps more WAL than spec.limits.retainedWAL allows.
 	ReasonRetainedWAL = "RetainedWAL"
 	// ReasonCopyInterrupted: a parallel copy met a failure, and continues by itself.

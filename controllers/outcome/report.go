@@ -112,6 +112,7 @@ var grave = map[string]bool{v1alpha1.ReasonFenced: true, v1alpha1.ReasonNoPooler
 
 // notable reasons: people want to know, though nothing is wrong.
 var notable = map[string]bool{
+	v1alpha1.ReasonPrimaryReplaced:    true,
 	v1alpha1.ReasonWaitingForApproval: true,
 	v1alpha1.ReasonWaitingForMerge:    true,
 	v1alpha1.ReasonOutsideWindow:      true,

@@ -21,6 +21,8 @@ const (
 	WithICURules        = 16
 	// WithEventTriggersOff lets a session run without event triggers.
 	WithEventTriggersOff = 17
+	// WithFailoverSlots lets a standby keep a copy of a logical slot, so that a subscription survives its promotion.
+	WithFailoverSlots = 17
 	// WithBuiltinLocales needs neither ICU nor the C library.
 	WithBuiltinLocales = 17
 	// WithClosedPublicSchema lets only its owner create in the schema "public".

@@ -65,8 +65,7 @@ func CreateSlot(ctx context.Context, publisher postgres.Server, database string,
 			case err != nil:
 				return false, err
 			case !state.Exists:
-				_, err := conn.Exec(ctx, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", slot)
-				return err == nil, err
+				return makeSlot(ctx, conn, slot)
 			case state.Lost:
 				return false, errors.New("is lost: the WAL it needs is gone")
 			case state.Database != database:
@@ -79,6 +78,20 @@ func CreateSlot(ctx context.Context, publisher postgres.Server, database string,
 		return fmt.Errorf("create replication slot %q for database %q on %s: %w", slot, database, publisher.Instance, err)
 	}
 	return nil
+}
+
+// makeSlot has standbys keep a copy of the slot where the version can and they are set up for it.
+func makeSlot(ctx context.Context, conn *pgx.Conn, slot string) (bool, error) {
+	version, err := postgres.VersionOf(ctx, conn)
+	if err != nil {
+		return false, err
+	}
+	options := ""
+	if version >= postgres.WithFailoverSlots {
+		options = ", failover => true"
+	}
+	_, err = conn.Exec(ctx, "SELECT pg_create_logical_replication_slot($1, 'pgoutput'"+options+")", slot)
+	return err == nil, err
 }
 
 // DropSlot removes a slot of Gitover's; success when absent. It ends a walsender that still

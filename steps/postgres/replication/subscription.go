@@ -27,6 +27,8 @@ type SubscribeOptions struct {
 	Copied func(ctx context.Context, tx pgx.Tx, subscription string) error
 	// disabled makes the subscription without starting it.
 	disabled bool
+	// failover: the publisher has slots of which standbys keep a copy.
+	failover bool
 }
 
 // PrepareSubscription makes the subscription of o, disabled, without a copy: the subscriber connects to the
@@ -45,6 +47,9 @@ func createSubscription(o SubscribeOptions, name, connection string, version int
 	if version >= postgres.WithRunAsOwner {
 		more += ", run_as_owner = true"
 	}
+	if o.failover && version >= postgres.WithFailoverSlots { // without it the slot would lose the option
+		more += ", failover = true"
+	}
 	return fmt.Sprintf("CREATE SUBSCRIPTION %s CONNECTION %s PUBLICATION %s WITH (create_slot = false, slot_name = %s, enabled = %t, copy_data = %t%s)",
 		postgres.Ident(name), postgres.Literal(connection), postgres.Ident(o.Names.Publication()), postgres.Literal(name), o.From == "" && !o.disabled && o.Copied == nil, o.CopyData, more)
 }
@@ -59,7 +64,12 @@ func CreateSubscription(ctx context.Context, subscriber postgres.Server, o Subsc
 	if err := noteSubscriber(ctx, subscriber, o); err != nil {
 		return err
 	}
-	err := postgres.WithQuietSession(ctx, subscriber, o.Database, func(conn *pgx.Conn) error {
+	publisher, err := postgres.Version(ctx, o.Publisher)
+	if err != nil {
+		return err
+	}
+	o.failover = publisher >= postgres.WithFailoverSlots
+	err = postgres.WithQuietSession(ctx, subscriber, o.Database, func(conn *pgx.Conn) error {
 		version, err := postgres.VersionOf(ctx, conn)
 		if err != nil {
 			return err

@@ -1,0 +1,31 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ServerIdentity distinguishes the primary of an instance from a primary that replaces it.
+type ServerIdentity struct {
+	Instance string `json:"instance"`
+	// SystemIdentifier of the data directory, which standbys share.
+	SystemIdentifier string `json:"systemIdentifier"`
+	// Timeline of its WAL; a standby that is promoted begins a new one.
+	Timeline int64 `json:"timeline"`
+}
+
+// FailoverStatus is a primary that was replaced in the middle of an upgrade, and what is done about it.
+type FailoverStatus struct {
+	// Instance whose primary was replaced.
+	Instance string `json:"instance"`
+	// Message says by what.
+	Message string `json:"message"`
+	// At is when it was noticed.
+	At metav1.Time `json:"at"`
+	// CopyAgain: databases whose rows are to be copied again.
+	// +optional
+	CopyAgain []string `json:"copyAgain,omitempty"`
+	// Copied: databases whose rows have been copied again.
+	// +optional
+	Copied []string `json:"copied,omitempty"`
+	// Ahead: databases in which the side that follows has commits that the new primary lacks.
+	// +optional
+	Ahead []string `json:"ahead,omitempty"`
+}

@@ -1,0 +1,287 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/failover"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/switchover"
+)
+
+// replaced is Replaced for the run's two servers.
+func (r *Run) replaced(ctx context.Context, servers ...postgres.Server) (string, error) {
+	return failover.Replaced(ctx, failover.KnownServers(*r.Status, r.Proxy), r.Upgrade.Spec.Acknowledge, servers...)
+}
+
+// compared says whether the last comparison was of these servers, whatever its result.
+func (r *Run) compared(ctx context.Context, servers ...postgres.Server) (bool, error) {
+	now, err := failover.Identities(ctx, servers...)
+	if err != nil || r.Status.Verification == nil {
+		return false, err
+	}
+	for _, id := range now {
+		if !slices.Contains(r.Status.Verification.Servers, id) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// survivesFailover makes a step before the cutover commit look first whether a primary was replaced. What was lost with it is
+// copied again by CopyData; Verify compares rows.
+func survivesFailover(s Step) Step {
+	look := s.Done
+	s.Done = func(ctx context.Context, run *Run) (Verdict, error) {
+		v, err := recovery{run, run.Status.From, run.Status.To, false}.look(ctx)
+		if v != nil || err != nil {
+			return ptr.Deref(v, Verdict{}), err
+		}
+		return look(ctx, run)
+	}
+	return s
+}
+
+// recovers is the verdict of a step after the cutover commit, or of the wait after a rollback, while a failover of either side isn't
+// recovered from: what was lost is copied again, and rows are compared. Nil once both sides are equal.
+func recovers(ctx context.Context, run *Run, serves, follows string) (*Verdict, error) {
+	return recovery{run, serves, follows, true}.look(ctx)
+}
+
+// recovery of the replication between two instances after a failover of either.
+type recovery struct {
+	run             *Run
+	serves, follows string
+	// served: the side that follows has served, or may be about to. Its rows aren't overwritten if it has commits that the serving
+	// side lost, and no step after this one compares rows.
+	served bool
+}
+
+func (r recovery) look(ctx context.Context) (*Verdict, error) {
+	run := r.run
+	if run.switching() {
+		return nil, nil
+	}
+	publisher, subscriber, err := run.pair(ctx, r.serves, r.follows)
+	if err != nil {
+		return nil, err
+	}
+	now, err := failover.Identities(ctx, publisher, subscriber)
+	if err != nil {
+		if r.served { // the PgProxy reports it, and the soak continues
+			err = nil
+		}
+		return nil, err
+	}
+	if v, err := r.noticed(ctx, publisher, subscriber, now); v != nil || err != nil || run.Status.Failover == nil {
+		return v, err
+	}
+	if v := r.asks(); v != nil {
+		return v, nil
+	}
+	lost, err := replication.Severed(ctx, publisher, subscriber, run.Names(), run.Status.Databases)
+	if err != nil {
+		return nil, err
+	}
+	for _, db := range run.Status.Failover.CopyAgain {
+		if !slices.Contains(lost, db) {
+			lost = append(lost, db)
+		}
+	}
+	switch {
+	case len(lost) > 0:
+		return r.copiesAgain(lost), nil
+	case r.served:
+		return r.compares(ctx, publisher, subscriber)
+	}
+	return nil, nil
+}
+
+// noticed notes that a primary is another one than before. The status is stored before anything is done about it, so that no switch
+// begins meanwhile.
+func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Server, now []v1alpha1.ServerIdentity) (*Verdict, error) {
+	status := r.run.Status
+	for i, id := range now {
+		if id.Timeline == 0 {
+			v := waiting(v1alpha1.ReasonPrimaryReplaced, "the address of %s leads to a standby; waiting until one is promoted", id.Instance)
+			return &v, nil
+		}
+		k := slices.IndexFunc(status.Servers, func(s v1alpha1.ServerIdentity) bool { return s.Instance == id.Instance })
+		if k < 0 {
+			status.Servers = append(status.Servers, id)
+			continue
+		}
+		if status.Servers[k] == id {
+			continue
+		}
+		was, is := identity(status.Servers[k]), identity(id)
+		f := v1alpha1.FailoverStatus{Instance: id.Instance, At: timestamp(r.run.Now()), Message: fmt.Sprintf("the primary of %s was replaced: %s", id.Instance, is.Replaced(was))}
+		if earlier := status.Failover; earlier != nil {
+			f.CopyAgain, f.Ahead = earlier.CopyAgain, earlier.Ahead
+		}
+		if i == 0 && r.served {
+			if err := r.ahead(ctx, publisher, subscriber, was, &f); err != nil {
+				return nil, err
+			}
+		}
+		severed, err := replication.Severed(ctx, publisher, subscriber, r.run.Names(), status.Databases)
+		if err != nil {
+			return nil, err
+		}
+		status.Servers[k] = id
+		if len(severed)+len(f.CopyAgain)+len(f.Ahead) == 0 && slices.Contains(r.run.Upgrade.Spec.Acknowledge, switchover.ReplacedPrimary) {
+			continue
+		}
+		status.Failover, status.Verification, status.Comparing = &f, nil, nil
+		v := waiting(v1alpha1.ReasonPrimaryReplaced, "%s", f.Message)
+		v.RequeueAfter = moment
+		return &v, nil
+	}
+	return nil, nil
+}
+
+// ahead adds the databases in which the side that follows has commits of a former primary that the new one lacks.
+func (r recovery) ahead(ctx context.Context, publisher, subscriber postgres.Server, was postgres.Identity, f *v1alpha1.FailoverStatus) error {
+	for _, db := range r.run.Status.Databases {
+		ahead, err := replication.AheadOf(ctx, publisher, subscriber, db, was, r.run.Names())
+		if err != nil {
+			return err
+		}
+		if ahead && !slices.Contains(f.Ahead, db) {
+			f.Ahead = append(f.Ahead, db)
+		}
+	}
+	return nil
+}
+
+// asks people before rows are overwritten that only the side that follows still has. spec.retry is their answer.
+func (r recovery) asks() *Verdict {
+	f := r.run.Status.Failover
+	if len(f.Ahead) == 0 {
+		return nil
+	}
+	if !r.served || r.run.Upgrade.Spec.Retry != r.run.Status.HandledRetry {
+		f.CopyAgain, f.Ahead, r.run.Status.HandledRetry = f.Ahead, nil, r.run.Upgrade.Spec.Retry
+		return nil
+	}
+	v := waiting(v1alpha1.ReasonCommitsLost, "%s. It lacks commits that clients saw confirmed, and that %s still has (databases: %s). Nothing is overwritten: bring the rows that you need from %s to %s; "+
+		"then change spec.retry, and %s is copied again", f.Message, r.follows, some(f.Ahead), r.follows, r.serves, r.follows)
+	return &v
+}
+
+// copiesAgain is the verdict while databases are to be copied again.
+func (r recovery) copiesAgain(lost []string) *Verdict {
+	f := r.run.Status.Failover
+	f.CopyAgain = lost
+	v := slowly("%s. %s is copied again, since replication can't continue (databases: %s); %s serves", f.Message, r.follows, some(lost), r.serves)
+	v.Reason = v1alpha1.ReasonPrimaryReplaced // an event
+	v.Effect = r.copyAgain
+	if !r.served && r.run.Status.Step != CopyData {
+		v = Verdict{ReturnTo: CopyData, Message: v.Message}
+	}
+	return &v
+}
+
+// copyAgain has databases copied again, unless a switch has begun. A second run begins again with those that weren't noted.
+func (r recovery) copyAgain(ctx context.Context, run *Run) error {
+	publisher, subscriber, err := run.pair(ctx, r.serves, r.follows)
+	if err != nil {
+		return err
+	}
+	var copied []string
+	for _, db := range slices.Clone(run.Status.Failover.CopyAgain) {
+		if run.FreshProxy != nil {
+			proxy, err := run.FreshProxy(ctx)
+			if err != nil {
+				return err
+			}
+			if proxy != nil && proxy.Status.Switch != nil {
+				return fmt.Errorf("a switch to %s has begun", proxy.Status.Switch.To)
+			}
+		}
+		if err := replication.CopyAgain(ctx, publisher, subscriber, db, run.Names()); err != nil {
+			return err
+		}
+		copied = append(copied, db)
+		all := slices.Clone(copied)
+		run.Note(func(s *v1alpha1.PgUpgradeStatus) {
+			if s.Failover == nil {
+				return
+			}
+			s.Failover.CopyAgain = slices.DeleteFunc(slices.Clone(s.Failover.CopyAgain), func(db string) bool { return slices.Contains(all, db) })
+			for _, db := range all {
+				if !slices.Contains(s.Failover.Copied, db) {
+					s.Failover.Copied = append(s.Failover.Copied, db)
+				}
+			}
+		})
+	}
+	return nil
+}
+
+// compares rows once every table is replicated. Databases that differ are copied again, each once after a failover.
+func (r recovery) compares(ctx context.Context, publisher, subscriber postgres.Server) (*Verdict, error) {
+	run := r.run
+	f := run.Status.Failover
+	for _, db := range run.Status.Databases {
+		state, err := replication.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, r.follows))
+		if err != nil {
+			return nil, err
+		}
+		if !state.ReplicationReady() {
+			v := waiting(v1alpha1.ReasonPrimaryReplaced, "%s. %s follows again: %d of %d tables of database %q", f.Message, r.follows, state.Ready, state.Tables, db)
+			if stopped, err := stoppedIn(ctx, run, publisher, subscriber, db); stopped != nil || err != nil {
+				return stopped, err
+			}
+			return &v, nil
+		}
+	}
+	if slices.Contains(run.Upgrade.Spec.Acknowledge, switchover.ReplacedPrimary) {
+		run.Status.Failover = nil
+		return nil, nil
+	}
+	done, err := run.compared(ctx, publisher, subscriber)
+	if err != nil {
+		return nil, err
+	}
+	v := run.Status.Verification
+	switch {
+	case !done || len(v.Mismatches) > 0 && run.Now().Sub(v.At.Time).Abs() > verifyAgain:
+		compare := slowly("%s; comparing rows, since %s may lack some%s", f.Message, r.follows, comparingText(run.Status.Comparing))
+		compare.Effect = func(ctx context.Context, run *Run) error { return compareRows(ctx, run, publisher, subscriber) }
+		return &compare, nil
+	case len(v.Mismatches) == 0:
+		run.Status.Failover = nil
+		return nil, nil
+	}
+	if again := differAfter(run.Status); len(again) > 0 {
+		return r.copiesAgain(again), nil
+	}
+	differ := waiting(v1alpha1.ReasonVerificationFailed, "%s, and %d differences were found: %s. Don't return to %s before they are fixed; compared again every %s",
+		f.Message, len(v.Mismatches), some(v.Mismatches), r.follows, verifyAgain)
+	return &differ, nil
+}
+
+// differAfter are the databases whose rows were found to differ after a failover, and that weren't copied again since. Their
+// comparison is over then.
+func differAfter(status *v1alpha1.PgUpgradeStatus) []string {
+	f, v := status.Failover, status.Verification
+	if f == nil || v == nil {
+		return nil
+	}
+	again := slices.DeleteFunc(slices.Clone(v.Differ), func(db string) bool { return slices.Contains(f.Copied, db) })
+	if len(again) > 0 {
+		f.CopyAgain = again
+		status.Verification, status.Comparing = nil, nil
+	}
+	return again
+}
+
+func identity(s v1alpha1.ServerIdentity) postgres.Identity {
+	return postgres.Identity{System: s.SystemIdentifier, Timeline: s.Timeline}
+}

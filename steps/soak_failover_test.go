@@ -1,0 +1,232 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/test/pg"
+)
+
+// soaking is a pair of which the first serves and the other follows.
+func soaking(t *testing.T, serves, follows int) *pair {
+	t.Helper()
+	p := newPair(t, serves, follows)
+	p.blue.Exec("d", "INSERT INTO first SELECT generate_series(1, 100)")
+	p.done(CopyData)
+	p.done(CatchUp)
+	p.run.Status.Workflow, p.run.Status.Step, p.run.Status.From, p.run.Status.To = Upgrade, Soak, p.green.Instance, p.blue.Instance
+	p.run.Status.Verification = nil
+	p.run.Proxy.Status.Active = p.blue.Instance
+	if said := p.recovers(""); len(said) > 0 {
+		t.Fatalf("nothing happened: %q", said)
+	}
+	return p
+}
+
+// recovers looks as a soak does until nothing is left to recover from, or until it has this reason, and says what was said.
+func (p *pair) recovers(until string) (said []string) {
+	p.t.Helper()
+	var v *Verdict
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if _, err := renewConnections(p.t.Context(), p.run); err != nil { // as the PgProxy does; a test's servers change their ports
+			p.t.Fatal(err)
+		}
+		if p.run.Status.From == p.green.Instance {
+			if _, err := replication.RenewConnection(p.t.Context(), p.blue.Server, p.green.Server, "d", p.run.Names()); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+		var err error
+		if v, err = recovers(p.t.Context(), p.run, p.blue.Instance, p.green.Instance); err != nil {
+			p.t.Fatal(err)
+		}
+		if v == nil {
+			if until != "" {
+				p.t.Fatalf("recovered from, and never %s: %q", until, said)
+			}
+			return said
+		}
+		if len(said) == 0 || said[len(said)-1] != v.Message {
+			said = append(said, v.Message)
+		}
+		if until != "" && v.Reason == until {
+			return said
+		}
+		if v.Effect != nil {
+			if err := v.Effect(p.t.Context(), p.run); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+	}
+	p.t.Fatalf("not recovered from: %+v; %q", v, said)
+	return nil
+}
+
+// equal says that both sides have the same rows, and that the next one arrives.
+func (p *pair) equal() {
+	p.t.Helper()
+	p.blue.Exec("d", "INSERT INTO first SELECT max(id) + 1 FROM first")
+	p.arrives("SELECT count(*) || ' ' || sum(id) FROM first", p.blue.Query("d", "SELECT count(*) || ' ' || sum(id) FROM first"))
+	if f := p.run.Status.Failover; f != nil {
+		p.t.Errorf("%+v", f)
+	}
+}
+
+// TestTheWayBackIsMadeAgainWhenTheServingPrimaryIsReplaced: its slot is gone, so the other side is copied again.
+func TestTheWayBackIsMadeAgainWhenTheServingPrimaryIsReplaced(t *testing.T) {
+	for _, versions := range pg.Pairs([2]int{17, 15}, [2]int{15, 17}, [2]int{postgres.Oldest, postgres.Latest}) {
+		t.Run(fmt.Sprintf("%d serves, %d follows", versions[0], versions[1]), func(t *testing.T) {
+			p := soaking(t, versions[0], versions[1])
+			standby := p.blue.Standby(t)
+			p.failsOver(&p.blue, standby)
+			p.blue.Exec("d", "DELETE FROM first WHERE id < 10; INSERT INTO first VALUES (5)")
+			said := p.recovers("")
+			if !told(said, "the primary of "+p.blue.Instance+" was replaced", p.green.Instance+" is copied again", "comparing rows") {
+				t.Errorf("%q", said)
+			}
+			p.equal()
+		})
+	}
+}
+
+// TestTheWayBackGoesOnWhereStandbysHaveItsSlots: rows are compared, and none is copied again.
+func TestTheWayBackGoesOnWhereStandbysHaveItsSlots(t *testing.T) {
+	p := soaking(t, 17, 15)
+	standby := p.blue.StandbyWithSlots(t)
+	p.blue.Exec("d", "INSERT INTO first VALUES (1001)")
+	standby.HasSlots(p.blue)
+	p.failsOver(&p.blue, standby)
+	p.blue.Exec("", "ALTER SYSTEM RESET synchronized_standby_slots")
+	p.blue.Exec("", "SELECT pg_reload_conf()")
+	p.blue.Exec("d", "INSERT INTO first VALUES (1002)")
+	if said := p.recovers(""); !told(said, "comparing rows") || told(said, "copied again") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+}
+
+// TestCommitsThatOnlyTheWayBackHasAreNotOverwritten: a standby without them was promoted on the side that serves.
+func TestCommitsThatOnlyTheWayBackHasAreNotOverwritten(t *testing.T) {
+	p := soaking(t, 17, 15)
+	standby := p.blue.Standby(t)
+	standby.Stop()
+	p.blue.Exec("d", "INSERT INTO first VALUES (2000)")
+	p.arrives("SELECT count(*) FROM first WHERE id = 2000", "1")
+	p.blue.Kill()
+	standby.Run()
+	standby.Promote()
+	p.blue = standby
+	for range 2 {
+		said := p.recovers(v1alpha1.ReasonCommitsLost)
+		if !told(said, "lacks commits that clients saw confirmed, and that "+p.green.Instance+" still has (databases: d)", "spec.retry") {
+			t.Errorf("%q", said)
+		}
+	}
+	if n := p.green.Query("d", "SELECT count(*) FROM first WHERE id = 2000"); n != "1" {
+		t.Fatal("the last copy of a row was overwritten")
+	}
+	p.blue.Exec("d", "INSERT INTO first VALUES (2000)") // people bring it back
+	p.run.Upgrade.Spec.Retry = "1"
+	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+}
+
+// TestRowsThatTheWayBackLosesWithItsPrimaryAreCopiedAgain, and what a standby lacks that is older than its subscription.
+func TestRowsThatTheWayBackLosesWithItsPrimaryAreCopiedAgain(t *testing.T) {
+	p := soaking(t, 17, 15)
+	p.losesRowsAfter(100)
+	if said := p.recovers(""); !told(said, "the primary of "+p.green.Instance+" was replaced", "comparing rows", p.green.Instance+" is copied again") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+
+	name := p.run.Names().Subscription("d", p.green.Instance)
+	p.failsOver(&p.green, p.green.Standby(t))
+	if err := replication.DropSubscription(t.Context(), p.green.Server, "d", name); err != nil {
+		t.Fatal(err)
+	}
+	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+}
+
+// TestNothingIsCopiedAgainOnceASwitchHasBegun: the side that follows may be the one that serves next.
+func TestNothingIsCopiedAgainOnceASwitchHasBegun(t *testing.T) {
+	p := soaking(t, 17, 15)
+	p.failsOver(&p.blue, p.blue.Standby(t))
+	p.run.FreshProxy = func(context.Context) (*v1alpha1.PgProxy, error) {
+		return aProxy(p.blue.Instance, p.green.Instance, p.green.Instance), nil
+	}
+	if v, err := recovers(t.Context(), p.run, p.blue.Instance, p.green.Instance); err != nil || v.Reason != v1alpha1.ReasonPrimaryReplaced || v.RunNeeded {
+		t.Fatalf("it acts before it is stored: %+v, %v", v, err)
+	}
+	v, err := recovers(t.Context(), p.run, p.blue.Instance, p.green.Instance)
+	if err != nil || v.Effect == nil {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if err := v.Effect(t.Context(), p.run); err == nil || !strings.Contains(err.Error(), "a switch to "+p.green.Instance+" has begun") {
+		t.Errorf("%v", err)
+	}
+	if n := p.green.Query("d", "SELECT count(*) FROM first"); n != "100" {
+		t.Errorf("%s rows are left of 100", n)
+	}
+}
+
+// TestASoakComparesRowsAsOftenAsGitAsks: what a revert would bring back is known before anybody needs it.
+func TestASoakComparesRowsAsOftenAsGitAsks(t *testing.T) {
+	p := newPair(t, 17, 15) // the first serves, the second follows
+	p.done(CopyData)
+	p.done(CatchUp)
+	now := time.Now()
+	p.run.Now = func() time.Time { return now }
+	p.run.Proxy.Status.Active = p.blue.Instance
+	p.run.Status.Verification = &v1alpha1.VerificationStatus{At: timestamp(now)}
+	soaking := waiting(v1alpha1.ReasonSoakInProgress, "it soaks")
+	look := func() *Verdict { return compareInTime(p.run, p.green.Instance, soaking) }
+	now = now.Add(24 * time.Hour)
+	if v := look(); v != nil {
+		t.Errorf("nobody asked for it: %+v", v)
+	}
+	p.run.Upgrade.Spec.Soak.CompareEvery = &metav1.Duration{Duration: time.Hour}
+	compare := func() {
+		t.Helper()
+		v := look()
+		if v == nil || !v.RunNeeded || !v.Slow || v.Reason != v1alpha1.ReasonSoakInProgress || !strings.HasPrefix(v.Message, "it soaks; comparing rows") {
+			t.Fatalf("%+v", v)
+		}
+		if err := v.Effect(t.Context(), p.run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compare()
+	if v := look(); v != nil {
+		t.Errorf("compared a moment ago: %+v", v)
+	}
+	p.green.Exec("d", "SET session_replication_role = replica; INSERT INTO first VALUES (99)")
+	now = now.Add(59 * time.Minute)
+	if v := look(); v != nil {
+		t.Errorf("not due: %+v", v)
+	}
+	now = now.Add(time.Minute)
+	compare()
+	if v := look(); v == nil || v.Reason != v1alpha1.ReasonVerificationFailed || !strings.Contains(v.Message, "first") {
+		t.Fatalf("%+v", v)
+	}
+	p.green.Exec("d", "SET session_replication_role = replica; DELETE FROM first WHERE id = 99")
+	now = now.Add(verifyAgain)
+	compare()
+	if v := look(); v != nil {
+		t.Errorf("equal again: %+v", v)
+	}
+}
