@@ -8,6 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	"github.com/fluxcd/pkg/apis/kustomize"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
@@ -96,6 +101,61 @@ func TestWhatAnotherUpgradeDidIsNotDoneForUs(t *testing.T) {
 				}
 				says(t, err.Error(), s.refused, "# gitover.dev/owner: ours a/orders")
 			}
+		})
+	}
+}
+
+// A commit would change the file, and what Flux applies would stay as it is: the preflight says so, before green is made.
+func TestACutoverThatFluxWouldNotBringToTheProxyIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	u := objects.Upgrade()
+	u.Spec.ProxyRef.Name = "orders"
+	u.Status = v1alpha1.PgUpgradeStatus{Run: "r", From: "orders-15", To: "orders-17", Attempt: 1}
+	repository := aFleet(t, map[string]string{
+		"kustomization.yaml": "resources:\n- proxy.yaml\n",
+		"proxy.yaml":         "apiVersion: gitover.dev/v1alpha1\nkind: PgProxy\nmetadata: {name: orders}\nspec:\n  target: orders-15\n",
+	})
+	for _, s := range []struct {
+		story  string
+		change func(k *kustomizev1.Kustomization)
+		reason string
+		says   []string
+	}{
+		{"it reaches the proxy", func(*kustomizev1.Kustomization) {}, "", nil},
+		{"in another namespace and with other images", func(k *kustomizev1.Kustomization) {
+			k.Spec.TargetNamespace, k.Spec.Images = u.Namespace, []kustomize.Image{{Name: "postgres", NewTag: "15"}}
+		}, "", nil},
+		{"Flux sets the target by a patch", func(k *kustomizev1.Kustomization) {
+			k.Spec.Patches = []kustomize.Patch{{Target: &kustomize.Selector{Kind: "PgProxy"}, Patch: "- op: replace\n  path: /spec/target\n  value: orders-15\n"}}
+		}, v1alpha1.ReasonBuildFailed, []string{"apps/a/proxy.yaml", `still builds PgProxy orders with "orders-15"`, "Leave spec.target to that file alone"}},
+		{"Flux applies an OCI artifact", func(k *kustomizev1.Kustomization) { k.Spec.SourceRef.Kind = "OCIRepository" },
+			v1alpha1.ReasonInvalidSpec, []string{"follows OCIRepository flux-system/fleet", "with sourceRef GitRepository flux-system/fleet"}},
+		{"Flux applies a bucket", func(k *kustomizev1.Kustomization) { k.Spec.SourceRef.Kind = "Bucket" },
+			v1alpha1.ReasonInvalidSpec, []string{"follows Bucket flux-system/fleet"}},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			k := &kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "databases"}}
+			k.Spec.Path, k.Spec.SourceRef = "./apps/a", kustomizev1.CrossNamespaceSourceReference{Kind: "GitRepository", Name: "fleet"}
+			s.change(k)
+			g := &gitPort{upgrade: u, repository: repository, flux: k, source: &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "fleet"}}}
+			g.upgrade.Spec.Git.Path = "apps/a"
+			tip, err := repository.Fetch(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = g.checkTarget(t.Context(), tip)
+			if s.reason == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatal("it isn't refused")
+			}
+			if m := outcome.ReasonOf(err, ""); m.Reason != s.reason || !m.Stalled {
+				t.Errorf("%+v: %v", m, err)
+			}
+			says(t, err.Error(), s.says...)
 		})
 	}
 }

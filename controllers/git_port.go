@@ -83,8 +83,7 @@ func (g *gitPort) CheckInstance(ctx context.Context) error {
 			return err
 		}
 	}
-	// what the cutover will edit, before anything is made for it
-	if _, err := g.repository.WouldChange(ctx, tip.SHA, g.upgrade.Spec.Git.Path, gitops.SetTarget(g.upgrade.Spec.ProxyRef.Name, g.upgrade.Status.To)); err != nil {
+	if err := g.checkTarget(ctx, tip); err != nil {
 		return err
 	}
 	request := commits.Instance(g.upgrade)

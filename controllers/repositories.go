@@ -9,7 +9,9 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/controllers/metrics"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
+	"github.com/gitover/gitover/gitops/delivery"
 )
 
 // repositoryCache keeps one client per upgrade, so that clones are reused; a changed
@@ -111,4 +113,19 @@ func (g *gitPort) ApprovedBy(ctx context.Context) (*v1alpha1.Commit, error) {
 	}
 	c := apiCommit(commit)
 	return &c, nil
+}
+
+// checkTarget says whether the cutover's commit would reach the PgProxy, before anything is made for it.
+func (g *gitPort) checkTarget(ctx context.Context, tip gitops.Tip) error {
+	if err := delivery.Follows(g.flux, g.source); err != nil {
+		return &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, Text: err.Error()}
+	}
+	added, err := delivery.Added(g.flux)
+	if err != nil {
+		return err
+	}
+	return g.repository.CheckTarget(ctx, gitops.TargetRequest{
+		Revision: tip.SHA, Directory: g.upgrade.Spec.Git.Path, Namespace: g.upgrade.Namespace, Proxy: g.upgrade.Spec.ProxyRef.Name,
+		Target: g.upgrade.Status.To, Path: g.flux.Spec.Path, Added: added,
+	})
 }

@@ -2,9 +2,12 @@ package gitops
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -45,7 +48,12 @@ func (r *Repository) Build(ctx context.Context, request BuildRequest) ([]*unstru
 }
 
 // Build is Repository.Build for a path of the tree as it is now.
-func (t *Tree) Build(name string) (objects []*unstructured.Unstructured, err error) {
+func (t *Tree) Build(name string) ([]*unstructured.Unstructured, error) {
+	return t.build(name, buildLimit)
+}
+
+// build of files that have at most so many bytes together.
+func (t *Tree) build(name string, limit int) (objects []*unstructured.Unstructured, err error) {
 	full := t.directory
 	if name != "" && name != "." {
 		if full, err = t.full(name); err != nil {
@@ -68,7 +76,7 @@ func (t *Tree) Build(name string) (objects []*unstructured.Unstructured, err err
 	options.LoadRestrictions = kustomize.LoadRestrictionsNone // the file system ends at the repository's root
 	kustomizing.Lock()
 	defer kustomizing.Unlock()
-	left := buildLimit
+	left := limit
 	files := treeFiles{FileSystem: filesys.MakeEmptyDirInMemory(), tree: t, left: &left}
 	resources, err := krusty.MakeKustomizer(options).Run(files, path.Join("/", full))
 	if err != nil {
@@ -82,6 +90,87 @@ func (t *Tree) Build(name string) (objects []*unstructured.Unstructured, err err
 		objects = append(objects, &unstructured.Unstructured{Object: content})
 	}
 	return objects, nil
+}
+
+// What Flux builds may be a whole cluster. Only if its files have at most this many bytes is it built to see what becomes of an edit.
+const checkLimit = 4 << 20
+
+// TargetRequest asks what becomes of a PgProxy's target on its way to the cluster.
+type TargetRequest struct {
+	// Revision and Directory as of BuildRequest.
+	Revision, Directory string
+	// Proxy is the PgProxy's name in the cluster.
+	Namespace, Proxy, Target string
+	// Path that Flux builds, from the repository's root, and what its Kustomization adds to the kustomization there: namespace,
+	// namePrefix, nameSuffix, patches, images, components. Lists are added to those that are there.
+	Path  string
+	Added map[string]any
+}
+
+// CheckTarget says whether an edit of a PgProxy's target would reach the object that Flux applies: a patch, a replacement or an
+// overlay may set it elsewhere, and the cutover would never arrive. ErrBuild if it wouldn't; the errors of SetTarget. What Gitover
+// can't build is no error: it may be built in the cluster all the same.
+func (r *Repository) CheckTarget(ctx context.Context, request TargetRequest) error {
+	return r.View(ctx, request.Revision, request.Directory, SetTarget(request.Proxy, request.Target), func(tree *Tree) error {
+		file, err := FindManifest(tree, "PgProxy", request.Proxy)
+		if err != nil {
+			return err
+		}
+		whole := &Tree{objects: tree.objects, root: tree.root, changed: maps.Clone(tree.changed)}
+		for _, build := range []struct {
+			path  string
+			added map[string]any
+		}{{tree.directory, nil}, {inRepository(request.Path), request.Added}} {
+			if err := whole.addToKustomization(build.path, build.added); err != nil {
+				continue
+			}
+			objects, err := whole.build(build.path, checkLimit)
+			if err != nil {
+				continue
+			}
+			if is := targetsOf(objects, request.Namespace, request.Proxy); len(is) > 0 && !slices.Contains(is, request.Target) {
+				return failure(ErrBuild, "with spec.target %s in %s, %s still builds PgProxy %s with %q: a patch, a replacement or another overlay sets it. Leave spec.target to that file alone",
+					request.Target, path.Join(tree.directory, file), cmp.Or(build.path, "the root directory"), request.Proxy, Printable(is[0], 100))
+			}
+		}
+		return nil
+	})
+}
+
+func targetsOf(objects []*unstructured.Unstructured, namespace, proxy string) (targets []string) {
+	for _, o := range objects {
+		if o.GetKind() == "PgProxy" && o.GetName() == proxy && (o.GetNamespace() == "" || o.GetNamespace() == namespace) {
+			target, _, _ := unstructured.NestedString(o.Object, "spec", "target")
+			targets = append(targets, target)
+		}
+	}
+	return targets
+}
+
+// addToKustomization of a directory what Flux' Kustomization adds.
+func (t *Tree) addToKustomization(directory string, added map[string]any) error {
+	for _, name := range kustomizationNames {
+		file := path.Join(directory, name)
+		content, err := t.readFull(file)
+		if err != nil || len(added) == 0 {
+			continue
+		}
+		all := map[string]any{}
+		if err := yaml.Unmarshal(content, &all); err != nil {
+			return err
+		}
+		for key, value := range added {
+			if list, ok := value.([]any); ok {
+				there, _ := all[key].([]any)
+				value = slices.Concat(there, list)
+			}
+			all[key] = value
+		}
+		if t.changed[file], err = yaml.Marshal(all); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A file's aliases may stand for this much text, in bytes.

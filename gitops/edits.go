@@ -3,6 +3,7 @@ package gitops
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -76,6 +77,9 @@ func setField(kind, name, field, value string) Edit {
 		if err != nil {
 			return err
 		}
+		if is, err := ObjectField(before, kind, name, field); err == nil && strings.Contains(is, "${") {
+			return inFile(file, failure(ErrBadFile, "%s is %s, which Flux substitutes: write the value itself there", field, Printable(is, 100)))
+		}
 		after, err := SetField(before, kind, name, field, value)
 		if err != nil {
 			return inFile(file, err)
@@ -114,7 +118,24 @@ func FindManifest(tree *Tree, kind, name string) (string, error) {
 			return found[0], nil
 		}
 	}
-	return "", failure(ErrPathMissing, "no file of directory %q holds %s %s: correct the directory, or commit the manifest there", tree.directory, kind, name)
+	return "", failure(ErrPathMissing, "no file of directory %q holds %s %s: correct the directory, or commit the manifest there%s", tree.directory, kind, name, elsewhere(tree, files, kind))
+}
+
+// elsewhere says where a kind is mentioned in a way that can't be edited: in a List, a patch inside of a kustomization, a template, or by
+// another name.
+func elsewhere(tree *Tree, files []string, kind string) string {
+	for _, file := range files {
+		content, err := tree.Read(file)
+		if err != nil || !bytes.Contains(content, []byte(kind)) || strings.HasPrefix(file, "instances/") || strings.HasPrefix(file, "base/") {
+			continue
+		}
+		if names, err := NamesOf(content, kind); err == nil && len(names) > 0 {
+			return fmt.Sprintf(". %s holds %s %s: write the name there that it has in the cluster, without namePrefix, nameSuffix or a variable", file, kind, Printable(strings.Join(names, ", "), 200))
+		}
+		return fmt.Sprintf(". %s mentions a %s, but not as an object of its own: take it out of a List, a template, or a patch inside of a kustomization, into a file that holds the object or a patch of it",
+			file, kind)
+	}
+	return ""
 }
 
 func holdsObject(tree *Tree, file, kind, name string) (bool, error) {

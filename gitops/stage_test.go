@@ -33,6 +33,19 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	s := newEmptyStage(t)
+	h := s.human()
+	for name, text := range base {
+		h.write(name, text)
+	}
+	h.write("README.md", "the fleet\n")
+	h.commit("Start the fleet")
+	h.push()
+	return s
+}
+
+func newEmptyStage(t *testing.T) *stage {
+	t.Helper()
 	s := &stage{t: t, root: t.TempDir()}
 	backend, err := githttp.Backend(s.root, userName)
 	if err != nil {
@@ -52,13 +65,6 @@ func newStage(t *testing.T) *stage {
 	}))
 	t.Cleanup(s.Close)
 	run(t, "", "git", "init", "-q", "--bare", "-b", "main", filepath.Join(s.root, "fleet.git"))
-	h := s.human()
-	for name, text := range base {
-		h.write(name, text)
-	}
-	h.write("README.md", "the fleet\n")
-	h.commit("Start the fleet")
-	h.push()
 	return s
 }
 

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,8 +169,8 @@ func (d delivery) kustomization(ctx context.Context, key types.NamespacedName) (
 	if err := d.reader.Get(ctx, key, object); err != nil {
 		return missing(name, ReconciliationFailed, err)
 	}
-	if follows := sourceOf(object); follows.Name != "" && follows != d.repository {
-		return state(ReconciliationFailed, "%s follows GitRepository %s, not %s: correct one of the references", name, follows, d.repository), nil
+	if other := followsAnother(object, d.repository); other != nil {
+		return *other, nil
 	}
 	applied, err := d.contains(ctx, object.Status.LastAppliedRevision)
 	if err != nil {
@@ -184,17 +185,29 @@ func (d delivery) kustomization(ctx context.Context, key types.NamespacedName) (
 	return state, nil
 }
 
-// sourceOf is the GitRepository that a Kustomization follows, empty if it follows something else.
-func sourceOf(object *kustomizev1.Kustomization) types.NamespacedName {
-	reference := object.Spec.SourceRef
-	if reference.Kind != sourcev1.GitRepositoryKind {
-		return types.NamespacedName{}
+// followsAnother is the state of a Kustomization that applies something else than the GitRepository; nil if it applies that one.
+func followsAnother(k *kustomizev1.Kustomization, repository types.NamespacedName) *State {
+	reference := k.Spec.SourceRef
+	follows := types.NamespacedName{Namespace: cmp.Or(reference.Namespace, k.Namespace), Name: reference.Name}
+	var s State
+	switch {
+	case reference.Name == "" || reference.Kind == sourcev1.GitRepositoryKind && follows == repository:
+		return nil
+	case reference.Kind == sourcev1.GitRepositoryKind:
+		s = state(ReconciliationFailed, "Kustomization %s follows GitRepository %s, not %s: correct one of the references", client.ObjectKeyFromObject(k), follows, repository)
+	default:
+		s = state(ReconciliationFailed, "Kustomization %s follows %s %s, not GitRepository %s. Gitover commits to Git, and can't tell which commit such an artifact was made of: "+
+			"have a Kustomization of its own, with sourceRef GitRepository %s, apply the database's directory", client.ObjectKeyFromObject(k), reference.Kind, follows, repository, repository)
 	}
-	namespace := reference.Namespace
-	if namespace == "" {
-		namespace = object.Namespace
+	return &s
+}
+
+// Follows is nil if a Kustomization applies what is in a GitRepository, else an error that says what it applies.
+func Follows(k *kustomizev1.Kustomization, source *sourcev1.GitRepository) error {
+	if other := followsAnother(k, client.ObjectKeyFromObject(source)); other != nil {
+		return errors.New(other.Message)
 	}
-	return types.NamespacedName{Namespace: namespace, Name: reference.Name}
+	return nil
 }
 
 // failures that come before an attempt, whatever revision was attempted last

@@ -22,9 +22,8 @@ func Next(source *sourcev1.GitRepository, k *kustomizev1.Kustomization, objects 
 	if s := NextFetch(source); s.Phase != Applied {
 		return s
 	}
-	if follows := sourceOf(k); follows.Name != "" && follows != client.ObjectKeyFromObject(source) {
-		return state(ReconciliationFailed, "Kustomization %s follows GitRepository %s, not %s: correct one of the references",
-			client.ObjectKeyFromObject(k), follows, client.ObjectKeyFromObject(source))
+	if other := followsAnother(k, client.ObjectKeyFromObject(source)); other != nil {
+		return *other
 	}
 	if s := NextApply(k); s.Phase != Applied {
 		return s

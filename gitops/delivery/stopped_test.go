@@ -53,6 +53,12 @@ func TestWhatKeepsTheNextCommitFromBeingAppliedIsToldInFluxsWords(t *testing.T) 
 		"it follows another source": {func(_ *sourcev1.GitRepository, k *kustomizev1.Kustomization, _ *corev1.ConfigMap) {
 			k.Spec.SourceRef.Name = "other"
 		}, ReconciliationFailed, "follows GitRepository shop/other"},
+		"it applies an artifact": {func(_ *sourcev1.GitRepository, k *kustomizev1.Kustomization, _ *corev1.ConfigMap) {
+			k.Spec.SourceRef = kustomizev1.CrossNamespaceSourceReference{Kind: "OCIRepository", Name: "fleet"}
+		}, ReconciliationFailed, "follows OCIRepository shop/fleet, not GitRepository shop/fleet. Gitover commits to Git"},
+		"it applies a bucket": {func(_ *sourcev1.GitRepository, k *kustomizev1.Kustomization, _ *corev1.ConfigMap) {
+			k.Spec.SourceRef = kustomizev1.CrossNamespaceSourceReference{Kind: "Bucket", Name: "fleet", Namespace: "flux-system"}
+		}, ReconciliationFailed, "have a Kustomization of its own, with sourceRef GitRepository shop/fleet"},
 		"the object is left alone": {func(_ *sourcev1.GitRepository, _ *kustomizev1.Kustomization, o *corev1.ConfigMap) {
 			o.Annotations = map[string]string{"kustomize.toolkit.fluxcd.io/reconcile": "Disabled"}
 		}, Suspended, "remove its annotation kustomize.toolkit.fluxcd.io/reconcile"},
