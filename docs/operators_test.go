@@ -32,6 +32,7 @@ var operators = []struct {
 	{"crunchy", "PostgresCluster", "{.spec.postgresVersion}", "{.spec.instances[0].metadata.labels}", "17", "orders-17-primary", "orders-17-pguser-postgres"},
 	{"percona", "PerconaPGCluster", "{.spec.postgresVersion} {.spec.image}", "{.spec.instances[0].metadata.labels}",
 		"17 registry.example.com/percona-distribution-postgresql:17", "orders-17-primary", "orders-17-pguser-postgres"},
+	{"stackgres", "SGCluster", "{.spec.postgres.version}", "{.spec.metadata.labels.clusterPods}", "17", "orders-17", "orders-17"},
 }
 
 // exampleOf an operator: its PgUpgrade, and its files as a repository has them.
