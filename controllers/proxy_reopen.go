@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/controllers/outcome"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/switchover"
 )
 
@@ -95,4 +100,49 @@ func lastSwitchTo(p *v1alpha1.PgProxy, instance string) *v1alpha1.SwitchRecord {
 		}
 	}
 	return nil
+}
+
+// staysFenced fences the side that follows again if it lets applications in: a standby took its primary's place that had not
+// replayed the fence, or people opened it. The status says so before, since the PgUpgrade's controller must not overwrite what
+// applications wrote there. A side that doesn't answer is reported by rollbackPath.
+func (r *ProxyReconciler) staysFenced(ctx context.Context, x *proxyScope) {
+	p, other := x.proxy, follows(x)
+	if other == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, followTimeout)
+	defer cancel()
+	follower, err := access.ServerOf(ctx, r.Uncached, x.upgrade, other)
+	if err != nil {
+		return
+	}
+	open, err := fence.OpenDatabases(ctx, follower, x.upgrade.Status.Databases)
+	if err != nil || len(open) == 0 {
+		return
+	}
+	if err := r.fenceAgain(ctx, x, follower); err != nil {
+		r.Recorder.Eventf(p, corev1.EventTypeWarning, "FencedAgain", "%s lets applications in, though %s serves, and can't be fenced: %v", other, p.Status.Active, err)
+		return
+	}
+	r.Recorder.Eventf(p, corev1.EventTypeWarning, "FencedAgain", "%s let applications in, though %s serves: fenced again (databases: %s)", other, p.Status.Active, strings.Join(open, ", "))
+}
+
+func (r *ProxyReconciler) fenceAgain(ctx context.Context, x *proxyScope, follower postgres.Server) error {
+	p := x.proxy
+	now, err := failover.Identities(ctx, follower)
+	if err != nil {
+		return err
+	}
+	p.Status.FencedAgain = &now[0]
+	if err := persist(ctx, x.patcher, p); err != nil {
+		return err
+	}
+	if err := fence.EnsureRegister(ctx, follower, agentRole, x.identity.password); err != nil {
+		return err
+	}
+	return fence.Again(ctx, follower, x.upgrade.Status.Databases, func(ctx context.Context) (bool, error) {
+		live := &v1alpha1.PgProxy{}
+		err := r.Uncached.Get(ctx, client.ObjectKeyFromObject(p), live)
+		return live.Status.Switch != nil || live.Status.Active != p.Status.Active, err
+	})
 }

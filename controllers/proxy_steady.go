@@ -47,6 +47,7 @@ func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) ou
 	if o := r.letsIn(ctx, x, server); o != nil {
 		return *o
 	}
+	r.staysFenced(ctx, x)
 	if err := r.rollbackPath(ctx, x); err != nil {
 		return outcome.Of(err, v1alpha1.ReasonServerUnreachable)
 	}

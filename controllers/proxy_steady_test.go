@@ -8,6 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluxcd/pkg/runtime/patch"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -68,6 +76,64 @@ func TestATableThatIsMadeDuringTheSoakIsReplicated(t *testing.T) {
 	b.until("")
 	if got := b.follower.Query("d", "SELECT count(*) FROM late"); got != "1" {
 		t.Errorf("%s rows", got)
+	}
+}
+
+// TestASideThatFollowsAndLetsApplicationsInIsFencedAgain, on a real API server and a real PostgreSQL, unless a switch leads there.
+func TestASideThatFollowsAndLetsApplicationsInIsFencedAgain(t *testing.T) {
+	w := aTeam(t)
+	b := newRollbackPath(t)
+	u := w.upgrade("orders")
+	u.Spec.Adopt = &v1alpha1.AdoptSpec{Name: "orders-15", Version: "15", Host: b.follower.Host, Port: int32(b.follower.Port), SecretRef: &v1alpha1.SecretReference{Name: "follower"}}
+	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "follower"},
+		StringData: map[string]string{"username": b.follower.User, "password": string(b.follower.Password)}})
+	u.Status.Workflow, u.Status.Step, u.Status.From, u.Status.To, u.Status.Databases = steps.Upgrade, steps.Soak, "orders-15", "orders-17", []string{"d"}
+	p := &v1alpha1.PgProxy{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "orders"}}
+	p.Spec.UpgradeRef.Name, p.Spec.Target = "orders", "orders-17"
+	p.Spec.Pooler.Selector = metav1.LabelSelector{MatchLabels: map[string]string{"app": "pooler"}}
+	w.create(p)
+	r := &ProxyReconciler{Client: w.Client, Uncached: w.Client, Recorder: w.recorder, Now: time.Now, Identity: "me"}
+	look := func() {
+		t.Helper()
+		x := &proxyScope{proxy: p, upgrade: u, identity: identity{password: "secret"}, patcher: patch.NewSerialPatcher(p, w.Client)}
+		p.Status.Active = "orders-17"
+		w.must(persist(t.Context(), x.patcher, p))
+		r.staysFenced(t.Context(), x)
+	}
+	open := func() bool {
+		t.Helper()
+		found, err := fence.OpenDatabases(t.Context(), b.follower.Server, []string{"d"})
+		w.must(err)
+		return len(found) > 0
+	}
+	look()
+	if p.Status.FencedAgain != nil || len(w.recorder.Events) > 0 {
+		t.Errorf("it was fenced: %+v", p.Status.FencedAgain)
+	}
+	b.follower.Exec("", "ALTER DATABASE d CONNECTION LIMIT -1")
+	look()
+	stored := &v1alpha1.PgProxy{}
+	w.must(w.Get(t.Context(), client.ObjectKeyFromObject(p), stored))
+	now, err := failover.Identities(t.Context(), b.follower.Server)
+	w.must(err)
+	if open() || stored.Status.FencedAgain == nil || stored.Status.FencedAgain.SystemIdentifier != now[0].SystemIdentifier {
+		t.Errorf("open is %t; %+v", open(), stored.Status.FencedAgain)
+	}
+	select {
+	case said := <-w.recorder.Events:
+		if !strings.Contains(said, "FencedAgain orders-15 let applications in, though orders-17 serves: fenced again (databases: d)") {
+			t.Error(said)
+		}
+	default:
+		t.Error("nothing was said")
+	}
+
+	b.follower.Exec("", "ALTER DATABASE d CONNECTION LIMIT -1")
+	stored.Status.Switch = &v1alpha1.SwitchStatus{ID: "s", From: "orders-17", To: "orders-15", StartedAt: metav1.Now()}
+	w.must(w.Status().Update(t.Context(), stored))
+	look()
+	if !open() {
+		t.Error("a switch leads there, and it was closed")
 	}
 }
 

@@ -106,7 +106,7 @@ func (r recovery) look(ctx context.Context) (*Verdict, error) {
 // begins meanwhile.
 func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Server, now []v1alpha1.ServerIdentity) (*Verdict, error) {
 	status := r.run.Status
-	for i, id := range now {
+	for _, id := range now {
 		if id.Timeline == 0 {
 			v := waiting(v1alpha1.ReasonPrimaryReplaced, "the address of %s leads to a standby; waiting until one is promoted", id.Instance)
 			return &v, nil
@@ -124,8 +124,8 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 		if earlier := status.Failover; earlier != nil {
 			f.CopyAgain, f.Ahead = earlier.CopyAgain, earlier.Ahead
 		}
-		if i == 0 && r.served {
-			if err := r.ahead(ctx, publisher, subscriber, was, &f); err != nil {
+		if r.served {
+			if err := r.onlyThere(ctx, publisher, subscriber, was, &f); err != nil {
 				return nil, err
 			}
 		}
@@ -145,18 +145,22 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 	return nil, nil
 }
 
-// ahead adds the databases in which the side that follows has commits of a former primary that the new one lacks.
-func (r recovery) ahead(ctx context.Context, publisher, subscriber postgres.Server, was postgres.Identity, f *v1alpha1.FailoverStatus) error {
-	for _, db := range r.run.Status.Databases {
-		ahead, err := replication.AheadOf(ctx, publisher, subscriber, db, was, r.run.Names())
-		if err != nil {
-			return err
-		}
-		if ahead && !slices.Contains(f.Ahead, db) {
+// onlyThere adds databases in which only the side that follows has some commits: the serving side lost them with its former primary,
+// or the side that follows forgot, with its own, that it was left, and let applications in.
+func (r recovery) onlyThere(ctx context.Context, publisher, subscriber postgres.Server, was postgres.Identity, f *v1alpha1.FailoverStatus) error {
+	var found []string
+	var err error
+	if f.Instance == r.serves {
+		found, err = failover.Ahead(ctx, publisher, subscriber, r.run.Status.Databases, was, r.run.Names())
+	} else if found, err = failover.WasOpen(ctx, subscriber, r.run.Status.Databases, r.run.Proxy); len(found) > 0 {
+		f.Message += "; it had forgotten that it was left, and let applications in"
+	}
+	for _, db := range found {
+		if !slices.Contains(f.Ahead, db) {
 			f.Ahead = append(f.Ahead, db)
 		}
 	}
-	return nil
+	return err
 }
 
 // asks people before rows are overwritten that only the side that follows still has. spec.retry is their answer.
@@ -169,8 +173,8 @@ func (r recovery) asks() *Verdict {
 		f.CopyAgain, f.Ahead, r.run.Status.HandledRetry = f.Ahead, nil, r.run.Upgrade.Spec.Retry
 		return nil
 	}
-	v := waiting(v1alpha1.ReasonCommitsLost, "%s. It lacks commits that clients saw confirmed, and that %s still has (databases: %s). Nothing is overwritten: bring the rows that you need from %s to %s; "+
-		"then change spec.retry, and %s is copied again", f.Message, r.follows, some(f.Ahead), r.follows, r.serves, r.follows)
+	v := waiting(v1alpha1.ReasonCommitsLost, "%s. %s has, or may have, commits that clients saw confirmed and %s lacks (databases: %s). Nothing is overwritten: bring the rows that you need from %s to %s; "+
+		"then change spec.retry, and %s is copied again", f.Message, r.follows, r.serves, some(f.Ahead), r.follows, r.serves, r.follows)
 	return &v
 }
 

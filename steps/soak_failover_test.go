@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
@@ -126,7 +127,7 @@ func TestCommitsThatOnlyTheWayBackHasAreNotOverwritten(t *testing.T) {
 	p.blue = standby
 	for range 2 {
 		said := p.recovers(v1alpha1.ReasonCommitsLost)
-		if !told(said, "lacks commits that clients saw confirmed, and that "+p.green.Instance+" still has (databases: d)", "spec.retry") {
+		if !told(said, p.green.Instance+" has, or may have, commits that clients saw confirmed and "+p.blue.Instance+" lacks (databases: d)", "spec.retry") {
 			t.Errorf("%q", said)
 		}
 	}
@@ -139,6 +140,35 @@ func TestCommitsThatOnlyTheWayBackHasAreNotOverwritten(t *testing.T) {
 		t.Errorf("%q", said)
 	}
 	p.equal()
+}
+
+// TestWhatWasWrittenOnAWayBackThatForgotItsFenceIsNotOverwritten, also if the PgProxy's controller has fenced it again by now.
+func TestWhatWasWrittenOnAWayBackThatForgotItsFenceIsNotOverwritten(t *testing.T) {
+	for _, fencedAgain := range pg.Every(2, 1, []bool{false, true}) {
+		p := soaking(t, 17, 15)
+		p.failsOver(&p.green, p.green.Standby(t))
+		p.green.Exec("", "ALTER DATABASE d CONNECTION LIMIT -1")
+		p.green.Exec("d", "INSERT INTO first VALUES (3000)")
+		if fencedAgain {
+			p.green.Exec("", "ALTER DATABASE d CONNECTION LIMIT 0")
+			now, err := failover.Identities(t.Context(), p.green.Server)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.run.Proxy.Status.FencedAgain = &now[0]
+		}
+		said := p.recovers(v1alpha1.ReasonCommitsLost)
+		if !told(said, "it had forgotten that it was left, and let applications in", p.green.Instance+" has, or may have, commits", "spec.retry") {
+			t.Errorf("%q", said)
+		}
+		p.green.Exec("", "ALTER DATABASE d CONNECTION LIMIT 0")
+		p.run.Upgrade.Spec.Retry = "1"
+		p.recovers("")
+		p.equal()
+		if n := p.green.Query("d", "SELECT count(*) FROM first WHERE id = 3000"); n != "0" {
+			t.Errorf("%s rows that the serving side doesn't have", n)
+		}
+	}
 }
 
 // TestRowsThatTheWayBackLosesWithItsPrimaryAreCopiedAgain, and what a standby lacks that is older than its subscription.

@@ -123,7 +123,7 @@ const (
 	ReasonSlotLost = "SlotLost"
 	// ReasonPrimaryReplaced: a standby took a primary's place; what was lost with it is copied again, and rows are compared.
 	ReasonPrimaryReplaced = "PrimaryReplaced"
-	// ReasonCommitsLost: the standby that took the serving primary's place lacks commits that the other side has.
+	// ReasonCommitsLost: after a failover only the side that follows has some commits that clients saw confirmed.
 	ReasonCommitsLost = "CommitsLost"
 	// ReasonRetainedWAL: a slot keeps more WAL than spec.limits.retainedWAL allows.
 	ReasonRetainedWAL = "RetainedWAL"

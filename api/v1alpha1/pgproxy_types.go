@@ -163,6 +163,10 @@ type PgProxyStatus struct {
 	// +optional
 	Waiting *WaitingStatus `json:"waiting,omitempty"`
 
+	// FencedAgain is the primary that took the place of one that had been left, let applications in, and was fenced again.
+	// +optional
+	FencedAgain *ServerIdentity `json:"fencedAgain,omitempty"`
+
 	// Poolers that are ready, of all that match the selector.
 	// +optional
 	Poolers *PoolerCount `json:"poolers,omitempty"`

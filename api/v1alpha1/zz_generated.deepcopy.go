@@ -686,6 +686,11 @@ func (in *PgProxyStatus) DeepCopyInto(out *PgProxyStatus) {
 		*out = new(WaitingStatus)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.FencedAgain != nil {
+		in, out := &in.FencedAgain, &out.FencedAgain
+		*out = new(ServerIdentity)
+		**out = **in
+	}
 	if in.Poolers != nil {
 		in, out := &in.Poolers, &out.Poolers
 		*out = new(PoolerCount)

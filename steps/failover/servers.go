@@ -1,4 +1,4 @@
-// Package failover tells the primary of an instance from one that replaced it.
+// Package failover tells the primary of an instance from one that replaced it, and what each of them lacks.
 package failover
 
 import (
@@ -9,6 +9,8 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/switchover"
 )
 
@@ -72,4 +74,33 @@ func Replaced(ctx context.Context, known map[string][]postgres.Identity, acknowl
 		return "", err
 	}
 	return fmt.Sprintf("the primary of %s was replaced: %s", found[0].Instance, found[0].Why), nil
+}
+
+// Ahead are the databases in which subscriber has applied commits of former, publisher's primary before, that publisher lacks.
+// Reads only.
+func Ahead(ctx context.Context, publisher, subscriber postgres.Server, databases []string, former postgres.Identity, n postgres.Names) (found []string, err error) {
+	for _, db := range databases {
+		ahead, err := replication.AheadOf(ctx, publisher, subscriber, db, former, n)
+		if err != nil {
+			return nil, err
+		}
+		if ahead {
+			found = append(found, db)
+		}
+	}
+	return found, nil
+}
+
+// WasOpen are the databases in which a server that doesn't serve lets applications in, or did until the PgProxy's controller fenced
+// it again. Reads only.
+func WasOpen(ctx context.Context, s postgres.Server, databases []string, p *v1alpha1.PgProxy) ([]string, error) {
+	open, err := fence.OpenDatabases(ctx, s, databases)
+	if err != nil || len(open) > 0 || p == nil || p.Status.FencedAgain == nil {
+		return open, err
+	}
+	now, err := Identities(ctx, s)
+	if err != nil || now[0] != *p.Status.FencedAgain {
+		return nil, err
+	}
+	return databases, nil
 }

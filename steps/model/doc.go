@@ -13,7 +13,8 @@
 //
 // In a smaller search (older*.go) a standby replaces a server, once: a synchronous one, or one that stopped following at
 // any moment. Then no row that was confirmed to a client may be missing on a side that lets it in, and a controller that
-// comes back opens a side, unless the side that the decision chose lacks rows.
+// comes back opens a side, unless the side that the decision chose lacks rows. A standby that no commit waits for may forget the
+// decision of the server that it replaces: then two sides are open, until a controller comes back.
 //
 // The register's functions are those of steps/postgres/fence/sql/register.sql, line by line; the
 // controllers' steps are those of Switch and Recover in steps/switchover. A change there belongs

@@ -46,6 +46,7 @@ const (
 	ReadyHole      Flaw = "rows that were confirmed and lost are not missed once the marker behind them is sent again"
 	AdmitFirst     Flaw = "the old side admits a reader while the slot of the new side is still there"
 	ReadySequences Flaw = "a new side that forgot its sequences is opened with those that it has"
+	NoRecheck      Flaw = "a side that forgot that it was left is left open"
 )
 
 // agent is a pooler's companion: what it leads to, and its dead-man's switch.

@@ -5,12 +5,17 @@ import "testing"
 // search visits every state once and returns what is wrong with the first bad one, now or if
 // the controllers died for good, and how many it saw.
 func search(first state, flaw Flaw) (wrong string, states int) {
+	return searchFor(first, flaw, false)
+}
+
+// searchFor is search; forEver: for what stays wrong only.
+func searchFor(first state, flaw Flaw, forEver bool) (wrong string, states int) {
 	seen := map[state]struct{}{first: {}}
 	queue := []state{first}
 	for len(queue) > 0 {
 		s := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
-		if w := s.wrong(); w != "" {
+		if w := s.wrong(); w != "" && !forEver {
 			return w, len(seen)
 		}
 		if w := s.stuck(flaw); w != "" {

@@ -61,6 +61,8 @@ func (s state) leftForEver(flaw Flaw) string {
 		}
 	}
 	switch {
+	case !s.fenced[0] && !s.fenced[1]:
+		return "two sides stay open for ever"
 	case s.fenced[0] && s.fenced[1] && !s.lacks():
 		return "no controller ever opens a side again"
 	case s.agents[0].paused:
@@ -94,8 +96,22 @@ func (s *state) comeBack(flaw Flaw) {
 			for i := range s.poolers() {
 				_ = s.hold(i, sw) && s.flip(i, sw) && s.resume(i, sw)
 			}
+			s.shutAgain(s.from[sw], flaw)
 		}
 		return
+	}
+}
+
+// shutAgain closes a side that doesn't serve and forgot that it was left.
+func (s *state) shutAgain(i uint8, flaw Flaw) {
+	if s.fenced[i] || flaw == NoRecheck {
+		return
+	}
+	s.fenced[i], s.session[i] = true, false
+	for sw := uint8(1); sw < 3; sw++ {
+		if s.from[sw] == i && s.row[sw] == open {
+			s.row[sw] = commit
+		}
 	}
 }
 

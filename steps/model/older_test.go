@@ -25,9 +25,17 @@ func TestEveryProtectionFromOlderServersIsNeeded(t *testing.T) {
 	}
 }
 
-// TestAsynchronousStandbysMayForgetADecidedSwitch: nothing protects from that, which docs/limits.md says.
+// TestAsynchronousStandbysMayForgetADecidedSwitch: nothing protects from that, which docs/limits.md says; but the side that forgot it
+// doesn't stay open.
 func TestAsynchronousStandbysMayForgetADecidedSwitch(t *testing.T) {
 	found(t, NoFlaw, forgetful)
+	for flaw, stays := range map[Flaw]bool{NoFlaw: false, NoRecheck: true} {
+		wrong, states := searchFor(initialWith(forgetful, flaw), flaw, true)
+		t.Logf("%q: %q (%d states)", flaw, wrong, states)
+		if (wrong == "two sides stay open for ever") != stays || !stays && wrong != "" {
+			t.Errorf("%q: %q in %d states", flaw, wrong, states)
+		}
+	}
 }
 
 func found(t *testing.T, flaw Flaw, standbys uint8) {

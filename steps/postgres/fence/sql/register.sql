@@ -87,6 +87,29 @@ BEGIN
     END LOOP;
 END $$;
 
+-- turn: the last switch that began here or led here, for shut_again.
+CREATE OR REPLACE FUNCTION gitover.turn() RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT coalesce(max(t.turn), 0) FROM (SELECT turn FROM gitover.switches UNION ALL SELECT turn FROM gitover.incoming_switches) t $$;
+
+-- shut_again: closes a server that doesn't serve and is open nevertheless: it forgot that it was left, since a standby without
+-- the end of that switch took its place. The switch went forward, so that is recorded. Does nothing and returns false if
+-- another switch has begun here or led here since turn was read: a controller that was paused must not close a server
+-- that serves.
+CREATE OR REPLACE FUNCTION gitover.shut_again(wanted text[], seen bigint) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'on', true);
+    LOCK TABLE gitover.incoming_switches, gitover.switches IN SHARE ROW EXCLUSIVE MODE;
+    IF gitover.turn() <> seen THEN
+        RETURN false;
+    END IF;
+    UPDATE gitover.switches SET state = 'commit', decided_by = 'forgotten by a standby that was promoted',
+           decided_at = clock_timestamp() WHERE state = 'open';
+    PERFORM gitover.shut(wanted, false);
+    RETURN true;
+END $$;
+
 -- close_new: closes a database of a server that never served to applications, if it exists, and remembers the limit
 -- that it gets back later. Refused once a switch has led here, or away: a controller that was paused since then
 -- must not close a server that serves.
