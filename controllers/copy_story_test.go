@@ -28,7 +28,7 @@ func TestAnUpgradeByAParallelCopyGoesFromItsRequestToItsCutover(t *testing.T) {
 			if m := w.u.Status.CopyMethod; m == nil || m.Method != v1alpha1.CopyParallel || w.u.Status.Step != steps.CopyData {
 				t.Errorf("%+v at %s", m, w.u.Status.Step)
 			}
-			w.blue.Exec("d", "UPDATE large SET n = n + 1 WHERE id % 100 = 0; DELETE FROM large WHERE id = 39999; INSERT INTO t VALUES (6001, 'during the copy')")
+			w.blue.Exec("d", "UPDATE large SET n = n + 1 WHERE id % 100 = 0; DELETE FROM large WHERE id = 39999; INSERT INTO t VALUES (6001, 'during the copy'); UPDATE logged SET what = 'y' WHERE id < 10; UPDATE kinds SET what = 'y' WHERE k < 10")
 			w.killed(w.copyJob())
 			w.green.Kill()
 			w.green.Run()
@@ -38,7 +38,7 @@ func TestAnUpgradeByAParallelCopyGoesFromItsRequestToItsCutover(t *testing.T) {
 			w.blue.Exec("d", "INSERT INTO large VALUES (50000, 1, 'after the restart'); INSERT INTO parts VALUES (50000, 1)")
 			w.goes("the cutover's commit", func() bool { return w.git.commits[steps.CommitCutover] })
 			w.same()
-			if v := w.u.Status.Verification; v == nil || len(v.Mismatches) > 0 || v.Rows != 5001+40000+5001 {
+			if v := w.u.Status.Verification; v == nil || len(v.Mismatches) > 0 || v.Rows != 5001+40000+5001+100+50 {
 				t.Errorf("verification: %+v", v)
 			}
 			if c := w.u.Status.Copy; c.TablesCopied != c.TablesTotal || c.IndexesBuilt != c.IndexesTotal || c.IndexesTotal < 5 {
@@ -159,6 +159,7 @@ func TestWhatASpecCanNotSayOfAParallelCopyIsRefused(t *testing.T) {
 		"number":   {"from 1Mi on", func(c *v1alpha1.CopySpec) { c.BytesPerSecond = ptr.To(resource.MustParse("5")) }},
 		"workers":  {"greater than or equal to 1", func(c *v1alpha1.CopySpec) { c.Workers = ptr.To(int32(0)) }},
 		"logical":  {"set copy.method: Parallel", func(c *v1alpha1.CopySpec) { c.Method, c.Workers = v1alpha1.CopyLogical, ptr.To(int32(8)) }},
+		"latency":  {"from 1ms on", func(c *v1alpha1.CopySpec) { c.CommitLatency = &metav1.Duration{Duration: time.Microsecond} }},
 		"physical": {"set copy.method: Parallel", func(c *v1alpha1.CopySpec) { c.Method, c.Paused = v1alpha1.CopyPhysical, ptr.To(true) }},
 		"good": {"", func(c *v1alpha1.CopySpec) {
 			c.Workers, c.BytesPerSecond = ptr.To(int32(8)), ptr.To(resource.MustParse("100Mi"))
@@ -194,4 +195,32 @@ func TestACopyNeedsGitoversOwnImage(t *testing.T) {
 			t.Errorf("%+v: %q, %v", c.self, got, err)
 		}
 	}
+}
+
+// TestWALThatACopyKeepsIsToldBeforeItIsTooMuch: above the limit of the spec, and before blue drops it; the copy goes on.
+func TestWALThatACopyKeepsIsToldBeforeItIsTooMuch(t *testing.T) {
+	w := aCopy(t, 15, 17)
+	w.goes("the copy is at work", w.halfway)
+	w.u.Spec.Copy.Paused = ptr.To(true)
+	w.u.Spec.Limits.RetainedWAL = ptr.To(resource.MustParse("1Mi"))
+	w.blue.Exec("d", "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
+	w.goes("the limit is told", func() bool { o := w.look(); return o.Reason == v1alpha1.ReasonRetainedWAL && o.Stalled })
+	w.u.Spec.Limits.RetainedWAL = nil
+	w.blue.Exec("", "ALTER SYSTEM SET max_slot_wal_keep_size = '64MB'")
+	w.blue.Exec("", "SELECT pg_reload_conf()")
+	for range 12 {
+		w.blue.Exec("d", "TRUNCATE noise; INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 4000); SELECT pg_switch_wal()")
+		if o := w.look(); o.Reason == v1alpha1.ReasonRetainedWAL {
+			break
+		}
+	}
+	if o := w.look(); o.Reason != v1alpha1.ReasonRetainedWAL || !strings.Contains(o.Message, "max_slot_wal_keep_size") {
+		t.Fatalf("%+v", o)
+	}
+	w.blue.Exec("", "ALTER SYSTEM RESET max_slot_wal_keep_size")
+	w.blue.Exec("", "SELECT pg_reload_conf()")
+	w.blue.Exec("d", "DROP TABLE noise")
+	w.u.Spec.Copy.Paused, w.u.Spec.Copy.BytesPerSecond = nil, nil
+	w.goes("the cutover's commit", func() bool { return w.git.commits[steps.CommitCutover] })
+	w.same()
 }

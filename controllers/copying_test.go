@@ -36,7 +36,8 @@ type copying struct {
 type process struct {
 	*exec.Cmd
 	said  bytes.Buffer
-	ended chan error
+	ended chan struct{}
+	err   error
 }
 
 // program is gitover, compiled once.
@@ -58,6 +59,9 @@ func aCopy(t *testing.T, from, to int) *copying {
 	w := &copying{seeding: aMove(t, v1alpha1.CopyParallel, from, to), from: from, to: to, pods: map[string]*process{}, failed: map[string]int{}}
 	w.blue.Exec("d", `CREATE TABLE large (id int PRIMARY KEY, n int, what text); INSERT INTO large SELECT g, 0, repeat(md5(g::text), 8) FROM generate_series(1, 40000) g; CREATE INDEX ON large (n, id);
 		CREATE TABLE parts (of int REFERENCES large, part int, PRIMARY KEY (of, part)); INSERT INTO parts SELECT g, 1 FROM generate_series(1, 5000) g;
+		CREATE TABLE logged (id int NOT NULL, what text); CREATE UNIQUE INDEX logged_by ON logged (id); ALTER TABLE logged REPLICA IDENTITY USING INDEX logged_by; INSERT INTO logged SELECT g, 'x' FROM generate_series(1, 100) g;
+		CREATE TABLE kinds (k int PRIMARY KEY, what text) PARTITION BY HASH (k); CREATE TABLE kinds_0 PARTITION OF kinds FOR VALUES WITH (MODULUS 2, REMAINDER 0); CREATE TABLE kinds_1 PARTITION OF kinds FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+		INSERT INTO kinds SELECT g, 'x' FROM generate_series(1, 50) g; CREATE INDEX ON kinds (what); COMMENT ON INDEX logged_by IS 'identity';
 		CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER noted BEFORE INSERT ON parts FOR EACH ROW EXECUTE FUNCTION noted(); ANALYZE`)
 	w.r.Self = cluster.Self{Image: "gitover:test"}
 	w.u.Spec.Copy.BytesPerSecond = ptr.To(resource.MustParse("2Mi"))
@@ -70,7 +74,7 @@ func aCopy(t *testing.T, from, to int) *copying {
 func (w *copying) end() {
 	for _, p := range w.pods {
 		_ = p.Process.Kill()
-		_ = <-p.ended
+		<-p.ended
 	}
 }
 
@@ -108,9 +112,9 @@ func (w *copying) kubelet() {
 func (w *copying) looksAt(job *batchv1.Job, pod *process) {
 	w.Helper()
 	select {
-	case err := <-pod.ended:
+	case <-pod.ended:
 		delete(w.pods, job.Name)
-		w.Logf("%s: %v: %s", job.Name, err, pod.said.String())
+		w.Logf("%s: %v: %s", job.Name, pod.err, pod.said.String())
 		switch code := pod.ProcessState.ExitCode(); code {
 		case 0:
 			w.ended(job, batchv1.JobComplete, batchv1.JobSuccessCriteriaMet, "CompletionsReached")
@@ -132,7 +136,7 @@ func (w *copying) starts(job *batchv1.Job) *process {
 	w.must(err)
 	c := job.Spec.Template.Spec.Containers[0]
 	plain := func(s string) string { return strings.ReplaceAll(s, "$$", "$") }
-	p := &process{ended: make(chan error, 1)}
+	p := &process{ended: make(chan struct{})}
 	p.Cmd = exec.Command(file)
 	for _, arg := range c.Args {
 		p.Args = append(p.Args, plain(arg))
@@ -151,7 +155,7 @@ func (w *copying) starts(job *batchv1.Job) *process {
 	}
 	p.Stdout, p.Stderr = &p.said, &p.said
 	w.must(p.Start())
-	go func() { p.ended <- p.Wait() }()
+	go func() { p.err = p.Wait(); close(p.ended) }()
 	return p
 }
 
@@ -159,7 +163,7 @@ func (w *copying) starts(job *batchv1.Job) *process {
 func (w *copying) killed(job string) {
 	if p := w.pods[job]; p != nil {
 		_ = p.Process.Kill()
-		_ = <-p.ended
+		<-p.ended
 		delete(w.pods, job)
 	}
 }
@@ -181,7 +185,7 @@ func (w *copying) halfway() bool {
 // same rows on both sides.
 func (w *copying) same() {
 	w.Helper()
-	for _, table := range []string{"t", "large", "parts"} {
+	for _, table := range []string{"t", "large", "parts", "logged", "kinds"} {
 		query := fmt.Sprintf("SELECT count(*) || ' ' || coalesce(sum(hashtextextended(x::text, 0)), 0) FROM %s x", table)
 		if there, here := w.green.Query("d", query), w.blue.Query("d", query); there != here {
 			w.Errorf("%s: %s on green, %s on blue", table, there, here)

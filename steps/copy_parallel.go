@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -54,14 +55,27 @@ func copyingParallel(ctx context.Context, run *Run, blue, green postgres.Server)
 	}
 	showParallel(run, sum)
 	v := &Verdict{}
-	if *v, err = copyNext(ctx, run, c, all); v.RunNeeded || v.Reason != "" || err != nil {
+	if *v, err = copyNext(ctx, run, c, all); v.RunNeeded || err != nil {
 		return v, err
+	}
+	if v.Reason != "" || sum.Words != "" {
+		if err := roomOn(ctx, run, green); err != nil {
+			return nil, err
+		}
+	}
+	if v.Reason != "" {
+		return v, nil
 	}
 	if !slices.ContainsFunc(all, func(d parallel.Database) bool { return !d.Subscribed }) {
 		return nil, nil
 	}
 	for _, d := range all {
 		run.showRetained(d.Slot.RetainedBytes)
+		// below zero with "unreserved": the next checkpoint drops it
+		if safe := d.Slot.SafeWALBytes; d.Slot.WALStatus == "unreserved" || safe >= 0 && d.Slot.Exists && safe < d.Slot.RetainedBytes/retainedRisk {
+			return ptr.To(waiting(v1alpha1.ReasonRetainedWAL, "%s writes another %s, and it drops WAL that the copy of database %q needs (max_slot_wal_keep_size), which then begins again: raise that setting, or spec.copy's workers or bytesPerSecond; %s",
+				blue.Instance, HumanBytes(max(safe, 0)), d.Name, progressText(run.Status.Copy))), nil
+		}
 		if full := retained(run, blue.Instance, green.Instance, d.Name, d.Slot, "revert the version"); full != nil {
 			full.Message += "; " + progressText(run.Status.Copy)
 			return full, nil
@@ -69,6 +83,9 @@ func copyingParallel(ctx context.Context, run *Run, blue, green postgres.Server)
 	}
 	return ptr.To(copyGoesOn(run, sum)), nil
 }
+
+// retainedRisk: a slot is at risk once a tenth of what it keeps, or less, may still be written.
+const retainedRisk = 10
 
 // copyNext is what to do next for databases; neither act nor reason: only to wait.
 func copyNext(ctx context.Context, run *Run, c parallel.Copy, all []parallel.Database) (Verdict, error) {
@@ -131,7 +148,8 @@ func beginParallel(ctx context.Context, run *Run, c parallel.Copy, db string) er
 	return c.CreateJob(ctx, copy.TablesJob(copy.TablesRequest{
 		Namespace: run.Upgrade.Namespace, Owner: run.owner(), Labels: run.labels(), Name: c.JobName(db), Database: db,
 		Blue: run.side(c.Blue), Green: run.side(c.Green), Slot: c.Names.Slot(db, c.Green.Instance), Publication: c.Names.Publication(),
-		Workers: int(ptr.Deref(run.Upgrade.Spec.Copy.Workers, 4)), BytesPerSecond: run.pace().BytesPerSecond, Image: image,
+		Workers: int(ptr.Deref(run.Upgrade.Spec.Copy.Workers, 4)), BytesPerSecond: run.pace().BytesPerSecond,
+		CommitLatency: ptr.Deref(run.Upgrade.Spec.Copy.CommitLatency, metav1.Duration{}).Duration, Image: image,
 	}))
 }
 
@@ -150,7 +168,7 @@ func showParallel(run *Run, s parallel.Sum) {
 	if s.Work > 0 {
 		c.Percent = fmt.Sprintf("%d%%", s.WorkDone*100/s.Work)
 	}
-	if s.Left > 0 {
+	if s.Left > 0 && run.pace().Paused == "" {
 		c.ETA = ptr.To(timestamp(run.Now().Add(s.Left)))
 	}
 	run.Status.Copy = c
@@ -166,6 +184,9 @@ func copyGoesOn(run *Run, s parallel.Sum) Verdict {
 		return waiting(v1alpha1.ReasonCopyInterrupted, "%s; %s", text, s.Words)
 	case s.Trouble != "" || s.Silent != "":
 		return waiting(v1alpha1.ReasonCopyInterrupted, "%s; %s", text, cmp.Or(s.Trouble, s.Silent))
+	}
+	if s.Slowed != "" {
+		text += "; " + s.Slowed
 	}
 	v := waiting(CopyData, "%s", text)
 	v.RequeueAfter = 2 * time.Second

@@ -14,7 +14,7 @@ const (
 )
 
 // CopySpec says how the data gets to the new instance before replication follows.
-// +kubebuilder:validation:XValidation:rule="self.method == 'Parallel' || !has(self.workers) && !has(self.bytesPerSecond) && !has(self.paused)",message="copy.workers, copy.bytesPerSecond and copy.paused are for method Parallel: set copy.method: Parallel, or remove them"
+// +kubebuilder:validation:XValidation:rule="self.method == 'Parallel' || !has(self.workers) && !has(self.bytesPerSecond) && !has(self.commitLatency) && !has(self.paused)",message="copy.workers, copy.bytesPerSecond, copy.commitLatency and copy.paused are for method Parallel: set copy.method: Parallel, or remove them"
 type CopySpec struct {
 	// Method of the copy. Logical: PostgreSQL copies every table, and indexes are built afterwards. Physical: the data
 	// directory is copied and upgraded by pg_upgrade, which is as fast as the disks and possible for upgrades only; where it isn't
@@ -38,6 +38,12 @@ type CopySpec struct {
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Mi')) >= 0",message="copy.bytesPerSecond is a quantity of bytes, from 1Mi on, e.g. 50Mi"
 	// +optional
 	BytesPerSecond *resource.Quantity `json:"bytesPerSecond,omitempty"`
+
+	// CommitLatency of blue, e.g. 50ms: the parallel copy of a database measures once a second how long a commit on blue takes, and reads less, 1 MiB a
+	// second at least, while that is longer. Not measured if left out. A change counts from the next attempt on.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1ms')",message="copy.commitLatency is a duration from 1ms on, e.g. 50ms"
+	// +optional
+	CommitLatency *metav1.Duration `json:"commitLatency,omitempty"`
 
 	// Paused: the parallel copy reads nothing from blue until this is false again. Blue keeps its WAL meanwhile.
 	// +optional

@@ -196,6 +196,11 @@ func (in *CopySpec) DeepCopyInto(out *CopySpec) {
 		x := (*in).DeepCopy()
 		*out = &x
 	}
+	if in.CommitLatency != nil {
+		in, out := &in.CommitLatency, &out.CommitLatency
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.Paused != nil {
 		in, out := &in.Paused, &out.Paused
 		*out = new(bool)

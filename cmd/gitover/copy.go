@@ -32,6 +32,7 @@ type copyFlags struct {
 	schema, indexes, cancel, explain    bool
 	published                           string
 	supervised                          bool
+	latency                             time.Duration
 }
 
 func copyCommand() *cobra.Command {
@@ -67,6 +68,7 @@ It exits with 0 when everything is copied, with 1 when it isn't, and with 2 for 
 	flags.StringVar(&f.published, "published", "", "publication of the source whose tables are copied, without a subscription; of other tables only the indexes are built")
 	flags.BoolVar(&f.supervised, "supervised", false, "for the Job of an upgrade: note the progress in the target's gitover.copy_run, take the pace from there, wait for an earlier run, and make no slot")
 	flags.StringVar(&f.rate, "rate-limit", "", "bytes a second that are read at most, e.g. 50Mi; no limit if left out")
+	flags.DurationVar(&f.latency, "commit-latency", 0, "read less while a commit on the source takes longer than this, e.g. 50ms, measured once a second by one of its own")
 	flags.BoolVar(&f.schema, "schema", false, "copy the schema, too, by psql, pg_dump and pg_restore of PATH, which must be as new as the newer server")
 	flags.BoolVar(&f.indexes, "indexes", true, "build indexes, constraints and foreign keys, and collect statistics")
 	flags.StringVar(&f.memory, "maintenance-memory", "", "memory for building an index, e.g. 1Gi; a share of the target's shared_buffers if left out")
@@ -153,6 +155,8 @@ func (f copyFlags) options() (o tablecopy.Options, err error) {
 		return o, errors.New("--jobs is a number from 1 to 256")
 	case f.schema && len(f.tables) > 0:
 		return o, errors.New("--schema copies all of it: leave --tables out")
+	case f.latency < 0 || f.latency > 0 && f.latency < time.Millisecond:
+		return o, errors.New("--commit-latency is a duration from 1ms on, e.g. 50ms")
 	case f.publication != "" && f.slot == "":
 		return o, errors.New("a publication needs --slot, which keeps what is committed meanwhile")
 	case f.supervised && (f.slot == "" || f.schema || f.publication != "" || f.cancel):
@@ -161,7 +165,7 @@ func (f copyFlags) options() (o tablecopy.Options, err error) {
 	if err := tablecopy.ParseTables(f.tables); err != nil {
 		return o, err
 	}
-	o = tablecopy.Options{Tables: f.tables, Jobs: f.jobs, Slot: f.slot, Indexes: f.indexes, Publication: f.published, Supervised: f.supervised}
+	o = tablecopy.Options{Tables: f.tables, Jobs: f.jobs, Slot: f.slot, Indexes: f.indexes, Publication: f.published, Supervised: f.supervised, CommitLatency: f.latency}
 	if o.BytesPerSecond, err = quantity("rate-limit", f.rate); err != nil {
 		return o, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -48,6 +49,8 @@ type TablesRequest struct {
 	// Workers and BytesPerSecond that the copy begins with; 0 for no limit.
 	Workers        int
 	BytesPerSecond int64
+	// CommitLatency of blue at which it reads less; 0: whatever that is.
+	CommitLatency time.Duration
 	// Image of Gitover.
 	Image string
 }
@@ -66,6 +69,9 @@ func TablesJob(r TablesRequest) *batchv1.Job {
 	}
 	if r.BytesPerSecond > 0 {
 		args = append(args, "--rate-limit", strconv.FormatInt(r.BytesPerSecond, 10))
+	}
+	if r.CommitLatency > 0 {
+		args = append(args, "--commit-latency", r.CommitLatency.String())
 	}
 	for i := range args {
 		args[i] = Verbatim(args[i])

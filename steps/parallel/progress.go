@@ -19,6 +19,7 @@ type Sum struct {
 	Failures               int
 	Left                   time.Duration
 	Silent, Trouble, Words string
+	Slowed                 string
 }
 
 // silentAfter is how long a copy at work may note nothing before people are told.
@@ -56,6 +57,9 @@ func (c Copy) Progress(ctx context.Context, all []Database) (s Sum, err error) {
 // add what a database says whose Job is at work.
 func (s *Sum) add(d Database) {
 	p := d.Record.Progress
+	if p.Slowed != "" {
+		s.Slowed = fmt.Sprintf("database %q: %s", d.Name, p.Slowed)
+	}
 	if p.Problem != "" {
 		s.Words = fmt.Sprintf("database %q: tries again: %s", d.Name, p.Problem)
 	}

@@ -55,6 +55,9 @@ const lockPatience = "SET lock_timeout = '2s'"
 // are left out. add gets each as it is read. Reads only.
 func readSchema(ctx context.Context, conn *pgx.Conn, version int, part Part, add func(schemaItem)) error {
 	err := readByName(ctx, conn, func(item schemaItem) {
+		if part == Tables {
+			item = item.withoutKey()
+		}
 		if part == Whole || !item.Late && !(part == Tables && item.key()) {
 			add(item)
 		}
@@ -84,6 +87,15 @@ func (i schemaItem) key() bool {
 		}
 	}
 	return strings.HasPrefix(i.Name, "index ") || strings.HasPrefix(i.Name, "replica identity ")
+}
+
+// withoutKey: a table whose replica identity is an index that isn't there yet has the default one.
+func (i schemaItem) withoutKey() schemaItem {
+	if i.Definition != nil && strings.HasPrefix(i.Name, "table ") {
+		plain := strings.ReplaceAll(*i.Definition, ", identity d", "")
+		i.Definition = &plain
+	}
+	return i
 }
 
 // oneSnapshot, and room for sorting thousands of columns without the disk.

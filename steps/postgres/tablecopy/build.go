@@ -76,6 +76,14 @@ func (c *copier) openBuilder(ctx context.Context) error {
 			c.progress.indexWork += sizes[i.TableOID] / indexShare
 		}
 	}
+	for i := range c.tables {
+		c.progress.left.kinds[building].work += b.costOf(&c.tables[i])
+	}
+	for _, k := range b.keys {
+		if k.Validate(b.there) != "" {
+			c.progress.left.kinds[building].work += b.keyCost(k)
+		}
+	}
 	c.builder = b
 	return nil
 }
@@ -110,7 +118,11 @@ func (b *builder) copied(batch []part) {
 	if len(small) == 0 {
 		return
 	}
-	b.queue.add(job{cost: tableCost * int64(len(small)), run: func(ctx context.Context, w *worker) error {
+	var cost int64
+	for _, t := range small {
+		cost += b.costOf(t)
+	}
+	b.add(job{cost: cost, run: func(ctx context.Context, w *worker) error {
 		err := b.make(ctx, w, 0, func(there indexes.Existing) (statements []string) {
 			for _, t := range small {
 				for _, i := range b.byTable[t.Source] {
@@ -126,6 +138,15 @@ func (b *builder) copied(batch []part) {
 		}
 		return err
 	}})
+}
+
+// add a job whose time counts as building.
+func (b *builder) add(j job) {
+	run := j.run
+	j.run = func(ctx context.Context, w *worker) error {
+		return b.progress.timed(building, j.cost, func() error { return run(ctx, w) })
+	}
+	b.queue.add(j)
 }
 
 // analyze collects statistics of tables.
@@ -147,7 +168,7 @@ func (b *builder) large(t *table) {
 		b.finish(t)
 	}
 	for _, i := range all {
-		b.queue.add(job{cost: t.Bytes / indexShare, run: func(ctx context.Context, w *worker) error {
+		b.add(job{cost: t.Bytes / indexShare, run: func(ctx context.Context, w *worker) error {
 			idle := b.Jobs - b.queue.busy()
 			err := b.make(ctx, w, idle, func(there indexes.Existing) []string { return []string{i.Create(there)} })
 			if err != nil {
@@ -174,7 +195,7 @@ func (b *builder) lastOf(i indexes.Index) bool {
 
 // finish a large table whose indexes are built.
 func (b *builder) finish(t *table) {
-	b.queue.add(job{cost: t.Bytes / indexShare / 10, run: func(ctx context.Context, w *worker) error {
+	b.add(job{cost: finishCost(t), run: func(ctx context.Context, w *worker) error {
 		return b.make(ctx, w, 0, func(there indexes.Existing) (statements []string) {
 			for _, i := range b.byTable[t.Source] {
 				statements = append(append(statements, i.Create(there)), i.Finish(there)...)

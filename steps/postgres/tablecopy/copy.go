@@ -26,6 +26,8 @@ type Options struct {
 	Slot string
 	// BytesPerSecond that are sent at most; 0 for no limit.
 	BytesPerSecond int64
+	// CommitLatency that a commit on the source may take before the copy reads less; 0: that isn't measured.
+	CommitLatency time.Duration
 	// PartBytes is the least size of a part of a table; 0 for the default.
 	PartBytes int64
 	// Indexes builds indexes, constraints and foreign keys, and collects statistics, as tables are copied. Without it tables are only filled.
@@ -66,6 +68,7 @@ type copier struct {
 	moments  *moments
 	progress *gauge
 	pace     *pacer
+	latency  considerate
 	stop     context.CancelCauseFunc
 	queue    *queue
 	builder  *builder
@@ -89,7 +92,7 @@ func Copy(ctx context.Context, o Options) (Report, error) {
 	if o.PartBytes == 0 {
 		o.PartBytes = defaultPartBytes
 	}
-	c := &copier{Options: o, progress: newGauge(), queue: newQueue(), sliced: map[uint32]*slicedTable{}, pace: newPacer(o.BytesPerSecond)}
+	c := &copier{Options: o, progress: newGauge(), queue: newQueue(), sliced: map[uint32]*slicedTable{}, pace: newPacer(o.BytesPerSecond), latency: considerate{most: o.CommitLatency}}
 	begun := time.Now()
 	ctx, c.stop = context.WithCancelCause(ctx)
 	defer c.stop(nil)

@@ -146,12 +146,8 @@ func (b *builder) validate(ctx context.Context) error {
 			tables[k.Table] = append(tables[k.Table], k)
 		}
 	}
-	sizes := map[string]int64{}
-	for _, t := range b.tables {
-		sizes[t.Name] = t.Bytes
-	}
-	for name, keys := range tables {
-		b.queue.add(job{cost: sizes[name], run: func(ctx context.Context, w *worker) error {
+	for _, keys := range tables {
+		b.add(job{cost: b.keyCost(keys[0]) * int64(len(keys)), run: func(ctx context.Context, w *worker) error {
 			for _, k := range keys {
 				err := b.make(ctx, w, 0, func(there indexes.Existing) []string { return []string{k.Validate(there)} })
 				if err != nil {

@@ -130,7 +130,9 @@ func TestTheTimeThatIsLeftIsToldByWhatIsDone(t *testing.T) {
 	}
 	g.resumed(1, 20<<20)
 	large := tableOf("t", 80<<20)
+	g.left.jobs, g.left.kinds[copying].work = 1, 80<<20
 	m := g.meter([]part{{table: &large, Parts: 1}})
+	m.span.began = g.began
 	m.moved(20 << 20)
 	if p := g.progress(); p.BytesCopied != 40<<20 || p.SecondsLeft < 29 || p.SecondsLeft > 31 || p.BytesPerSecond>>20 != 1 && p.BytesPerSecond>>20 != 2 {
 		t.Errorf("a quarter of this run: %+v", p)

@@ -24,6 +24,8 @@ type Progress struct {
 	WorkDone int64 `json:"workDone"`
 	// SecondsLeft until all is done; negative while that isn't known.
 	SecondsLeft int64 `json:"secondsLeft"`
+	// Slowed says why the copy reads less than it might; empty if it doesn't.
+	Slowed string `json:"slowed,omitempty"`
 	// Problem is the last that was met and is being tried again; empty once work goes on.
 	Problem string `json:"problem,omitempty"`
 }
@@ -39,6 +41,9 @@ func (p Progress) String() string {
 	}
 	if p.SecondsLeft > 0 {
 		line += ", " + (time.Duration(p.SecondsLeft) * time.Second).String() + " left"
+	}
+	if p.Slowed != "" {
+		line += "; " + p.Slowed
 	}
 	if p.Problem != "" {
 		line += "; tries again: " + p.Problem
@@ -61,12 +66,14 @@ type gauge struct {
 	indexWork, indexDone int64
 	// indexOpen is the part of that which indexes under way have behind them.
 	indexOpen int64
+	// left tells how long it will take.
+	left estimator
 	// refusedAt is how many tables were copied when refused ones were last tried again; -1: never.
 	refusedAt int
 }
 
 func newGauge() *gauge {
-	return &gauge{began: time.Now(), last: time.Now(), open: map[*meter]bool{}, refusedAt: -1}
+	return &gauge{began: time.Now(), last: time.Now(), open: map[*meter]bool{}, refusedAt: -1, left: estimator{open: map[*span]bool{}}}
 }
 
 // meter measures a batch.
@@ -74,6 +81,7 @@ type meter struct {
 	*gauge
 	batch      []part
 	size, sent int64
+	span       *span
 }
 
 func (g *gauge) meter(batch []part) *meter {
@@ -84,6 +92,7 @@ func (g *gauge) meter(batch []part) *meter {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.open[m] = true
+	m.span = g.left.begin(copying, costOf(batch))
 	return m
 }
 
@@ -98,12 +107,14 @@ func (m *meter) undo() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.open, m)
+	m.left.end(m.span, false)
 }
 
 func (m *meter) done(rows int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.open, m)
+	m.left.end(m.span, true)
 	m.gauge.sent += m.sent
 	m.gauge.size += m.size
 	m.now.BytesCopied += m.size
@@ -121,14 +132,34 @@ func (g *gauge) resumed(tables int, bytes int64) {
 }
 
 // begin the time by which what is left is estimated: what comes before doesn't grow with the data.
-func (g *gauge) begin() {
+func (g *gauge) begin(work planned, jobs int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.began = time.Now()
+	g.began, g.left.jobs = time.Now(), jobs
+	for _, batch := range work.Batches {
+		g.left.kinds[copying].work += costOf(batch)
+	}
+}
+
+// timed has the time count that some work of a worker takes.
+func (g *gauge) timed(k kind, cost int64, do func() error) error {
+	g.mu.Lock()
+	s := g.left.begin(k, cost)
+	g.mu.Unlock()
+	err := do()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left.end(s, err == nil)
+	return err
 }
 
 // again: parts that were done have to be copied once more.
-func (g *gauge) again(bytes int64) { g.change(func(p *Progress) { p.BytesCopied -= bytes }) }
+func (g *gauge) again(bytes int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now.BytesCopied -= bytes
+	g.left.kinds[copying].done = max(g.left.kinds[copying].done-bytes-tableCost, 0)
+}
 
 func (g *gauge) change(do func(*Progress)) {
 	g.mu.Lock()
@@ -159,8 +190,11 @@ func (g *gauge) progress() Progress {
 	if g.sent > 0 && g.size > 0 {
 		ratio = float64(g.size) / float64(g.sent)
 	}
+	half := [kinds]int64{building: g.indexOpen}
 	for m := range g.open {
-		p.BytesCopied += min(int64(float64(m.sent)*ratio), m.size)
+		sent := min(int64(float64(m.sent)*ratio), m.size)
+		p.BytesCopied += sent
+		half[copying] += sent
 	}
 	elapsed := time.Since(g.began).Seconds()
 	if elapsed > 0 {
@@ -169,11 +203,12 @@ func (g *gauge) progress() Progress {
 	p.SecondsLeft = -1
 	p.WorkDone, p.Work = p.BytesCopied+min(g.indexDone+g.indexOpen, g.indexWork), p.Bytes+g.indexWork
 	done, all := p.WorkDone-g.before, p.Work-g.before
+	left, known := g.left.left(half)
 	switch {
 	case all <= done:
 		p.SecondsLeft = 0
-	case done > 0 && elapsed > 1:
-		p.SecondsLeft = int64(elapsed * float64(all-done) / float64(done))
+	case known && elapsed > 1:
+		p.SecondsLeft = int64(left.Seconds() + 0.5)
 	}
 	return p
 }

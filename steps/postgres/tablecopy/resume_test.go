@@ -195,3 +195,27 @@ func TestACanceledCopyLeavesNothing(t *testing.T) {
 		t.Error("the record is left")
 	}
 }
+
+// TestACopyIsConsiderate: each commit of the source waits for a tenth of a second, twice as long as it may.
+func TestACopyIsConsiderate(t *testing.T) {
+	blue := pg.Start(t, 15, pg.Settings{"wal_level": "logical", "fsync": "on", "commit_delay": "100000", "commit_siblings": "0"})
+	green := pg.Start(t, 17, pg.Logical)
+	for _, s := range []*pg.Server{blue, green} {
+		s.Exec("", "CREATE DATABASE "+database)
+		s.Exec(database, "CREATE TABLE large (id int, what text)")
+	}
+	blue.Exec(database, "INSERT INTO large SELECT g, repeat(md5(g::text), 10) FROM generate_series(1, 50000) g")
+	o := options(blue, green)
+	o.BytesPerSecond, o.CommitLatency = 2<<20, 50*time.Millisecond
+	slowed := ""
+	o.Progress = func(p tablecopy.Progress) {
+		if p.Slowed != "" {
+			slowed = p.Slowed
+		}
+	}
+	copies(t, o)
+	if !strings.Contains(slowed, "took more than 50ms") {
+		t.Errorf("slowed: %q", slowed)
+	}
+	sameRows(t, blue, green)
+}

@@ -20,7 +20,7 @@ func (c *copier) run(ctx context.Context, work planned) error {
 	c.copied(c.before)
 	done := make(chan struct{})
 	var telling sync.WaitGroup
-	c.progress.begin()
+	c.progress.begin(work, c.Jobs)
 	telling.Go(func() { c.tell(ctx, done) })
 	defer telling.Wait()
 	defer close(done)
@@ -138,7 +138,7 @@ func (c *copier) work(ctx context.Context) error {
 
 // tell the progress every second.
 func (c *copier) tell(ctx context.Context, done <-chan struct{}) {
-	if c.Progress == nil && !c.Supervised {
+	if c.Progress == nil && !c.Supervised && c.CommitLatency == 0 {
 		return
 	}
 	say := func() {
@@ -165,6 +165,7 @@ func (c *copier) tell(ctx context.Context, done <-chan struct{}) {
 			if c.builder != nil {
 				c.builder.watch(ctx)
 			}
+			c.probe(ctx)
 			say()
 		}
 	}
