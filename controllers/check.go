@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -46,5 +47,9 @@ func CheckServer(ctx context.Context, server postgres.Server, upgrade *v1alpha1.
 	request := steps.RequestOf(upgrade, version, databases)
 	request.PhysicalCopy = true
 	findings, err := preflight.Check(ctx, server, request)
-	return append(findings, steps.GateFindings(upgrade.Spec)...), err
+	if err != nil {
+		return nil, err
+	}
+	hooks, err := steps.HookFindings(ctx, server, upgrade)
+	return slices.Concat(findings, steps.GateFindings(upgrade.Spec), hooks), err
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
@@ -128,4 +129,21 @@ func (g *gitPort) checkTarget(ctx context.Context, tip gitops.Tip) error {
 		Revision: tip.SHA, Directory: g.upgrade.Spec.Git.Path, Namespace: g.upgrade.Namespace, Proxy: g.upgrade.Spec.ProxyRef.Name,
 		Target: g.upgrade.Status.To, Path: g.flux.Spec.Path, Added: added,
 	})
+}
+
+// ReadFile implements steps.Git. What Flux fetched, and verified if it is told to, counts: that is what the PgUpgrade came from.
+func (g *gitPort) ReadFile(ctx context.Context, path, revision string) (content []byte, at string, err error) {
+	if revision == "" {
+		artifact := g.source.GetArtifact()
+		if artifact == nil {
+			return nil, "", &outcome.ReasonError{Reason: v1alpha1.ReasonFluxPending, Text: fmt.Sprintf("GitRepository %s has fetched nothing yet", g.source.Name)}
+		}
+		_, sha, found := gitops.ParseRevision(artifact.Revision)
+		if !found {
+			return nil, "", &outcome.ReasonError{Reason: v1alpha1.ReasonFluxFailing, Stalled: true, Text: fmt.Sprintf("GitRepository %s has the revision %q, which names no commit", g.source.Name, artifact.Revision)}
+		}
+		revision = sha
+	}
+	content, err = g.repository.ReadFile(ctx, revision, path)
+	return content, revision, err
 }

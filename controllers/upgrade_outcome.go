@@ -67,6 +67,7 @@ var needsHuman = map[string]bool{
 	v1alpha1.ReasonUnknownTarget:      true,
 	v1alpha1.ReasonConflictingSpec:    true,
 	v1alpha1.ReasonProposalRefused:    true,
+	v1alpha1.ReasonHookFailed:         true,
 }
 
 // retryStep is the interval for a step that waits for something outside.

@@ -36,7 +36,7 @@ func (r *UpgradeReconciler) act(ctx context.Context, upgrade *v1alpha1.PgUpgrade
 func effectOf(upgrade *v1alpha1.PgUpgrade, step *steps.Step, verdict steps.Verdict) (point string, effect func(context.Context, *steps.Run) error) {
 	point = upgrade.Status.Workflow + "/" + step.Name
 	if verdict.Effect != nil {
-		return point + "/Effect", verdict.Effect
+		return point + "/" + cmp.Or(verdict.EffectName, "Effect"), verdict.Effect
 	}
 	return point, step.Run
 }
@@ -66,6 +66,18 @@ func (r *UpgradeReconciler) withdraw(ctx context.Context, upgrade *v1alpha1.PgUp
 	r.Recorder.Eventf(upgrade, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForMerge, "branch %s is withdrawn: %s is no longer wanted", p.Branch, p.Step)
 }
 
+// cancelHooks deletes the Jobs of hooks that run although the upgrade has left their step.
+func (r *UpgradeReconciler) cancelHooks(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed) error {
+	for _, e := range steps.ObsoleteHooks(&upgrade.Status) {
+		if err := r.run(upgrade, s).Cluster.DeleteJob(ctx, e.Job); err != nil {
+			return err
+		}
+		now := metav1.NewTime(r.Now().Truncate(time.Second))
+		e.State, e.FinishedAt, e.Message = v1alpha1.HookCanceled, &now, "the upgrade took another way"
+	}
+	return nil
+}
+
 func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps.Run {
 	return &steps.Run{
 		Upgrade: upgrade, Proxy: s.proxy, Status: &upgrade.Status,
@@ -87,7 +99,16 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 			return fence.EnsureRegister(ctx, server, agentRole, password)
 		},
 		Secret: func(instance string) string { return access.SecretNameOf(upgrade, instance) },
-		Now:    r.Now, Workers: &r.workers,
+		ReadSecret: func(ctx context.Context, name string) (map[string][]byte, error) {
+			secret, err := access.SecretOf(ctx, r.Uncached, upgrade.Namespace, name)
+			if err != nil {
+				return nil, err
+			}
+			return secret.Data, nil
+		},
+		MayRunJobs: func(ctx context.Context) error { return access.MayRunJobs(ctx, r.Client, upgrade, s.kustomization) },
+		BadHook:    outcome.BadHook,
+		Now:        r.Now, Workers: &r.workers,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,6 +35,9 @@ func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.P
 			return noProxy(upgrade)
 		}
 		r.withdraw(ctx, upgrade, s)
+		if err := r.cancelHooks(ctx, upgrade, s); err != nil {
+			return r.failed(ctx, upgrade, err)
+		}
 		decision := steps.Next(*status, s.facts)
 		r.startStep(ctx, upgrade, s, decision)
 		showReplication(upgrade, s)
@@ -60,7 +64,9 @@ func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.P
 		if step.Run == nil {
 			crash.Before(ctx, name)
 		}
+		hooksBefore := slices.Clone(status.Hooks)
 		verdict, err := lookAt(ctx, step, run)
+		outcome.EmitHookEvents(r.Recorder, upgrade, hooksBefore)
 		if err != nil {
 			return r.failed(ctx, upgrade, err)
 		}
@@ -77,6 +83,8 @@ func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.P
 			r.completeStep(upgrade, verdict)
 		case verdict.Reverted != nil:
 			r.reverted(upgrade, verdict)
+		case verdict.Leave != "":
+			r.leave(upgrade, verdict)
 		case verdict.ReturnTo != "":
 			if err := r.back(ctx, upgrade, s, verdict); err != nil {
 				return r.failed(ctx, upgrade, err)
@@ -226,7 +234,7 @@ const mostCommits = 32
 // close ends a run with an entry in the history; its steps stay in the status.
 func (r *UpgradeReconciler) close(upgrade *v1alpha1.PgUpgrade, outcome string, now metav1.Time) {
 	status := &upgrade.Status
-	entry := v1alpha1.HistoryEntry{From: status.From, To: status.To, Outcome: outcome, FinishedAt: now, Attempts: status.Attempt,
+	entry := v1alpha1.HistoryEntry{From: status.From, To: status.To, Outcome: outcome, FinishedAt: now, Attempts: status.Attempt, Reason: status.EndedBy,
 		Commits: status.Commits[max(0, len(status.Commits)-mostCommits):]}
 	if len(status.Steps) > 0 {
 		entry.StartedAt = status.Steps[0].StartedAt
@@ -253,6 +261,16 @@ func (r *UpgradeReconciler) reverted(upgrade *v1alpha1.PgUpgrade, verdict steps.
 	}
 	status.Steps = append(withoutStep(status.Steps, status.Step), v1alpha1.StepStatus{Name: status.Step, StartedAt: &now, Message: verdict.Message})
 	r.Recorder.Event(upgrade, corev1.EventTypeNormal, v1alpha1.ReasonRolledBack, verdict.Message)
+}
+
+// leave ends the upgrade, which isn't begun again before Git asks for it.
+func (r *UpgradeReconciler) leave(upgrade *v1alpha1.PgUpgrade, verdict steps.Verdict) {
+	status := &upgrade.Status
+	now := metav1.NewTime(r.Now().Truncate(time.Second))
+	status.EndedBy = verdict.Message
+	status.Workflow, status.Step = verdict.Leave, steps.Workflows[verdict.Leave][0].Name
+	status.Steps = append(withoutStep(status.Steps, status.Step), v1alpha1.StepStatus{Name: status.Step, StartedAt: &now, Message: verdict.Message})
+	r.Recorder.Event(upgrade, corev1.EventTypeWarning, status.Workflow, verdict.Message)
 }
 
 // lookTimeout bounds one look at a step, which takes seconds if servers answer: a look that hangs must

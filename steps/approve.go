@@ -113,6 +113,11 @@ func planOf(ctx context.Context, run *Run) (*v1alpha1.PlanStatus, error) {
 		}
 	}
 	items = append(items, findingsOf(status)...)
+	later, err := hookItems(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	items = append(items, later...)
 	sum := sha256.Sum256([]byte(strings.Join(items, "\n")))
 	for i, item := range items {
 		items[i] = fmt.Sprintf("%.300s", item)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/hooks"
 )
 
 // commitDone judges a step whose effect is a commit: done when it is on the branch. A commit
@@ -108,6 +109,17 @@ func evidence(run *Run, step string) Evidence {
 		add("Gitover-Approved", "%s", approval(run))
 		if p := run.Status.Plan; p != nil {
 			add("Gitover-Plan", "%s", p.Digest)
+		}
+		for _, line := range hooks.Evidence(run.Status, v1alpha1.BeforeCopy, v1alpha1.BeforeCutover) {
+			add("Gitover-Hook", "%s", line)
+		}
+	case CommitFinalize:
+		for _, line := range hooks.Evidence(run.Status, v1alpha1.AfterCutover, v1alpha1.BeforeFinalize) {
+			add("Gitover-Hook", "%s", line)
+		}
+	case CommitRemoveGreen:
+		if run.Status.EndedBy != "" {
+			add("Gitover-Reason", "%s", oneLine(run.Status.EndedBy))
 		}
 	case CommitRollback:
 		if run.Proxy != nil && run.Proxy.Status.LastFailure != "" && run.Status.Workflow == RevertCutover {

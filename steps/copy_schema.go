@@ -223,6 +223,11 @@ func toolsImage(ctx context.Context, run *Run) (string, error) {
 	if !copy.ToolsFromGreen(run.version(run.Status.From), run.version(run.Status.To)) {
 		instance = run.Status.From
 	}
+	return imageOf(ctx, run, instance)
+}
+
+// imageOf an instance's database container.
+func imageOf(ctx context.Context, run *Run, instance string) (string, error) {
 	workload, err := run.Cluster.Workload(ctx, instance)
 	if err != nil {
 		return "", err

@@ -101,6 +101,10 @@ func idleOrBegin(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 		return Decision{Idle: true, Reason: v1alpha1.ReasonUpToDate,
 			Message: fmt.Sprintf("%s serves PostgreSQL %s, as Git asks", facts.Active, active)}
 	}
+	if status.HandledVersion == facts.Wanted && status.HandledRetry == facts.Retry && status.EndedBy != "" {
+		return Decision{Idle: true, Reason: v1alpha1.ReasonAborted,
+			Message: fmt.Sprintf("the upgrade to %s was ended: %s; change spec.retry, or the version, to start over", facts.Wanted, status.EndedBy)}
+	}
 	if status.HandledVersion == facts.Wanted && status.HandledRetry == facts.Retry {
 		return Decision{Idle: true, Reason: v1alpha1.ReasonRolledBack,
 			Message: fmt.Sprintf("the upgrade to %s was reverted; change the version again, or spec.retry, to start over", facts.Wanted)}

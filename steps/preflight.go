@@ -43,7 +43,11 @@ func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	findings = append(append(findings, how...), GateFindings(run.Upgrade.Spec)...)
+	hooks, err := hookFindings(ctx, run, blue)
+	if err != nil {
+		return Verdict{}, err
+	}
+	findings = slices.Concat(findings, how, GateFindings(run.Upgrade.Spec), hooks)
 	if verdict := judge(run, findings); !verdict.Done {
 		return verdict, nil
 	}

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/hooks"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -44,6 +45,18 @@ func (u untouched) ApprovedBy(context.Context) (*v1alpha1.Commit, error) {
 
 func (u untouched) OpenPullRequest(context.Context, string) error {
 	u.t.Error("a pull request was opened")
+	return nil
+}
+func (u untouched) ReadFile(context.Context, string, string) ([]byte, string, error) {
+	u.t.Error("Git was asked for a file")
+	return nil, "", nil
+}
+func (u untouched) HookJob(context.Context, string) (hooks.JobState, bool, error) {
+	u.t.Error("the cluster was asked for a hook's Job")
+	return hooks.JobState{}, false, nil
+}
+func (u untouched) TryJob(context.Context, *batchv1.Job) error {
+	u.t.Error("the cluster was asked about a Job")
 	return nil
 }
 func (u untouched) Workload(context.Context, string) (Workload, error) {

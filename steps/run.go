@@ -14,6 +14,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/copy"
+	"github.com/gitover/gitover/steps/hooks"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
@@ -37,6 +38,12 @@ type Run struct {
 	// Secret names the Secret with an instance's credentials.
 	Secret func(instance string) string
 	Now    func() time.Time
+	// ReadSecret of the upgrade's namespace.
+	ReadSecret func(ctx context.Context, name string) (map[string][]byte, error)
+	// MayRunJobs is nil if whoever delivered the upgrade may create Jobs in its namespace.
+	MayRunJobs func(ctx context.Context) error
+	// BadHook says whether an error is a mistake in a hook, rather than a server that doesn't answer.
+	BadHook func(error) bool
 	// Tell is set for an effect that runs beside the looks, and whose status is a copy.
 	Tell func(change func(*v1alpha1.PgUpgradeStatus))
 	// Workers remembers apply workers from look to look; nil: they aren't watched.
@@ -87,6 +94,8 @@ type Git interface {
 	Withdraw(ctx context.Context, proposal v1alpha1.ProposalStatus) error
 	// ApprovedBy is the commit that set the approval which the branch has now; nil where Git can't tell.
 	ApprovedBy(ctx context.Context) (*v1alpha1.Commit, error)
+	// ReadFile gives a file at a commit, or at the one that Flux fetched if there's none, and that commit.
+	ReadFile(ctx context.Context, path, revision string) (content []byte, at string, err error)
 	// OpenPullRequest of a step's branch, unless it is open, and note it in the status. A second call is harmless.
 	OpenPullRequest(ctx context.Context, step string) error
 }
@@ -117,6 +126,10 @@ type Cluster interface {
 	CreateJob(ctx context.Context, job *batchv1.Job) error
 	// DeleteJob and its pods; it is gone when the last pod is. Success when absent.
 	DeleteJob(ctx context.Context, name string) error
+	// HookJob reads the state of a hook's Job, past every cache.
+	HookJob(ctx context.Context, name string) (state hooks.JobState, found bool, err error)
+	// TryJob asks whether the Job would be created; it isn't.
+	TryJob(ctx context.Context, job *batchv1.Job) error
 	// CreateVolume unless it is there for the same run (RunAnnotation); one of another is fence.ErrNotFresh.
 	CreateVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error
 	// DatabaseImage is the image of the database's container among a pod's.

@@ -1,3 +1,22 @@
+// Package steps is the workflow of an upgrade: tables of steps, the pure function that
+// says what comes next, and one file per step.
+//
+// Authority: status.workflow and status.step say which step is in progress; a step's Done
+// judges from Kubernetes, SQL and Git whether it is done, never from memory. After a crash the
+// next look resumes: it calls Done again, and Run finds its own work.
+//
+// States: Upgrade runs from Preflight to AwaitPruned; Abort removes green before the cutover;
+// Rollback returns traffic first and then aborts; RevertCutover reverts Gitover's own cutover
+// commit when the switch can't be made; RolledBack waits for a human. Next holds the
+// transitions.
+//
+// A step that removes an instance (removal_guard.go) checks first, past every cache, that the
+// other instance serves and no switch leads away from it. The step is stored by then, so that
+// the PgProxy controller sees it before it begins a switch.
+//
+// On failure: an error of a known kind becomes a condition with a documented reason (package
+// controllers maps it); the same step is tried again later. Nothing here moves traffic: only
+// the PgProxy controller does, because Git said so.
 package steps
 
 import (
@@ -71,6 +90,8 @@ type Verdict struct {
 	Slow bool
 	// Effect replaces the step's Run: a step that only waits has one for rare cases.
 	Effect func(context.Context, *Run) error
+	// EffectName is what the effect's crash point ends with; "Effect" if it is empty.
+	EffectName string
 	// Reason and Message say what the step waits for, in words of the API. With an effect, the
 	// reason is that of an event, for news that people should see although the step doesn't wait.
 	Reason, Message string
@@ -81,6 +102,8 @@ type Verdict struct {
 	// ReturnTo is the earlier step of the same workflow to return to: the commit that led here
 	// was reverted, and this step has had no effect yet; or the result of that step was lost.
 	ReturnTo string
+	// Leave is the workflow by which Gitover ends the upgrade by itself; Message says why.
+	Leave string
 }
 
 func done(message string, args ...any) Verdict {
@@ -119,8 +142,8 @@ var removal = []Step{
 // Workflows are the tables, to be read from top to bottom.
 var Workflows = map[string][]Step{
 	Upgrade: {
-		// read-only: can this upgrade work at all?
-		{Preflight, preflightDone, nil, 0},
+		// read-only: can this upgrade work at all? Then the hooks before the copy
+		hooked(v1alpha1.BeforeCopy, Step{Preflight, preflightDone, nil, 0}),
 		// slots on blue, then a physical copy of it in green's future volume; nothing for a logical copy
 		{Seed, seedDone, nil, 0},
 		// commit instances/<v> and its entry
@@ -145,14 +168,14 @@ var Workflows = map[string][]Step{
 		connected(survivesFailover(Step{CatchUp, catchUpDone, followRun, 0})),
 		// schema and rows are equal
 		connected(survivesFailover(Step{Verify, verifyDone, verifyRun, 0})),
-		// the gate: automatic or by a commit, and inside the window
-		connected(survivesFailover(Step{Approve, approveDone, followRun, 0})),
+		// the gate: automatic or by a commit, inside the window and no freeze; then the hooks before the cutover
+		connected(survivesFailover(hooked(v1alpha1.BeforeCutover, Step{Approve, approveDone, followRun, 0}))),
 		// commit proxy.yaml with the evidence
 		{CommitCutover, commitDone(CommitCutover), commitRun(CommitCutover), 10 * time.Minute},
 		// Flux applies it and the PgProxy controller switches
 		{AwaitSwitch, awaitSwitchDone, nil, 15 * time.Minute},
-		// the rollback path is open
-		{Soak, soakDone, nil, 0},
+		// the rollback path is open; the hooks after the cutover, and in the end those before finalizing
+		hookedSoak(Step{Soak, soakDone, nil, 0}),
 		// the point of no return: reverse replication ends
 		guardRemoval(Step{StopReverse, stopReplicationDone, stopReplicationRun, 10 * time.Minute}),
 		// take blue's manifests out of Git

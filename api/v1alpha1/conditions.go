@@ -43,6 +43,8 @@ const (
 	ReasonRolledBack = "RolledBack"
 	// ReasonAborting: the version was reverted before the cutover; green is being removed.
 	ReasonAborting = "Aborting"
+	// ReasonAborted: Gitover ended the upgrade by itself, as a hook's onFailure says.
+	ReasonAborted = "Aborted"
 	// ReasonConflictingSpec: spec.version and the proxy's spec.target want different things, or
 	// the target is an instance that is being removed.
 	ReasonConflictingSpec = "ConflictingSpec"
@@ -136,6 +138,11 @@ const (
 	// ReasonJobFailed: a Job that copies schemas or data failed; its last lines are in the message.
 	ReasonJobFailed = "JobFailed"
 
+	// ReasonHookFailed: a hook of spec.hooks failed; its last lines are in the message.
+	ReasonHookFailed = "HookFailed"
+	// ReasonHookSucceeded: an event only. A hook of spec.hooks succeeded; its last lines are in the message.
+	ReasonHookSucceeded = "HookSucceeded"
+
 	// ReasonWaitingForApproval: the gate needs spec.cutover.approvedVersion.
 	ReasonWaitingForApproval = "WaitingForApproval"
 	// ReasonWaitingForMerge: a commit waits on a branch of its own until people merge it.
@@ -194,6 +201,10 @@ const (
 	InstanceLabel = "gitover.dev/instance"
 	// RunAnnotation of a volume claim is the run for whose physical copy Gitover made it.
 	RunAnnotation = "gitover.dev/run"
+	// HookAnnotation of a Job is the hook that it runs; HookRevisionAnnotation and HookDigestAnnotation say which content.
+	HookAnnotation         = "gitover.dev/hook"
+	HookRevisionAnnotation = "gitover.dev/hook-revision"
+	HookDigestAnnotation   = "gitover.dev/hook-digest"
 )
 
 // FieldManager is Gitover's name in managedFields. Flux leaves alone what it doesn't

@@ -120,6 +120,16 @@ type PgUpgradeStatus struct {
 	// +optional
 	Failover *FailoverStatus `json:"failover,omitempty"`
 
+	// Hooks that were run for this workflow, oldest first.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=atomic
+	// +optional
+	Hooks []HookStatus `json:"hooks,omitempty"`
+
+	// EndedBy says why Gitover ends the upgrade by itself, if it does.
+	// +optional
+	EndedBy string `json:"endedBy,omitempty"`
+
 	// Commits that Gitover made for this workflow, oldest first.
 	// +optional
 	Commits []CommitStatus `json:"commits,omitempty"`
@@ -218,35 +228,4 @@ type TableReplicaIdentity struct {
 	Identity string `json:"identity"`
 	// Former identity, which the table gets back.
 	Former string `json:"former"`
-}
-
-// CommitStatus is one of Gitover's commits.
-type CommitStatus struct {
-	Commit `json:",inline"`
-	// Step that made it.
-	Step string `json:"step"`
-	// Attempt that it belongs to, of a commit that is known by its content alone: Gitover's own was squashed, or people wrote it.
-	// +optional
-	Attempt int32 `json:"attempt,omitempty"`
-	// AppliedAt is when Flux was seen to have applied it.
-	// +optional
-	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`
-}
-
-// HistoryEntry is one finished workflow.
-type HistoryEntry struct {
-	From string `json:"from"`
-	To   string `json:"to"`
-	// Outcome: Finalized, Aborted or RolledBack.
-	Outcome    string      `json:"outcome"`
-	FinishedAt metav1.Time `json:"finishedAt"`
-	// +optional
-	StartedAt *metav1.Time `json:"startedAt,omitempty"`
-	// Attempts is how many cutovers were tried.
-	// +optional
-	Attempts int32 `json:"attempts,omitempty"`
-	// Commits that Gitover made for it, oldest first.
-	// +kubebuilder:validation:MaxItems=32
-	// +optional
-	Commits []CommitStatus `json:"commits,omitempty"`
 }

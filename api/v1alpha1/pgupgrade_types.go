@@ -57,6 +57,13 @@ type PgUpgradeSpec struct {
 	// +optional
 	Freezes []Freeze `json:"freezes,omitempty"`
 
+	// Hooks are Jobs and files of SQL in Git that run at moments of an upgrade.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Hooks []HookSpec `json:"hooks,omitempty"`
+
 	// Soak says how long the rollback path stays open.
 	// +optional
 	Soak SoakSpec `json:"soak,omitempty"`

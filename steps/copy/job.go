@@ -166,8 +166,8 @@ func environment(r Request) []corev1.EnvVar {
 		{Name: "GITOVER_EXTENSIONS_SQL", Value: ExtensionsSQL},
 		{Name: "GITOVER_TABLESPACES", Value: tablespaceLines(r.Tablespaces)},
 	}
-	env = append(env, r.Blue.environment("BLUE_", r.Database)...)
-	return append(env, r.Green.environment("GREEN_", r.Database)...)
+	env = append(env, r.Blue.Environment("BLUE_", r.Database)...)
+	return append(env, r.Green.Environment("GREEN_", r.Database)...)
 }
 
 // tablespaceLines are the lines of a restored schema that name one of blue's tablespaces, each with its replacement
@@ -190,7 +190,8 @@ func mark(r Request) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-func (s Side) environment(prefix, database string) []corev1.EnvVar {
+// Environment by which libpq reaches a database of this side, each name with the prefix; the CA's certificates are in CA.
+func (s Side) Environment(prefix, database string) []corev1.EnvVar {
 	env := []corev1.EnvVar{
 		{Name: prefix + "PGHOST", Value: s.Host},
 		{Name: prefix + "PGPORT", Value: strconv.Itoa(s.Port)},

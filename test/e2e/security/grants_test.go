@@ -29,10 +29,10 @@ func (r right) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s %s", r.verb, r.resource, r.group))
 }
 
-// rightsOfStory are those that the story needs: it has no operator's cluster, whose right `make e2e-cnpg` needs.
+// rightsOfStory are those that the story needs: it has no operator's cluster, whose right `make e2e-cnpg` needs, and no hooks under an account of a tenant.
 func rightsOfStory(rules []rbacv1.PolicyRule) map[right]bool {
 	rights := rightsIn(rules)
-	maps.DeleteFunc(rights, func(r right, _ bool) bool { return r.group == "postgresql.cnpg.io" })
+	maps.DeleteFunc(rights, func(r right, _ bool) bool { return r.group == "postgresql.cnpg.io" || r.resource == "localsubjectaccessreviews" })
 	return rights
 }
 
