@@ -10,7 +10,9 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/access"
+	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 func TestEachInstanceIsAskedWithTheSecretThatItsOperatorMade(t *testing.T) {
@@ -46,6 +48,11 @@ func TestEachInstanceIsAskedWithTheSecretThatItsOperatorMade(t *testing.T) {
 		if string(server.Password) != password || server.User != "postgres" {
 			t.Errorf("%s is asked as %s with another's password", instance, server.User)
 		}
+	}
+
+	_, err := access.ServerOf(t.Context(), w.Client, u, "orders-16")
+	if known := outcome.ReasonOf(err, ""); known.Reason != v1alpha1.ReasonSecretNotFound || known.Stalled || !postgres.Unreachable(err) {
+		t.Errorf("an instance that its operator hasn't made yet: %+v: %v", known, err)
 	}
 
 	// the operator deletes the Secret with its cluster

@@ -19,10 +19,10 @@ func stopReplicationDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	for _, instance := range []string{run.Status.From, run.Status.To} {
 		s, err := run.Server(ctx, instance)
-		if err != nil {
-			return Verdict{}, err
+		var left []string
+		if err == nil {
+			left, err = replication.Leftovers(ctx, s, run.Names())
 		}
-		left, err := replication.Leftovers(ctx, s, run.Names())
 		if postgres.Unreachable(err) && instance != run.active() {
 			// the side that is removed anyway need not answer; its slots are removed with it
 			continue
@@ -77,10 +77,10 @@ func stopReplicationRun(ctx context.Context, run *Run) error {
 		trouble = nil
 		for _, instance := range []string{run.Status.To, run.Status.From} {
 			s, err := run.Server(ctx, instance)
-			if err != nil {
-				return err
+			var left []string
+			if err == nil {
+				left, err = replication.RemoveAll(ctx, s, run.Names())
 			}
-			left, err := replication.RemoveAll(ctx, s, run.Names())
 			if err != nil && !postgres.Unreachable(err) {
 				return err
 			}

@@ -1,9 +1,15 @@
 package steps
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -37,5 +43,35 @@ func TestWhatStoppingReplicationCannotRemoveIsSaidWithItsReason(t *testing.T) {
 	}
 	if v, err := stopReplicationDone(t.Context(), run); err != nil || !v.Done {
 		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// Where green's manifests are refused, its operator never makes the Secret by which Gitover would ask it.
+func TestAnAbortCleansBlueWhereGreenWasNeverMade(t *testing.T) {
+	run, blue, green := twoServers(t, Abort, StopReplication)
+	run.Proxy = &v1alpha1.PgProxy{Status: v1alpha1.PgProxyStatus{Active: blue.Instance}}
+	if err := replication.CreatePublication(t.Context(), blue.Server, "d", run.Names()); err != nil {
+		t.Fatal(err)
+	}
+	server := run.Server
+	run.Server = func(ctx context.Context, instance string) (postgres.Server, error) {
+		if instance == green.Instance {
+			return postgres.Server{}, fmt.Errorf("%w: create it", postgres.ErrNoSecret)
+		}
+		return server(ctx, instance)
+	}
+	v, err := stopReplicationDone(t.Context(), run)
+	if err != nil || v.Done {
+		t.Fatalf("the publication on %s is not to remove: %+v, %v", blue.Instance, v, err)
+	}
+	if err := stopReplicationRun(t.Context(), run); err == nil || !strings.Contains(err.Error(), "clean up "+green.Instance) {
+		t.Errorf("nothing is said of %s: %v", green.Instance, err)
+	}
+	if v, err := stopReplicationDone(t.Context(), run); err != nil || !v.Done {
+		t.Errorf("%+v, %v", v, err)
+	}
+	run.Proxy.Status.Active = green.Instance
+	if _, err := stopReplicationDone(t.Context(), run); !errors.Is(err, postgres.ErrNoSecret) {
+		t.Errorf("the side that serves needn't answer: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package access
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -58,6 +59,10 @@ func ServerOf(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgrade,
 	}
 	spec := upgrade.Spec.Connection
 	secret, err := SecretOf(ctx, c, upgrade.Namespace, SecretNameOf(upgrade, instance))
+	if missing := (*outcome.ReasonError)(nil); errors.As(err, &missing) && hasOwnSecret(upgrade, instance) {
+		missing.Stalled, missing.Err = false, postgres.ErrNoSecret
+		missing.Text += ", or wait until the operator has made it with the instance"
+	}
 	if err != nil {
 		return postgres.Server{}, err
 	}
@@ -90,6 +95,11 @@ func SecretNameOf(upgrade *v1alpha1.PgUpgrade, instance string) string {
 	}
 	version := steps.VersionOf(upgrade.Name, upgrade.Spec.Adopt, instance)
 	return strings.NewReplacer("{instance}", instance, "{version}", version).Replace(upgrade.Spec.Connection.SecretRef.Name)
+}
+
+// hasOwnSecret: the instance's Secret comes and goes with it.
+func hasOwnSecret(upgrade *v1alpha1.PgUpgrade, instance string) bool {
+	return SecretNameOf(upgrade, instance) != SecretNameOf(upgrade, "") && (upgrade.Spec.Adopt == nil || upgrade.Spec.Adopt.Name != instance)
 }
 
 // SecretOf a namespace. A missing Secret, which a human must create, has a reason of its own; other errors are worth

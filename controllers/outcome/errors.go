@@ -18,9 +18,13 @@ type ReasonError struct {
 	// Stalled: nothing continues until a human acts.
 	Stalled bool
 	Text    string
+	// Err is what it stands for, if code asks for that.
+	Err error
 }
 
 func (e *ReasonError) Error() string { return e.Text }
+
+func (e *ReasonError) Unwrap() error { return e.Err }
 
 // ErrorReason of an error in words of the API.
 type ErrorReason struct {

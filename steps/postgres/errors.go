@@ -130,10 +130,16 @@ func Canceled(err error) bool { return hasState(err, stateQueryCanceled) }
 // RecoveryConflict: a standby gave up a query that kept it from replaying.
 func RecoveryConflict(err error) bool { return hasState(err, stateSerializationFailure) }
 
-// Unreachable: no answer from the server, or it is starting or stopping; worth a retry.
+// ErrNoSecret: the Secret that an operator makes with a server isn't there: the server wasn't made yet, or has gone with it.
+var ErrNoSecret = errors.New("the instance's own Secret does not exist")
+
+// Unreachable: no answer from the server, or it is starting or stopping, or not made yet; worth a retry.
 func Unreachable(err error) bool {
 	if Untrusted(err) {
 		return false
+	}
+	if errors.Is(err, ErrNoSecret) {
+		return true
 	}
 	if hasState(err, stateCannotConnectNow, stateAdminShutdown) || ConnectionsDisabled(err) {
 		return true
