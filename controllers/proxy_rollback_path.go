@@ -32,7 +32,7 @@ const rollbackLook = 4 * time.Second
 func follows(x *proxyScope) string {
 	s := x.upgrade.Status
 	switch {
-	case (s.Workflow != steps.Upgrade || s.Step != steps.Soak) && s.Workflow != steps.RolledBack:
+	case (s.Workflow != steps.Upgrade || s.Step != steps.Soak) && s.Workflow != steps.RolledBack && (s.Workflow != steps.RevertCutover || !steps.RevertDecided(s)):
 		return ""
 	case x.proxy.Status.Active == s.From:
 		return s.To

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/analysis"
 	"github.com/gitover/gitover/controllers/cluster"
 	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/metrics"
@@ -24,6 +25,7 @@ import (
 	"github.com/gitover/gitover/controllers/pace"
 	"github.com/gitover/gitover/controllers/tracing"
 	"github.com/gitover/gitover/steps"
+	checks "github.com/gitover/gitover/steps/analysis"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
@@ -55,6 +57,8 @@ type UpgradeReconciler struct {
 	CloneDirectory string
 	// NoCrossNamespaceRefs refuses references into other namespaces, as Flux's flag does.
 	NoCrossNamespaceRefs bool
+	// AnalysisAddresses that checks of the soak may reach by HTTP.
+	AnalysisAddresses checks.Addresses
 	// Self is the controller's own pod, whose image copies data.
 	Self cluster.Self
 	Now  func() time.Time
@@ -136,14 +140,16 @@ func (r *UpgradeReconciler) reconcile(ctx context.Context, upgrade *v1alpha1.PgU
 		logs.For(ctx, upgrade).Info("can't observe", "reason", err.Error())
 		return outcome.Of(err, upgrade.Status.Step)
 	}
-	return r.runWorkflow(ctx, upgrade, seen, patcher)
+	o := r.runWorkflow(ctx, upgrade, seen, patcher)
+	analysis.Report(r.Recorder, upgrade, seen.proxy, r.Now())
+	return o
 }
 
 // persist patches metadata and status; only Gitover writes these conditions.
 func persist(ctx context.Context, patcher *patch.SerialPatcher, object client.Object) error {
 	err := patcher.Patch(ctx, object, patch.WithFieldOwner(v1alpha1.FieldManager), patch.WithOwnedConditions{Conditions: []string{
 		v1alpha1.ReadyCondition, v1alpha1.ReconcilingCondition, v1alpha1.StalledCondition, v1alpha1.SuspendedCondition,
-		v1alpha1.PreflightPassedCondition, v1alpha1.ReplicatingCondition, v1alpha1.RollbackReadyCondition,
+		v1alpha1.PreflightPassedCondition, v1alpha1.ReplicatingCondition, v1alpha1.RollbackReadyCondition, v1alpha1.AnalysisPassedCondition,
 	}})
 	if err != nil {
 		return fmt.Errorf("patch %s/%s: %w", object.GetNamespace(), object.GetName(), err)

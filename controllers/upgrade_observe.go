@@ -17,6 +17,7 @@ import (
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
+	checks "github.com/gitover/gitover/steps/analysis"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -53,9 +54,11 @@ func (r *UpgradeReconciler) observeProxy(ctx context.Context, upgrade *v1alpha1.
 	if s.proxy, err = r.proxyOf(ctx, upgrade); err != nil {
 		return err
 	}
-	s.facts.Active, s.facts.Target, s.facts.GaveUp = "", "", false
+	s.facts.Active, s.facts.Target, s.facts.GaveUp, s.facts.RollbackReady = "", "", false, false
+	s.facts.AnalysisFailed = checks.Reverts(upgrade.Spec.Soak.Analysis, upgrade.Status.Analysis)
 	if p := s.proxy; p != nil {
 		s.facts.Active, s.facts.Target = p.Status.Active, p.Spec.Target
+		s.facts.RollbackReady = steps.LosesNothing(upgrade.Status, p)
 		s.facts.GaveUp = p.Status.FailedTarget == p.Spec.Target && p.Status.FailedAttempts >= attemptsOf(p)
 	}
 	return nil

@@ -68,6 +68,7 @@ var needsHuman = map[string]bool{
 	v1alpha1.ReasonConflictingSpec:    true,
 	v1alpha1.ReasonProposalRefused:    true,
 	v1alpha1.ReasonHookFailed:         true,
+	v1alpha1.ReasonAnalysisFailed:     true,
 }
 
 // retryStep is the interval for a step that waits for something outside.

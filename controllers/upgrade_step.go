@@ -106,6 +106,7 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 			}
 			return secret.Data, nil
 		},
+		Addresses:  r.AnalysisAddresses,
 		MayRunJobs: func(ctx context.Context) error { return access.MayRunJobs(ctx, r.Client, upgrade, s.kustomization) },
 		BadHook:    outcome.BadHook,
 		Now:        r.Now, Workers: &r.workers,

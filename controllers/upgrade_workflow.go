@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/analysis"
 	"github.com/gitover/gitover/controllers/logs"
 	"github.com/gitover/gitover/controllers/metrics"
 	"github.com/gitover/gitover/controllers/outcome"
@@ -41,6 +42,7 @@ func (r *UpgradeReconciler) runWorkflow(ctx context.Context, upgrade *v1alpha1.P
 		decision := steps.Next(*status, s.facts)
 		r.startStep(ctx, upgrade, s, decision)
 		showReplication(upgrade, s)
+		analysis.Report(r.Recorder, upgrade, s.proxy, r.Now())
 		if decision.Idle {
 			if err := r.background.end(ctx, upgrade, ""); err != nil {
 				return r.failed(ctx, upgrade, err)
@@ -169,6 +171,7 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 		// the version was reverted in Git: asking for it again is a new request
 		status.HandledVersion = ""
 	}
+	analysis.Moved(upgrade, d, now)
 	changed := status.Workflow != d.Workflow
 	if changed {
 		status.RolledBack = r.revertedCutover(ctx, upgrade, s, d)

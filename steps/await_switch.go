@@ -48,6 +48,9 @@ func awaitActive(ctx context.Context, run *Run, commit, instance string) (Verdic
 		return waiting(cmp.Or(state.Reason, v1alpha1.ReasonFluxPending), "%s", cmp.Or(state.Message, "waiting for Flux to apply the commit")), nil
 	case proxy.Status.Active == instance && proxy.Spec.Target == instance && proxy.Status.Switch == nil:
 		return done("%s serves", instance), nil
+	case commit == CommitRollback && RevertDecided(*run.Status) && proxy.Spec.Target != instance && proxy.Status.Switch == nil &&
+		(state.RevertedBy != nil || state.Commit == nil && !state.AlreadyApplied):
+		return refuseRevert(run, "Git makes %s the target again%s", proxy.Spec.Target, byWhom(state.RevertedBy)), nil
 	case state.RevertedBy != nil && commit == CommitRollback && proxy.Spec.Target != instance:
 		return waiting(v1alpha1.ReasonConflictingSpec, "the version says %s shall serve, but %s (%s) made %s the target again; make spec.version and the PgProxy's spec.target agree",
 			instance, short(state.RevertedBy.SHA), state.RevertedBy.Author, proxy.Spec.Target), nil
@@ -60,4 +63,22 @@ func awaitActive(ctx context.Context, run *Run, commit, instance string) (Verdic
 		return waiting(v1alpha1.ReasonFluxPending, "Flux applied the commit, but PgProxy %s still has spec.target %s; is its reconciliation disabled by an annotation?", proxy.Name, proxy.Spec.Target), nil
 	}
 	return waiting(cmp.Or(conditions.GetReason(proxy, v1alpha1.ReadyCondition), v1alpha1.ReasonSwitching), "%s", cmp.Or(conditions.GetMessage(proxy, v1alpha1.ReadyCondition), "the switch is beginning")), nil
+}
+
+func byWhom(commit *v1alpha1.Commit) string {
+	if commit == nil {
+		return ""
+	}
+	return fmt.Sprintf(", by %s (%s)", short(commit.SHA), commit.Author)
+}
+
+// whyBack says why traffic returns.
+func whyBack(run *Run) string {
+	switch {
+	case RevertDecided(*run.Status):
+		return "the analysis failed: " + run.Status.Analysis.Failure.Message
+	case run.Proxy != nil && run.Proxy.Status.LastFailure != "" && run.Status.Workflow == RevertCutover:
+		return run.Proxy.Status.LastFailure
+	}
+	return "the version was reverted"
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/analysis"
 	"github.com/gitover/gitover/steps/hooks"
 )
 
@@ -27,6 +28,8 @@ func commitDone(step string) func(context.Context, *Run) (Verdict, error) {
 		case state.RevertedBy != nil && obeyed[step]:
 			return Verdict{Reverted: state.RevertedBy, Reason: v1alpha1.ReasonRolledBack,
 				Message: fmt.Sprintf("%s was reverted by %s (%s)", step, short(state.RevertedBy.SHA), state.RevertedBy.Author)}, nil
+		case state.RevertedBy != nil && step == CommitRollback && RevertDecided(*run.Status):
+			return refuseRevert(run, "%s (%s) reverted it", short(state.RevertedBy.SHA), state.RevertedBy.Author), nil
 		case state.Commit != nil:
 			record(run.Status, step, state)
 			run.Status.Proposal = nil
@@ -117,15 +120,17 @@ func evidence(run *Run, step string) Evidence {
 		for _, line := range hooks.Evidence(run.Status, v1alpha1.AfterCutover, v1alpha1.BeforeFinalize) {
 			add("Gitover-Hook", "%s", line)
 		}
+		if run.Status.Analysis != nil {
+			e = append(e, analysis.Passed(run.Status.Analysis)...)
+		}
 	case CommitRemoveGreen:
 		if run.Status.EndedBy != "" {
 			add("Gitover-Reason", "%s", oneLine(run.Status.EndedBy))
 		}
 	case CommitRollback:
-		if run.Proxy != nil && run.Proxy.Status.LastFailure != "" && run.Status.Workflow == RevertCutover {
-			add("Gitover-Reason", "%s", oneLine(run.Proxy.Status.LastFailure))
-		} else {
-			add("Gitover-Reason", "the version was reverted")
+		add("Gitover-Reason", "%s", oneLine(whyBack(run)))
+		if RevertDecided(*run.Status) {
+			e = append(e, analysis.Failed(run.Status.Analysis.Failure)...)
 		}
 	}
 	return e
@@ -195,6 +200,10 @@ var stillReady = connected(Step{Name: CommitCutover, Done: readyToCutOver, Run: 
 func proposed(ctx context.Context, run *Run, step string, p Proposal) (Verdict, error) {
 	status := run.Status
 	if p.Gone || p.Closed {
+		if step == CommitRollback && RevertDecided(*status) {
+			status.Proposal = nil
+			return refuseRevert(run, "branch %s was removed, or its pull request closed, without having been merged to %s", p.Branch, p.Into), nil
+		}
 		if asked := run.Upgrade.Spec.Retry; status.Proposal != nil && asked != status.Proposal.Retry {
 			status.HandledRetry, status.Proposal = asked, nil
 			return act("spec.retry asks for the commit to be proposed again"), nil

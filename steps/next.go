@@ -23,6 +23,10 @@ type Facts struct {
 	Target string
 	// GaveUp: the PgProxy controller's attempts to reach Target are used up.
 	GaveUp bool
+	// AnalysisFailed: a check of the soak failed for good, and the spec wants the cutover reverted for that.
+	AnalysisFailed bool
+	// RollbackReady: a revert of the cutover loses nothing.
+	RollbackReady bool
 }
 
 // Decision is the answer of Next.
@@ -80,6 +84,9 @@ func Next(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 	case Upgrade:
 		return duringUpgrade(status, facts, from, to)
 	case RevertCutover:
+		if RevertDecided(status) {
+			return whileReverting(status, facts)
+		}
 		if facts.Active == status.To && facts.Target == status.To {
 			return Decision{Workflow: Upgrade, Step: Soak, Reason: v1alpha1.ReasonSoakInProgress, Message: status.To + " serves after all"}
 		}
@@ -191,11 +198,33 @@ func duringSoak(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string) D
 			Message: fmt.Sprintf("the cutover was reverted; %s serves again and %s follows it", status.From, status.To)}
 	case facts.Wanted == from:
 		return rollback(status, facts)
+	case facts.AnalysisFailed && facts.RollbackReady && facts.Active == status.To && facts.Target == status.To:
+		return Decision{Workflow: RevertCutover, Step: CommitRollback, Reason: v1alpha1.ReasonAnalysisFailed,
+			Message: "the analysis failed; reverting the cutover"}
 	case facts.Wanted != to:
 		return stay(status, v1alpha1.ReasonWaitingForSoak,
 			fmt.Sprintf("Git asks for %s now; that upgrade begins when the soak of %s is over (end it at once with spec.soak.finalizedVersion: %q)", facts.Wanted, to, to))
 	}
 	return stay(status, "", "")
+}
+
+// whileReverting: the analysis of the soak failed. Until the revert is on the branch, Gitover may give it up: people said otherwise,
+// or it would lose something now. A revert that waits to be merged is people's to judge.
+func whileReverting(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
+	refused := status.Analysis.Failure.Refused
+	serves := facts.Active == status.To && facts.Target == status.To
+	back := Decision{Workflow: Upgrade, Step: Soak, Reason: v1alpha1.ReasonSoakInProgress}
+	switch {
+	case serves && refused != "":
+		back.Message = "the revert was refused: " + refused
+	case serves && status.Step == CommitRollback && !facts.AnalysisFailed:
+		back.Message = "spec.soak.analysis no longer asks for a revert"
+	case serves && status.Step == CommitRollback && !facts.RollbackReady && status.Proposal == nil:
+		back.Message = "RollbackReady is no longer True; the cutover is reverted when it is"
+	default:
+		return stay(status, "", "")
+	}
+	return back
 }
 
 func rollback(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {

@@ -3,6 +3,8 @@ package steps
 import (
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
@@ -16,6 +18,21 @@ func TestNextObeysGit(t *testing.T) {
 		return Facts{Name: "orders", Wanted: wanted, Active: active, Target: target}
 	}
 	retry := func(f Facts) Facts { f.Retry = "again"; return f }
+	decided := func(step string) v1alpha1.PgUpgradeStatus {
+		s := at(RevertCutover, step)
+		s.Analysis = &v1alpha1.AnalysisStatus{Failure: &v1alpha1.AnalysisFailure{DecidedAt: &metav1.Time{}}}
+		return s
+	}
+	refused := func(s v1alpha1.PgUpgradeStatus) v1alpha1.PgUpgradeStatus {
+		s.Analysis.Failure.Refused = "Ada reverted it"
+		return s
+	}
+	proposed := func(s v1alpha1.PgUpgradeStatus) v1alpha1.PgUpgradeStatus {
+		s.Proposal = &v1alpha1.ProposalStatus{}
+		return s
+	}
+	failed := func(f Facts) Facts { f.AnalysisFailed, f.RollbackReady = true, true; return f }
+	unready := func(f Facts) Facts { f.AnalysisFailed = true; return f }
 	gaveUp := func(f Facts) Facts { f.GaveUp = true; return f }
 	stories := []struct {
 		story          string
@@ -62,6 +79,19 @@ func TestNextObeysGit(t *testing.T) {
 		{"the bump is reverted after a rollback: green goes", at(RolledBack, AwaitDecision), facts("15", "orders-15", "orders-15"), Abort, StopReplication, false},
 		{"the revert of the revert and of the bump at once: the target first", at(RolledBack, AwaitDecision), facts("15", "orders-15", "orders-17"), Rollback, CommitRollback, false},
 		{"a revert of the revert beside a third version: Git has to agree with itself", at(RolledBack, AwaitDecision), facts("18", "orders-15", "orders-17"), RolledBack, AwaitDecision, false},
+		{"the analysis of the soak fails: the cutover is reverted", at(Upgrade, Soak), failed(facts("17", "orders-17", "orders-17")), RevertCutover, CommitRollback, false},
+		{"also while a third version waits", at(Upgrade, Soak), failed(facts("18", "orders-17", "orders-17")), RevertCutover, CommitRollback, false},
+		{"a revert that would lose something is not made", at(Upgrade, Soak), unready(facts("17", "orders-17", "orders-17")), Upgrade, Soak, false},
+		{"a person's revert comes first", at(Upgrade, Soak), failed(facts("17", "orders-17", "orders-15")), Upgrade, Soak, false},
+		{"and so does a version that is taken back", at(Upgrade, Soak), failed(facts("15", "orders-17", "orders-17")), Rollback, CommitRollback, false},
+		{"past the soak an analysis reverts nothing", at(Upgrade, StopReverse), failed(facts("17", "orders-17", "orders-17")), Upgrade, StopReverse, false},
+		{"a decided revert goes on", decided(CommitRollback), failed(facts("17", "orders-17", "orders-17")), RevertCutover, CommitRollback, false},
+		{"a decided revert that would lose something now is not committed", decided(CommitRollback), unready(facts("17", "orders-17", "orders-17")), Upgrade, Soak, false},
+		{"unless it waits for people already", proposed(decided(CommitRollback)), unready(facts("17", "orders-17", "orders-17")), RevertCutover, CommitRollback, false},
+		{"a revert that the spec no longer asks for is given up", proposed(decided(CommitRollback)), facts("17", "orders-17", "orders-17"), Upgrade, Soak, false},
+		{"a revert that is on the branch is awaited", decided(AwaitRollback), facts("17", "orders-17", "orders-17"), RevertCutover, AwaitRollback, false},
+		{"a revert that people reverted is given up", refused(decided(AwaitRollback)), failed(facts("17", "orders-17", "orders-17")), Upgrade, Soak, false},
+		{"but not while traffic returns", refused(decided(AwaitRollback)), facts("17", "orders-15", "orders-17"), RevertCutover, AwaitRollback, false},
 		{"a human makes the target green after we gave up", at(RevertCutover, AwaitRollback), facts("17", "orders-17", "orders-17"), Upgrade, Soak, false},
 	}
 	for _, s := range stories {

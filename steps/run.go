@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/analysis"
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/hooks"
 	"github.com/gitover/gitover/steps/postgres"
@@ -44,6 +45,8 @@ type Run struct {
 	MayRunJobs func(ctx context.Context) error
 	// BadHook says whether an error is a mistake in a hook, rather than a server that doesn't answer.
 	BadHook func(error) bool
+	// Addresses that checks of the soak may reach.
+	Addresses analysis.Addresses
 	// Tell is set for an effect that runs beside the looks, and whose status is a copy.
 	Tell func(change func(*v1alpha1.PgUpgradeStatus))
 	// Workers remembers apply workers from look to look; nil: they aren't watched.

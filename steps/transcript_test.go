@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
@@ -64,6 +66,9 @@ func (s *story) enter(d Decision) {
 		if d.Workflow == Abort || d.Workflow == Rollback {
 			s.status.HandledVersion = ""
 		}
+	}
+	if d.Reason == v1alpha1.ReasonAnalysisFailed {
+		s.status.Analysis = &v1alpha1.AnalysisStatus{Failure: &v1alpha1.AnalysisFailure{DecidedAt: &metav1.Time{}}}
 	}
 	s.status.Workflow, s.status.Step = d.Workflow, d.Step
 }
@@ -134,6 +139,18 @@ func TestTranscripts(t *testing.T) {
 			s.until(AwaitRollback)
 			s.git("traffic returns", serve("orders-15"))
 			s.until("")
+		},
+		"analysis_fails": func(s *story) {
+			s.git("a person merges the bump", want("17"))
+			s.until(AwaitSwitch)
+			s.git("traffic moves", serve("orders-17"))
+			s.until(Soak)
+			s.git("a check fails as often as its threshold says", func(f *Facts) { f.AnalysisFailed, f.RollbackReady = true, true })
+			s.until(AwaitRollback)
+			s.git("Gitover's revert is applied, traffic returns", serve("orders-15"))
+			s.until(AwaitDecision)
+			s.git("a person reverts that commit", func(f *Facts) { serve("orders-17")(f); f.AnalysisFailed = false })
+			s.until(Soak)
 		},
 		"switch_fails": func(s *story) {
 			s.git("a person merges the bump", want("17"))

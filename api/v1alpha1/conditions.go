@@ -29,6 +29,14 @@ const (
 	// RollbackReadyCondition is True while a revert of the cutover commit loses nothing, and Flux would apply it.
 	RollbackReadyCondition = "RollbackReady"
 
+	// AnalysisPassedCondition is True while every check of spec.soak.analysis passes.
+	//
+	// True:    AnalysisPassed
+	// False:   AnalysisFailing (a check failed, but not yet as often as its threshold says), AnalysisFailed
+	// Unknown: AnalysisPending (nothing was checked yet), AnalysisUnknown (a check has no result), AnalysisStalled (for longer than
+	// spec.soak.analysis.unknownAfter)
+	AnalysisPassedCondition = "AnalysisPassed"
+
 	// SuspendedCondition is True while spec.suspend is.
 	SuspendedCondition = "Suspended"
 )
@@ -142,6 +150,18 @@ const (
 	ReasonHookFailed = "HookFailed"
 	// ReasonHookSucceeded: an event only. A hook of spec.hooks succeeded; its last lines are in the message.
 	ReasonHookSucceeded = "HookSucceeded"
+	// ReasonAnalysisPassed: every check of the soak passes.
+	ReasonAnalysisPassed = "AnalysisPassed"
+	// ReasonAnalysisFailing: a check of the soak failed, but not yet as often in a row as its threshold says.
+	ReasonAnalysisFailing = "AnalysisFailing"
+	// ReasonAnalysisFailed: a check of the soak failed as often in a row as its threshold says.
+	ReasonAnalysisFailed = "AnalysisFailed"
+	// ReasonAnalysisPending: the checks of the soak begin after spec.soak.analysis.initialDelay.
+	ReasonAnalysisPending = "AnalysisPending"
+	// ReasonAnalysisUnknown: a check of the soak has no result.
+	ReasonAnalysisUnknown = "AnalysisUnknown"
+	// ReasonAnalysisStalled: a check of the soak has had no result for longer than spec.soak.analysis.unknownAfter.
+	ReasonAnalysisStalled = "AnalysisStalled"
 
 	// ReasonWaitingForApproval: the gate needs spec.cutover.approvedVersion.
 	ReasonWaitingForApproval = "WaitingForApproval"

@@ -104,6 +104,11 @@ type SoakSpec struct {
 	// +optional
 	CompareEvery *metav1.Duration `json:"compareEvery,omitempty"`
 
+	// Analysis checks the instance that serves, again and again, and returns to the old one if a check fails. While a check fails or
+	// is unknown, the soak doesn't end by itself.
+	// +optional
+	Analysis *AnalysisSpec `json:"analysis,omitempty"`
+
 	// Finalize: Automatic when Duration is over, or Manual: wait for FinalizedVersion.
 	// +kubebuilder:default=Automatic
 	// +kubebuilder:validation:Enum=Automatic;Manual

@@ -130,6 +130,10 @@ type PgUpgradeStatus struct {
 	// +optional
 	EndedBy string `json:"endedBy,omitempty"`
 
+	// Analysis during the soak.
+	// +optional
+	Analysis *AnalysisStatus `json:"analysis,omitempty"`
+
 	// Commits that Gitover made for this workflow, oldest first.
 	// +optional
 	Commits []CommitStatus `json:"commits,omitempty"`

@@ -35,12 +35,14 @@ import (
 	"github.com/gitover/gitover/controllers/notify"
 	"github.com/gitover/gitover/controllers/tracing"
 	"github.com/gitover/gitover/internal/crash"
+	"github.com/gitover/gitover/steps/analysis"
 )
 
 type controllerFlags struct {
 	metrics, probes, eventsAddress, tracingEndpoint string
 	namespace, selector, clones, copyImage          string
 	leaderElect, noCrossNamespaceRefs               bool
+	analysisAddresses                               []string
 	concurrent                                      int
 	lease, renew, retry                             time.Duration
 	log                                             logger.Options
@@ -68,6 +70,7 @@ func controllerCommand() *cobra.Command {
 	flags.DurationVar(&f.renew, "leader-election-renew-deadline", 10*time.Second, "how long a leader tries to renew its lease before it gives up")
 	flags.DurationVar(&f.retry, "leader-election-retry-period", 2*time.Second, "time between two tries to lead, or to renew")
 	flags.BoolVar(&f.noCrossNamespaceRefs, "no-cross-namespace-refs", false, "refuse references to Flux objects of other namespaces")
+	flags.StringSliceVar(&f.analysisAddresses, "analysis-addresses", nil, "networks in CIDR notation that HTTP checks and Prometheus queries of spec.soak.analysis may reach; all but loopback, link-local and metadata addresses if empty")
 	flags.IntVar(&f.concurrent, "concurrent", 50, "how many objects of each kind are reconciled at once")
 	f.log.BindFlags(flags)
 	return command
@@ -131,9 +134,13 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	if err != nil {
 		return fmt.Errorf("find this pod's name: %w", err)
 	}
+	reachable, err := analysis.AddressesOf(f.analysisAddresses)
+	if err != nil {
+		return fmt.Errorf("--analysis-addresses: %w", err)
+	}
 	upgrades := &controllers.UpgradeReconciler{
 		Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Pods: pods, Recorder: recorder, Tracer: tracer,
-		CloneDirectory: f.clones, NoCrossNamespaceRefs: f.noCrossNamespaceRefs, Now: time.Now,
+		CloneDirectory: f.clones, NoCrossNamespaceRefs: f.noCrossNamespaceRefs, AnalysisAddresses: reachable, Now: time.Now,
 		Self: own.Self{Image: f.copyImage, Namespace: os.Getenv("POD_NAMESPACE"), Pod: identity},
 	}
 	if err := upgrades.SetupWithManager(manager, f.concurrent); err != nil {

@@ -35,6 +35,10 @@ func Message(upgrade *v1alpha1.PgUpgrade, step string, evidence steps.Evidence) 
 	if by := status.RequestedBy; by != nil && step == steps.CommitGreen {
 		body += fmt.Sprintf("\n\nAsked for by %s in %.12s (%s).", by.Author, by.SHA, strings.TrimSpace(by.Subject))
 	}
+	if step == steps.CommitRollback && steps.RevertDecided(status) {
+		body += fmt.Sprintf("\n\nThe analysis of %s failed: %s.\n\nA revert of this commit brings %s back; the analysis doesn't revert that.",
+			status.To, status.Analysis.Failure.Message, status.To)
+	}
 	if text := upgrade.Spec.Git.Commit.MessageTemplate; text != "" {
 		fields := templateFields(upgrade, step)
 		fields["Subject"], fields["Body"], fields["Values"] = subject, body, upgrade.Spec.Git.Commit.MessageTemplateValues

@@ -29,6 +29,7 @@ func Draw(r Report, o Options) []string {
 		{label: "Switching", lines: p.switching(&r), least: 1, rank: 80},
 		{label: "Commits", lines: p.commits(r.Commits), least: rankOf(running, 1, 0), rank: 40, items: true, gap: !running},
 		{label: "Switches", lines: p.switches(r.Switches), least: 0, rank: 30, items: true},
+		{label: "Analysis", lines: p.analysis(&r), least: 1, rank: 57, items: true},
 		{label: "Rollback", lines: p.rollback(&r), least: 1, rank: 58},
 		{label: "History", lines: p.history(r.History), least: 0, rank: 10, items: true},
 		{label: "Note", lines: p.notes(&r), least: 0, rank: 45},

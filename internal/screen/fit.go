@@ -77,7 +77,7 @@ func (p pen) shorten(s *section) {
 	n := len(s.lines) - 1
 	left := s.lines[n]
 	s.lines = s.lines[:n]
-	if !s.items || n == 0 {
+	if !s.items || n == 0 || strings.Contains(s.lines[n-1], moreMark) {
 		return
 	}
 	more := 1

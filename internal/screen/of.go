@@ -32,6 +32,7 @@ func Of(o Objects, program string) Report {
 		From: s.From, To: s.To, Workflow: s.Workflow, Step: s.Step, Run: s.Run, Attempt: s.Attempt,
 		AskedBy: s.RequestedBy, Suspend: u.Spec.Suspend,
 		Ready: conditions.Get(u, v1alpha1.ReadyCondition), ProxyReady: conditions.Get(p, v1alpha1.ReadyCondition),
+		AnalysisPassed: conditions.Get(u, v1alpha1.AnalysisPassedCondition), Analysis: s.Analysis,
 		Stalled: conditions.IsStalled(u) || conditions.IsStalled(p),
 		Copy:    s.Copy, Comparing: s.Comparing, Lag: s.Lag, LagLimit: defaultLag,
 		Switch: p.Status.Switch, Switches: p.Status.Switches, Poolers: p.Status.Poolers,

@@ -87,6 +87,47 @@ func (p pen) lag(r *Report) []string {
 	return []string{line}
 }
 
+// analysis of the soak: what the condition says, and a line for each check.
+func (p pen) analysis(r *Report) []string {
+	c := r.AnalysisPassed
+	if c == nil {
+		return nil
+	}
+	mark, i := "?", warn
+	switch c.Status {
+	case metav1.ConditionTrue:
+		mark, i = p.done, good
+	case metav1.ConditionFalse:
+		mark, i = p.bad, bad
+	case metav1.ConditionUnknown:
+	}
+	if r.Analysis == nil || len(r.Analysis.Checks) == 0 {
+		return p.headed(i, mark+" "+c.Reason, c.Message)
+	}
+	lines := []string{p.in(i, mark+" "+c.Reason)} // the checks say the rest
+	if r.Analysis.Failure != nil || c.Status == metav1.ConditionTrue {
+		lines = p.headed(i, mark+" "+c.Reason, c.Message)
+	}
+	for _, check := range r.Analysis.Checks {
+		mark, i := p.done, good
+		switch check.Verdict {
+		case v1alpha1.CheckFailed:
+			mark, i = p.bad, bad
+		case v1alpha1.CheckUnknown:
+			mark, i = "?", warn
+		}
+		text := fmt.Sprintf("%s: %s, wanted is %s", check.Name, check.Value, check.Wanted)
+		switch {
+		case check.Verdict == v1alpha1.CheckUnknown:
+			text = fmt.Sprintf("%s: %s", check.Name, check.Message)
+		case check.Failures > 0:
+			text += fmt.Sprintf("; failed %d times in a row of %d", check.Failures, check.Threshold)
+		}
+		lines = append(lines, p.item(p.in(i, mark)+" "+p.clean(text))...)
+	}
+	return lines
+}
+
 // parts of a switch in their order, by what is done while traffic is held.
 var (
 	heldParts  = []string{"hold", "fence", "drain", "sequences", "copy", "flip", "decide", "open", "resume"}

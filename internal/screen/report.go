@@ -51,6 +51,8 @@ type Report struct {
 	Ready      *metav1.Condition `json:"ready,omitempty"`
 	ProxyReady *metav1.Condition `json:"proxyReady,omitempty"`
 	Stalled    bool              `json:"stalled,omitempty"`
+	// AnalysisPassed is the condition of the soak's analysis, if there is one.
+	AnalysisPassed *metav1.Condition `json:"analysisPassed,omitempty"`
 
 	Phases    []Phase                   `json:"phases,omitempty"`
 	Copy      *v1alpha1.CopyStatus      `json:"copy,omitempty"`
@@ -58,6 +60,7 @@ type Report struct {
 	Lag       *v1alpha1.LagStatus       `json:"lag,omitempty"`
 	LagLimit  int64                     `json:"lagLimit,omitempty"`
 	Commits   []Commit                  `json:"commits,omitempty"`
+	Analysis  *v1alpha1.AnalysisStatus  `json:"analysis,omitempty"`
 	Switch    *v1alpha1.SwitchStatus    `json:"switch,omitempty"`
 	Switches  []v1alpha1.SwitchRecord   `json:"switches,omitempty"`
 	Findings  []v1alpha1.Finding        `json:"findings,omitempty"`

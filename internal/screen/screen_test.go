@@ -26,6 +26,7 @@ var update = flag.Bool("update", false, "write testdata/*.txt again")
 
 // moment at which the fixtures are looked at: half a minute after what they tell of, at most.
 var moments = map[string]string{"finished": "2026-11-21T08:00:00Z", "finalize": "2026-11-20T17:32:30Z", "rolled-back": "2026-11-20T16:52:00Z", "soak": "2026-11-20T19:00:00Z",
+	"soak-analysis":        "2026-11-20T19:00:00Z",
 	"soak-rollback-broken": "2026-11-20T19:00:00Z", "fenced": "2026-11-20T16:40:00Z", "copy": "2026-11-20T16:31:44Z", "copy-fails": "2026-11-20T16:31:44Z", "pooler-unreachable": "2026-11-20T16:31:44Z",
 	"await-green": "2026-11-20T16:31:15Z", "flux-suspended": "2026-11-20T16:31:45Z", "preflight-blocked": "2026-11-20T16:31:12Z", "verify": "2026-11-20T16:32:05Z", "switching": "2026-11-20T16:32:18Z",
 	"revert-cutover": "2026-11-20T16:34:25Z", "abort": "2026-11-20T16:32:50Z"}

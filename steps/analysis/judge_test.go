@@ -1,0 +1,131 @@
+package analysis
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+)
+
+var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func between(minimum, maximum string) *v1alpha1.ThresholdRange {
+	r := &v1alpha1.ThresholdRange{}
+	if minimum != "" {
+		r.Min = ptr.To(resource.MustParse(minimum))
+	}
+	if maximum != "" {
+		r.Max = ptr.To(resource.MustParse(maximum))
+	}
+	return r
+}
+
+// TestFailuresCountInARow: one that passes starts again, and one without a result changes nothing.
+func TestFailuresCountInARow(t *testing.T) {
+	for name, c := range map[string]struct {
+		results string // of one check, round by round
+		fails   bool
+		count   int32
+	}{
+		"as often as the threshold says": {"FFF", true, 3},
+		"not often enough":               {"PFF", false, 2},
+		"with one between that passes":   {"FFPFF", false, 2},
+		"with one between without":       {"FFUUF", true, 3},
+		"never a result":                 {"UUUUUUUUUU", false, 0},
+		"it recovers after it failed":    {"FFFFP", false, 0},
+	} {
+		spec := &v1alpha1.AnalysisSpec{Threshold: 3, Checks: []v1alpha1.AnalysisCheck{{Name: "a"}}}
+		status := &v1alpha1.AnalysisStatus{}
+		for i, r := range c.results {
+			result := map[rune]Result{'P': judged(1, between("", "2")), 'F': judged(3, between("", "2")), 'U': unknown("no answer")}[r]
+			Judge(spec, status, []Result{result}, noon.Add(time.Duration(i)*time.Minute))
+		}
+		if got := status.Failure != nil; got != c.fails || status.Checks[0].Failures != c.count {
+			t.Errorf("%s: failed %t after %d failures: %+v", name, got, status.Checks[0].Failures, status.Failure)
+		}
+	}
+}
+
+func TestWhatIsDecidedOrRefusedStands(t *testing.T) {
+	spec := &v1alpha1.AnalysisSpec{Threshold: 1, Checks: []v1alpha1.AnalysisCheck{{Name: "a"}, {Name: "b", Threshold: 2}}}
+	status := &v1alpha1.AnalysisStatus{}
+	bad, good := judged(3, between("", "2")), judged(1, between("", "2"))
+	Judge(spec, status, []Result{good, bad}, noon)
+	if status.Failure != nil || status.Passed != 0 {
+		t.Fatalf("%+v", status)
+	}
+	Judge(spec, status, []Result{good, bad}, noon.Add(time.Minute))
+	Judge(spec, status, []Result{bad, bad}, noon.Add(2*time.Minute))
+	f := status.Failure
+	if f == nil || f.Check != "a" || !Reverts(spec, status) {
+		t.Fatalf("the first check in the spec: %+v", f)
+	}
+	f.DecidedAt = &metav1.Time{Time: noon}
+	Judge(spec, status, []Result{good, good}, noon.Add(3*time.Minute))
+	if status.Failure != f || status.Passed != 1 {
+		t.Errorf("%+v", status)
+	}
+	f.DecidedAt, f.Refused = nil, "Ada reverted it"
+	Judge(spec, status, []Result{bad, good}, noon.Add(4*time.Minute))
+	if status.Failure != f || Reverts(spec, status) {
+		t.Errorf("%+v", status.Failure)
+	}
+	if reason, words := Unsettled(spec, status); reason != v1alpha1.ReasonAnalysisFailed || !strings.Contains(words, "check a failed") {
+		t.Errorf("%s: %s", reason, words)
+	}
+	spec.Checks = spec.Checks[1:] // a check that is gone from the spec is gone from the status
+	Judge(spec, status, []Result{good}, noon.Add(5*time.Minute))
+	if len(status.Checks) != 1 || status.Checks[0].Name != "b" {
+		t.Errorf("%+v", status.Checks)
+	}
+}
+
+func TestRoundsComeInTime(t *testing.T) {
+	spec := &v1alpha1.AnalysisSpec{InitialDelay: &metav1.Duration{Duration: 5 * time.Minute}, Interval: &metav1.Duration{Duration: time.Minute}}
+	at := func(d time.Duration) *v1alpha1.AnalysisStatus {
+		return &v1alpha1.AnalysisStatus{LastRound: &metav1.Time{Time: noon.Add(d)}}
+	}
+	for name, c := range map[string]struct {
+		status *v1alpha1.AnalysisStatus
+		now    time.Duration
+		want   time.Duration
+	}{
+		"before the first":        {nil, 2 * time.Minute, 3 * time.Minute},
+		"the first is due":        {nil, 6 * time.Minute, -time.Minute},
+		"the next":                {at(6 * time.Minute), 6*time.Minute + 20*time.Second, 40 * time.Second},
+		"a clock was set back":    {at(60 * time.Minute), 7 * time.Minute, 0},
+		"traffic has moved again": {at(-time.Minute), time.Minute, 4 * time.Minute},
+	} {
+		if got := Next(spec, c.status, noon, noon.Add(c.now)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestValuesAreReadAsPeopleWriteThem(t *testing.T) {
+	for _, c := range []struct {
+		value         float64
+		wanted        *v1alpha1.ThresholdRange
+		verdict, text string
+	}{
+		{0.01, between("", "0.01"), v1alpha1.CheckPassed, "0.01, at most 0.01"},
+		{0.0100001, between("", "0.01"), v1alpha1.CheckFailed, "0.0100001, at most 0.01"},
+		{99, between("99", ""), v1alpha1.CheckPassed, "99, at least 99"},
+		{-1, between("0", "500"), v1alpha1.CheckFailed, "-1, from 0 to 500"},
+		{2 << 30, between("", "1Gi"), v1alpha1.CheckFailed, "2147483648, at most 1073741824"},
+	} {
+		r := judged(c.value, c.wanted)
+		if r.Verdict != c.verdict || r.Value+", "+r.Wanted != c.text {
+			t.Errorf("%v: %+v, want %s: %s", c.value, r, c.verdict, c.text)
+		}
+	}
+	long := unknown("%s", strings.Repeat("ä", 400)).Message
+	if len(long) > mostWords+len("…") || !strings.HasSuffix(long, "ä…") {
+		t.Errorf("%d bytes: %s", len(long), long)
+	}
+}
