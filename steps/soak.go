@@ -38,8 +38,10 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 		// whatever has become of the rollback path
 		return unlessReverted(ctx, run, done("finalization approved by spec.soak.finalizedVersion in Git"))
 	}
-	if err := watchRollbackPath(ctx, run); err != nil {
-		return Verdict{}, err
+	if recovering == nil && failed == nil {
+		if err := watchRollbackPath(ctx, run); err != nil {
+			return Verdict{}, err
+		}
 	}
 	if proxy.Status.ActiveSince == nil {
 		return waiting(v1alpha1.ReasonSwitching, "waiting for the PgProxy to say since when %s serves", run.Status.To), nil

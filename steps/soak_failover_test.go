@@ -25,7 +25,10 @@ func soaking(t *testing.T, serves, follows int) *pair {
 	p.done(CatchUp)
 	p.run.Status.Workflow, p.run.Status.Step, p.run.Status.From, p.run.Status.To = Upgrade, Soak, p.green.Instance, p.blue.Instance
 	p.run.Status.Verification = nil
-	p.run.Proxy.Status.Active = p.blue.Instance
+	since := timestamp(p.run.Now())
+	p.run.Upgrade.Name, p.run.Git = "test", branch{untouched{t}, p.blue.Instance}
+	p.run.Proxy = aProxy(p.blue.Instance, p.blue.Instance, "")
+	p.run.Proxy.Status.ActiveSince = &since
 	if said := p.recovers(""); len(said) > 0 {
 		t.Fatalf("nothing happened: %q", said)
 	}
@@ -45,11 +48,11 @@ func (p *pair) recovers(until string) (said []string) {
 				p.t.Fatal(err)
 			}
 		}
-		var err error
-		if v, err = recovers(p.t.Context(), p.run, p.blue.Instance, p.green.Instance); err != nil {
+		look, err := soakDone(p.t.Context(), p.run)
+		if err != nil {
 			p.t.Fatal(err)
 		}
-		if v == nil {
+		if v = &look; v.Reason == v1alpha1.ReasonSoakInProgress {
 			if until != "" {
 				p.t.Fatalf("recovered from, and never %s: %q", until, said)
 			}

@@ -138,6 +138,9 @@ func (s *story) awaitStep(step string, patience time.Duration) {
 // witness what the servers' own records say before one of them is removed.
 func (s *story) witness() {
 	s.t.Helper()
+	if s.traffic == nil {
+		return
+	}
 	s.must(s.traffic.WALReader.AwaitLook(s.t.Context(), time.Minute))
 }
 
