@@ -17,11 +17,13 @@ import (
 	"github.com/gitover/gitover/controllers/cluster"
 	"github.com/gitover/gitover/steps"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/test/pg"
 )
 
 // TestAnUpgradeByAParallelCopyGoesFromItsRequestToItsCutover in either direction, while applications write, over a killed pod and a restart of each server.
 func TestAnUpgradeByAParallelCopyGoesFromItsRequestToItsCutover(t *testing.T) {
-	for _, versions := range [][2]int{{15, 17}, {17, 15}} {
+	pairs := pg.Pairs([2]int{17, 15}, [2]int{postgres.Oldest, postgres.Latest}, [2]int{postgres.Latest, postgres.Oldest}, [2]int{17, 18}, [2]int{18, 17}, [2]int{13, 15}, [2]int{18, 13})
+	for _, versions := range append([][2]int{{15, 17}}, pairs...) {
 		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
 			w := aCopy(t, versions[0], versions[1])
 			w.goes("the copy is at work", w.halfway)
@@ -223,4 +225,19 @@ func TestWALThatACopyKeepsIsToldBeforeItIsTooMuch(t *testing.T) {
 	w.u.Spec.Copy.Paused, w.u.Spec.Copy.BytesPerSecond = nil, nil
 	w.goes("the cutover's commit", func() bool { return w.git.commits[steps.CommitCutover] })
 	w.same()
+}
+
+// TestAPodOfACopyThatDiesIsToldForAWhile, and the next one continues.
+func TestAPodOfACopyThatDiesIsToldForAWhile(t *testing.T) {
+	w := aCopy(t, 15, 17)
+	w.goes("the copy is at work", w.halfway)
+	w.must(w.pods[w.copyJob()].Process.Kill())
+	w.goes("it is told", func() bool {
+		o := w.look()
+		return o.Reason == v1alpha1.ReasonCopyInterrupted && strings.Contains(o.Message, "1 so far, and the next one continues") && !o.Stalled
+	})
+	if c := w.u.Status.Copy; c.Failures != 1 || c.FailedAt == nil {
+		t.Errorf("%+v", c)
+	}
+	w.goes("the copy's end", func() bool { return w.u.Status.Step != steps.CopyData })
 }

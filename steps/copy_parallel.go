@@ -58,7 +58,7 @@ func copyingParallel(ctx context.Context, run *Run, blue, green postgres.Server)
 	if *v, err = copyNext(ctx, run, c, all); v.RunNeeded || err != nil {
 		return v, err
 	}
-	if v.Reason != "" || sum.Words != "" {
+	if v.Reason != "" || sum.Trying != "" || sum.Failed != "" && failedLately(run) {
 		if err := roomOn(ctx, run, green); err != nil {
 			return nil, err
 		}
@@ -180,10 +180,10 @@ func copyGoesOn(run *Run, s parallel.Sum) Verdict {
 	switch {
 	case run.pace().Paused != "":
 		return waiting(v1alpha1.ReasonCopyPaused, "%s; paused: %s. %s keeps its WAL meanwhile", text, run.pace().Paused, run.Status.From)
-	case s.Words != "":
-		return waiting(v1alpha1.ReasonCopyInterrupted, "%s; %s", text, s.Words)
-	case s.Trouble != "" || s.Silent != "":
-		return waiting(v1alpha1.ReasonCopyInterrupted, "%s; %s", text, cmp.Or(s.Trouble, s.Silent))
+	case s.Failed != "" && failedLately(run):
+		return waiting(v1alpha1.ReasonCopyInterrupted, "%s; %s", text, s.Failed)
+	case s.Trying != "" || s.Trouble != "" || s.Silent != "":
+		return waiting(v1alpha1.ReasonCopyInterrupted, "%s; %s", text, cmp.Or(s.Trying, s.Trouble, s.Silent))
 	}
 	if s.Slowed != "" {
 		text += "; " + s.Slowed

@@ -118,6 +118,8 @@ var notable = map[string]bool{
 	v1alpha1.ReasonOutsideWindow:      true,
 	v1alpha1.ReasonFrozen:             true,
 	v1alpha1.ReasonSoakInProgress:     true,
+	v1alpha1.ReasonCopyInterrupted:    true,
+	v1alpha1.ReasonCopyPaused:         true,
 	v1alpha1.ReasonWaitingForSoak:     true,
 	v1alpha1.ReasonSwitchWaiting:      true,
 	v1alpha1.ReasonClockSkew:          true,

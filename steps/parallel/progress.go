@@ -11,15 +11,16 @@ import (
 
 // Sum of the progress of all databases.
 type Sum struct {
-	Tables, TablesCopied   int
-	Bytes, BytesCopied     int64
-	Indexes, IndexesBuilt  int
-	BytesPerSecond         int64
-	Work, WorkDone         int64
-	Failures               int
-	Left                   time.Duration
-	Silent, Trouble, Words string
-	Slowed                 string
+	Tables, TablesCopied  int
+	Bytes, BytesCopied    int64
+	Indexes, IndexesBuilt int
+	BytesPerSecond        int64
+	Work, WorkDone        int64
+	Failures              int
+	Left                  time.Duration
+	// Failed says which pod failed last, Trying what is tried again now, Slowed why less is read, Trouble what keeps a pod from running, and Silent which
+	// Job has not been heard of; empty for none.
+	Failed, Trying, Slowed, Trouble, Silent string
 }
 
 // silentAfter is how long a copy at work may note nothing before people are told.
@@ -61,7 +62,7 @@ func (s *Sum) add(d Database) {
 		s.Slowed = fmt.Sprintf("database %q: %s", d.Name, p.Slowed)
 	}
 	if p.Problem != "" {
-		s.Words = fmt.Sprintf("database %q: tries again: %s", d.Name, p.Problem)
+		s.Trying = fmt.Sprintf("database %q: tries again: %s", d.Name, p.Problem)
 	}
 	switch {
 	case d.Job.Message != "":
@@ -70,7 +71,7 @@ func (s *Sum) add(d Database) {
 		s.Silent = fmt.Sprintf("database %q: its Job has not been heard of for %s", d.Name, d.Record.Age.Round(time.Second))
 	}
 	if d.Job.Failures > 0 {
-		s.Words = fmt.Sprintf("database %q: a pod of its Job failed, %d so far, and the next one continues: %s", d.Name, d.Job.Failures, d.Job.LastFailure)
+		s.Failed = fmt.Sprintf("database %q: a pod of its Job failed, %d so far, and the next one continues: %s", d.Name, d.Job.Failures, d.Job.LastFailure)
 	}
 	if d.Record.Age < silentAfter {
 		s.BytesPerSecond += p.BytesPerSecond

@@ -74,6 +74,9 @@ func (c *copier) openBuilder(ctx context.Context) error {
 		if i.Create(b.there) != "" {
 			c.progress.now.Indexes++
 			c.progress.indexWork += sizes[i.TableOID] / indexShare
+			if sizes[i.TableOID] >= indexes.SmallTable {
+				c.progress.left.indexes[i.OID] = &pieceOfWork{cost: sizes[i.TableOID] / indexShare}
+			}
 		}
 	}
 	for i := range c.tables {
@@ -168,6 +171,11 @@ func (b *builder) large(t *table) {
 		b.finish(t)
 	}
 	for _, i := range all {
+		b.progress.change(func(*Progress) {
+			if piece := b.progress.left.indexes[i.OID]; piece != nil {
+				piece.ready = true
+			}
+		})
 		b.add(job{cost: t.Bytes / indexShare, run: func(ctx context.Context, w *worker) error {
 			idle := b.Jobs - b.queue.busy()
 			err := b.make(ctx, w, idle, func(there indexes.Existing) []string { return []string{i.Create(there)} })
@@ -212,6 +220,7 @@ func (b *builder) built(i indexes.Index, bytes int64) {
 	}
 	b.progress.mu.Lock()
 	defer b.progress.mu.Unlock()
+	delete(b.progress.left.indexes, i.OID)
 	b.progress.now.IndexesBuilt = min(b.progress.now.IndexesBuilt+1, b.progress.now.Indexes)
 	b.progress.indexDone = min(b.progress.indexDone+max(bytes, 1)/indexShare, b.progress.indexWork)
 	b.progress.indexOpen = max(b.progress.indexOpen-bytes/indexShare, 0)

@@ -27,6 +27,14 @@ type estimator struct {
 		busy time.Duration
 	}
 	open map[*span]bool
+	// indexes of large tables that aren't built, by their OIDs: one takes one worker, however many are idle.
+	indexes map[uint32]*pieceOfWork
+}
+
+// pieceOfWork can't be divided. It is ready once its table is copied.
+type pieceOfWork struct {
+	cost  int64
+	ready bool
 }
 
 // span is the time in which a worker does some work.
@@ -74,17 +82,40 @@ func (e *estimator) left(halfDone [kinds]int64) (time.Duration, bool) {
 	if allDone <= 0 {
 		return 0, false
 	}
-	working := 0.0
+	var pace, each [kinds]float64
 	for k := range e.kinds {
 		work := float64(e.kinds[k].work)
 		guess := max(firstGuess*work, 1)
-		seconds += (work - done[k]) * (busy[k] + guess*allBusy/allDone) / (done[k] + guess)
-		working += work - done[k]
+		pace[k] = (busy[k] + guess*allBusy/allDone) / (done[k] + guess)
+		each[k] = (work - done[k]) * pace[k]
+		seconds += each[k]
 	}
-	if working < 1 {
-		return 0, true
+	jobs := float64(max(e.jobs, 1))
+	seconds = max(seconds/jobs, e.longest(each[copying]/jobs, pace[building], float64(halfDone[building])))
+	return time.Duration(seconds * float64(time.Second)), true
+}
+
+// longest of the indexes that are left, in seconds, if its table is copied after so many; of the only one that is being built a part is done.
+func (e *estimator) longest(copied, pace, halfDone float64) (seconds float64) {
+	building, alone := 0, halfDone
+	for s := range e.open {
+		if s.kind != copying {
+			building++
+		}
 	}
-	return time.Duration(seconds / float64(max(e.jobs, 1)) * float64(time.Second)), true
+	if building > 1 {
+		alone = 0
+	}
+	for _, i := range e.indexes {
+		takes := float64(i.cost) * pace
+		if i.ready {
+			takes -= alone * pace
+		} else {
+			takes += copied
+		}
+		seconds = max(seconds, takes)
+	}
+	return seconds
 }
 
 // costOf building all indexes of a table, and of its statistics.

@@ -73,7 +73,7 @@ type gauge struct {
 }
 
 func newGauge() *gauge {
-	return &gauge{began: time.Now(), last: time.Now(), open: map[*meter]bool{}, refusedAt: -1, left: estimator{open: map[*span]bool{}}}
+	return &gauge{began: time.Now(), last: time.Now(), open: map[*meter]bool{}, refusedAt: -1, left: estimator{open: map[*span]bool{}, indexes: map[uint32]*pieceOfWork{}}}
 }
 
 // meter measures a batch.

@@ -1,0 +1,50 @@
+package tablecopy
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+func TestWhatIsLeftOfACopyIsEstimatedByWhatEachKindOfWorkTakes(t *testing.T) {
+	const mib = 1 << 20
+	for name, c := range map[string]struct {
+		make func(*estimator) (halfDone [kinds]int64)
+		want float64
+	}{
+		"half of the rows by two workers, and indexes at the same pace": {func(e *estimator) (half [kinds]int64) {
+			e.kinds[copying].work, e.kinds[copying].done, e.kinds[copying].busy = 200*mib, 100*mib, 20*time.Second
+			e.kinds[building].work = 100 * mib
+			return half
+		}, 20},
+		"all rows, and of many indexes the first, which took three times as long": {func(e *estimator) (half [kinds]int64) {
+			e.kinds[copying].work, e.kinds[copying].done, e.kinds[copying].busy = 200*mib, 200*mib, 40*time.Second
+			e.kinds[building].work, e.kinds[building].done, e.kinds[building].busy = 1000*mib, 500*mib, 300*time.Second
+			return half
+		}, 145},
+		"one large index, of which a half is built, while the other worker is idle": {func(e *estimator) (half [kinds]int64) {
+			e.kinds[copying].work, e.kinds[copying].done, e.kinds[copying].busy = 200*mib, 200*mib, 40*time.Second
+			e.kinds[building].work = 100 * mib
+			e.indexes[1] = &pieceOfWork{cost: 100 * mib, ready: true}
+			e.open[&span{building, 100 * mib, time.Now().Add(-10 * time.Second)}] = true
+			half[building] = 50 * mib
+			return half
+		}, 10},
+		"one large index that waits for the second half of its table": {func(e *estimator) (half [kinds]int64) {
+			e.kinds[copying].work, e.kinds[copying].done, e.kinds[copying].busy = 200*mib, 100*mib, 20*time.Second
+			e.kinds[building].work = 100 * mib
+			e.indexes[1] = &pieceOfWork{cost: 100 * mib}
+			return half
+		}, 30},
+	} {
+		e := &estimator{jobs: 2, open: map[*span]bool{}, indexes: map[uint32]*pieceOfWork{}}
+		half := c.make(e)
+		got, known := e.left(half)
+		if !known || math.Abs(got.Seconds()-c.want) > c.want/20 {
+			t.Errorf("%s: %s, not %v s", name, got, c.want)
+		}
+	}
+	if _, known := (&estimator{jobs: 2}).left([kinds]int64{}); known {
+		t.Error("before anything is done")
+	}
+}
