@@ -11,6 +11,8 @@ STAGE   := $(GO) run ./test/cluster/cmd/stage
 IMAGES  ?= postgres-13 postgres-18 postgres-19
 # Those of the tests against real PostgreSQL servers; the stage has others of its own.
 SERVERS := postgres-13 postgres-15 postgres-17 postgres-18 postgres-19
+# Those that drivers are tried with.
+PROXIES := haproxy nginx
 FUZZTIME ?= 10m
 LINTERS := $(CACHE)/bin/golangci-lint
 # What `make integration` tests, with its unit tests.
@@ -116,7 +118,7 @@ cluster-status: ## what runs on the stage, and its memory
 
 .PHONY: images
 images: ## make the images (IMAGES=…), without starting anything
-	$(STAGE) images $(SERVERS) $(IMAGES)
+	$(STAGE) images $(SERVERS) $(PROXIES) $(IMAGES)
 
 .PHONY: apiserver
 apiserver: # a Kubernetes API server that tests run as a process

@@ -69,6 +69,19 @@ func TestAProxySaysOnlyWhatItsPoolerCanDo(t *testing.T) {
 		{"HAProxy ends sessions", func(s *v1alpha1.PgProxySpec) { s.Pooler.Type, s.Switch.Sessions = "HAProxy", "End" }, ""},
 		{"HAProxy ends sessions anyway", func(s *v1alpha1.PgProxySpec) { s.Pooler.Type = "HAProxy" }, ""},
 		{"PgBouncer waits for sessions", func(s *v1alpha1.PgProxySpec) { s.Switch.Sessions = "Wait" }, ""},
+		{"a Service has no pods", func(s *v1alpha1.PgProxySpec) {
+			s.Pooler.Type, s.Pooler.Service = "Service", &v1alpha1.LocalReference{Name: "db"}
+		}, "type Service has none"},
+		{"a Service by its name", func(s *v1alpha1.PgProxySpec) {
+			s.Pooler = v1alpha1.PoolerSpec{Type: "Service", Service: &v1alpha1.LocalReference{Name: "db"}}
+		}, ""},
+		{"a Service without a name", func(s *v1alpha1.PgProxySpec) { s.Pooler = v1alpha1.PoolerSpec{Type: "Service"} }, "service names the Service of type Service, which needs it"},
+		{"a Service can't hold sessions", func(s *v1alpha1.PgProxySpec) {
+			s.Pooler = v1alpha1.PoolerSpec{Type: "Service", Service: &v1alpha1.LocalReference{Name: "db"}}
+			s.Switch.Sessions = "Wait"
+		}, "say End, or leave it out"},
+		{"PgBouncer without pods", func(s *v1alpha1.PgProxySpec) { s.Pooler = v1alpha1.PoolerSpec{} }, "selector names the pods"},
+		{"PgBouncer and a Service", func(s *v1alpha1.PgProxySpec) { s.Pooler.Service = &v1alpha1.LocalReference{Name: "db"} }, "leave it out with other types"},
 		{"something else is done to sessions", func(s *v1alpha1.PgProxySpec) { s.Switch.Sessions = "Freeze" }, "sessions"},
 	} {
 		p := &v1alpha1.PgProxy{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "orders"}}

@@ -21,6 +21,7 @@ import (
 	"github.com/gitover/gitover/controllers/pace"
 	"github.com/gitover/gitover/controllers/tracing"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -42,6 +43,8 @@ type ProxyReconciler struct {
 	Elected bool
 	Now     func() time.Time
 	agents  agentCache
+	// addresses of instances that are no Service.
+	addresses pooler.Addresses
 
 	slow    pace.SlowLane
 	retries outcome.Retries
@@ -145,6 +148,9 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 	// a switch waits or the proxy is suspended: the serving side must still let applications in
 	if o := r.closed(ctx, x); o != nil {
 		return *o
+	}
+	if err := r.followService(ctx, p); err != nil {
+		return outcome.Of(err, v1alpha1.ReasonSwitchWaiting)
 	}
 	if p.Spec.Suspend {
 		return outcome.Outcome{Reason: v1alpha1.ReasonSuspended, Message: fmt.Sprintf("%s serves; Git wants %s, but spec.suspend is true", p.Status.Active, p.Spec.Target), Stalled: true}

@@ -21,6 +21,7 @@ import (
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/pooler"
+	"github.com/gitover/gitover/steps/pooler/service"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/switchover"
 )
@@ -51,21 +52,61 @@ func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) ou
 	if err := r.rollbackPath(ctx, x); err != nil {
 		return outcome.Of(err, v1alpha1.ReasonServerUnreachable)
 	}
-	trouble, err := r.lookAtPoolers(ctx, x)
+	through, trouble, err := r.lookAtWhatLeads(ctx, x)
 	if err != nil {
 		return outcome.Of(err, v1alpha1.ReasonPoolerRefused)
 	}
 	if trouble != nil {
 		return *trouble
 	}
-	o := outcome.Outcome{Ready: true, Reason: v1alpha1.ReasonActive, Message: fmt.Sprintf("%s serves through %d poolers", p.Status.Active, p.Status.Poolers.Total)}
+	o := outcome.Outcome{Ready: true, Reason: v1alpha1.ReasonActive, Message: fmt.Sprintf("%s serves through %s", p.Status.Active, through)}
 	switch {
 	case x.soon:
 		o.RequeueAfter = outcome.RetryMoment
 	case follows(x) != "":
 		o.RequeueAfter = rollbackLook
 	}
+	if p.Spec.Pooler.Type == pooler.Service && (o.RequeueAfter == 0 || o.RequeueAfter > outcome.RetrySoon) {
+		o.RequeueAfter = outcome.RetrySoon // a pod that is replaced has another address
+	}
 	return o
+}
+
+// lookAtWhatLeads says by what the active instance is reached, or what is wrong with that.
+func (r *ProxyReconciler) lookAtWhatLeads(ctx context.Context, x *proxyScope) (through string, trouble *outcome.Outcome, err error) {
+	p := x.proxy
+	if p.Spec.Pooler.Type != pooler.Service {
+		trouble, err = r.lookAtPoolers(ctx, x)
+		return fmt.Sprintf("%d poolers", total(p)), trouble, err
+	}
+	err = r.followService(ctx, p)
+	p.Status.Poolers = &v1alpha1.PoolerCount{Total: 1, Display: "0/1"}
+	if err == nil {
+		p.Status.Poolers.Ready, p.Status.Poolers.Display = 1, "1/1"
+	}
+	return r.serviceOf(p).Name(), nil, err
+}
+
+// followService makes a proxy's Service, if it has one, lead to the active instance's present addresses.
+func (r *ProxyReconciler) followService(ctx context.Context, p *v1alpha1.PgProxy) error {
+	if p.Spec.Pooler.Type != pooler.Service || p.Status.Endpoint == nil {
+		return nil
+	}
+	err := r.serviceOf(p).Follow(ctx, protocol.Target{Instance: p.Status.Active, Host: p.Status.Endpoint.Host, Port: int(p.Status.Endpoint.Port)})
+	var conflict *service.ConflictError
+	if errors.As(err, &conflict) {
+		return &outcome.ReasonError{Reason: v1alpha1.ReasonPoolerRefused, Stalled: true, Text: conflict.Message}
+	}
+	return err
+}
+
+// serviceOf a proxy of type Service.
+func (r *ProxyReconciler) serviceOf(p *v1alpha1.PgProxy) *service.Service {
+	name := ""
+	if s := p.Spec.Pooler.Service; s != nil {
+		name = s.Name
+	}
+	return &service.Service{Reader: r.Uncached, Writer: r.Client, Namespace: p.Namespace, Service: name, Proxy: p.Name, Addresses: &r.addresses}
 }
 
 // lookAtPoolers counts the poolers that are ready and tells what is wrong with the others.
@@ -112,6 +153,13 @@ func (r *ProxyReconciler) lookAtPoolers(ctx context.Context, x *proxyScope) (*ou
 	return nil, nil
 }
 
+func total(p *v1alpha1.PgProxy) int32 {
+	if p.Status.Poolers == nil {
+		return 0
+	}
+	return p.Status.Poolers.Total
+}
+
 // resumeBy says how people let the clients of a pooler go on.
 func resumeBy(p *v1alpha1.PgProxy) string {
 	if p.Spec.Pooler.Type == pooler.HAProxy {
@@ -146,6 +194,9 @@ func (r *ProxyReconciler) poolers(ctx context.Context, x *proxyScope) ([]switcho
 // poolersOn also returns the pod of each.
 func (r *ProxyReconciler) poolersOn(ctx context.Context, x *proxyScope) (found []switchover.Pooler, byName map[string]*corev1.Pod, err error) {
 	p := x.proxy
+	if p.Spec.Pooler.Type == pooler.Service {
+		return []switchover.Pooler{r.serviceOf(p)}, nil, nil
+	}
 	selector, err := metav1.LabelSelectorAsSelector(&p.Spec.Pooler.Selector)
 	if err != nil {
 		return nil, nil, &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, Text: fmt.Sprintf("spec.pooler.selector: %v", err)}

@@ -171,7 +171,8 @@ func (r *ProxyReconciler) input(ctx context.Context, x *proxyScope, id, from, to
 	return switchover.Input{
 		ID: id, From: old, To: young, Databases: databases, Names: postgres.Names{UID: string(x.upgrade.UID)}, Scope: steps.ScopeOf(x.upgrade),
 		Known:   failover.KnownServers(x.upgrade.Status, x.proxy),
-		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x, r.Now()), Sessions: sessionsOf(x.proxy), Who: r.Identity,
+		Poolers: r.withoutLost(ctx, x.proxy, poolers, pods), Limits: limitsOf(x, r.Now()), Who: r.Identity,
+		Sessions: sessionsOf(x.proxy), Alone: x.proxy.Spec.Pooler.Type == pooler.Service,
 		Report: func(phase protocol.Phase) error { return r.phase(ctx, x, phase) },
 		Trace:  func(point switchover.Point) { crash.Before(ctx, "switch/"+string(point)) },
 		Traced: func(point switchover.Point) { crash.After(ctx, "switch/"+string(point)) },
@@ -253,7 +254,7 @@ func limitsOf(x *proxyScope, now time.Time) switchover.Limits {
 
 // sessionsOf says what a switch does to clients that keep a server connection.
 func sessionsOf(p *v1alpha1.PgProxy) switchover.Sessions {
-	if p.Spec.Pooler.Type == pooler.HAProxy || p.Spec.Switch.Sessions == "End" {
+	if t := p.Spec.Pooler.Type; t == pooler.HAProxy || t == pooler.Service || p.Spec.Switch.Sessions == "End" {
 		return switchover.Ended
 	}
 	return switchover.Held

@@ -20,7 +20,7 @@ type PgProxySpec struct {
 	// UpgradeRef names the PgUpgrade that knows the instances.
 	UpgradeRef LocalReference `json:"upgradeRef"`
 
-	// Pooler says which pods hold and lead the traffic.
+	// Pooler says what holds and leads the traffic.
 	Pooler PoolerSpec `json:"pooler"`
 
 	// Switch says how traffic may be held.
@@ -30,26 +30,6 @@ type PgProxySpec struct {
 	// Suspend keeps traffic where it is.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
-}
-
-// PoolerSpec says which pods hold and lead the traffic.
-type PoolerSpec struct {
-	// Type of the pooler. PgBouncer holds clients between two transactions, and they notice nothing. HAProxy holds new
-	// connections; a switch closes those that exist, each when its transaction is over (docs/proxies.md).
-	// +kubebuilder:default=PgBouncer
-	// +kubebuilder:validation:Enum=PgBouncer;HAProxy
-	// +optional
-	Type string `json:"type,omitempty"`
-
-	// Selector of the pooler's pods in the same namespace.
-	Selector metav1.LabelSelector `json:"selector"`
-
-	// AgentPort on which the pods' agents answer.
-	// +kubebuilder:default=8600
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=65535
-	// +optional
-	AgentPort int32 `json:"agentPort,omitempty"`
 }
 
 // SwitchSpec bounds a switch.

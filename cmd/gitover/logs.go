@@ -148,7 +148,7 @@ func (v *logView) of(ctx context.Context, source string) ([]container, error) {
 		}
 		return all, nil
 	case "agents":
-		if v.objects.Proxy == nil {
+		if v.objects.Proxy == nil || v.objects.Proxy.Spec.Pooler.Service != nil {
 			return nil, nil
 		}
 		selector, err := metav1.LabelSelectorAsSelector(&v.objects.Proxy.Spec.Pooler.Selector)

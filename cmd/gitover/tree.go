@@ -64,7 +64,7 @@ func (l onlooker) surroundings(ctx context.Context, o screen.Objects) (screen.Su
 			return s, err
 		}
 	}
-	if o.Proxy != nil {
+	if o.Proxy != nil && o.Proxy.Spec.Pooler.Service == nil {
 		selector, err := metav1.LabelSelectorAsSelector(&o.Proxy.Spec.Pooler.Selector)
 		if err != nil {
 			s.Notes = append(s.Notes, "the PgProxy's spec.pooler.selector can't be read: "+err.Error())

@@ -12,6 +12,8 @@ const (
 	PgBouncer = "PgBouncer"
 	HAProxy   = "HAProxy"
 	NGINX     = "NGINX"
+	// Service is no driver of an agent's: the controller leads it (steps/pooler/service).
+	Service = "Service"
 )
 
 // Target is where a proxy leads.

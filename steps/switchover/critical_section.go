@@ -28,6 +28,7 @@ func (r *run) criticalSection(parent context.Context) error {
 	r.result.HeldAt = time.Now()
 	ctx, cancel := context.WithTimeout(parent, r.in.Limits.heldForAtMost())
 	defer cancel()
+	defer r.guard(ctx)()
 	r.in.trace(PointHold)
 	if err := r.holdAndFence(ctx); err != nil {
 		return err
@@ -42,6 +43,20 @@ func (r *run) criticalSection(parent context.Context) error {
 	after, cancelAfter := context.WithTimeout(context.WithoutCancel(parent), resumeTimeout)
 	defer cancelAfter()
 	return r.resume(after)
+}
+
+// guard has the old side abort the switch by itself if this controller dies, where no agent does.
+func (r *run) guard(ctx context.Context) (end func()) {
+	if r.guardian == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = r.guardian.AbortAlone(ctx, r.in.ID, r.from, r.in.Limits.Hold-r.in.Limits.Margin) // what it did is in the register
+	}()
+	return func() { cancel(); <-ended }
 }
 
 // timed measures one part.

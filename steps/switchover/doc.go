@@ -69,6 +69,7 @@
 // and resume. After Decide it only goes forward. When the controller dies, each agent asks the register by itself, at once
 // when its connection ends and otherwise at limit-margin: it aborts an undecided switch, and follows a decided one. If the
 // register doesn't answer until the limit, the agent releases clients to wherever the pooler leads: at worst a fenced side
-// refuses them; the agent continues to ask. Recover, called by the controller that takes over, ends all of these in one of
-// two states, Aborted or Committed.
+// refuses them; the agent continues to ask. Where no agent is (Input.Alone), the old side's server does it by a function that
+// outlives the controller's connections: it aborts an undecided switch; a decided one waits for the next controller. Recover,
+// called by the controller that takes over, ends all of these in one of two states, Aborted or Committed.
 package switchover

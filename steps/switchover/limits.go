@@ -114,6 +114,8 @@ type Input struct {
 	Known map[string][]postgres.Identity
 	// Poolers that hold and lead the traffic: all of them.
 	Poolers []Pooler
+	// Alone: no agent decides the switch if this controller dies or falls silent; the old side's server does.
+	Alone bool
 	// Sessions says what the poolers' hold does to clients that keep a server connection.
 	Sessions Sessions
 	Limits   Limits

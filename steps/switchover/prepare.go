@@ -28,6 +28,8 @@ type run struct {
 	in       Input
 	nonce    string
 	from, to *fence.Register
+	// guardian is the old side's session that aborts the switch if this controller dies; nil where agents do.
+	guardian *fence.Register
 	// watcher is a second session on the old side, for queries during the fence.
 	watcher   *pgx.Conn
 	databases []*databaseSession
@@ -143,6 +145,11 @@ func (r *run) open(ctx context.Context) (err error) {
 	if r.watcher, err = fence.SwitchSession(ctx, r.in.From, "", r.nonce); err != nil {
 		return err
 	}
+	if r.in.Alone {
+		if r.guardian, err = fence.SwitchRegister(ctx, r.in.From, r.nonce); err != nil {
+			return err
+		}
+	}
 	for _, db := range r.in.Databases {
 		r.databases = append(r.databases, &databaseSession{database: db, shared: len(r.in.Databases) > sharedAbove})
 	}
@@ -184,7 +191,7 @@ func (r *run) ahead(ctx context.Context) error {
 func (r *run) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	for _, register := range []*fence.Register{r.from, r.to} {
+	for _, register := range []*fence.Register{r.from, r.to, r.guardian} {
 		if register != nil {
 			register.Close(ctx)
 		}

@@ -178,3 +178,33 @@ func TestAComponentWithoutAPgProxySaysWhatIsMissing(t *testing.T) {
 		t.Errorf("kustomize says: %v", err)
 	}
 }
+
+// Behind a plain Service nothing has an agent; the controller may write one EndpointSlice of the namespace.
+func TestTheExampleOfAPlainServiceLetsTheControllerLeadIt(t *testing.T) {
+	parts := filepath.Join(root, "manifests", "components", "service")
+	for _, name := range []string{"kustomization.yaml", "rbac.yaml"} {
+		if read(t, filepath.Join(parts, name)) != read(t, filepath.Join(root, "examples", "service", "gitover-service", name)) {
+			t.Errorf("the example's %s is another; run `cp manifests/components/service/* examples/service/gitover-service/`", name)
+		}
+	}
+	dir := t.TempDir()
+	copyTree(t, filepath.Join(root, "examples", "fleet", "apps", "orders"), dir)
+	copyTree(t, filepath.Join(root, "examples", "service"), dir)
+	all := kustomize(t, dir)
+	service := as[corev1.Service](t, all, "Service/orders-db")
+	if len(service.Spec.Selector) != 0 || len(service.Spec.Ports) != 1 {
+		t.Errorf("Kubernetes leads the Service itself: %+v", service.Spec)
+	}
+	role := as[rbacv1.Role](t, all, "Role/orders-gitover-service")
+	if got := role.Rules[2].ResourceNames; !slices.Equal(got, []string{"orders-gitover"}) {
+		t.Errorf("the controller may write the EndpointSlices %v", got)
+	}
+	if binding := as[rbacv1.RoleBinding](t, all, "RoleBinding/orders-gitover-service"); binding.RoleRef.Name != role.Name {
+		t.Errorf("the binding is of %s", binding.RoleRef.Name)
+	}
+	for name := range all {
+		if strings.HasPrefix(name, "Deployment/") {
+			t.Errorf("there is %s", name)
+		}
+	}
+}

@@ -12,9 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/switchover"
+	"github.com/gitover/gitover/test/apiserver"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -34,6 +39,8 @@ type order struct {
 	Authority []byte
 	Client    protocol.KeyPair
 	Address   string
+	Alone     bool
+	Service   serviceAccess
 }
 
 func TestMain(m *testing.M) {
@@ -41,7 +48,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "the controller did not die:", control([]byte(text)))
 		os.Exit(3)
 	}
-	os.Exit(m.Run())
+	log.SetLogger(logr.Discard())
+	os.Exit(apiserver.Run(m, func(config *rest.Config) { api = config }))
 }
 
 // control makes a switch and dies at a point of it.
@@ -57,7 +65,7 @@ func control(text []byte) error {
 	}
 	_, err = switchover.Switch(context.Background(), switchover.Input{
 		ID: o.ID, From: o.From, To: o.To, Databases: databases, Names: o.Names, Limits: limits, Who: "controller",
-		Poolers: []switchover.Pooler{pooler}, Sessions: o.Sessions,
+		Poolers: []switchover.Pooler{pooler}, Sessions: o.Sessions, Alone: o.Alone,
 		Report: func(phase protocol.Phase) error {
 			_, err := fmt.Println(phase)
 			return err
@@ -76,7 +84,7 @@ func (s *stage) dieAt(in switchover.Input, point switchover.Point) {
 	s.t.Helper()
 	o := order{
 		ID: in.ID, From: in.From, To: in.To, Names: in.Names, Sessions: in.Sessions, Point: point,
-		Authority: s.authority.Pair.Certificate, Client: s.client, Address: s.proxy.address,
+		Authority: s.authority.Pair.Certificate, Client: s.client, Address: s.proxy.address, Alone: in.Alone, Service: s.service,
 	}
 	for i, k := range kinds {
 		if k.name == s.kind.name {

@@ -21,6 +21,8 @@ type kind struct {
 	control func(order) (switchover.Pooler, error)
 	// settles: clients go on without a controller that died at this point.
 	settles func(switchover.Point) bool
+	// alone: no agent stands beside it.
+	alone bool
 	// seamless: no transaction fails, and no session is closed, in a switch that nothing disturbs.
 	seamless bool
 	// holds new connections: none is refused in a switch that nothing disturbs.
@@ -30,6 +32,7 @@ type kind struct {
 var kinds = []kind{
 	{name: "PgBouncer", start: pgbouncer("transaction"), control: byAgent, settles: always, seamless: true, holds: true},
 	{name: "PgBouncer in session mode", sessions: switchover.Ended, start: pgbouncer("session"), control: byAgent, settles: always, holds: true},
+	{name: "Service", sessions: switchover.Ended, start: startService, control: byService, settles: beforeDecision, alone: true},
 	{name: "HAProxy", sessions: switchover.Ended, start: startHAProxy, control: byAgent, settles: always, holds: true},
 }
 

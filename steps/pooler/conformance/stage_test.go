@@ -36,7 +36,9 @@ type stage struct {
 	// client is the controller's certificate.
 	client protocol.KeyPair
 	proxy  *proxy
-	active string
+	// service is set for that kind.
+	service serviceAccess
+	active  string
 	// quiet: a controller that died writes nothing into PgProxy any more.
 	quiet    atomic.Bool
 	switches int
@@ -78,6 +80,7 @@ func newStage(t *testing.T, k kind) *stage {
 	must(t, err)
 	s.say(nil)
 	s.proxy = k.start(s)
+	s.say(nil)
 	s.furnished = time.Now()
 	return s
 }
@@ -116,7 +119,7 @@ func (s *stage) input() switchover.Input {
 	s.quiet.Store(false)
 	in := switchover.Input{
 		ID: fmt.Sprintf("switch-%d", s.switches), From: s.servers[s.active].Server, To: s.other().Server, Databases: databases,
-		Names: s.names, Limits: limits, Who: "controller", Poolers: []switchover.Pooler{s.proxy.pooler}, Sessions: s.kind.sessions,
+		Names: s.names, Limits: limits, Who: "controller", Poolers: []switchover.Pooler{s.proxy.pooler}, Sessions: s.kind.sessions, Alone: s.kind.alone,
 	}
 	in.Report = func(phase protocol.Phase) error {
 		s.say(&agent.ActiveSwitch{ID: in.ID, Holding: phase != protocol.PhasePreparing, To: protocol.TargetOf(in.To, databases), Limits: in.Limits.OfHold()})

@@ -43,10 +43,10 @@ func TestASwitchLosesNoRowThroughAnyDriver(t *testing.T) {
 // The proxy's process dies in the middle of a switch, and starts again.
 func TestAProxyThatDiesInASwitchLosesNoRow(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
-		s := newStage(t, k)
-		if s.proxy.kill == nil {
+		if k.alone {
 			t.Skip("it has no process")
 		}
+		s := newStage(t, k)
 		traffic := s.startTraffic()
 		for _, point := range pg.Every(3, 1, []switchover.Point{
 			switchover.PointHold, switchover.PointFence, switchover.PointMove, switchover.PointReady, switchover.PointDecide, switchover.PointResume,
@@ -60,10 +60,10 @@ func TestAProxyThatDiesInASwitchLosesNoRow(t *testing.T) {
 // The agent dies in the middle of a switch, and starts again.
 func TestAnAgentThatDiesInASwitchLosesNoRow(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
-		s := newStage(t, k)
-		if s.proxy.agent == nil {
+		if k.alone {
 			t.Skip("it has no agent")
 		}
+		s := newStage(t, k)
 		traffic := s.startTraffic()
 		for _, point := range pg.Every(3, 1, []switchover.Point{
 			switchover.PointHold, switchover.PointFence, switchover.PointMove, switchover.PointReady, switchover.PointDecide, switchover.PointResume,

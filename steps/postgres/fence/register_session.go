@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -123,6 +124,14 @@ func (r *Register) Markers(ctx context.Context, id string) (markers map[string]i
 // same transaction, unless it was decided already. The returned decision is final.
 func (r *Register) Abort(ctx context.Context, id, who string) (Verdict, error) {
 	return r.verdict(ctx, "abort switch", "SELECT d, gitover.key($1) FROM gitover.abort($1, $2) AS d", id, who)
+}
+
+// AbortAlone returns when a switch is decided, and aborts it once the session of controller is gone, or after a time. The
+// server does so also if this session is gone, too.
+func (r *Register) AbortAlone(ctx context.Context, id string, controller *Register, after time.Duration) error {
+	_, err := r.conn.Exec(ctx, "SELECT gitover.abort_alone($1, $2, $3, $4)", id, "the server itself, without its controller",
+		int32(controller.conn.PgConn().PID()), after.Seconds()) //nolint:gosec // a process id
+	return r.failed("watch over a switch", err)
 }
 
 // State reads the decision.

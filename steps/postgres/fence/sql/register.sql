@@ -261,6 +261,33 @@ BEGIN
     RETURN result;
 END $$;
 
+-- abort_alone: waits until a switch is decided, and aborts it as soon as the session controller_pid, which carries it out,
+-- is gone, or after so many seconds: where no agent stands beside a proxy, a controller that dies leaves no closed server.
+-- Whoever calls it may be gone by then. Returns the decision.
+CREATE OR REPLACE FUNCTION gitover.abort_alone(switch_id text, who text, controller_pid integer, seconds double precision) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    until timestamptz := clock_timestamp() + make_interval(secs => seconds);
+    since timestamptz := (SELECT backend_start FROM pg_stat_activity WHERE pid = controller_pid);
+    result text;
+BEGIN
+    IF current_setting('client_connection_check_interval', true) IS NOT NULL THEN -- from 14 on
+        PERFORM set_config('client_connection_check_interval', '0', true);
+    END IF;
+    LOOP
+        SELECT state INTO result FROM gitover.switches WHERE id = switch_id;
+        IF result IS DISTINCT FROM 'open' THEN
+            RETURN result;
+        END IF;
+        PERFORM pg_stat_clear_snapshot();
+        IF clock_timestamp() > until OR since IS NULL OR NOT EXISTS (
+            SELECT FROM pg_stat_activity WHERE pid = controller_pid AND backend_start = since) THEN
+            RETURN gitover.abort(switch_id, who);
+        END IF;
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+END $$;
+
 -- state: the decision about a switch away from this server; null if it never began.
 CREATE OR REPLACE FUNCTION gitover.state(switch_id text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
