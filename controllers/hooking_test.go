@@ -41,8 +41,14 @@ const fetched = "4a1f0c9d2b7e4a1f0c9d2b7e4a1f0c9d2b7e4a1f"
 // hookGit has files for hooks.
 type hookGit struct {
 	fleetGit
-	files  hookFiles
-	serves string
+	files    hookFiles
+	serves   string
+	evidence map[string]steps.Evidence
+}
+
+func (g *hookGit) Commit(ctx context.Context, step string, evidence steps.Evidence) error {
+	g.evidence[step] = evidence
+	return g.fleetGit.Commit(ctx, step, evidence)
 }
 
 func (g *hookGit) ReadFile(_ context.Context, path, _ string) ([]byte, string, error) {
@@ -74,20 +80,25 @@ func (p printed) RoundTrip(request *http.Request) (*http.Response, error) {
 // withHooks is an upgrade from 15 to 17 at its first step.
 func withHooks(t *testing.T, files hookFiles, hooks ...v1alpha1.HookSpec) *hooking {
 	t.Helper()
-	w := &hooking{seeding: aSeed(t, v1alpha1.CopyLogical), files: files, output: map[string]string{}}
-	git := &hookGit{fleetGit: *w.git, files: files, serves: "orders-15"}
+	return aSeed(t, v1alpha1.CopyLogical).withHooks(files, hooks...)
+}
+
+func (w *seeding) withHooks(files hookFiles, hooks ...v1alpha1.HookSpec) *hooking {
+	w.Helper()
+	h := &hooking{seeding: w, files: files, output: map[string]string{}}
+	git := &hookGit{fleetGit: *w.git, files: files, serves: "orders-15", evidence: map[string]steps.Evidence{}}
 	w.r.fleet = func(*v1alpha1.PgUpgrade) steps.Git { return git }
 	config := rest.CopyConfig(api)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return printed{next, w.output} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return printed{next, h.output} })
 	pods, err := kubernetes.NewForConfig(config)
 	w.must(err)
 	w.r.Pods = pods
 	w.blue.Exec("d", "CREATE TABLE ran (n int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, what text)")
 	stored := w.u.Status
 	w.u.Spec.Hooks = hooks
-	w.must(w.Update(t.Context(), w.u))
+	w.must(w.Update(w.Context(), w.u))
 	w.u.Status = stored
-	return w
+	return h
 }
 
 // sqlHook runs a file in database d of the instance that serves.

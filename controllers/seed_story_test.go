@@ -11,6 +11,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
@@ -144,4 +145,72 @@ func TestAPhysicalCopyThatIsNotPossibleIsNamed(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	w.nothingLeft()
+}
+
+// Everything up to the gate, without anybody's approval and outside of every window; then it is removed, with a report.
+func TestARehearsalGoesToTheGateAndLeavesAReport(t *testing.T) {
+	plans := sqlHook("plans", v1alpha1.BeforeCutover, "plans.sql")
+	plans.SQL.Instance = "New"
+	writes := sqlHook("writes", v1alpha1.BeforeCutover, "writes.sql")
+	writes.SQL.Instance, writes.OnFailure = "New", v1alpha1.HookContinue
+	skipped := sqlHook("announce", v1alpha1.BeforeCutover, "missing.sql")
+	skipped.SkipInRehearsal = true
+	w := aSeed(t, v1alpha1.CopyPhysical).withHooks(hookFiles{
+		"plans.sql": "SELECT 'rows: ' || count(*) || ' in mode ' || :'mode' FROM t;", "writes.sql": "INSERT INTO ran (what) VALUES ('green');", "missing.sql": "SELECT 1",
+	}, plans, writes, skipped)
+	git := w.r.fleet(w.u).(*hookGit)
+	w.u.Spec.Mode, w.seen.facts.Rehearse, w.u.Status.HandledVersion = v1alpha1.ModeRehearse, true, "17"
+	w.u.Spec.Cutover.Approval = "Manual"
+	w.u.Spec.Cutover.Windows = []v1alpha1.Window{{Recurrence: v1alpha1.Recurrence{Schedule: "0 0 29 2 *", Duration: &metav1.Duration{Duration: time.Minute}}}}
+	seed := w.untilJob()
+	w.runs(seed)
+	w.ended(seed, batchv1.JobComplete, batchv1.JobSuccessCriteriaMet, "CompletionsReached")
+	w.until("green's commit", func() bool { return git.commits[steps.CommitGreen] })
+	w.serve("17")
+	w.green = w.volume.Start(17, pg.Settings{"wal_level": "logical"})
+	w.kubelet(w.untilJob())
+	w.kubelet(w.untilJob())
+	w.until("it leaves", func() bool { return w.u.Status.Workflow == steps.Abort })
+	if e := w.entry("plans"); !strings.Contains(e.Output, "rows: 5000 in mode Rehearse") {
+		t.Errorf("%+v", e)
+	}
+	if e := w.entry("writes"); e.State != v1alpha1.HookFailed || !strings.Contains(e.Output, "read-only transaction") {
+		t.Errorf("a hook writes to the side that follows: %+v", e)
+	}
+	w.until("green leaves Git", func() bool { return git.commits[steps.CommitRemoveGreen] })
+	w.must(w.Delete(t.Context(), w.statefulSet("17")))
+	w.until("the end", func() bool {
+		for _, j := range w.hookJobs() { // Kubernetes' part
+			if j.DeletionTimestamp != nil {
+				j.Finalizers = nil
+				w.must(client.IgnoreNotFound(w.Update(t.Context(), &j)))
+			}
+		}
+		for _, c := range w.claims() {
+			c.Finalizers = nil
+			w.must(client.IgnoreNotFound(w.Update(t.Context(), &c)))
+		}
+		return w.u.Status.Workflow == ""
+	})
+	said := strings.Join(w.u.Status.Rehearsal.Report, "\n")
+	for _, words := range []string{"from the preflight to the gate", "compared: 5000 rows", "hook plans (BeforeCutover): succeeded", "hook writes (BeforeCutover): failed", "plan: "} {
+		if !strings.Contains(said, words) || !strings.Contains(fmt.Sprint(git.evidence[steps.CommitRemoveGreen]), words) {
+			t.Errorf("the report lacks %q: %s; %v", words, said, git.evidence[steps.CommitRemoveGreen])
+		}
+	}
+	if h := w.u.Status.History[0]; h.Outcome != "Rehearsed" || git.commits[steps.CommitCutover] || w.u.Status.Rehearsal.Version != "17" {
+		t.Errorf("%+v", h)
+	}
+	if n := w.blue.Query("d", "SELECT (SELECT count(*) FROM pg_replication_slots) + (SELECT count(*) FROM pg_publication)"); n != "0" {
+		t.Errorf("left on blue: %s slots and publications", n)
+	}
+	if o := w.look(); !o.Ready || o.Reason != v1alpha1.ReasonRehearsed {
+		t.Errorf("%+v", o)
+	}
+	w.told(v1alpha1.ReasonRehearsed)
+	facts := w.seen.facts
+	facts.Rehearse = false
+	if d := steps.Next(w.u.Status, facts); !d.Begin {
+		t.Errorf("the real one doesn't begin: %+v", d)
+	}
 }

@@ -41,7 +41,7 @@ func (r *UpgradeReconciler) observe(ctx context.Context, upgrade *v1alpha1.PgUpg
 	if err := r.alone(ctx, upgrade, s.source); err != nil {
 		return nil, err
 	}
-	s.facts = steps.Facts{Name: upgrade.Name, Adopted: upgrade.Spec.Adopt, Retry: upgrade.Spec.Retry}
+	s.facts = steps.Facts{Name: upgrade.Name, Adopted: upgrade.Spec.Adopt, Retry: upgrade.Spec.Retry, Rehearse: upgrade.Spec.Mode == v1alpha1.ModeRehearse}
 	if s.facts.Wanted, err = r.wanted(ctx, upgrade, s); err != nil {
 		return nil, err
 	}

@@ -86,5 +86,8 @@ func (r *UpgradeReconciler) idle(upgrade *v1alpha1.PgUpgrade, s *observed, d ste
 		status.HandledVersion, status.HandledRetry = s.facts.Wanted, s.facts.Retry
 		return outcome.Outcome{Ready: true, Reason: d.Reason, Message: d.Message}
 	}
+	if d.Reason == v1alpha1.ReasonRehearsed { // all that Git asks for is done
+		return outcome.Outcome{Ready: true, Reason: d.Reason, Message: d.Message}
+	}
 	return outcome.Outcome{Reason: d.Reason, Message: d.Message, Stalled: true, RequeueAfter: outcome.RetryStalled}
 }

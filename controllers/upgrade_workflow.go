@@ -147,13 +147,16 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 	now := metav1.NewTime(r.Now().Truncate(time.Second))
 	if d.Begin {
 		*status = v1alpha1.PgUpgradeStatus{
-			ObservedGeneration: status.ObservedGeneration, Conditions: status.Conditions, Version: status.Version, History: status.History,
+			ObservedGeneration: status.ObservedGeneration, Conditions: status.Conditions, Version: status.Version, History: status.History, Rehearsal: status.Rehearsal,
 			Run:  d.From + "-to-" + d.To + "-" + strconv.FormatInt(now.Unix(), 36),
 			From: d.From, To: d.To, Attempt: 1,
 			HandledVersion: s.facts.Wanted, HandledRetry: s.facts.Retry,
 			BaseCommit:  tipOf(ctx, s),
 			RequestedBy: r.requestedBy(ctx, upgrade, s),
 		}
+	}
+	if d.Workflow == steps.Upgrade {
+		status.HandledMode = upgrade.Spec.Mode
 	}
 	if d.NewAttempt {
 		status.Attempt++
@@ -271,9 +274,13 @@ func (r *UpgradeReconciler) leave(upgrade *v1alpha1.PgUpgrade, verdict steps.Ver
 	status := &upgrade.Status
 	now := metav1.NewTime(r.Now().Truncate(time.Second))
 	status.EndedBy = verdict.Message
+	kind := corev1.EventTypeWarning
+	if verdict.Rehearsal != nil {
+		status.Rehearsal, kind = verdict.Rehearsal, corev1.EventTypeNormal
+	}
 	status.Workflow, status.Step = verdict.Leave, steps.Workflows[verdict.Leave][0].Name
 	status.Steps = append(withoutStep(status.Steps, status.Step), v1alpha1.StepStatus{Name: status.Step, StartedAt: &now, Message: verdict.Message})
-	r.Recorder.Event(upgrade, corev1.EventTypeWarning, status.Workflow, verdict.Message)
+	r.Recorder.Event(upgrade, kind, cmp.Or(verdict.Reason, status.Workflow), verdict.Message)
 }
 
 // lookTimeout bounds one look at a step, which takes seconds if servers answer: a look that hangs must

@@ -16,6 +16,7 @@ import (
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/rehearsal"
 )
 
 // readyToCutOver: the lag is small, replication works, and what was compared is still what is there.
@@ -69,6 +70,9 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		return Verdict{}, err
 	}
 	run.Status.Plan = plan
+	if rehearses(run) {
+		return done("ready to cut over"), nil
+	}
 	if closed := manualGate(run, *plan); closed != nil {
 		run.Status.ApprovedBy = nil
 		return *closed, nil
@@ -85,6 +89,23 @@ func approveDone(ctx context.Context, run *Run) (Verdict, error) {
 		return ptr.Deref(closed, Verdict{}), err
 	}
 	return done("approved %s", approval(run)), nil
+}
+
+func rehearses(run *Run) bool { return run.Upgrade.Spec.Mode == v1alpha1.ModeRehearse }
+
+// rehearsed ends a rehearsal once everything is ready to cut over, and the hooks have run. What people cut over themselves isn't one.
+func rehearsed(step Step) Step {
+	look := step.Done
+	step.Done = func(ctx context.Context, run *Run) (Verdict, error) {
+		v, err := look(ctx, run)
+		if err != nil || !v.Done || !rehearses(run) {
+			return v, err
+		}
+		version := VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, run.Status.To)
+		return Verdict{Leave: Abort, Reason: v1alpha1.ReasonRehearsed, Rehearsal: rehearsal.Of(run.Status, version, run.Now()),
+			Message: fmt.Sprintf("the rehearsal of %s passed: everything was ready to cut over; %s is removed again", version, run.Status.To)}, nil
+	}
+	return step
 }
 
 // manual is the approval that people give by a commit.
@@ -161,6 +182,9 @@ func manualGate(run *Run, plan v1alpha1.PlanStatus) *Verdict {
 
 // stillApproved returns to the gate if the plan changed after people approved it, or the time of the cutover is over.
 func stillApproved(ctx context.Context, run *Run) (*Verdict, error) {
+	if rehearses(run) {
+		return &Verdict{ReturnTo: Approve, Message: "spec.mode is Rehearse"}, nil
+	}
 	if closed, err := byTheClock(ctx, run, run.Upgrade.Spec.Cutover.Windows); closed != nil || err != nil {
 		return &Verdict{ReturnTo: Approve, Message: "the gate closed before the cutover was committed"}, err
 	}

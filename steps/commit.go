@@ -10,7 +10,6 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/analysis"
-	"github.com/gitover/gitover/steps/hooks"
 )
 
 // commitDone judges a step whose effect is a commit: done when it is on the branch. A commit
@@ -113,20 +112,14 @@ func evidence(run *Run, step string) Evidence {
 		if p := run.Status.Plan; p != nil {
 			add("Gitover-Plan", "%s", p.Digest)
 		}
-		for _, line := range hooks.Evidence(run.Status, v1alpha1.BeforeCopy, v1alpha1.BeforeCutover) {
-			add("Gitover-Hook", "%s", line)
-		}
+		e = append(e, hookEvidence(run.Status, v1alpha1.BeforeCopy, v1alpha1.BeforeCutover)...)
 	case CommitFinalize:
-		for _, line := range hooks.Evidence(run.Status, v1alpha1.AfterCutover, v1alpha1.BeforeFinalize) {
-			add("Gitover-Hook", "%s", line)
-		}
+		e = append(e, hookEvidence(run.Status, v1alpha1.AfterCutover, v1alpha1.BeforeFinalize)...)
 		if run.Status.Analysis != nil {
 			e = append(e, analysis.Passed(run.Status.Analysis)...)
 		}
 	case CommitRemoveGreen:
-		if run.Status.EndedBy != "" {
-			add("Gitover-Reason", "%s", oneLine(run.Status.EndedBy))
-		}
+		e = append(e, whyEnded(run.Status)...)
 	case CommitRollback:
 		add("Gitover-Reason", "%s", oneLine(whyBack(run)))
 		if RevertDecided(*run.Status) {

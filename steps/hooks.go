@@ -245,3 +245,24 @@ func asFindings(problems []hooks.Problem) (findings []preflight.Finding) {
 	}
 	return findings
 }
+
+// hookEvidence are the trailers of hooks that ran at these moments.
+func hookEvidence(status *v1alpha1.PgUpgradeStatus, moments ...v1alpha1.HookMoment) (e Evidence) {
+	for _, line := range hooks.Evidence(status, moments...) {
+		e = append(e, struct{ Key, Value string }{"Gitover-Hook", line})
+	}
+	return e
+}
+
+// whyEnded are the trailers of an upgrade that Gitover ended by itself.
+func whyEnded(status *v1alpha1.PgUpgradeStatus) (e Evidence) {
+	if status.EndedBy != "" {
+		e = append(e, struct{ Key, Value string }{"Gitover-Reason", oneLine(status.EndedBy)})
+	}
+	if wasRehearsal(*status) {
+		for _, line := range status.Rehearsal.Report {
+			e = append(e, struct{ Key, Value string }{"Gitover-Rehearsal", oneLine(line)})
+		}
+	}
+	return e
+}

@@ -17,6 +17,8 @@ type Facts struct {
 	Wanted string
 	// Retry is spec.retry.
 	Retry string
+	// Rehearse: spec.mode asks for a rehearsal.
+	Rehearse bool
 	// Active is the instance that serves; empty while unknown.
 	Active string
 	// Target is the instance that Git wants to serve, as Flux applied it.
@@ -98,6 +100,11 @@ func Next(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 	return stay(status, "", "")
 }
 
+// wasRehearsal: the run in progress, or the last one, was a rehearsal that came to the gate.
+func wasRehearsal(status v1alpha1.PgUpgradeStatus) bool {
+	return status.Rehearsal != nil && status.Rehearsal.Run == status.Run
+}
+
 func (f Facts) version(instance string) string { return VersionOf(f.Name, f.Adopted, instance) }
 
 // idleOrBegin: no workflow runs. A version that differs from the active one's begins an
@@ -108,11 +115,16 @@ func idleOrBegin(status v1alpha1.PgUpgradeStatus, facts Facts) Decision {
 		return Decision{Idle: true, Reason: v1alpha1.ReasonUpToDate,
 			Message: fmt.Sprintf("%s serves PostgreSQL %s, as Git asks", facts.Active, active)}
 	}
-	if status.HandledVersion == facts.Wanted && status.HandledRetry == facts.Retry && status.EndedBy != "" {
+	handled := status.HandledVersion == facts.Wanted && status.HandledRetry == facts.Retry && (status.HandledMode == v1alpha1.ModeRehearse) == facts.Rehearse
+	if handled && wasRehearsal(status) {
+		return Decision{Idle: true, Reason: v1alpha1.ReasonRehearsed,
+			Message: fmt.Sprintf("the rehearsal of %s passed, see status.rehearsal; set spec.mode: Upgrade to start it, or change spec.retry to rehearse again", facts.Wanted)}
+	}
+	if handled && status.EndedBy != "" {
 		return Decision{Idle: true, Reason: v1alpha1.ReasonAborted,
 			Message: fmt.Sprintf("the upgrade to %s was ended: %s; change spec.retry, or the version, to start over", facts.Wanted, status.EndedBy)}
 	}
-	if status.HandledVersion == facts.Wanted && status.HandledRetry == facts.Retry {
+	if handled {
 		return Decision{Idle: true, Reason: v1alpha1.ReasonRolledBack,
 			Message: fmt.Sprintf("the upgrade to %s was reverted; change the version again, or spec.retry, to start over", facts.Wanted)}
 	}
@@ -268,6 +280,9 @@ func Advance(status v1alpha1.PgUpgradeStatus) Decision {
 	case Upgrade:
 		return Decision{Idle: true, Outcome: "Finalized", Reason: v1alpha1.ReasonUpToDate}
 	case Abort:
+		if wasRehearsal(status) {
+			return Decision{Idle: true, Outcome: v1alpha1.ReasonRehearsed, Reason: v1alpha1.ReasonRehearsed}
+		}
 		return Decision{Idle: true, Outcome: "Aborted", Reason: v1alpha1.ReasonUpToDate}
 	case Rollback:
 		return Decision{Idle: true, Outcome: "RolledBack", Reason: v1alpha1.ReasonUpToDate}

@@ -138,3 +138,38 @@ func TestVersionOfKnowsOnlyItsOwnInstances(t *testing.T) {
 		}
 	}
 }
+
+// A rehearsal that passed isn't begun again by itself, and the mode or a retry begins what they ask for.
+func TestAfterARehearsalGitSaysWhatComes(t *testing.T) {
+	rehearsed := v1alpha1.PgUpgradeStatus{Run: "r", From: "orders-15", To: "orders-17", HandledVersion: "17", HandledMode: v1alpha1.ModeRehearse,
+		Rehearsal: &v1alpha1.RehearsalStatus{Version: "17", Run: "r"}, EndedBy: "the rehearsal of 17 passed"}
+	ended := rehearsed
+	ended.Rehearsal = &v1alpha1.RehearsalStatus{Version: "16", Run: "an earlier one"}
+	facts := Facts{Name: "orders", Wanted: "17", Active: "orders-15", Target: "orders-15", Rehearse: true}
+	for _, s := range []struct {
+		story  string
+		status v1alpha1.PgUpgradeStatus
+		change func(*Facts)
+		begins bool
+		reason string
+	}{
+		{"nothing is asked for", rehearsed, func(*Facts) {}, false, v1alpha1.ReasonRehearsed},
+		{"the mode is set back", rehearsed, func(f *Facts) { f.Rehearse = false }, true, v1alpha1.ReasonProgressing},
+		{"another rehearsal is asked for", rehearsed, func(f *Facts) { f.Retry = "1" }, true, v1alpha1.ReasonProgressing},
+		{"another version is rehearsed", rehearsed, func(f *Facts) { f.Wanted = "18" }, true, v1alpha1.ReasonProgressing},
+		{"the version is taken back", rehearsed, func(f *Facts) { f.Wanted = "15" }, false, v1alpha1.ReasonUpToDate},
+		{"a hook ended the rehearsal", ended, func(*Facts) {}, false, v1alpha1.ReasonAborted},
+		{"and the mode is set back", ended, func(f *Facts) { f.Rehearse = false }, true, v1alpha1.ReasonProgressing},
+		{"nobody knows who serves", rehearsed, func(f *Facts) { f.Active, f.Rehearse = "", false }, false, ""},
+	} {
+		f := facts
+		s.change(&f)
+		if d := Next(s.status, f); d.Begin != s.begins || d.Reason != s.reason {
+			t.Errorf("%s: %+v", s.story, d)
+		}
+	}
+	rehearsed.Workflow, rehearsed.Step = Abort, AwaitGreenGone
+	if d := Advance(rehearsed); d.Outcome != v1alpha1.ReasonRehearsed {
+		t.Errorf("%+v", d)
+	}
+}

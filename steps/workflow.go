@@ -102,8 +102,9 @@ type Verdict struct {
 	// ReturnTo is the earlier step of the same workflow to return to: the commit that led here
 	// was reverted, and this step has had no effect yet; or the result of that step was lost.
 	ReturnTo string
-	// Leave is the workflow by which Gitover ends the upgrade by itself; Message says why.
-	Leave string
+	// Leave is the workflow by which Gitover ends the upgrade by itself; Message says why. Rehearsal is its report if it was one.
+	Leave     string
+	Rehearsal *v1alpha1.RehearsalStatus
 }
 
 func done(message string, args ...any) Verdict {
@@ -168,8 +169,8 @@ var Workflows = map[string][]Step{
 		connected(survivesFailover(Step{CatchUp, catchUpDone, followRun, 0})),
 		// schema and rows are equal
 		connected(survivesFailover(Step{Verify, verifyDone, verifyRun, 0})),
-		// the gate: automatic or by a commit, inside the window and no freeze; then the hooks before the cutover
-		connected(survivesFailover(hooked(v1alpha1.BeforeCutover, Step{Approve, approveDone, followRun, 0}))),
+		// the gate: automatic or by a commit, inside the window and no freeze; then the hooks before the cutover. A rehearsal ends here
+		connected(survivesFailover(rehearsed(hooked(v1alpha1.BeforeCutover, Step{Approve, approveDone, followRun, 0})))),
 		// commit proxy.yaml with the evidence
 		{CommitCutover, commitDone(CommitCutover), commitRun(CommitCutover), 10 * time.Minute},
 		// Flux applies it and the PgProxy controller switches

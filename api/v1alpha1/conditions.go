@@ -5,7 +5,7 @@ package v1alpha1
 const (
 	// ReadyCondition is True while the object is as Git wants it.
 	//
-	// PgUpgrade, True:  UpToDate, SoakInProgress
+	// PgUpgrade, True:  UpToDate, SoakInProgress, Rehearsed
 	// PgUpgrade, False: any step's name while it runs (Preflight, CommitGreen, …), and the
 	// reasons of StalledCondition.
 	// PgProxy, True:  Active
@@ -53,6 +53,8 @@ const (
 	ReasonAborting = "Aborting"
 	// ReasonAborted: Gitover ended the upgrade by itself, as a hook's onFailure says.
 	ReasonAborted = "Aborted"
+	// ReasonRehearsed: a rehearsal came to the gate, and what it made was removed; status.rehearsal is its report.
+	ReasonRehearsed = "Rehearsed"
 	// ReasonConflictingSpec: spec.version and the proxy's spec.target want different things, or
 	// the target is an instance that is being removed.
 	ReasonConflictingSpec = "ConflictingSpec"

@@ -21,7 +21,7 @@ type CommitStatus struct {
 type HistoryEntry struct {
 	From string `json:"from"`
 	To   string `json:"to"`
-	// Outcome: Finalized, Aborted or RolledBack.
+	// Outcome: Finalized, Aborted, Rehearsed or RolledBack.
 	Outcome    string      `json:"outcome"`
 	FinishedAt metav1.Time `json:"finishedAt"`
 	// +optional

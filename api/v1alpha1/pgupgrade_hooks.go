@@ -66,6 +66,10 @@ type HookSpec struct {
 	// +kubebuilder:validation:Enum=Block;Abort;Continue
 	// +optional
 	OnFailure string `json:"onFailure,omitempty"`
+
+	// SkipInRehearsal: it doesn't run while spec.mode is Rehearse.
+	// +optional
+	SkipInRehearsal bool `json:"skipInRehearsal,omitempty"`
 }
 
 // SQLHook is a file of SQL.

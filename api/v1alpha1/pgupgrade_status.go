@@ -126,6 +126,14 @@ type PgUpgradeStatus struct {
 	// +optional
 	Hooks []HookStatus `json:"hooks,omitempty"`
 
+	// Rehearsal that came to the gate last.
+	// +optional
+	Rehearsal *RehearsalStatus `json:"rehearsal,omitempty"`
+
+	// HandledMode is spec.mode of the last upgrade that was begun.
+	// +optional
+	HandledMode string `json:"handledMode,omitempty"`
+
 	// EndedBy says why Gitover ends the upgrade by itself, if it does.
 	// +optional
 	EndedBy string `json:"endedBy,omitempty"`

@@ -52,6 +52,14 @@ type PgUpgradeSpec struct {
 	// +optional
 	Cutover CutoverSpec `json:"cutover,omitempty"`
 
+	// Mode: Upgrade; or Rehearse: everything up to the cutover's commit is done, hooks included, whatever approval, windows and freezes of the
+	// cutover say, and then the new instance is removed again; status.rehearsal is the report. Mode counts when the gate is reached. A change
+	// to Upgrade afterwards starts the upgrade.
+	// +kubebuilder:default=Upgrade
+	// +kubebuilder:validation:Enum=Upgrade;Rehearse
+	// +optional
+	Mode string `json:"mode,omitempty"`
+
 	// Freezes are times in which nothing is begun.
 	// +kubebuilder:validation:MaxItems=32
 	// +optional

@@ -117,6 +117,7 @@ var notable = map[string]bool{
 	v1alpha1.ReasonWaitingForMerge:    true,
 	v1alpha1.ReasonOutsideWindow:      true,
 	v1alpha1.ReasonFrozen:             true,
+	v1alpha1.ReasonRehearsed:          true,
 	v1alpha1.ReasonSoakInProgress:     true,
 	v1alpha1.ReasonCopyInterrupted:    true,
 	v1alpha1.ReasonCopyPaused:         true,

@@ -85,6 +85,10 @@ func toDo(u *v1alpha1.PgUpgrade, p *v1alpha1.PgProxy, r *Report, program string)
 			text += fmt.Sprintf("; with --plan %.12s, by this plan only", r.Plan.Digest)
 		}
 		return ToDo{true, text}
+	case reason == v1alpha1.ReasonRehearsed:
+		return ToDo{false, "set spec.mode: Upgrade in Git to start the upgrade that was rehearsed"}
+	case reason == v1alpha1.ReasonHookFailed:
+		return ToDo{true, "fix what the hook says, then " + verb("retry")}
 	case reason == v1alpha1.ReasonWaitingForMerge && u.Status.Proposal != nil:
 		if pr := u.Status.Proposal.PullRequest; pr != nil {
 			return ToDo{true, fmt.Sprintf("merge %s, or close it to refuse it", pr.URL)}

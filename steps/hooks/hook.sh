@@ -14,6 +14,6 @@ export PGCONNECT_TIMEOUT=15 PGAPPNAME="gitover-hook" \
 limit=
 if command -v timeout >/dev/null; then limit="timeout $GITOVER_TIMEOUT"; fi
 status=0
-$limit psql -X -v ON_ERROR_STOP=1 -v from="$GITOVER_FROM" -v to="$GITOVER_TO" -v moment="$GITOVER_MOMENT" -f hook.sql 2>&1 || status=$?
+$limit psql -X -v ON_ERROR_STOP=1 -v from="$GITOVER_FROM" -v to="$GITOVER_TO" -v moment="$GITOVER_MOMENT" -v mode="$GITOVER_MODE" -f hook.sql 2>&1 || status=$?
 if [ $status -eq 124 ]; then echo "timed out after $GITOVER_TIMEOUT seconds"; fi
 exit $status

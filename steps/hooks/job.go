@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -118,6 +119,7 @@ func environment(r Request) []corev1.EnvVar {
 		{Name: "GITOVER_TO", Value: r.Upgrade.Status.To},
 		{Name: "GITOVER_MOMENT", Value: string(r.Entry.Moment)},
 		{Name: "GITOVER_REVISION", Value: r.Entry.Revision},
+		{Name: "GITOVER_MODE", Value: cmp.Or(r.Upgrade.Spec.Mode, v1alpha1.ModeUpgrade)},
 	}
 }
 

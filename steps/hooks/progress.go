@@ -76,7 +76,7 @@ func Find(status *v1alpha1.PgUpgradeStatus, h v1alpha1.HookSpec) *v1alpha1.HookS
 // Next looks at the hooks of a moment, one after the other. It notes in the status what it sees, and what is to be begun.
 func (w World) Next(ctx context.Context, moment v1alpha1.HookMoment) (Progress, error) {
 	for _, h := range w.Upgrade.Spec.Hooks {
-		if h.Moment != moment {
+		if h.Moment != moment || h.SkipInRehearsal && w.Upgrade.Spec.Mode == v1alpha1.ModeRehearse {
 			continue
 		}
 		p, err := w.next(ctx, h)

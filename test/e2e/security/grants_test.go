@@ -32,7 +32,9 @@ func (r right) String() string {
 // rightsOfStory are those that the story needs: it has no operator's cluster, whose right `make e2e-cnpg` needs, and no hooks under an account of a tenant.
 func rightsOfStory(rules []rbacv1.PolicyRule) map[right]bool {
 	rights := rightsIn(rules)
-	maps.DeleteFunc(rights, func(r right, _ bool) bool { return r.group == "postgresql.cnpg.io" || r.resource == "localsubjectaccessreviews" })
+	maps.DeleteFunc(rights, func(r right, _ bool) bool {
+		return r.group == "postgresql.cnpg.io" || r.resource == "localsubjectaccessreviews"
+	})
 	return rights
 }
 
