@@ -26,7 +26,7 @@ import (
 const followTimeout = 30 * time.Second
 
 // rollbackLook is how often the rollback path is looked at: people may count on it.
-const rollbackLook = 4 * time.Second
+const rollbackLook = 3 * time.Second
 
 // follows names the side that follows in a soak, or after a rollback; empty if none does.
 func follows(x *proxyScope) string {

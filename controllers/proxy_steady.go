@@ -46,6 +46,7 @@ func (r *ProxyReconciler) reconcileActive(ctx context.Context, x *proxyScope) ou
 	}
 	p.Status.Databases = databases
 	if o := r.letsIn(ctx, x, server); o != nil {
+		rollbackUnknown(x, errors.New(o.Message))
 		return *o
 	}
 	r.staysFenced(ctx, x)

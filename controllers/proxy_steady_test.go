@@ -79,6 +79,23 @@ func TestATableThatIsMadeDuringTheSoakIsReplicated(t *testing.T) {
 	}
 }
 
+// TestARollbackPathIsNotReadyWhileTheServingSideIsSilent, as in a failover; before the cutover nothing is said.
+func TestARollbackPathIsNotReadyWhileTheServingSideIsSilent(t *testing.T) {
+	p, u := &v1alpha1.PgProxy{}, &v1alpha1.PgUpgrade{}
+	p.Status.Active = "orders-17"
+	x := &proxyScope{proxy: p, upgrade: u}
+	u.Status.From, u.Status.To, u.Status.Workflow, u.Status.Step = "orders-15", "orders-17", steps.Upgrade, steps.AwaitSwitch
+	rollbackUnknown(x, errors.New("connection refused"))
+	if said := rollbackOf(p); said != nil {
+		t.Errorf("%+v", said)
+	}
+	u.Status.Step = steps.Soak
+	rollbackUnknown(x, errors.New("connection refused"))
+	if said := rollbackOf(p); said == nil || said.Status != metav1.ConditionFalse || said.Reason != v1alpha1.ReasonServerUnreachable || !strings.Contains(said.Message, "whether orders-15 follows") {
+		t.Errorf("%+v", said)
+	}
+}
+
 // TestASideThatFollowsAndLetsApplicationsInIsFencedAgain, on a real API server and a real PostgreSQL, unless a switch leads there.
 func TestASideThatFollowsAndLetsApplicationsInIsFencedAgain(t *testing.T) {
 	w := aTeam(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/utils/ptr"
 
@@ -228,6 +229,9 @@ func (r recovery) copyAgain(ctx context.Context, run *Run) error {
 	return nil
 }
 
+// beginsWithin is how long replication may take to begin after a failover before that is reported as a problem.
+const beginsWithin = time.Minute
+
 // compares rows once every table is replicated. Databases that differ are copied again, each once after a failover.
 func (r recovery) compares(ctx context.Context, publisher, subscriber postgres.Server) (*Verdict, error) {
 	run := r.run
@@ -239,6 +243,9 @@ func (r recovery) compares(ctx context.Context, publisher, subscriber postgres.S
 		}
 		if !state.ReplicationReady() {
 			v := waiting(v1alpha1.ReasonPrimaryReplaced, "%s. %s follows again: %d of %d tables of database %q", f.Message, r.follows, state.Ready, state.Tables, db)
+			if run.Now().Sub(f.At.Time) < beginsWithin {
+				return &v, nil
+			}
 			if stopped, err := stoppedIn(ctx, run, publisher, subscriber, db); stopped != nil || err != nil {
 				return stopped, err
 			}

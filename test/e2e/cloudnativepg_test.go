@@ -137,6 +137,9 @@ func TestAFailoverOfACloudNativePGClusterInTheSoakCostsNoWayBack(t *testing.T) {
 			return meta.IsStatusConditionFalse(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
 		}))
 		lost := meta.FindStatusCondition(s.proxy().Status.Conditions, v1alpha1.RollbackReadyCondition)
+		if took := time.Since(at); took > 10*time.Second { // 5 s on a machine that does nothing else
+			t.Errorf("RollbackReady of %s was True for %v after the failover", instance, took)
+		}
 		t.Logf("%s: RollbackReady is False %v after the failover: %s", instance, time.Since(at).Round(100*time.Millisecond), lost.Message)
 		s.must(s.app.AwaitUpgrade(t.Context(), 5*time.Minute, "the failover is noticed", func(u *v1alpha1.PgUpgrade) bool {
 			return u.Status.Failover != nil && u.Status.Failover.Instance == instance
