@@ -1,16 +1,22 @@
 package controllers
 
 import (
+	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/kustomize"
+	"github.com/fluxcd/pkg/apis/meta"
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -127,10 +133,6 @@ func TestACutoverThatFluxWouldNotBringToTheProxyIsRefusedBeforeAnythingIsMade(t 
 		{"Flux sets the target by a patch", func(k *kustomizev1.Kustomization) {
 			k.Spec.Patches = []kustomize.Patch{{Target: &kustomize.Selector{Kind: "PgProxy"}, Patch: "- op: replace\n  path: /spec/target\n  value: orders-15\n"}}
 		}, v1alpha1.ReasonBuildFailed, []string{"apps/a/proxy.yaml", `still builds PgProxy orders with "orders-15"`, "Leave spec.target to that file alone"}},
-		{"Flux applies an OCI artifact", func(k *kustomizev1.Kustomization) { k.Spec.SourceRef.Kind = "OCIRepository" },
-			v1alpha1.ReasonInvalidSpec, []string{"follows OCIRepository flux-system/fleet", "with sourceRef GitRepository flux-system/fleet"}},
-		{"Flux applies a bucket", func(k *kustomizev1.Kustomization) { k.Spec.SourceRef.Kind = "Bucket" },
-			v1alpha1.ReasonInvalidSpec, []string{"follows Bucket flux-system/fleet"}},
 	} {
 		t.Run(s.story, func(t *testing.T) {
 			k := &kustomizev1.Kustomization{ObjectMeta: metav1.ObjectMeta{Namespace: "flux-system", Name: "databases"}}
@@ -158,4 +160,83 @@ func TestACutoverThatFluxWouldNotBringToTheProxyIsRefusedBeforeAnythingIsMade(t 
 			says(t, err.Error(), s.says...)
 		})
 	}
+}
+
+// The Secrets are read at each look: what people change in them counts at once, in the middle of an upgrade too.
+func TestTheProxyAndTheTokenOfTheGitRepositoryMayChangeInTheMiddleOfAnUpgrade(t *testing.T) {
+	w, ctx := aTeam(t), t.Context()
+	_, bare := aFleetIn(t, map[string]string{"proxy.yaml": "kind: PgProxy\n"})
+	backend, err := githttp.Backend(filepath.Dir(bare), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var token atomic.Value
+	token.Store("first-token")
+	git := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != token.Load() {
+			rw.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		backend.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(git.Close)
+	at, err := url.Parse(git.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var through atomic.Int64
+	forward := httputil.NewSingleHostReverseProxy(at)
+	proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		through.Add(1)
+		forward.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(proxy.Close)
+	push := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "push"}, StringData: map[string]string{"username": "gitover", "password": "first-token"}}
+	way := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "proxy"}, StringData: map[string]string{"address": "not a URL"}}
+	for _, secret := range []*corev1.Secret{push, way} {
+		if err := w.Create(ctx, secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := objects.Upgrade()
+	u.Namespace, u.UID, u.Spec.Git.PushSecretRef = w.namespace, "through", nil
+	source := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "fleet"}}
+	source.Spec.URL, source.Spec.Reference = "http://git.example.invalid/fleet.git", &sourcev1.GitRepositoryRef{Branch: "main"}
+	source.Spec.SecretRef, source.Spec.ProxySecretRef = &meta.LocalObjectReference{Name: "push"}, &meta.LocalObjectReference{Name: "proxy"}
+	r := &UpgradeReconciler{Client: w.Client, Uncached: w.Client, CloneDirectory: t.TempDir()}
+	look := func() error {
+		repository, err := r.repository(ctx, u, source)
+		if err == nil {
+			_, err = repository.Fetch(ctx)
+		}
+		return err
+	}
+	refused := func(reason, words string) {
+		t.Helper()
+		err := look()
+		if err == nil || outcome.ReasonOf(err, "").Reason != reason {
+			t.Fatalf("%v, want %s", err, reason)
+		}
+		says(t, err.Error(), words)
+	}
+	change := func(secret *corev1.Secret, data map[string]string) {
+		t.Helper()
+		secret.StringData = data
+		if err := w.Update(ctx, secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(v1alpha1.ReasonSecretInvalid, "/proxy: its key \"address\" isn't a URL")
+	change(way, map[string]string{"address": proxy.URL})
+	if err := look(); err != nil || through.Load() == 0 {
+		t.Fatalf("%v, %d requests through the proxy", err, through.Load())
+	}
+	token.Store("second-token")
+	refused(v1alpha1.ReasonGitUnauthorized, "check the keys of Secret "+w.namespace+"/push")
+	change(push, map[string]string{"username": "gitover", "password": "second-token"})
+	if err := look(); err != nil {
+		t.Fatal(err)
+	}
+	source.Spec.ProxySecretRef.Name = "gone"
+	refused(v1alpha1.ReasonSecretNotFound, "proxySecretRef of GitRepository fleet")
 }

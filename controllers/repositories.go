@@ -59,6 +59,10 @@ func (r *UpgradeReconciler) repository(ctx context.Context, upgrade *v1alpha1.Pg
 	if err != nil {
 		return nil, err
 	}
+	proxy, proxyVersion, err := r.proxySecret(ctx, upgrade, source)
+	if err != nil {
+		return nil, err
+	}
 	branch := upgrade.Spec.Git.Branch
 	if branch == "" {
 		if branch, err = gitops.BranchOf(source); err != nil {
@@ -66,9 +70,9 @@ func (r *UpgradeReconciler) repository(ctx context.Context, upgrade *v1alpha1.Pg
 		}
 	}
 	key := string(upgrade.UID)
-	version = source.Spec.URL + "\x00" + branch + "\x00" + version
+	version = source.Spec.URL + "\x00" + branch + "\x00" + version + "\x00" + proxyVersion
 	return r.repositories.get(key, version, func() (*gitops.Repository, error) {
-		access, err := gitops.NewAccess(source.Spec.URL, branch, secret)
+		access, err := gitops.NewAccess(source.Spec.URL, branch, secret, gitops.WithProxy(proxy))
 		if err != nil {
 			return nil, err
 		}
@@ -86,6 +90,18 @@ func (r *UpgradeReconciler) pushSecret(ctx context.Context, upgrade *v1alpha1.Pg
 	secret, err := access.SecretOf(ctx, r.Uncached, upgrade.Namespace, name)
 	if err != nil {
 		return nil, "", err
+	}
+	return &gitops.Secret{Namespace: secret.Namespace, Name: secret.Name, Data: secret.Data}, secret.ResourceVersion, nil
+}
+
+// proxySecret is what spec.proxySecretRef of the GitRepository names, if it is in the upgrade's namespace; nil if there is none.
+func (r *UpgradeReconciler) proxySecret(ctx context.Context, upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) (*gitops.Secret, string, error) {
+	if source.Spec.ProxySecretRef == nil || source.Namespace != upgrade.Namespace {
+		return nil, "", nil
+	}
+	secret, err := access.SecretOf(ctx, r.Uncached, source.Namespace, source.Spec.ProxySecretRef.Name)
+	if err != nil {
+		return nil, "", fmt.Errorf("spec.proxySecretRef of GitRepository %s: %w", source.Name, err)
 	}
 	return &gitops.Secret{Namespace: secret.Namespace, Name: secret.Name, Data: secret.Data}, secret.ResourceVersion, nil
 }
@@ -118,9 +134,6 @@ func (g *gitPort) ApprovedBy(ctx context.Context) (*v1alpha1.Commit, error) {
 
 // checkTarget says whether the cutover's commit would reach the PgProxy, before anything is made for it.
 func (g *gitPort) checkTarget(ctx context.Context, tip gitops.Tip) error {
-	if err := delivery.Follows(g.flux, g.source); err != nil {
-		return &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, Text: err.Error()}
-	}
 	added, err := delivery.Added(g.flux)
 	if err != nil {
 		return err

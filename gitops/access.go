@@ -2,6 +2,7 @@ package gitops
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	fluxgit "github.com/fluxcd/pkg/git"
-	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
@@ -44,7 +44,20 @@ type Access struct {
 	options fluxgit.AuthOptions
 	auth    transport.AuthMethod
 	secrets []string
+	// tokens that expire, in place of what the Secret would hold itself
+	tokens *credentials.Tokens
+	// proxy on the way to an http(s) server
+	proxy transport.ProxyOptions
 }
+
+// AccessOption is something that a server's Secret doesn't say.
+type AccessOption func(*accessOptions)
+
+type accessOptions struct{ proxy *Secret }
+
+// WithProxy reaches an http or https server through the proxy that a Secret names by address, username and password, as Flux'
+// spec.proxySecretRef does. Nil: what the environment says.
+func WithProxy(secret *Secret) AccessOption { return func(o *accessOptions) { o.proxy = secret } }
 
 // String is the URL without credentials.
 func (a Access) String() string { return a.url }
@@ -66,7 +79,7 @@ func (a Access) secretName() string {
 // A nil secret means anonymous access. Errors are ErrBadReference or
 // ErrBadSecret, name Secret and key, and never hold a value; they last until the object
 // changes.
-func NewAccess(repositoryURL, branch string, secret *Secret) (Access, error) {
+func NewAccess(repositoryURL, branch string, secret *Secret, options ...AccessOption) (Access, error) {
 	parsed, err := url.Parse(strings.TrimSpace(repositoryURL))
 	if err != nil || parsed.Host == "" {
 		return Access{}, failure(ErrBadReference, "the repository URL isn't of the form https://host/path or ssh://user@host/path")
@@ -88,24 +101,71 @@ func NewAccess(repositoryURL, branch string, secret *Secret) (Access, error) {
 	} else if parsed.Scheme == "ssh" {
 		return Access{}, failure(ErrBadSecret, "an ssh URL needs a Secret with the keys identity and known_hosts")
 	}
-	options, err := fluxgit.NewAuthOptions(*parsed, data)
+	auth, err := fluxgit.NewAuthOptions(*parsed, data)
 	if err != nil {
 		// The checks above name Secret and key; this is what is left.
 		return Access{}, failure(ErrBadSecret, "%s: %v", access.secretName(), err)
 	}
-	access.options = *options
+	access.options = *auth
 	access.secrets = confidential(parsed, data)
 	parsed.User = nil
 	access.url = parsed.String()
-	access.auth, err = authMethod(*options, access.secretName())
+	proxy, err := access.through(options)
+	if err != nil {
+		return Access{}, err
+	}
+	if credentials.IsGitHubApp(data) {
+		if access.tokens, err = credentials.GitHubApp(data, proxy); err != nil {
+			return Access{}, failure(ErrBadSecret, "%s: %v", access.secretName(), err)
+		}
+		access.auth = access.tokens
+		return access, nil
+	}
+	access.auth, err = authMethod(*auth, access.secretName())
 	return access, err
+}
+
+// through a proxy, if the options name one; nil if they don't.
+func (a *Access) through(options []AccessOption) (*url.URL, error) {
+	var all accessOptions
+	for _, option := range options {
+		option(&all)
+	}
+	if all.proxy == nil || a.options.Transport == fluxgit.SSH {
+		return nil, nil
+	}
+	proxy, err := credentials.Proxy(all.proxy.Data)
+	if err != nil {
+		return nil, failure(ErrBadSecret, "%s: %v", all.proxy, err)
+	}
+	a.proxy.URL, a.proxy.Username = (&url.URL{Scheme: proxy.Scheme, Host: proxy.Host}).String(), proxy.User.Username()
+	if a.proxy.Password, _ = proxy.User.Password(); len(a.proxy.Password) >= 4 { // see confidential
+		a.secrets = append(a.secrets, a.proxy.Password, url.QueryEscape(a.proxy.Password), url.PathEscape(a.proxy.Password))
+	}
+	return proxy, nil
+}
+
+// ready has credentials that are valid for an exchange with the server.
+func (a Access) ready(ctx context.Context) error {
+	if a.tokens == nil {
+		return nil
+	}
+	err := a.tokens.Ready(ctx)
+	if credentials.Refused(err) {
+		return &Error{kind: ErrUnauthorized, cause: err, text: fmt.Sprintf("GitHub gives the App of %s no token: %s; check the App's key, and that it is installed for this repository with the right to write contents",
+			a.secretName(), a.redact(err.Error()))}
+	}
+	if err != nil {
+		return &Error{kind: ErrUnreachable, cause: err, text: fmt.Sprintf("a token of the GitHub App of %s can't be had, another attempt follows: %s", a.secretName(), a.redact(err.Error()))}
+	}
+	return nil
 }
 
 // identityOf distinguishes clones that were made with other credentials, so
 // that a shared cache never shows a repository to an upgrade that can't read it.
 func (a Access) identityOf() string {
 	digest := sha256.New()
-	for _, part := range append([]string{a.url, a.branch, a.options.Username}, a.secrets...) {
+	for _, part := range append([]string{a.url, a.branch, a.options.Username, a.proxy.URL, a.proxy.Username}, a.secrets...) {
 		fmt.Fprintf(digest, "%d:%s", len(part), part)
 	}
 	return hex.EncodeToString(digest.Sum(nil))[:32]
@@ -118,12 +178,13 @@ func (a Access) endpoint() (*transport.Endpoint, error) {
 		return nil, failure(ErrBadReference, "repository URL %s isn't usable: %s", a, a.redact(err.Error()))
 	}
 	endpoint.CaBundle, endpoint.ClientCert, endpoint.ClientKey = a.options.CAFile, a.options.ClientCert, a.options.ClientKey
+	endpoint.Proxy = a.proxy
 	return endpoint, nil
 }
 
 func confidential(parsed *url.URL, data map[string][]byte) []string {
 	var values []string
-	for _, key := range []string{"password", "bearerToken", "identity", "tls.key"} {
+	for _, key := range []string{"password", "bearerToken", "identity", "tls.key", "githubAppPrivateKey"} {
 		values = append(values, strings.TrimSpace(string(data[key])))
 	}
 	if parsed.User != nil {
@@ -147,8 +208,11 @@ func checkSecret(secret Secret, scheme string) error {
 		return failure(ErrBadSecret, "%s has no key %q: %s", secret, key, why)
 	}
 	has := func(key string) bool { return len(secret.Data[key]) > 0 }
+	if has("githubAppID") && scheme == "ssh" {
+		return failure(ErrBadSecret, "%s holds a GitHub App, whose tokens are for https: change the repository's URL to https://", secret)
+	}
 	if has("githubAppID") {
-		return failure(ErrBadSecret, "%s holds a GitHub App; give Gitover a token (username, password), a bearerToken or an SSH key", secret)
+		return checkTLS(secret, has)
 	}
 	if scheme == "ssh" {
 		switch {
@@ -233,35 +297,4 @@ func (k timedKeys) ClientConfig() (*gossh.ClientConfig, error) {
 		settings.Timeout = dialTimeout
 	}
 	return settings, err
-}
-
-// BranchOf tells which branch of a GitRepository can be written to: spec.ref's
-// branch, or a name of the form refs/heads/…; without a ref it is Flux's default,
-// master. A commit, tag or semver is ErrBadReference, since nothing can be pushed there.
-func BranchOf(repository *sourcev1.GitRepository) (string, error) {
-	reference := repository.Spec.Reference
-	if reference == nil {
-		return fluxgit.DefaultBranch, nil
-	}
-	name := fmt.Sprintf("GitRepository %s/%s", repository.Namespace, repository.Name)
-	if branch, ok := strings.CutPrefix(reference.Name, "refs/heads/"); ok {
-		return branch, checkBranch(branch)
-	}
-	if reference.Commit != "" || reference.Tag != "" || reference.SemVer != "" || reference.Name != "" {
-		return "", failure(ErrBadReference, "%s follows a tag or a commit, where nothing can be pushed: set spec.ref.branch", name)
-	}
-	if reference.Branch == "" {
-		return fluxgit.DefaultBranch, nil
-	}
-	return reference.Branch, checkBranch(reference.Branch)
-}
-
-func checkBranch(branch string) error {
-	bad := branch == "" || strings.HasPrefix(branch, "-") || strings.HasPrefix(branch, "/") || strings.HasSuffix(branch, "/") ||
-		strings.HasSuffix(branch, ".lock") || strings.Contains(branch, "..") || strings.Contains(branch, "@{") ||
-		strings.ContainsAny(branch, " ~^:?*[\\\x7f") || strings.IndexFunc(branch, func(r rune) bool { return r < ' ' }) >= 0
-	if bad {
-		return failure(ErrBadReference, "%q isn't the name of a branch", Printable(branch, 100))
-	}
-	return nil
 }

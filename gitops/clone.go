@@ -241,7 +241,7 @@ func (c *clone) advance(tip plumbing.Hash) {
 func (c *clone) exchange(ctx context.Context, access Access, request shallow.Request) (map[string]plumbing.Hash, error) {
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
-	session, err := access.upload()
+	session, err := access.upload(ctx)
 	if err != nil {
 		return nil, err
 	}

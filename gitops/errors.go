@@ -107,6 +107,10 @@ func (a Access) remoteFailure(action string, err error) error {
 	switch text := strings.ToLower(a.withoutURL(cause)); {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return wrap(ErrUnreachable, "it took too long, another attempt follows")
+	case a.tokens != nil && errors.Is(err, transport.ErrAuthenticationRequired):
+		// it ended early, or was revoked
+		a.tokens.Forget()
+		return wrap(ErrUnauthorized, "the next attempt takes a new token of the GitHub App of "+a.secretName())
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrInvalidAuthMethod),
 		strings.Contains(text, "unable to authenticate"), strings.Contains(text, "permission denied"):
 		return wrap(ErrUnauthorized, "check the keys of "+a.secretName())
@@ -155,6 +159,11 @@ func (a Access) redact(text string) string {
 	text = userinfo.ReplaceAllString(text, "$1")
 	for _, secret := range a.secrets {
 		text = strings.ReplaceAll(text, secret, "***")
+	}
+	if a.tokens != nil {
+		if secret := a.tokens.Current().Secret; secret != "" {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
 	}
 	return Printable(text, 1024)
 }

@@ -1,11 +1,15 @@
 package gitops
 
 import (
+	"fmt"
 	"net/url"
 	"path"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	fluxgit "github.com/fluxcd/pkg/git"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 )
 
 const (
@@ -78,4 +82,35 @@ func repositoryOf(text string) place {
 	// Again, for what precedes a last component that is only ".git".
 	p.path = path.Clean(strings.TrimSuffix(path.Clean("/"+u.Path), ".git"))
 	return p
+}
+
+// BranchOf tells which branch of a GitRepository can be written to: spec.ref's
+// branch, or a name of the form refs/heads/…; without a ref it is Flux's default,
+// master. A commit, tag or semver is ErrBadReference, since nothing can be pushed there.
+func BranchOf(repository *sourcev1.GitRepository) (string, error) {
+	reference := repository.Spec.Reference
+	if reference == nil {
+		return fluxgit.DefaultBranch, nil
+	}
+	name := fmt.Sprintf("GitRepository %s/%s", repository.Namespace, repository.Name)
+	if branch, ok := strings.CutPrefix(reference.Name, "refs/heads/"); ok {
+		return branch, checkBranch(branch)
+	}
+	if reference.Commit != "" || reference.Tag != "" || reference.SemVer != "" || reference.Name != "" {
+		return "", failure(ErrBadReference, "%s follows a tag or a commit, where nothing can be pushed: set spec.ref.branch", name)
+	}
+	if reference.Branch == "" {
+		return fluxgit.DefaultBranch, nil
+	}
+	return reference.Branch, checkBranch(reference.Branch)
+}
+
+func checkBranch(branch string) error {
+	bad := branch == "" || strings.HasPrefix(branch, "-") || strings.HasPrefix(branch, "/") || strings.HasSuffix(branch, "/") ||
+		strings.HasSuffix(branch, ".lock") || strings.Contains(branch, "..") || strings.Contains(branch, "@{") ||
+		strings.ContainsAny(branch, " ~^:?*[\\\x7f") || strings.IndexFunc(branch, func(r rune) bool { return r < ' ' }) >= 0
+	if bad {
+		return failure(ErrBadReference, "%q isn't the name of a branch", Printable(branch, 100))
+	}
+	return nil
 }

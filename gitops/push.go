@@ -108,6 +108,9 @@ func (a Access) checkPush(ctx context.Context) error {
 
 // receive opens a session that can push.
 func (a Access) receive(ctx context.Context) (transport.ReceivePackSession, *packp.AdvRefs, error) {
+	if err := a.ready(ctx); err != nil {
+		return nil, nil, err
+	}
 	endpoint, err := a.endpoint()
 	if err != nil {
 		return nil, nil, err
@@ -129,7 +132,10 @@ func (a Access) receive(ctx context.Context) (transport.ReceivePackSession, *pac
 }
 
 // upload opens a session that can fetch.
-func (a Access) upload() (transport.UploadPackSession, error) {
+func (a Access) upload(ctx context.Context) (transport.UploadPackSession, error) {
+	if err := a.ready(ctx); err != nil {
+		return nil, err
+	}
 	endpoint, err := a.endpoint()
 	if err != nil {
 		return nil, err

@@ -38,7 +38,12 @@ func Authorize(upgrade *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) error 
 	}
 	from := k.Spec.SourceRef
 	source := upgrade.Spec.Git.SourceRef
-	if from.Kind != sourcev1.GitRepositoryKind || from.Name != source.Name || cmp.Or(from.Namespace, k.Namespace) != cmp.Or(source.Namespace, upgrade.Namespace) {
+	if from.Kind != sourcev1.GitRepositoryKind {
+		return AccessDenied("Kustomization %s applies %s %s/%s. Gitover commits to Git, and can't tell which commit such an artifact was made of: "+
+			"have a Kustomization of its own, with sourceRef GitRepository %s/%s, apply the database's directory, and refer to that one", name, from.Kind, cmp.Or(from.Namespace, k.Namespace), from.Name,
+			cmp.Or(source.Namespace, upgrade.Namespace), source.Name)
+	}
+	if from.Name != source.Name || cmp.Or(from.Namespace, k.Namespace) != cmp.Or(source.Namespace, upgrade.Namespace) {
 		return AccessDenied("Kustomization %s applies %s %s/%s, not GitRepository %s/%s; make spec.git.sourceRef and spec.git.kustomizationRef belong together",
 			name, from.Kind, cmp.Or(from.Namespace, k.Namespace), from.Name, cmp.Or(source.Namespace, upgrade.Namespace), source.Name)
 	}
@@ -84,6 +89,10 @@ func MayPush(upgrade *v1alpha1.PgUpgrade, source *sourcev1.GitRepository) error 
 	}
 	if push := upgrade.Spec.Git.Push; err == nil && push != nil && push.Branch == followed {
 		return AccessDenied("spec.git.push.branch is %s, which GitRepository %s follows; leave spec.git.push out to push there", followed, name)
+	}
+	if p := source.GetProvider(); upgrade.Spec.Git.PushSecretRef == nil && (p == sourcev1.GitProviderAzure || p == sourcev1.GitProviderAWS) {
+		return &outcome.ReasonError{Reason: v1alpha1.ReasonInvalidSpec, Stalled: true, Text: fmt.Sprintf(
+			"GitRepository %s logs in by the %s identity of Flux's pod, which Gitover doesn't have; set spec.git.pushSecretRef to a Secret with username and password, a token, or an SSH key", name, p)}
 	}
 	if source.Namespace == upgrade.Namespace {
 		return nil

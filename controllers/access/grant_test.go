@@ -49,7 +49,8 @@ func TestAnUpgradeMayWriteTheDirectoryThatFluxDeliveredItFrom(t *testing.T) {
 		}, v1alpha1.ReasonAccessDenied, "another cluster"},
 		{"a repository that the Kustomization doesn't apply", func(u *v1alpha1.PgUpgrade, _ *kustomizev1.Kustomization) { u.Spec.Git.SourceRef.Name = "other" }, v1alpha1.ReasonAccessDenied, "belong together"},
 		{"a namesake of the repository in another namespace", func(u *v1alpha1.PgUpgrade, _ *kustomizev1.Kustomization) { u.Spec.Git.SourceRef.Namespace = "b" }, v1alpha1.ReasonAccessDenied, "belong together"},
-		{"a bucket of the repository's name", func(_ *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) { k.Spec.SourceRef.Kind = "Bucket" }, v1alpha1.ReasonAccessDenied, "belong together"},
+		{"a bucket of the repository's name", func(_ *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) { k.Spec.SourceRef.Kind = "Bucket" }, v1alpha1.ReasonAccessDenied, "have a Kustomization of its own, with sourceRef GitRepository"},
+		{"an OCI artifact", func(_ *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) { k.Spec.SourceRef.Kind = "OCIRepository" }, v1alpha1.ReasonAccessDenied, "applies OCIRepository a/"},
 		{"Flux is about to write its inventory", func(_ *v1alpha1.PgUpgrade, k *kustomizev1.Kustomization) {
 			k.Status.Inventory = nil
 			k.Status.Conditions = []metav1.Condition{{Type: meta.ReconcilingCondition, Status: metav1.ConditionTrue}}
@@ -124,5 +125,17 @@ func judge(t *testing.T, err error, reason, says string) {
 	}
 	if m := outcome.ReasonOf(err, ""); m.Reason != reason || !strings.Contains(err.Error(), says) {
 		t.Fatalf("%s: %v; want %s that says %q", m.Reason, err, reason, says)
+	}
+}
+
+// Flux's own pod has an identity in its cloud; Gitover's has none.
+func TestACloudsIdentityIsRefusedUnlessASecretIsThereToPush(t *testing.T) {
+	for _, provider := range []string{sourcev1.GitProviderAzure, sourcev1.GitProviderAWS} {
+		u := objects.Upgrade()
+		source := &sourcev1.GitRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "fleet"}}
+		source.Spec.URL, source.Spec.Reference, source.Spec.Provider = "https://git.example.com/fleet", &sourcev1.GitRepositoryRef{Branch: "main"}, provider
+		judge(t, MayPush(u, source), v1alpha1.ReasonInvalidSpec, "logs in by the "+provider+" identity")
+		u.Spec.Git.PushSecretRef = &v1alpha1.SecretReference{Name: "push"}
+		judge(t, MayPush(u, source), "", "")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/gitops/credentials"
 	"github.com/gitover/gitover/gitops/pullrequest"
 )
 
@@ -29,6 +30,11 @@ func PullRequests(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgr
 			}
 		}
 		s.Token = cmp.Or(trimmed(secret.Data["password"]), trimmed(secret.Data["bearerToken"]))
+		if credentials.IsGitHubApp(secret.Data) && spec.SecretRef == nil {
+			if s.Token, err = appToken(ctx, secret.Data); err != nil {
+				return nil, fmt.Errorf("the GitHub App of Secret %s/%s: %w", secret.Namespace, secret.Name, err)
+			}
+		}
 	}
 	if spec.SecretRef != nil {
 		secret, err := SecretOf(ctx, c, upgrade.Namespace, spec.SecretRef.Name)
@@ -40,6 +46,19 @@ func PullRequests(ctx context.Context, c client.Reader, upgrade *v1alpha1.PgUpgr
 		}
 	}
 	return pullrequest.New(s)
+}
+
+// appToken is the token of a GitHub App that is valid now.
+func appToken(ctx context.Context, secret map[string][]byte) (string, error) {
+	tokens, err := credentials.GitHubApp(secret, nil)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", pullrequest.ErrSettings, err)
+	}
+	err = tokens.Ready(ctx)
+	if credentials.Refused(err) {
+		err = fmt.Errorf("%w: %w", pullrequest.ErrDenied, err)
+	}
+	return tokens.Current().Secret, err
 }
 
 func trimmed(value []byte) string { return strings.TrimSpace(string(value)) }

@@ -202,14 +202,6 @@ func followsAnother(k *kustomizev1.Kustomization, repository types.NamespacedNam
 	return &s
 }
 
-// Follows is nil if a Kustomization applies what is in a GitRepository, else an error that says what it applies.
-func Follows(k *kustomizev1.Kustomization, source *sourcev1.GitRepository) error {
-	if other := followsAnother(k, client.ObjectKeyFromObject(source)); other != nil {
-		return errors.New(other.Message)
-	}
-	return nil
-}
-
 // failures that come before an attempt, whatever revision was attempted last
 var beforeAttempt = map[string]Phase{
 	meta.DependencyNotReadyReason: DependencyNotReady, meta.ArtifactFailedReason: SourceFailed,
