@@ -55,7 +55,7 @@ type AnalysisSpec struct {
 // AnalysisCheck measures one thing. A value outside of thresholdRange is a failure. What can't be measured is unknown: no answer, a
 // timeout, no data.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.sql)?1:0)+(has(self.prometheus)?1:0)+(has(self.http)?1:0)+(has(self.rows)?1:0)+(has(self.replication)?1:0) == 1",message="a check has exactly one of sql, prometheus, http, rows and replication"
+// +kubebuilder:validation:XValidation:rule="(has(self.sql)?1:0)+(has(self.prometheus)?1:0)+(has(self.http)?1:0)+(has(self.rows)?1:0)+(has(self.replication)?1:0)+(has(self.statements)?1:0) == 1",message="a check has exactly one of sql, prometheus, http, rows, replication and statements"
 // +kubebuilder:validation:XValidation:rule="!has(self.prometheus) || has(self.thresholdRange)",message="a check with prometheus needs thresholdRange, e.g. {max: \"0.01\"}"
 // +kubebuilder:validation:XValidation:rule="!has(self.http) || !has(self.thresholdRange)",message="a check with http has http.expectedStatus in place of thresholdRange"
 type AnalysisCheck struct {
@@ -102,6 +102,11 @@ type AnalysisCheck struct {
 	// unless thresholdRange says otherwise. PostgreSQL counts them from version 15 on.
 	// +optional
 	Replication *ReplicationCheck `json:"replication,omitempty"`
+
+	// Statements compares what statements take on average with what they took on the old instance, by pg_stat_statements of both. The
+	// value is the factor of the statement that got worse most; at most 2 is good unless thresholdRange says otherwise.
+	// +optional
+	Statements *StatementsCheck `json:"statements,omitempty"`
 }
 
 // ThresholdRange is where good values are; both ends are good. Quote numbers that have a fraction.
@@ -178,6 +183,25 @@ type StatusRange struct {
 	// +kubebuilder:validation:Minimum=100
 	// +kubebuilder:validation:Maximum=599
 	Max int32 `json:"max"`
+}
+
+// StatementsCheck says which statements count.
+type StatementsCheck struct {
+	// Database whose statements are compared. pg_stat_statements is installed there, on both sides.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Database string `json:"database"`
+
+	// MinCalls of a statement on each side.
+	// +kubebuilder:default=50
+	// +kubebuilder:validation:Minimum=1
+	// +optional
+	MinCalls int32 `json:"minCalls,omitempty"`
+
+	// MinTime that a statement takes now, on average; what takes less doesn't count.
+	// +kubebuilder:default="1ms"
+	// +optional
+	MinTime *metav1.Duration `json:"minTime,omitempty"`
 }
 
 // RowsCheck has no settings of its own.

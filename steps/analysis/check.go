@@ -20,6 +20,8 @@ type Sources struct {
 	Namespace, Upgrade, Instance, Version string
 	// Server that serves, with Gitover's own credentials.
 	Server func(ctx context.Context) (postgres.Server, error)
+	// Former server, which served before the cutover, in the same way.
+	Former func(ctx context.Context) (postgres.Server, error)
 	// Secret of the upgrade's namespace.
 	Secret func(ctx context.Context, name string) (map[string][]byte, error)
 	// Addresses that HTTP may reach.
@@ -61,6 +63,8 @@ func measure(ctx context.Context, check *v1alpha1.AnalysisCheck, from Sources) R
 		return from.prometheus(ctx, check)
 	case check.HTTP != nil:
 		return from.http(ctx, check)
+	case check.Statements != nil:
+		return from.statements(ctx, check)
 	case check.Rows != nil:
 		if from.Differences == nil {
 			return unknown("no comparison of rows has finished; set spec.soak.compareEvery")
