@@ -20,6 +20,7 @@ func TestACopyReadsLessWhileCommitsOfTheSourceAreSlow(t *testing.T) {
 	if got := hear(2, 3*time.Second, 100<<20); got != 0 {
 		t.Errorf("a checkpoint: %d", got)
 	}
+	hear(latencies, quick, 100<<20)
 	if got := hear(3, slow, 100<<20); got != 50<<20 || c.describe("blue") != "commits on blue took more than 50ms, so it reads 50.0 MiB/s at most" {
 		t.Errorf("slow: %d, %q", got, c.describe("blue"))
 	}

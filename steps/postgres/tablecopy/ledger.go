@@ -30,6 +30,8 @@ type run struct {
 type ledger struct {
 	conn *pgx.Conn
 	name string
+	// ours: rows of others are those of an earlier copy by the same controller, if the database is fenced.
+	ours bool
 }
 
 // errBusy is the refusal of a second copy to the same database.
@@ -166,7 +168,7 @@ func (l *ledger) prepare(ctx context.Context, p planned, known map[uint32]record
 			}
 		}
 		var err error
-		if filled, err = withRows(ctx, tx, fresh); err != nil || len(filled) > 0 {
+		if filled, err = l.filled(ctx, tx, fresh); err != nil || len(filled) > 0 {
 			return err
 		}
 		if _, err := tx.Exec(ctx, "DELETE FROM gitover.copy_part WHERE relation = ANY ($1) OR relation NOT IN (SELECT oid FROM pg_catalog.pg_class)", relations); err != nil {
@@ -179,6 +181,19 @@ func (l *ledger) prepare(ctx context.Context, p planned, known map[uint32]record
 		err = fmt.Errorf("%w, and %s of %s has rows: empty it, or leave it out with --tables", errNotEmpty, some(filled), l.name)
 	}
 	return err
+}
+
+// filled are the names of those tables that have rows of others, and may not be emptied.
+func (l *ledger) filled(ctx context.Context, tx pgx.Tx, fresh []table) ([]string, error) {
+	names, err := withRows(ctx, tx, fresh)
+	if err != nil || len(names) == 0 || !l.ours {
+		return names, err
+	}
+	all := make([]string, len(fresh)) // foreign keys may lead from one to another
+	for i, t := range fresh {
+		all[i] = t.Name
+	}
+	return nil, postgres.EmptyOnly(ctx, tx, all)
 }
 
 // withRows are the names of those tables that have any.

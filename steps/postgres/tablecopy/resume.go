@@ -58,7 +58,9 @@ func (c *copier) open(ctx context.Context) error {
 	if _, err := c.ensureSlot(ctx); err != nil {
 		return err
 	}
-	c.ledger, err = awaitLedger(ctx, c.To, c.ToDatabase)
+	if c.ledger, err = awaitLedger(ctx, c.To, c.ToDatabase); err == nil {
+		c.ledger.ours = true
+	}
 	return err
 }
 

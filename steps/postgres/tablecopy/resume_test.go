@@ -219,3 +219,38 @@ func TestACopyIsConsiderate(t *testing.T) {
 	}
 	sameRows(t, blue, green)
 }
+
+// TestACopyForAControllerFillsWhatIsPublished: it makes no slot, empties only what nobody can use, and notes how far it is.
+func TestACopyForAControllerFillsWhatIsPublished(t *testing.T) {
+	blue, green := bare(t, 15, 17, "CREATE TABLE kept (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY); INSERT INTO kept SELECT generate_series(1, 100); INSERT INTO other VALUES (1); CREATE PUBLICATION published FOR TABLE kept")
+	o := options(blue, green)
+	o.Slot, o.Indexes, o.Supervised, o.Publication = "copy_slot", true, true, "published"
+	if _, err := tablecopy.Copy(t.Context(), o); !tablecopy.Final(err) || !strings.Contains(err.Error(), "the copy was ended") {
+		t.Errorf("without a slot: %v", err)
+	}
+	if n := green.Query(database, "SELECT to_regclass('gitover.copy_run') IS NOT NULL"); n != "f" {
+		t.Error("a copy that was ended makes a record")
+	}
+	blue.Query(database, "SELECT pg_create_logical_replication_slot('copy_slot', 'pgoutput')::text")
+	green.Exec(database, "INSERT INTO kept VALUES (7)")
+	if _, err := tablecopy.Copy(t.Context(), o); !errors.Is(err, postgres.ErrServes) {
+		t.Errorf("rows of a database that is open: %v", err)
+	}
+	green.Exec("", "ALTER DATABASE "+database+" CONNECTION LIMIT 0")
+	if report := copies(t, o); report.Tables != 1 || report.IndexesBuilt != 2 {
+		t.Errorf("%+v", report)
+	}
+	if got := green.Query(database, "SELECT (SELECT count(*) FROM kept) || ' ' || (SELECT count(*) FROM other)"); got != "100 0" {
+		t.Errorf("rows: %s", got)
+	}
+	r, found, err := tablecopy.ReadRecord(t.Context(), green.Server, database)
+	if err != nil || !found || !r.Finished || r.Slot != "copy_slot" || r.Progress.TablesCopied != 1 || r.Age > time.Minute {
+		t.Errorf("%+v, %t, %v", r, found, err)
+	}
+	if err := tablecopy.SetPace(t.Context(), green.Server, database, tablecopy.Pace{Paused: "why"}); err != nil {
+		t.Error(err)
+	}
+	if r, _, _ := tablecopy.ReadRecord(t.Context(), green.Server, database); r.Pace != (tablecopy.Pace{Paused: "why"}) {
+		t.Errorf("%+v", r.Pace)
+	}
+}

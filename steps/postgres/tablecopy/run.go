@@ -150,7 +150,9 @@ func (c *copier) tell(ctx context.Context, done <-chan struct{}) {
 			c.Progress(p)
 		}
 	}
-	say()
+	if c.Supervised { // at once, so that people see what there is to do
+		c.report(ctx, c.progress.progress())
+	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for n := 1; ; n++ {
