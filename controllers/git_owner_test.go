@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"github.com/fluxcd/pkg/apis/kustomize"
@@ -18,8 +19,10 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/commits"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
@@ -239,4 +242,33 @@ func TestTheProxyAndTheTokenOfTheGitRepositoryMayChangeInTheMiddleOfAnUpgrade(t 
 	}
 	source.Spec.ProxySecretRef.Name = "gone"
 	refused(v1alpha1.ReasonSecretNotFound, "proxySecretRef of GitRepository fleet")
+}
+
+// What tells the run's commits from older ones is where it began, so that a repository of many commits isn't read from its first one.
+func TestARunRemembersTheCommitAtWhichItBegan(t *testing.T) {
+	ctx := t.Context()
+	repository := aFleet(t, map[string]string{"proxy.yaml": "apiVersion: gitover.dev/v1alpha1\nkind: PgProxy\nmetadata: {name: orders}\nspec:\n  target: orders-15\n"})
+	u := objects.Upgrade()
+	u.UID, u.Spec.ProxyRef.Name, u.Spec.Git.Path = "ours", "orders", "apps/a"
+	r := &UpgradeReconciler{Now: time.Now, Recorder: record.NewFakeRecorder(10)}
+	tip, err := repository.Fetch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.startStep(ctx, u, &observed{repository: repository}, steps.Decision{Begin: true, From: "orders-15", To: "orders-17", Workflow: steps.Upgrade, Step: steps.CommitCutover})
+	if u.Status.BaseCommit != tip.SHA {
+		t.Errorf("began at %q, not %s", u.Status.BaseCommit, tip.SHA)
+	}
+	g := &gitPort{upgrade: u, repository: repository, source: &sourcev1.GitRepository{}}
+	unique := g.unique(steps.CommitCutover)
+	author, committer := commits.People(u)
+	made, err := repository.Commit(ctx, gitops.CommitRequest{Directory: "apps/a", Message: "cut over", Author: author, Committer: committer, Unique: unique,
+		Trailers: g.trailers(unique, nil, committer), Edit: gitops.SetTarget("orders", "orders-17"), Since: u.Status.BaseCommit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := repository.FindByTrailers(ctx, unique, u.Status.BaseCommit)
+	if err != nil || len(found) != 1 || found[0].SHA != made.Commit.SHA {
+		t.Errorf("%+v, %v", found, err)
+	}
 }

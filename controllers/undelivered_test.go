@@ -69,6 +69,33 @@ func TestARollbackThatFluxWouldNotApplyIsNotReady(t *testing.T) {
 	says("", "")
 
 	told(metav1.ConditionTrue, v1alpha1.ReasonReplicating, "orders-15 follows")
+	ready(metav1.ConditionFalse, meta.DependencyNotReadyReason, "dependency 'team/infra' is not ready")
+	asked(true)
+	says(v1alpha1.ReasonFluxPending, "dependency 'team/infra' is not ready")
+	ready(metav1.ConditionTrue, meta.ReconciliationSucceededReason, "Applied revision")
+	fetched := func(status metav1.ConditionStatus, reason, message string) {
+		t.Helper()
+		w.must(w.Get(t.Context(), client.ObjectKeyFromObject(g), g))
+		apimeta.SetStatusCondition(&g.Status.Conditions, metav1.Condition{Type: meta.ReadyCondition, Status: status, Reason: reason, Message: message})
+		w.must(w.Status().Update(t.Context(), g))
+	}
+	fetched(metav1.ConditionFalse, "GitOperationFailed", "authentication required")
+	if n := len(r.deliveredBy(t.Context(), g)); n != 1 {
+		t.Errorf("%d looks at the PgProxy are asked for when the source fails", n)
+	}
+	says(v1alpha1.ReasonFluxFailing, "authentication required")
+	fetched(metav1.ConditionTrue, "Succeeded", "stored artifact")
+	g.Spec.Suspend = true
+	w.must(w.Update(t.Context(), g))
+	says(v1alpha1.ReasonFluxSuspended, "flux resume source git fleet")
+	g.Spec.Suspend = false
+	w.must(w.Update(t.Context(), g))
+	k.Spec.SourceRef.Kind = "OCIRepository"
+	w.must(w.Update(t.Context(), k))
+	says(v1alpha1.ReasonAccessDenied, "have a Kustomization of its own, with sourceRef GitRepository")
+	k.Spec.SourceRef.Kind = "GitRepository"
+	w.must(w.Update(t.Context(), k))
+	says("", "")
 	k.Spec.Suspend = true
 	w.must(w.Update(t.Context(), k))
 	asked(true)
