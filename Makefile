@@ -174,9 +174,10 @@ chaos: ## every fault, and a crash at every step and part, on the running stage
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run 'ClientsAreLetGo|WhatIsNotReplicated|MadeOnBothSides|FallsSilent|AnAgentThatRestarts|AClockThatWasSetBack|StartsDuringASwitch|AMigration|PastThePoolers|MoveTogether|AStubbornClient|GoesForthAndBack|ForgetsItsOpening' ./steps/switchover
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 GITOVER_SEEDS=10 $(GO) test -count=1 -timeout 60m -run TestRandomSchemas -v ./steps/postgres
 	GITOVER_FULL=1 $(GO) test -count=1 -timeout 30m -run ALongHistory ./gitops
+	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -run Dies ./steps/pooler/conformance
 	GITOVER_INTEGRATION=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 30m -run TestTheWAL ./test/ledger
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v ./test/cluster
-	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|WrongCredentials|ChangesOfMind|Downgrade|VersionThatIsNone|DuringAPhysicalCopy" ./test/e2e
+	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run "WrongManifests|WrongCredentials|ChangesOfMind|Downgrade|VersionThatIsNone|DuringAPhysicalCopy|BehindAnotherProxy" ./test/e2e
 	GITOVER_E2E=1 GITOVER_FULL=1 $(GO) test -count=1 -timeout 60m -v -run EveryRight ./test/e2e/security
 	GITOVER_E2E=1 $(GO) test -count=1 -p 1 -timeout 60m -v $(CHAOS)
 

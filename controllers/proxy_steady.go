@@ -163,8 +163,11 @@ func total(p *v1alpha1.PgProxy) int32 {
 
 // resumeBy says how people let the clients of a pooler go on.
 func resumeBy(p *v1alpha1.PgProxy) string {
-	if p.Spec.Pooler.Type == pooler.HAProxy {
+	switch p.Spec.Pooler.Type {
+	case pooler.HAProxy:
 		return "`set maxconn frontend` by HAProxy's runtime API"
+	case pooler.NGINX:
+		return "SIGCONT to nginx's workers"
 	}
 	return "RESUME in PgBouncer's console"
 }

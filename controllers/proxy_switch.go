@@ -254,7 +254,10 @@ func limitsOf(x *proxyScope, now time.Time) switchover.Limits {
 
 // sessionsOf says what a switch does to clients that keep a server connection.
 func sessionsOf(p *v1alpha1.PgProxy) switchover.Sessions {
-	if t := p.Spec.Pooler.Type; t == pooler.HAProxy || t == pooler.Service || p.Spec.Switch.Sessions == "End" {
+	switch t := p.Spec.Pooler.Type; {
+	case t == pooler.NGINX:
+		return switchover.Frozen
+	case t == pooler.HAProxy, t == pooler.Service, p.Spec.Switch.Sessions == "End":
 		return switchover.Ended
 	}
 	return switchover.Held

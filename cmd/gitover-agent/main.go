@@ -24,6 +24,7 @@ import (
 	"github.com/gitover/gitover/steps/agent"
 	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/pooler/haproxy"
+	"github.com/gitover/gitover/steps/pooler/nginx"
 	"github.com/gitover/gitover/steps/pooler/pgbouncer"
 )
 
@@ -44,6 +45,7 @@ type agentFlags struct {
 	adminPassword             string
 	haproxy                   haproxy.Driver
 	socket                    string
+	nginx                     nginx.Driver
 	options                   agent.Options
 }
 
@@ -73,7 +75,7 @@ controller is silent. POD_NAME and POD_NAMESPACE come from the downward API.`,
 	flags.StringVar(&f.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace of the PgProxy")
 	flags.StringVar(&f.secrets, "secret-dir", "/etc/gitover-agent", "directory where the Secret <proxy>-gitover-agent is mounted")
 	flags.StringVar(&f.pooler, "pooler", cmp.Or(os.Getenv("GITOVER_POOLER"), pooler.PgBouncer), "what the pod's first container runs: "+strings.Join(poolers(), ", ")+"; GITOVER_POOLER by default")
-	flags.StringVar(&f.options.TargetFile, "target-file", "", "file that the pooler's configuration includes, on a volume that both containers mount; target.ini (PgBouncer) or target.cfg (HAProxy) in /run/gitover by default")
+	flags.StringVar(&f.options.TargetFile, "target-file", "", "file that the pooler's configuration includes, on a volume that both containers mount; target.ini (PgBouncer), target.cfg (HAProxy) or target.conf (NGINX) in /run/gitover by default")
 	flags.StringVar(&f.options.StateFile, "state-file", "", "where the agent remembers a hold; agent.json beside the target file by default")
 	flags.StringVar(&f.admin.Host, "admin-socket-dir", "/run/gitover", "directory of PgBouncer's Unix socket, or an address")
 	flags.IntVar(&f.admin.Port, "admin-port", 6432, "PgBouncer's listen_port")
@@ -81,6 +83,8 @@ controller is silent. POD_NAME and POD_NAMESPACE come from the downward API.`,
 	flags.StringVar(&f.adminPassword, "admin-password-file", "", "file with that user's password, if it needs one")
 	flags.StringVar(&f.socket, "haproxy-socket", "/run/gitover/haproxy.sock", "HAProxy's stats socket with level admin: a Unix socket, or host:port")
 	flags.StringSliceVar(&f.haproxy.Frontends, "haproxy-frontends", []string{"postgres"}, "HAProxy's frontends that lead to backend "+haproxy.Backend)
+	flags.StringVar(&f.nginx.PIDFile, "nginx-pid-file", "/run/gitover/nginx.pid", "nginx's pid, on the volume that both containers mount")
+	flags.StringVar(&f.nginx.Status, "nginx-status", "127.0.0.1:8602", "free address of the pod at which nginx says which target it serves")
 	flags.StringVar(&f.options.Listen, "listen", ":8600", "address of the API")
 	flags.StringVar(&f.options.ProbeListen, "probe-listen", ":8601", "address of the kubelet's probes")
 	_ = command.MarkFlagRequired("proxy")
@@ -118,7 +122,7 @@ func (f *agentFlags) complete() (agent.Options, error) {
 }
 
 // targetFiles by the pooler that includes them.
-var targetFiles = map[string]string{pooler.PgBouncer: "target.ini", pooler.HAProxy: "target.cfg"}
+var targetFiles = map[string]string{pooler.PgBouncer: "target.ini", pooler.HAProxy: "target.cfg", pooler.NGINX: "target.conf"}
 
 func poolers() []string { return slices.Sorted(maps.Keys(targetFiles)) }
 
@@ -137,6 +141,9 @@ func (f *agentFlags) driver(targetFile string) (pooler.Driver, error) {
 	case pooler.HAProxy:
 		f.haproxy.Socket, f.haproxy.LimitsFile = haproxy.Socket(f.socket), targetFile+".limits"
 		return &f.haproxy, nil
+	case pooler.NGINX:
+		f.nginx.TargetFile = targetFile
+		return &f.nginx, nil
 	}
 	return nil, fmt.Errorf("--pooler=%s is unknown; use one of %s", f.pooler, strings.Join(poolers(), ", "))
 }

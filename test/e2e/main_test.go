@@ -34,7 +34,7 @@ func prepare(ctx context.Context) error {
 		return err
 	}
 	if !cluster.Existing() {
-		if err := running.LoadImages(ctx, []string{"postgres-19"}); err != nil {
+		if err := running.LoadImages(ctx, []string{"postgres-19", "haproxy", "nginx"}); err != nil {
 			return err
 		}
 		if _, err := running.LoadGitover(ctx); err != nil {

@@ -41,7 +41,10 @@ func TestThePoolersOfTheExamplesHaveTheirAgent(t *testing.T) {
 	withHAProxy := t.TempDir()
 	copyTree(t, filepath.Join(root, "examples", "fleet", "apps"), withHAProxy)
 	copyTree(t, filepath.Join(root, "examples", "haproxy"), filepath.Join(withHAProxy, "orders"))
-	for pooler, dir := range map[string]string{"orders-haproxy": filepath.Join(withHAProxy, "orders"), "orders-pooler": filepath.Join(root, "examples", "fleet", "apps", "orders"), "pgbouncer": filepath.Join(adopted, "orders")} {
+	withNginx := t.TempDir()
+	copyTree(t, filepath.Join(root, "examples", "fleet", "apps"), withNginx)
+	copyTree(t, filepath.Join(root, "examples", "nginx"), filepath.Join(withNginx, "orders"))
+	for pooler, dir := range map[string]string{"orders-nginx": filepath.Join(withNginx, "orders"), "orders-haproxy": filepath.Join(withHAProxy, "orders"), "orders-pooler": filepath.Join(root, "examples", "fleet", "apps", "orders"), "pgbouncer": filepath.Join(adopted, "orders")} {
 		t.Run(pooler, func(t *testing.T) { hasAgent(t, kustomize(t, dir), pooler, "orders") })
 	}
 }

@@ -120,7 +120,9 @@ func TestAControllerThatDiesInASwitchLosesNoRow(t *testing.T) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		s := newStage(t, k)
 		traffic := s.startTraffic()
-		for _, point := range []switchover.Point{switchover.PointHold, switchover.PointFence, switchover.PointMove, switchover.PointDecide, switchover.PointOpen, switchover.PointResume} {
+		for _, point := range pg.Every(2, 1, []switchover.Point{
+			switchover.PointHold, switchover.PointFence, switchover.PointMove, switchover.PointDecide, switchover.PointOpen, switchover.PointResume,
+		}) {
 			s.awaitGuard()
 			begun, before := traffic.mark()
 			in := s.input()

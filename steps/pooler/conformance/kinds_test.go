@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/pooler/haproxy"
+	"github.com/gitover/gitover/steps/pooler/nginx"
 	"github.com/gitover/gitover/steps/switchover"
 	"github.com/gitover/gitover/test/pg"
 	"github.com/gitover/gitover/test/pgpooler"
@@ -33,6 +36,7 @@ var kinds = []kind{
 	{name: "PgBouncer", start: pgbouncer("transaction"), control: byAgent, settles: always, seamless: true, holds: true},
 	{name: "PgBouncer in session mode", sessions: switchover.Ended, start: pgbouncer("session"), control: byAgent, settles: always, holds: true},
 	{name: "Service", sessions: switchover.Ended, start: startService, control: byService, settles: beforeDecision, alone: true},
+	{name: "NGINX", sessions: switchover.Frozen, start: startNginx, control: byAgent, settles: always},
 	{name: "HAProxy", sessions: switchover.Ended, start: startHAProxy, control: byAgent, settles: always, holds: true},
 }
 
@@ -116,8 +120,45 @@ func startHAProxy(s *stage) *proxy {
 	file := filepath.Join(p.Dir, "target.cfg")
 	driver := &haproxy.Driver{Socket: haproxy.Socket(filepath.Join(p.Dir, "haproxy.sock")), Frontends: []string{"postgres"}, LimitsFile: file + ".limits"}
 	a := pgpooler.Beside(s.t, s.options(), file, driver)
-	p.Run()
+	return s.running(p, a, port, driver)
+}
+
+// running proxy of an image; run returns once it can be controlled.
+func (s *stage) running(p *pg.Proxy, a *pgpooler.Agent, port int, driver pooler.Driver) *proxy {
 	x := s.beside(a, port)
-	x.kill, x.run, x.log = p.Kill, p.Run, p.Log
+	x.kill, x.log = p.Kill, p.Log
+	x.run = func() {
+		p.Run()
+		if !within(5*time.Second, func() bool { _, err := driver.Connect(s.t.Context()); return err == nil }) {
+			s.t.Errorf("the proxy does not start\n%s", p.Log())
+		}
+	}
+	x.run()
 	return x
+}
+
+// nginxConfig is that of examples/nginx, with ports of its own.
+const nginxConfig = `load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+worker_processes 2;
+pid /mnt/nginx.pid;
+error_log stderr warn;
+events { worker_connections 1000; }
+stream {
+    include /mnt/target.conf;
+    server {
+        listen 127.0.0.1:%d;
+        proxy_pass gitover;
+        proxy_timeout 1h;
+    }
+}
+`
+
+func startNginx(s *stage) *proxy {
+	port := pg.ReservePort(s.t)
+	p := pg.NewProxy(s.t, "nginx", map[string]string{"nginx.conf": fmt.Sprintf(nginxConfig, port)},
+		"/usr/sbin/nginx", "-c", "/mnt/nginx.conf", "-e", "stderr", "-g", "daemon off;")
+	file := filepath.Join(p.Dir, "target.conf")
+	driver := &nginx.Driver{TargetFile: file, PIDFile: filepath.Join(p.Dir, "nginx.pid"), Status: pg.ReserveAddress(s.t)}
+	a := pgpooler.Beside(s.t, s.options(), file, driver)
+	return s.running(p, a, port, driver)
 }
