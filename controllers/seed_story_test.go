@@ -130,6 +130,32 @@ func TestALostSlotEndsAPhysicalCopy(t *testing.T) {
 	w.told(v1alpha1.ReasonSlotLost)
 }
 
+// TestAPhysicalCopyBeginsAgainWhenThePrimaryIsReplaced: its slots went with the primary, and rows of the copy may have.
+func TestAPhysicalCopyBeginsAgainWhenThePrimaryIsReplaced(t *testing.T) {
+	w := aSeed(t, v1alpha1.CopyPhysical)
+	w.until("the Job is made", func() bool { _, found := w.job(); return found })
+	first, _ := w.job()
+	w.runs(first)
+	standby := w.blue.Standby(t)
+	standby.CatchUp(w.blue)
+	w.blue.Kill()
+	standby.Promote()
+	w.blue = standby
+	w.until("another Job", func() bool { w.collect(); job, found := w.job(); return found && job.UID != first.UID })
+	w.told(v1alpha1.ReasonPrimaryReplaced)
+	w.blue.Exec("d", "INSERT INTO t VALUES (6001, 'after the failover')")
+	second, _ := w.job()
+	w.runs(second)
+	w.ended(second, batchv1.JobComplete, batchv1.JobSuccessCriteriaMet, "CompletionsReached")
+	w.until("green's commit", func() bool { return w.git.commits[steps.CommitGreen] })
+	w.serve("17")
+	w.green = w.volume.Start(17, pg.Settings{"wal_level": "logical"})
+	w.until("the cutover's commit", func() bool { return w.git.commits[steps.CommitCutover] })
+	if got := w.green.Query("d", "SELECT count(*) FROM t"); got != "5001" {
+		t.Errorf("rows on green: %s", got)
+	}
+}
+
 // TestAPhysicalCopyThatIsNotPossibleIsNamed, and the upgrade waits for it or goes on without.
 func TestAPhysicalCopyThatIsNotPossibleIsNamed(t *testing.T) {
 	w := aSeed(t, v1alpha1.CopyPhysical)

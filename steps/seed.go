@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -31,6 +33,9 @@ func seedDone(ctx context.Context, run *Run) (Verdict, error) {
 	job, found, err := run.Cluster.Job(ctx, run.seedJobName())
 	if err != nil {
 		return Verdict{}, err
+	}
+	if v, err := seedAgain(ctx, run, found, job.Succeeded); v != nil || err != nil {
+		return ptr.Deref(v, Verdict{}), err
 	}
 	if found && job.Failed {
 		return seedFailed(run, v1alpha1.ReasonJobFailed, "the Job of the physical copy failed: "+job.Message), nil
@@ -99,15 +104,7 @@ func seedFailed(run *Run, reason, why string) Verdict {
 
 // endSeed removes everything of a physical copy; its Job last, so that a controller that dies meanwhile does this again.
 func endSeed(ctx context.Context, run *Run, why string) error {
-	blue, err := run.blue(ctx)
-	if err != nil {
-		return err
-	}
-	left, err := replication.RemoveAll(ctx, blue, run.Names())
-	if err == nil && len(left) > 0 {
-		err = fmt.Errorf("not removed on %s: %s", blue.Instance, some(left))
-	}
-	if err != nil {
+	if err := unpublish(ctx, run); err != nil {
 		return err
 	}
 	if err := run.Cluster.DeleteVolumes(ctx, run.Status.To); err != nil {

@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/seed"
 )
 
@@ -125,4 +128,66 @@ func unsuitableManifests(ctx context.Context, run *Run, blue postgres.Server) (s
 		return err.Error(), nil
 	}
 	return "", err
+}
+
+// seedAgain begins the physical copy again if blue's primary was replaced since, so that slots or the rest of the copy are lost. Nil
+// if nothing is.
+func seedAgain(ctx context.Context, run *Run, began, copied bool) (*Verdict, error) {
+	blue, err := run.blue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now, err := failover.Identities(ctx, blue)
+	switch {
+	case err != nil:
+		return nil, err
+	case now[0].Timeline == 0:
+		v := waiting(v1alpha1.ReasonPrimaryReplaced, "the address of %s leads to a standby; waiting until one is promoted", blue.Instance)
+		return &v, nil
+	case !began || len(run.Status.Servers) == 0: // slots that are missing are made
+		run.Status.Servers = now
+		return nil, nil
+	case slices.Equal(run.Status.Servers, now):
+		return nil, nil
+	}
+	for _, db := range run.Status.Databases {
+		slot, err := replication.SlotState(ctx, blue, run.Names().Slot(db, run.Status.To))
+		if err != nil {
+			return nil, err
+		}
+		copied = copied && slot.Exists && !slot.Lost
+	}
+	if copied {
+		run.Status.Servers = now
+		return nil, nil
+	}
+	v := act("the primary of %s was replaced: %s; its physical copy begins again", blue.Instance, identity(now[0]).Replaced(identity(run.Status.Servers[0])))
+	v.Reason, v.Effect = v1alpha1.ReasonPrimaryReplaced, dropSeed // an event
+	return &v, nil
+}
+
+// dropSeed removes the Job of a physical copy, and what blue has for it; the next one empties the volume. A second call removes
+// what the first one left.
+func dropSeed(ctx context.Context, run *Run) error {
+	if err := unpublish(ctx, run); err != nil {
+		return err
+	}
+	if err := run.Cluster.DeleteJob(ctx, run.seedJobName()); err != nil {
+		return err
+	}
+	run.Status.Copy, run.Status.Servers = nil, nil
+	return nil
+}
+
+// unpublish removes everything of this upgrade from blue.
+func unpublish(ctx context.Context, run *Run) error {
+	blue, err := run.blue(ctx)
+	if err != nil {
+		return err
+	}
+	left, err := replication.RemoveAll(ctx, blue, run.Names())
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("not removed on %s: %s", blue.Instance, some(left))
+	}
+	return err
 }

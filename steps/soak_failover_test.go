@@ -13,6 +13,7 @@ import (
 	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/switchover"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -189,6 +190,22 @@ func TestRowsThatTheWayBackLosesWithItsPrimaryAreCopiedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+}
+
+// TestWhoSaysThatStandbysLackNothingDoesNotWaitForAComparison; what was lost is copied again all the same.
+func TestWhoSaysThatStandbysLackNothingDoesNotWaitForAComparison(t *testing.T) {
+	p := soaking(t, 17, 15)
+	p.run.Upgrade.Spec.Acknowledge = []string{switchover.ReplacedPrimary}
+	p.failsOver(&p.green, p.green.Standby(t))
+	if said := p.recovers(""); len(said) > 0 {
+		t.Errorf("nothing was lost: %q", said)
+	}
+	p.failsOver(&p.blue, p.blue.Standby(t))
+	p.blue.Exec("d", "DELETE FROM first WHERE id < 10")
+	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") || told(said, "comparing rows") {
 		t.Errorf("%q", said)
 	}
 	p.equal()
