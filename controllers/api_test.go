@@ -35,7 +35,11 @@ import (
 var api *rest.Config
 
 func TestMain(m *testing.M) {
-	os.Exit(apiserver.Run(m, func(c *rest.Config) { api = c }))
+	code := apiserver.Run(m, func(c *rest.Config) { api = c })
+	if programDirectory != "" {
+		_ = os.RemoveAll(programDirectory)
+	}
+	os.Exit(code)
 }
 
 // team is a namespace on the real API server.

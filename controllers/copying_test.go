@@ -40,13 +40,15 @@ type process struct {
 	err   error
 }
 
+// programDirectory is removed when all tests have ended.
+var programDirectory string
+
 // program is gitover, compiled once.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "gitover-program-")
-	if err != nil {
+var program = sync.OnceValues(func() (_ string, err error) {
+	if programDirectory, err = os.MkdirTemp("", "gitover-program-"); err != nil {
 		return "", err
 	}
-	file := filepath.Join(dir, "gitover")
+	file := filepath.Join(programDirectory, "gitover")
 	out, err := exec.Command("go", "build", "-trimpath", "-o", file, "../cmd/gitover").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
