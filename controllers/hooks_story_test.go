@@ -143,6 +143,36 @@ func TestAHookMayEndTheUpgrade(t *testing.T) {
 	}
 }
 
+// A Job may be created long after its content was pinned, since a quota or a missing Secret was in the way: it has all of its time then.
+func TestAHookThatBeginsLateHasItsTime(t *testing.T) {
+	w := withHooks(t, hookFiles{"a.sql": "INSERT INTO ran (what) VALUES ('late');"}, sqlHook("late", v1alpha1.BeforeCopy, "a.sql"))
+	w.until("it is pinned", func() bool { w.look(); return len(w.u.Status.Hooks) > 0 })
+	pinned := metav1.NewTime(w.u.Status.Hooks[0].StartedAt.Add(-time.Hour))
+	w.u.Status.Hooks[0].StartedAt = &pinned
+	job := w.untilJob()
+	w.look()
+	if e := w.entry("late"); e.State != v1alpha1.HookRunning || len(w.hookJobs()) != 1 || w.hookJobs()[0].DeletionTimestamp != nil {
+		t.Fatalf("%+v, %+v", e, w.hookJobs())
+	}
+	w.kubelet(job)
+	w.until("the copy begins", func() bool { return w.u.Status.Step != steps.Preflight })
+}
+
+// What a canceled hook did isn't known, so the same attempt doesn't run it again.
+func TestACanceledHookDoesNotRunAgainInTheSameAttempt(t *testing.T) {
+	w := withHooks(t, hookFiles{"a.sql": "INSERT INTO ran (what) VALUES ('once');"}, sqlHook("once", v1alpha1.BeforeCopy, "a.sql"))
+	job := w.untilJob()
+	w.look()
+	w.u.Status.Step = steps.CopyRoles // as if the upgrade had left its moment
+	w.must(w.r.cancelHooks(t.Context(), w.u, w.seen))
+	w.u.Status.Step = steps.Preflight
+	w.must(client.IgnoreNotFound(w.Get(t.Context(), client.ObjectKeyFromObject(job), job)))
+	if e := w.entry("once"); e.State != v1alpha1.HookCanceled || e.FinishedAt == nil || job.DeletionTimestamp == nil {
+		t.Fatalf("%+v, deleted %v", e, job.DeletionTimestamp)
+	}
+	w.stays(steps.Preflight, v1alpha1.ReasonHookFailed, "the upgrade took another way")
+}
+
 // A human's word comes before a hook's.
 func TestAHookIsCanceledWhenTheVersionIsTakenBack(t *testing.T) {
 	w := withHooks(t, hookFiles{"a.sql": "SELECT 1"}, sqlHook("long", v1alpha1.BeforeCopy, "a.sql"))

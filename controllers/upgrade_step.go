@@ -66,14 +66,23 @@ func (r *UpgradeReconciler) withdraw(ctx context.Context, upgrade *v1alpha1.PgUp
 	r.Recorder.Eventf(upgrade, corev1.EventTypeNormal, v1alpha1.ReasonWaitingForMerge, "branch %s is withdrawn: %s is no longer wanted", p.Branch, p.Step)
 }
 
-// cancelHooks deletes the Jobs of hooks that run although the upgrade has left their step.
+// cancelHooks deletes the Jobs of hooks that run although the upgrade has left their step. One that hasn't begun has no end, and may
+// still run if the upgrade returns.
 func (r *UpgradeReconciler) cancelHooks(ctx context.Context, upgrade *v1alpha1.PgUpgrade, s *observed) error {
 	for _, e := range steps.ObsoleteHooks(&upgrade.Status) {
-		if err := r.run(upgrade, s).Cluster.DeleteJob(ctx, e.Job); err != nil {
+		jobs := r.run(upgrade, s).Cluster
+		_, began, err := jobs.HookJob(ctx, e.Job)
+		if err != nil {
 			return err
 		}
-		now := metav1.NewTime(r.Now().Truncate(time.Second))
-		e.State, e.FinishedAt, e.Message = v1alpha1.HookCanceled, &now, "the upgrade took another way"
+		if err := jobs.DeleteJob(ctx, e.Job); err != nil {
+			return err
+		}
+		if began = began || e.State == v1alpha1.HookRunning; began {
+			now := metav1.NewTime(r.Now().Truncate(time.Second))
+			e.FinishedAt = &now
+		}
+		e.State, e.Message = v1alpha1.HookCanceled, "the upgrade took another way"
 	}
 	return nil
 }

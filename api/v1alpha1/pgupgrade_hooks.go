@@ -126,7 +126,7 @@ type HookStatus struct {
 	Moment HookMoment `json:"moment"`
 	// Attempt of the upgrade that it belongs to.
 	Attempt int32 `json:"attempt"`
-	// State: Pending, its Job is to be created; Running; Succeeded; Failed; or Canceled, since the upgrade took another way.
+	// State: Pending, its Job is to be created; Running; Succeeded; Failed; or Canceled, since the upgrade took another way; one that had begun then counts as failed in the same attempt.
 	State HookState `json:"state"`
 	// Revision is the commit at which its file was read, and Digest the SHA-256 of the content.
 	// +optional

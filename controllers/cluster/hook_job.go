@@ -33,6 +33,7 @@ func (c *Port) hookState(ctx context.Context, job *batchv1.Job) (state hooks.Job
 	if err := c.Uncached.List(ctx, &pods, client.InNamespace(c.Namespace), client.MatchingLabels{batchv1.JobNameLabel: job.Name}); err != nil {
 		return state, fmt.Errorf("list pods of Job %s: %w", job.Name, err)
 	}
+	state.Created = job.CreationTimestamp.Time
 	for _, condition := range job.Status.Conditions {
 		if condition.Status != corev1.ConditionTrue {
 			continue

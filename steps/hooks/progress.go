@@ -35,6 +35,8 @@ type World struct {
 // JobState of a hook's Job.
 type JobState struct {
 	Succeeded, Failed bool
+	// Created by the API server's clock: its time runs from then on, which may be long after it was pinned.
+	Created time.Time
 	// Reason of a failure in Kubernetes' word, e.g. DeadlineExceeded; Waiting is what keeps the pod from running.
 	Reason, Waiting string
 	// Output has the last lines so far.
@@ -92,15 +94,19 @@ func (w World) Next(ctx context.Context, moment v1alpha1.HookMoment) (Progress, 
 
 func (w World) next(ctx context.Context, h v1alpha1.HookSpec) (Progress, error) {
 	entry := Find(w.Status, h)
-	if entry == nil || entry.State == v1alpha1.HookCanceled || entry.State == v1alpha1.HookFailed && h.OnFailure != v1alpha1.HookContinue && entry.Retry != w.Upgrade.Spec.Retry {
+	if entry == nil {
 		return w.pin(ctx, h)
 	}
 	switch entry.State {
 	case v1alpha1.HookSucceeded:
 		return Progress{Over: true}, nil
-	case v1alpha1.HookFailed:
-		return failed(h, *entry), nil
-	case v1alpha1.HookPending, v1alpha1.HookRunning, v1alpha1.HookCanceled:
+	case v1alpha1.HookFailed, v1alpha1.HookCanceled:
+		neverBegan := entry.State == v1alpha1.HookCanceled && entry.FinishedAt == nil
+		if neverBegan || h.OnFailure != v1alpha1.HookContinue && entry.Retry != w.Upgrade.Spec.Retry {
+			return w.pin(ctx, h)
+		}
+		return failed(h, *entry), nil // what a canceled one did isn't known
+	case v1alpha1.HookPending, v1alpha1.HookRunning:
 	}
 	return w.watch(ctx, h, entry)
 }
@@ -134,7 +140,6 @@ func (w World) watch(ctx context.Context, h v1alpha1.HookSpec, entry *v1alpha1.H
 	if err != nil {
 		return Progress{}, err
 	}
-	started := entry.StartedAt.Time
 	switch {
 	case !found && entry.State == v1alpha1.HookPending:
 		pinned := *entry
@@ -153,7 +158,8 @@ func (w World) watch(ctx context.Context, h v1alpha1.HookSpec, entry *v1alpha1.H
 			why += "; " + entry.Message
 		}
 		return w.end(ctx, h, entry, v1alpha1.HookFailed, why, state)
-	case w.Now().Sub(started) > Timeout(h)+grace+overdue:
+	case w.Now().Sub(state.Created) > Timeout(h)+grace+overdue:
+		entry.State = v1alpha1.HookRunning // so that a Job that is gone isn't created again
 		job := entry.Job
 		return Progress{Message: "hook " + h.Name + ": its Job ran longer than its deadline, and is deleted", Again: soon,
 			Effect: func(ctx context.Context) error { return w.Delete(ctx, job) }}, nil
