@@ -12,6 +12,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/cluster"
 	"github.com/gitover/gitover/steps/agent/protocol"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/switchover"
 )
 
@@ -55,4 +56,35 @@ func nodeLost(pod *corev1.Pod) string {
 		return fmt.Sprintf("its node %s is silent", pod.Spec.NodeName)
 	}
 	return ""
+}
+
+// Averages sums up what passed the poolers of a proxy. Those that don't answer are left out; that none answers is an error.
+func (r *ProxyReconciler) Averages(ctx context.Context, p *v1alpha1.PgProxy) (sum pooler.Averages, err error) {
+	x := &proxyScope{proxy: p}
+	if x.identity, err = r.identity(ctx, p); err != nil {
+		return sum, err
+	}
+	found, err := r.poolers(ctx, x)
+	if err != nil {
+		return sum, err
+	}
+	answered, why := false, errors.New("no running pod matches spec.pooler.selector of the PgProxy")
+	for _, one := range found {
+		measures, ok := one.(interface {
+			Averages(ctx context.Context) (pooler.Averages, error)
+		})
+		if !ok {
+			continue
+		}
+		averages, err := measures.Averages(ctx)
+		if err != nil {
+			why = err
+			continue
+		}
+		sum, answered = sum.Add(averages), true
+	}
+	if !answered {
+		return sum, why
+	}
+	return sum, nil
 }

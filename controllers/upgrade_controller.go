@@ -26,6 +26,7 @@ import (
 	"github.com/gitover/gitover/controllers/tracing"
 	"github.com/gitover/gitover/steps"
 	checks "github.com/gitover/gitover/steps/analysis"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
@@ -57,6 +58,8 @@ type UpgradeReconciler struct {
 	CloneDirectory string
 	// NoCrossNamespaceRefs refuses references into other namespaces, as Flux's flag does.
 	NoCrossNamespaceRefs bool
+	// Poolers tells what passed the poolers of a PgProxy, for checks of the soak.
+	Poolers func(context.Context, *v1alpha1.PgProxy) (pooler.Averages, error)
 	// AnalysisAddresses that checks of the soak may reach by HTTP.
 	AnalysisAddresses checks.Addresses
 	// Self is the controller's own pod, whose image copies data.

@@ -17,6 +17,7 @@ import (
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/internal/crash"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
 )
@@ -116,6 +117,7 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 			return secret.Data, nil
 		},
 		Addresses:  r.AnalysisAddresses,
+		Poolers:    func(ctx context.Context) (pooler.Averages, error) { return r.Poolers(ctx, s.proxy) },
 		MayRunJobs: func(ctx context.Context) error { return access.MayRunJobs(ctx, r.Client, upgrade, s.kustomization) },
 		BadHook:    outcome.BadHook,
 		Now:        r.Now, Workers: &r.workers,

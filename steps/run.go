@@ -16,6 +16,7 @@ import (
 	"github.com/gitover/gitover/steps/analysis"
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/hooks"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
 )
@@ -45,6 +46,8 @@ type Run struct {
 	MayRunJobs func(ctx context.Context) error
 	// BadHook says whether an error is a mistake in a hook, rather than a server that doesn't answer.
 	BadHook func(error) bool
+	// Poolers tells what passed all poolers of the PgProxy.
+	Poolers func(ctx context.Context) (pooler.Averages, error)
 	// Addresses that checks of the soak may reach.
 	Addresses analysis.Addresses
 	// Tell is set for an effect that runs beside the looks, and whose status is a copy.

@@ -172,7 +172,7 @@ func (r *Run) sources() analysis.Sources {
 	from := analysis.Sources{
 		Namespace: r.Upgrade.Namespace, Upgrade: r.Upgrade.Name, Instance: r.Status.To,
 		Version: VersionOf(r.Upgrade.Name, r.Upgrade.Spec.Adopt, r.Status.To),
-		Server:  r.green, Former: r.blue, Secret: r.ReadSecret, Addresses: r.Addresses, ApplyErrors: r.applyErrors,
+		Server:  r.green, Former: r.blue, Poolers: r.Poolers, Secret: r.ReadSecret, Addresses: r.Addresses, ApplyErrors: r.applyErrors,
 	}
 	if v := r.Status.Verification; v != nil && !v.At.Before(r.Proxy.Status.ActiveSince) {
 		from.Differences = ptr.To(len(v.Mismatches))

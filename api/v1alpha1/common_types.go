@@ -79,3 +79,10 @@ type Commit struct {
 	// +optional
 	Signed bool `json:"signed,omitempty"`
 }
+
+// Verdicts on a check.
+const (
+	CheckPassed  = "Passed"
+	CheckFailed  = "Failed"
+	CheckUnknown = "Unknown"
+)

@@ -55,8 +55,9 @@ type AnalysisSpec struct {
 // AnalysisCheck measures one thing. A value outside of thresholdRange is a failure. What can't be measured is unknown: no answer, a
 // timeout, no data.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.sql)?1:0)+(has(self.prometheus)?1:0)+(has(self.http)?1:0)+(has(self.rows)?1:0)+(has(self.replication)?1:0)+(has(self.statements)?1:0) == 1",message="a check has exactly one of sql, prometheus, http, rows, replication and statements"
+// +kubebuilder:validation:XValidation:rule="(has(self.sql)?1:0)+(has(self.prometheus)?1:0)+(has(self.http)?1:0)+(has(self.rows)?1:0)+(has(self.replication)?1:0)+(has(self.statements)?1:0)+(has(self.pooler)?1:0) == 1",message="a check has exactly one of sql, prometheus, http, pooler, statements, rows and replication"
 // +kubebuilder:validation:XValidation:rule="!has(self.prometheus) || has(self.thresholdRange)",message="a check with prometheus needs thresholdRange, e.g. {max: \"0.01\"}"
+// +kubebuilder:validation:XValidation:rule="!has(self.pooler) || has(self.thresholdRange)",message="a check with pooler needs thresholdRange, e.g. {max: 20}"
 // +kubebuilder:validation:XValidation:rule="!has(self.http) || !has(self.thresholdRange)",message="a check with http has http.expectedStatus in place of thresholdRange"
 type AnalysisCheck struct {
 	// Name of the check in the status, metrics and commits.
@@ -92,6 +93,10 @@ type AnalysisCheck struct {
 	// HTTP expects an answer with a good status.
 	// +optional
 	HTTP *HTTPCheck `json:"http,omitempty"`
+
+	// Pooler asks the poolers' own statistics.
+	// +optional
+	Pooler *PoolerCheck `json:"pooler,omitempty"`
 
 	// Rows counts the differences that the last comparison of rows found (spec.soak.compareEvery); none is good unless thresholdRange
 	// says otherwise. While there are any, RollbackReady is False, so that this check alerts and doesn't revert.
@@ -185,6 +190,14 @@ type StatusRange struct {
 	Max int32 `json:"max"`
 }
 
+// PoolerCheck is about the work that passed the poolers, in their last period (PgBouncer's stats_period, a minute).
+type PoolerCheck struct {
+	// Metric. QueryTime and TransactionTime: milliseconds that one took on average. WaitTime: milliseconds that all clients together
+	// waited for a server connection, in each second. QueryRate and TransactionRate: how many ended in each second.
+	// +kubebuilder:validation:Enum=QueryTime;TransactionTime;WaitTime;QueryRate;TransactionRate
+	Metric string `json:"metric"`
+}
+
 // StatementsCheck says which statements count.
 type StatementsCheck struct {
 	// Database whose statements are compared. pg_stat_statements is installed there, on both sides.
@@ -209,13 +222,6 @@ type RowsCheck struct{}
 
 // ReplicationCheck has no settings of its own.
 type ReplicationCheck struct{}
-
-// Verdicts on a check.
-const (
-	CheckPassed  = "Passed"
-	CheckFailed  = "Failed"
-	CheckUnknown = "Unknown"
-)
 
 // AnalysisStatus is what the checks of the soak found.
 type AnalysisStatus struct {

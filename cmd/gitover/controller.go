@@ -148,6 +148,7 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	}
 	proxies := &controllers.ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: recorder, Tracer: tracer, Fleet: upgrades,
 		Identity: identity, Elected: f.leaderElect, Now: time.Now}
+	upgrades.Poolers = proxies.Averages
 	if err := proxies.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgProxy: %w", err)
 	}

@@ -242,3 +242,18 @@ func (a *agent) state() (protocol.PoolerState, error) {
 	s.Version, s.Others = a.about.Version, a.about.Others
 	return s, err
 }
+
+// averages of the pooler's work; an error if this kind of proxy doesn't measure it.
+func (a *agent) averages() (found pooler.Averages, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err = a.on(func(ctx context.Context, c pooler.Session) (err error) {
+		measures, ok := c.(pooler.Averager)
+		if !ok {
+			return errInvalid("this kind of proxy doesn't measure what queries take")
+		}
+		found, err = measures.Averages(ctx)
+		return err
+	})
+	return found, err
+}

@@ -31,6 +31,10 @@ func (a *agent) handler() http.Handler {
 		state, err := a.state()
 		a.answer(w, state, err)
 	})
+	mux.HandleFunc("GET /v1/averages", func(w http.ResponseWriter, _ *http.Request) {
+		averages, err := a.averages()
+		a.answer(w, averages, err)
+	})
 	mux.HandleFunc("POST /v1/stage", func(w http.ResponseWriter, r *http.Request) {
 		var request protocol.StageRequest
 		if a.read(w, r, &request) {

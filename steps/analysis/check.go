@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -24,6 +25,8 @@ type Sources struct {
 	Former func(ctx context.Context) (postgres.Server, error)
 	// Secret of the upgrade's namespace.
 	Secret func(ctx context.Context, name string) (map[string][]byte, error)
+	// Poolers tells what passed all poolers.
+	Poolers func(ctx context.Context) (pooler.Averages, error)
 	// Addresses that HTTP may reach.
 	Addresses Addresses
 	// Differences that the last comparison of rows found; nil: rows were not compared.
@@ -63,6 +66,8 @@ func measure(ctx context.Context, check *v1alpha1.AnalysisCheck, from Sources) R
 		return from.prometheus(ctx, check)
 	case check.HTTP != nil:
 		return from.http(ctx, check)
+	case check.Pooler != nil:
+		return from.pooler(ctx, check)
 	case check.Statements != nil:
 		return from.statements(ctx, check)
 	case check.Rows != nil:
@@ -78,6 +83,29 @@ func measure(ctx context.Context, check *v1alpha1.AnalysisCheck, from Sources) R
 		return judged(float64(errors), orNone(check.ThresholdRange))
 	}
 	return unknown("this version of Gitover doesn't know what the check asks for")
+}
+
+// pooler judges what the poolers measured.
+func (s Sources) pooler(ctx context.Context, check *v1alpha1.AnalysisCheck) Result {
+	found, err := s.Poolers(ctx)
+	if err != nil {
+		return unknown("%v", err)
+	}
+	switch check.Pooler.Metric {
+	case "QueryRate":
+		return judged(found.QueriesPerSecond, check.ThresholdRange)
+	case "TransactionRate":
+		return judged(found.TransactionsPerSecond, check.ThresholdRange)
+	case "WaitTime":
+		return judged(found.WaitMilliseconds, check.ThresholdRange)
+	}
+	if found.QueriesPerSecond == 0 {
+		return unknown("no query passed the poolers in their last period")
+	}
+	if check.Pooler.Metric == "TransactionTime" {
+		return judged(found.TransactionMilliseconds, check.ThresholdRange)
+	}
+	return judged(found.QueryMilliseconds, check.ThresholdRange)
 }
 
 // orNone: nothing is good unless the spec says otherwise.

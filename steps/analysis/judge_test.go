@@ -1,6 +1,8 @@
 package analysis
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/pooler"
 )
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -128,4 +131,27 @@ func TestValuesAreReadAsPeopleWriteThem(t *testing.T) {
 	if len(long) > mostWords+len("…") || !strings.HasSuffix(long, "ä…") {
 		t.Errorf("%d bytes: %s", len(long), long)
 	}
+}
+
+// TestPoolersAreJudgedByTheirOwnNumbers, weighted by how much passed each.
+func TestPoolersAreJudgedByTheirOwnNumbers(t *testing.T) {
+	busy := pooler.Averages{QueriesPerSecond: 90, TransactionsPerSecond: 30, QueryMilliseconds: 10, TransactionMilliseconds: 40, WaitMilliseconds: 5}
+	slow := pooler.Averages{QueriesPerSecond: 10, TransactionsPerSecond: 10, QueryMilliseconds: 110, TransactionMilliseconds: 120, WaitMilliseconds: 7}
+	sum := pooler.Averages{}.Add(busy).Add(slow)
+	from := Sources{Poolers: func(context.Context) (pooler.Averages, error) { return sum, nil }}
+	ask := func(metric string) Result {
+		return from.one(t, v1alpha1.AnalysisCheck{Pooler: &v1alpha1.PoolerCheck{Metric: metric}, ThresholdRange: between("", "19.9")})
+	}
+	ask("QueryTime").is(t, v1alpha1.CheckFailed, "20 at most 19.9")
+	ask("TransactionTime").is(t, v1alpha1.CheckFailed, "60 at most")
+	ask("WaitTime").is(t, v1alpha1.CheckPassed, "12 at most")
+	ask("QueryRate").is(t, v1alpha1.CheckFailed, "100 at most")
+	ask("TransactionRate").is(t, v1alpha1.CheckFailed, "40 at most")
+	sum = pooler.Averages{}
+	ask("QueryTime").is(t, v1alpha1.CheckUnknown, "no query passed")
+	ask("QueryRate").is(t, v1alpha1.CheckPassed, "0 at most")
+	from.Poolers = func(context.Context) (pooler.Averages, error) {
+		return sum, errors.New("agent of pooler x: 404 Not Found")
+	}
+	ask("WaitTime").is(t, v1alpha1.CheckUnknown, "404 Not Found")
 }

@@ -1,6 +1,7 @@
 package switchover_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
@@ -210,4 +213,29 @@ func TestAForgottenSwitchIsSettledByTheNext(t *testing.T) {
 	must(t, err)
 	s.switched(in)
 	s.oneSideOpen()
+}
+
+// TestAnAgentTellsWhatQueriesTake, as PgBouncer measures it.
+func TestAnAgentTellsWhatQueriesTake(t *testing.T) {
+	s := newStage(t, 15, 17)
+	s.poolerSettings = pg.Settings{"stats_period": "1"}
+	p := s.newPooler("measured")
+	before, err := p.agent.Averages(t.Context())
+	must(t, err)
+	if before.QueryMilliseconds != 0 {
+		t.Errorf("nothing was asked yet: %+v", before)
+	}
+	config, err := pgx.ParseConfig("sslmode=disable")
+	must(t, err)
+	config.Host, config.Port, config.User, config.Password, config.Database = "127.0.0.1", uint16(p.Admin.Port), "app", appPassword, databases[0]
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	must(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	eventually(t, "queries of 20 ms are measured", func() bool {
+		_, err := conn.Exec(t.Context(), "SELECT pg_sleep(0.02)")
+		must(t, err)
+		got, err := p.agent.Averages(t.Context())
+		must(t, err)
+		return got.QueryMilliseconds >= 20 && got.QueryMilliseconds < 2000 && got.TransactionMilliseconds >= 20 && got.QueriesPerSecond >= 1 && got.TransactionsPerSecond >= 1
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/internal/crash"
+	"github.com/gitover/gitover/steps/pooler"
 )
 
 // Client reaches one agent. It keeps one connection open, so that nothing but a round
@@ -53,6 +54,19 @@ func (c *Client) State(ctx context.Context) (PoolerState, error) {
 		return state, fmt.Errorf("agent of pooler %s: %w", c.name, err)
 	}
 	return state, nil
+}
+
+// Averages of the work that passed the pooler.
+func (c *Client) Averages(ctx context.Context) (found pooler.Averages, err error) {
+	response, err := c.send(ctx, http.MethodGet, "/v1/averages", nil)
+	if err != nil {
+		return found, err
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&found); err != nil {
+		return found, fmt.Errorf("agent of pooler %s: %w", c.name, err)
+	}
+	return found, nil
 }
 
 // Stage announces a switch.

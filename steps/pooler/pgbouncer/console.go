@@ -128,6 +128,23 @@ func (c *Console) Load(ctx context.Context) (pooler.Load, error) {
 	return loadOf(rows), err
 }
 
+// Averages sums up SHOW STATS, whose times are in microseconds.
+func (c *Console) Averages(ctx context.Context) (sum pooler.Averages, err error) {
+	rows, err := c.query(ctx, "SHOW STATS")
+	for _, row := range rows {
+		if row["database"] == "pgbouncer" {
+			continue
+		}
+		value := func(column string) float64 { return float64(number(row[column])) }
+		sum = sum.Add(pooler.Averages{
+			QueriesPerSecond: value("avg_query_count"), TransactionsPerSecond: value("avg_xact_count"),
+			QueryMilliseconds: value("avg_query_time") / 1000, TransactionMilliseconds: value("avg_xact_time") / 1000,
+			WaitMilliseconds: value("avg_wait_time") / 1000,
+		})
+	}
+	return sum, err
+}
+
 func loadOf(rows []map[string]string) (load pooler.Load) {
 	for _, row := range rows {
 		if row["database"] == "pgbouncer" {
