@@ -13,12 +13,14 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/gitops"
 	"github.com/gitover/gitover/steps"
@@ -222,4 +224,23 @@ func (w *hooking) stays(step, reason string, words ...string) outcome.Outcome {
 // later sets the controller's clock forward.
 func (w *hooking) later(d time.Duration) {
 	w.r.Now = func() time.Time { return time.Now().Add(d) }
+}
+
+// Hooks run nothing that the tenant's account, by which Flux applies the directory, couldn't run itself.
+func TestHooksNeedTheTenantsOwnRightToCreateJobs(t *testing.T) {
+	w := aTeam(t)
+	u := w.upgrade("orders")
+	k, _ := w.fleet(u)
+	k.Spec.ServiceAccountName = "tenant"
+	o := outcome.Of(access.MayRunJobs(t.Context(), w.Client, u, k), "")
+	if o.Reason != v1alpha1.ReasonAccessDenied || !o.Stalled || !strings.Contains(o.Message, w.namespace+"/tenant") || !strings.Contains(o.Message, "may not create Jobs") {
+		t.Errorf("%+v", o)
+	}
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "jobs"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: []string{"create"}}}}
+	w.create(role)
+	w.create(&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "jobs"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "jobs"},
+		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: k.Namespace, Name: "tenant"}}})
+	eventually(t, time.Minute, func() bool { return access.MayRunJobs(t.Context(), w.Client, u, k) == nil }, func() string { return "the grant counts" })
+	k.Spec.ServiceAccountName = "" // Flux applies it with rights of its own
+	w.must(access.MayRunJobs(t.Context(), w.Client, u, k))
 }

@@ -49,14 +49,17 @@ func hookedSoak(step Step) Step {
 	return step
 }
 
+// Moments of hooks, by the step of an upgrade that runs them.
+var Moments = map[string][]v1alpha1.HookMoment{
+	Preflight: {v1alpha1.BeforeCopy}, Approve: {v1alpha1.BeforeCutover}, Soak: {v1alpha1.AfterCutover, v1alpha1.BeforeFinalize},
+}
+
 // moments whose hooks a step runs.
 func moments(workflow, step string) []v1alpha1.HookMoment {
 	if workflow != Upgrade {
 		return nil
 	}
-	return map[string][]v1alpha1.HookMoment{
-		Preflight: {v1alpha1.BeforeCopy}, Approve: {v1alpha1.BeforeCutover}, Soak: {v1alpha1.AfterCutover, v1alpha1.BeforeFinalize},
-	}[step]
+	return Moments[step]
 }
 
 // ObsoleteHooks run although the upgrade has left the step that began them: their Jobs are to be deleted.

@@ -46,7 +46,11 @@ func (c *Port) hookState(ctx context.Context, job *batchv1.Job) (state hooks.Job
 		default: // not yet over
 		}
 	}
-	if !state.Succeeded && !state.Failed {
+	switch {
+	case state.Succeeded, state.Failed:
+	case len(pods.Items) == 0: // Pod Security or a quota may forbid it, of which events of the Job tell
+		state.Waiting = "it has no pod yet (kubectl describe job " + job.Name + ")"
+	default:
 		state.Waiting = podWaits(pods.Items)
 	}
 	state.Output = c.outputOf(ctx, pods.Items)

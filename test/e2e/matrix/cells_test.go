@@ -70,6 +70,11 @@ func cells() []cell {
 			}
 		}
 	}
+	for _, step := range slices.Sorted(maps.Keys(steps.Moments)) {
+		for _, when := range []string{"before", "during", "after"} {
+			all = append(all, cell{life, strings.Join([]string{steps.Upgrade, step, steps.HookEffect, when}, "/")})
+		}
+	}
 	add := func(part string, whens ...string) {
 		for _, when := range whens {
 			early, late := forth, beyond

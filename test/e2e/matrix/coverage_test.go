@@ -34,6 +34,9 @@ func TestEveryStepAndEveryPartOfASwitchHasItsCells(t *testing.T) {
 			if _, not := impossible[workflow+"/"+step.Name+"/after"]; not {
 				want--
 			}
+			if workflow == steps.Upgrade && steps.Moments[step.Name] != nil {
+				want += 3 // those of its hooks
+			}
 			if have := count(workflow + "/" + step.Name + "/"); have != want {
 				t.Errorf("%s/%s has %d cells instead of %d", workflow, step.Name, have, want)
 			}

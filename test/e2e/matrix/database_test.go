@@ -37,6 +37,9 @@ func adapt(change *strings.Replacer) func(file, content string) string {
 	}
 }
 
+// noteSQL of a hook: it counts how often it ran.
+const noteSQL = "CREATE TABLE IF NOT EXISTS hooked (moment text, at timestamptz DEFAULT clock_timestamp(), PRIMARY KEY (moment, at));\nINSERT INTO hooked VALUES (:'moment');\n"
+
 // begin founds a database on PostgreSQL 15 that serves, with clients, and two replicas of a
 // controller.
 func begin(t *testing.T, namespace string, change *strings.Replacer) *database {
@@ -55,7 +58,8 @@ func begin(t *testing.T, namespace string, change *strings.Replacer) *database {
 	controllers := &replicas{Environment: &unheard, namespace: namespace}
 	d.referee = newReferee(t, host, controllers)
 	d.must(controllers.remove(t.Context())) // of an earlier test that was killed
-	d.app, err = w.CreateApp(t.Context(), testenv.AppOptions{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, KeepWAL: true, Change: adapt(change)})
+	d.app, err = w.CreateApp(t.Context(), testenv.AppOptions{Namespace: namespace, Clone: t.TempDir(), Controller: namespace, KeepWAL: true, Change: adapt(change),
+		Files: map[string]string{"hooks/note.sql": noteSQL}})
 	d.must(err)
 	e2eutil.Leave(t, controllers.remove, d.app.Abandon)
 	d.must(controllers.install(t.Context(), d.referee.url))

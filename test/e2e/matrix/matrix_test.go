@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -15,7 +16,8 @@ var impatient = []string{"    transactionLimit: 5s\n", "    transactionLimit: 5s
 func TestAnUpgradeIsFinishedThoughTheControllerDiesAtEveryStep(t *testing.T) {
 	needsStage(t)
 	t.Parallel()
-	d := begin(t, "matrix-life", strings.NewReplacer("    duration: 24h\n", "    duration: 1s\n", "approval: Automatic", "approval: Manual"))
+	d := begin(t, "matrix-life", strings.NewReplacer("    duration: 24h\n", "    duration: 1s\n", "approval: Automatic", "approval: Manual",
+		"  proxyRef:\n", hooksAt("matrix-life", "BeforeCopy", "BeforeCutover", "BeforeFinalize")+"  proxyRef:\n"))
 	d.referee.expect(pointsOf(life))
 	// what the two steps that wait before the cutover have to do something about
 	d.referee.on("Upgrade/Analyze/after", d.tableOnBothSides("late"))
@@ -35,7 +37,22 @@ func TestAnUpgradeIsFinishedThoughTheControllerDiesAtEveryStep(t *testing.T) {
 			t.Errorf("table %s, made while the upgrade ran, has %s rows of 100", table, rows[0])
 		}
 	}
+	ran, err := d.app.Strings(t.Context(), "orders-17", testenv.Databases[0], "SELECT moment || ' ' || count(*) FROM hooked GROUP BY moment ORDER BY moment")
+	d.must(err)
+	if all := strings.Join(ran, ", "); all != "BeforeCopy 1, BeforeCutover 1, BeforeFinalize 1" {
+		t.Errorf("the hooks ran: %s", all)
+	}
 	d.prove("orders-17")
+}
+
+// hooksAt these moments, each of which leaves a row.
+func hooksAt(namespace string, moments ...string) string {
+	var b strings.Builder
+	b.WriteString("  hooks:\n")
+	for _, m := range moments {
+		fmt.Fprintf(&b, "  - {name: note-%s, moment: %s, sql: {path: apps/%s/hooks/note.sql, database: %s}}\n", strings.ToLower(m), m, namespace, testenv.Databases[0])
+	}
+	return b.String()
 }
 
 func TestAnUpgradeIsTakenBackThoughTheControllerDiesAtEveryStep(t *testing.T) {
