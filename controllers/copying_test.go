@@ -19,6 +19,8 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/cluster"
+	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -206,4 +208,37 @@ func (w *copying) jobsOf(prefix string) (n int) {
 		}
 	}
 	return n
+}
+
+// TestAParallelCopyBeginsAgainIfAPrimaryWithoutItsSlotTakesOver, once its Job has ended: never beside PostgreSQL's own copy.
+func TestAParallelCopyBeginsAgainIfAPrimaryWithoutItsSlotTakesOver(t *testing.T) {
+	for _, versions := range pg.Pairs([2]int{15, 17}, [2]int{postgres.Latest, postgres.Oldest}) {
+		t.Run(fmt.Sprintf("%d to %d", versions[0], versions[1]), func(t *testing.T) {
+			w := aCopy(t, versions[0], versions[1])
+			standby := w.blue.Standby(t)
+			w.u.Spec.Acknowledge = []string{"async_standbys"}
+			w.goes("the copy is at work", w.halfway)
+			standby.CatchUp(w.blue)
+			standby.Stop()
+			w.blue.Exec("d", "DELETE FROM large WHERE id > 20000 AND id % 3 = 0; INSERT INTO large SELECT g, 1, 'lost' FROM generate_series(60001, 60100) g")
+			first := w.pods[w.copyJob()]
+			w.blue.Kill()
+			standby.Run()
+			standby.Promote()
+			w.blue = standby
+			w.blue.Exec("d", "DELETE FROM large WHERE id > 39000; INSERT INTO t VALUES (6001, 'after the failover')")
+			w.goes("another pod copies", func() bool {
+				if n := w.green.Query("d", "SELECT count(*) FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = 'd')"); n != "0" {
+					t.Fatal("PostgreSQL copies, too")
+				}
+				now := w.pods[w.copyJob()]
+				return now != nil && now != first
+			})
+			if f := w.u.Status.Failover; f == nil || f.Instance != w.u.Status.From || len(f.CopyAgain) > 0 || w.u.Status.Attempt != 1 {
+				t.Errorf("%+v, attempt %d", f, w.u.Status.Attempt)
+			}
+			w.goes("the cutover's commit", func() bool { return w.git.commits[steps.CommitCutover] })
+			w.same()
+		})
+	}
 }

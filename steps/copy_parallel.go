@@ -14,6 +14,7 @@ import (
 	"github.com/gitover/gitover/steps/copy"
 	"github.com/gitover/gitover/steps/parallel"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/steps/postgres/tablecopy"
 )
@@ -151,6 +152,69 @@ func beginParallel(ctx context.Context, run *Run, c parallel.Copy, db string) er
 		Workers: int(ptr.Deref(run.Upgrade.Spec.Copy.Workers, 4)), BytesPerSecond: run.pace().BytesPerSecond,
 		CommitLatency: ptr.Deref(run.Upgrade.Spec.Copy.CommitLatency, metav1.Duration{}).Duration, Image: image,
 	}))
+}
+
+// severed are databases whose replication can't continue after a failover, and those whose parallel copy is to begin again, each once
+// after a failover. A database that is being copied has no subscription yet, and needs its slot only.
+func (r recovery) severed(ctx context.Context, publisher, subscriber postgres.Server) (lost, begin []string, err error) {
+	run := r.run
+	if r.served || !run.parallel() || run.Status.Step != CopyData {
+		lost, err = replication.Severed(ctx, publisher, subscriber, run.Names(), run.Status.Databases)
+		return lost, nil, err
+	}
+	lost, begin, err = replication.WithoutSlot(ctx, publisher, subscriber, run.Names(), run.Status.Databases)
+	f := ptr.Deref(run.Status.Failover, v1alpha1.FailoverStatus{})
+	begin = slices.DeleteFunc(begin, func(db string) bool { return slices.Contains(f.Copied, db) || slices.Contains(f.CopyAgain, db) })
+	return lost, begin, err
+}
+
+// restores what a failover has severed: no Job may write to a database that is copied again.
+func (r recovery) restores(ctx context.Context, lost, begin []string) (*Verdict, error) {
+	run := r.run
+	if run.parallel() && (r.served || run.Status.Step == CopyData) {
+		c := run.parallelCopy(postgres.Server{}, postgres.Server{})
+		c.Databases = slices.Concat(lost, begin)
+		left, err := c.Left(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(left) > 0 {
+			v := act("%s. Jobs of the copy end: %s", run.Status.Failover.Message, some(left))
+			v.Reason = v1alpha1.ReasonPrimaryReplaced
+			v.Effect = func(ctx context.Context, _ *Run) error { return c.End(ctx) }
+			return &v, nil
+		}
+	}
+	if len(begin) == 0 {
+		return r.copiesAgain(lost), nil
+	}
+	v := slowly("%s. The copy of %s begins again, since its slot is gone (databases: %s); %s serves", run.Status.Failover.Message, r.follows, some(begin), r.serves)
+	v.Reason = v1alpha1.ReasonPrimaryReplaced // an event
+	v.Effect = func(ctx context.Context, run *Run) error { return beginAgain(ctx, run, begin) }
+	return &v, nil
+}
+
+// beginAgain prepares databases for another copy by Jobs, which CopyData makes then.
+func beginAgain(ctx context.Context, run *Run, databases []string) error {
+	blue, green, err := run.both(ctx)
+	if err != nil {
+		return err
+	}
+	c := run.parallelCopy(blue, green)
+	for i, db := range databases {
+		if err := c.Forget(ctx, db); err != nil {
+			return err
+		}
+		all := databases[:i+1]
+		run.Note(func(s *v1alpha1.PgUpgradeStatus) {
+			for _, db := range all {
+				if s.Failover != nil && !slices.Contains(s.Failover.Copied, db) {
+					s.Failover.Copied = append(s.Failover.Copied, db)
+				}
+			}
+		})
+	}
+	return nil
 }
 
 // showParallel fills status.copy with what the Jobs say.

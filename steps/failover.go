@@ -85,7 +85,7 @@ func (r recovery) look(ctx context.Context) (*Verdict, error) {
 	if v := r.asks(); v != nil {
 		return v, nil
 	}
-	lost, err := replication.Severed(ctx, publisher, subscriber, run.Names(), run.Status.Databases)
+	lost, begin, err := r.severed(ctx, publisher, subscriber)
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +95,8 @@ func (r recovery) look(ctx context.Context) (*Verdict, error) {
 		}
 	}
 	switch {
-	case len(lost) > 0:
-		return r.copiesAgain(lost), nil
+	case len(lost)+len(begin) > 0:
+		return r.restores(ctx, lost, begin)
 	case r.served:
 		return r.compares(ctx, publisher, subscriber)
 	}
@@ -130,12 +130,12 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 				return nil, err
 			}
 		}
-		severed, err := replication.Severed(ctx, publisher, subscriber, r.run.Names(), status.Databases)
+		severed, begin, err := r.severed(ctx, publisher, subscriber)
 		if err != nil {
 			return nil, err
 		}
 		status.Servers[k] = id
-		if len(severed)+len(f.CopyAgain)+len(f.Ahead) == 0 && slices.Contains(r.run.Upgrade.Spec.Acknowledge, switchover.ReplacedPrimary) {
+		if len(severed)+len(begin)+len(f.CopyAgain)+len(f.Ahead) == 0 && slices.Contains(r.run.Upgrade.Spec.Acknowledge, switchover.ReplacedPrimary) {
 			continue
 		}
 		status.Failover, status.Verification, status.Comparing = &f, nil, nil

@@ -2,6 +2,7 @@ package parallel
 
 import (
 	"context"
+	"errors"
 
 	batchv1 "k8s.io/api/batch/v1"
 
@@ -146,6 +147,22 @@ func (c Copy) Renew(ctx context.Context, database string) error {
 		return err
 	}
 	return replication.CreateSlot(ctx, c.Blue, database, c.Names, c.Green.Instance)
+}
+
+// Forget what is copied of a database, after blue's primary was replaced by one without the slot: positions in the WAL of the former one don't say
+// what the other has. Its Jobs must have ended; it fails while one writes to green. The next Job begins with empty tables and another slot. A second
+// call finishes what the first one began.
+func (c Copy) Forget(ctx context.Context, database string) error {
+	err := tablecopy.Cancel(ctx, tablecopy.Options{From: c.Blue, To: c.Green, FromDatabase: database, ToDatabase: database})
+	if err != nil && !errors.Is(err, tablecopy.ErrNoCopy) {
+		return err
+	}
+	for _, s := range []postgres.Server{c.Blue, c.Green} {
+		if err := replication.EnsureMarker(ctx, s, database); err != nil {
+			return err
+		}
+	}
+	return replication.CreatePublication(ctx, c.Blue, database, c.Names)
 }
 
 // Follow has a database that is copied subscribe, each table from the position at which it was copied; success if it does already.

@@ -25,6 +25,25 @@ func Severed(ctx context.Context, publisher, subscriber postgres.Server, n postg
 	return severed, nil
 }
 
+// WithoutSlot are the databases whose slot on publisher is missing, or has lost WAL: those that have a subscription, and those that have none, as
+// while Gitover's own copy runs. One session on each server. Reads only.
+func WithoutSlot(ctx context.Context, publisher, subscriber postgres.Server, n postgres.Names, databases []string) (subscribed, others []string, err error) {
+	links, publisherErr, err := Links(ctx, publisher, subscriber, n, databases)
+	if err := errors.Join(publisherErr, err); err != nil {
+		return nil, nil, err
+	}
+	for _, db := range databases {
+		switch link := links[db]; {
+		case link.SlotExists && !link.SlotLost:
+		case link.Subscription.Exists:
+			subscribed = append(subscribed, db)
+		default:
+			others = append(others, db)
+		}
+	}
+	return subscribed, others, nil
+}
+
 // CopyAgain replaces the replication of a database, however much of it is left, by a new slot and subscription, and has
 // PostgreSQL copy every table again in the background. The subscriber must be fenced: its tables are emptied. A second call
 // begins again. It waits for transactions that run on the publisher, for as long as ctx allows.
