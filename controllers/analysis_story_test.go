@@ -74,6 +74,30 @@ func TestACheckThatFailsReturnsTrafficByACommit(t *testing.T) {
 	}
 }
 
+// TestARevertIsNewerThanARetryThatCameBefore, so nothing is cut over again; whoever made the revert.
+func TestARevertIsNewerThanARetryThatCameBefore(t *testing.T) {
+	for _, byAPerson := range []bool{false, true} {
+		w := aSoak(t, failedOrders())
+		w.change(func(s *v1alpha1.PgUpgradeSpec) { s.Retry = "for a hook" })
+		w.round()
+		if byAPerson {
+			w.personReverts()
+		} else {
+			w.green.Exec("d", "INSERT INTO orders VALUES (1, true)")
+			w.until("the revert is committed", w.at(steps.RevertCutover, steps.AwaitRollback))
+		}
+		w.fluxApplies()
+		w.trafficMoves()
+		w.until("it waits for a decision", w.at(steps.RolledBack, steps.AwaitDecision))
+		for range 2 {
+			w.round()
+		}
+		if !w.at(steps.RolledBack, steps.AwaitDecision)() {
+			t.Errorf("by a person is %t: %s in %s", byAPerson, w.u.Status.Step, w.u.Status.Workflow)
+		}
+	}
+}
+
 // TestAPersonWhoRevertsTheRevertBeforeFluxAppliesItIsObeyed.
 func TestAPersonWhoRevertsTheRevertBeforeFluxAppliesItIsObeyed(t *testing.T) {
 	w := aSoak(t, failedOrders())

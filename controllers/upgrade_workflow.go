@@ -178,6 +178,9 @@ func (r *UpgradeReconciler) startStep(ctx context.Context, upgrade *v1alpha1.PgU
 	changed := status.Workflow != d.Workflow
 	if changed {
 		status.RolledBack = r.revertedCutover(ctx, upgrade, s, d)
+		if status.Step == steps.Soak || d.Workflow == steps.RolledBack {
+			status.HandledRetry = s.facts.Retry // a revert is newer than what spec.retry asked for
+		}
 	}
 	status.Workflow, status.Step = d.Workflow, d.Step
 	began := v1alpha1.StepStatus{Name: d.Step, StartedAt: &now}
@@ -201,13 +204,7 @@ func (r *UpgradeReconciler) revertedCutover(ctx context.Context, upgrade *v1alph
 }
 
 func withoutStep(all []v1alpha1.StepStatus, name string) []v1alpha1.StepStatus {
-	kept := make([]v1alpha1.StepStatus, 0, len(all)+1)
-	for _, s := range all {
-		if s.Name != name {
-			kept = append(kept, s)
-		}
-	}
-	return kept
+	return slices.DeleteFunc(slices.Clone(all), func(s v1alpha1.StepStatus) bool { return s.Name == name })
 }
 
 // completeStep closes a finished step and goes to the next, or ends the run.
@@ -226,6 +223,9 @@ func (r *UpgradeReconciler) completeStep(upgrade *v1alpha1.PgUpgrade, verdict st
 	}
 	r.Recorder.AnnotatedEventf(upgrade, annotations(status), corev1.EventTypeNormal, status.Step, "%s", verdict.Message)
 	d := steps.Advance(*status)
+	if d.Step == steps.Soak { // the switch that spec.retry may have asked for was made
+		status.HandledRetry = upgrade.Spec.Retry
+	}
 	if d.Outcome != "" {
 		r.close(upgrade, d.Outcome, now)
 		return
@@ -261,7 +261,7 @@ func (r *UpgradeReconciler) reverted(upgrade *v1alpha1.PgUpgrade, verdict steps.
 	now := metav1.NewTime(r.Now().Truncate(time.Second))
 	switch status.Step {
 	case steps.CommitCutover, steps.AwaitSwitch:
-		status.Workflow, status.Step = steps.RolledBack, steps.AwaitDecision
+		status.Workflow, status.Step, status.HandledRetry = steps.RolledBack, steps.AwaitDecision, upgrade.Spec.Retry
 	default:
 		status.Workflow, status.Step = steps.Abort, steps.StopReplication
 	}

@@ -22,3 +22,42 @@ func awaitDecisionDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	return back, nil
 }
+
+// compareInTime compares rows of both sides in a soak, or after a rollback, as often as the spec says, and reports
+// differences; nil if there are none and no comparison is due. goesOn is the verdict meanwhile.
+func compareInTime(run *Run, follows string, goesOn Verdict) *Verdict {
+	every := run.Upgrade.Spec.Soak.CompareEvery
+	v := run.Status.Verification
+	if every == nil || every.Duration <= 0 || v == nil {
+		return nil
+	}
+	again := every.Duration
+	if len(v.Mismatches) > 0 {
+		again = min(again, verifyAgain)
+	}
+	since := run.Now().Sub(v.At.Time)
+	switch {
+	case since >= again || since < 0: // less than nothing: a clock was set back
+		goesOn.Message += "; comparing rows" + comparingText(run.Status.Comparing)
+		goesOn.RunNeeded, goesOn.Slow, goesOn.Effect, goesOn.RequeueAfter = true, true, compareSides, slowAgain
+		return &goesOn
+	case len(v.Mismatches) > 0:
+		differ := waiting(v1alpha1.ReasonVerificationFailed, "%d differences were found: %s. Don't return to %s before they are fixed; compared again every %s",
+			len(v.Mismatches), some(v.Mismatches), follows, again)
+		return &differ
+	}
+	return nil
+}
+
+// compareSides compares the side that serves with the one that follows.
+func compareSides(ctx context.Context, run *Run) error {
+	serves, follows := run.Status.To, run.Status.From
+	if run.active() == follows {
+		serves, follows = follows, serves
+	}
+	publisher, subscriber, err := run.pair(ctx, serves, follows)
+	if err != nil {
+		return err
+	}
+	return compareRows(ctx, run, publisher, subscriber)
+}

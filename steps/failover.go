@@ -74,10 +74,13 @@ func (r recovery) look(ctx context.Context) (*Verdict, error) {
 	}
 	now, err := failover.Identities(ctx, publisher, subscriber)
 	if err != nil {
-		if r.served { // the PgProxy reports it, and the soak continues
-			err = nil
+		switch {
+		case !r.served:
+			return nil, err
+		case failover.HoldsRows(*run.Status): // whoever doesn't answer
+			return r.question(), nil
 		}
-		return nil, err
+		return nil, nil // the PgProxy reports it, and the soak continues
 	}
 	if v, err := r.noticed(ctx, publisher, subscriber, now); v != nil || err != nil || run.Status.Failover == nil {
 		return v, err
@@ -120,10 +123,10 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 		if status.Servers[k] == id {
 			continue
 		}
-		was, is := identity(status.Servers[k]), identity(id)
+		was, is := failover.IdentityOf(status.Servers[k]), failover.IdentityOf(id)
 		f := v1alpha1.FailoverStatus{Instance: id.Instance, At: timestamp(r.run.Now()), Message: fmt.Sprintf("the primary of %s was replaced: %s", id.Instance, is.Replaced(was))}
 		if earlier := status.Failover; earlier != nil {
-			f.CopyAgain, f.Ahead = earlier.CopyAgain, earlier.Ahead
+			f.CopyAgain, f.Ahead, f.Retry = earlier.CopyAgain, earlier.Ahead, earlier.Retry
 		}
 		if r.served {
 			if err := r.onlyThere(ctx, publisher, subscriber, was, &f); err != nil {
@@ -156,24 +159,27 @@ func (r recovery) onlyThere(ctx context.Context, publisher, subscriber postgres.
 	} else if found, err = failover.WasOpen(ctx, subscriber, r.run.Status.Databases, r.run.Proxy); len(found) > 0 {
 		f.Message += "; it had forgotten that it was left, and let applications in"
 	}
-	for _, db := range found {
-		if !slices.Contains(f.Ahead, db) {
-			f.Ahead = append(f.Ahead, db)
-		}
-	}
+	failover.Ask(f, found, r.run.Upgrade.Spec.Retry)
 	return err
 }
 
-// asks people before rows are overwritten that only the side that follows still has. spec.retry is their answer.
+// asks people before rows are overwritten that only the side that follows still has. A value of spec.retry that is newer than the
+// question is their answer.
 func (r recovery) asks() *Verdict {
 	f := r.run.Status.Failover
 	if len(f.Ahead) == 0 {
 		return nil
 	}
-	if !r.served || r.run.Upgrade.Spec.Retry != r.run.Status.HandledRetry {
-		f.CopyAgain, f.Ahead, r.run.Status.HandledRetry = f.Ahead, nil, r.run.Upgrade.Spec.Retry
+	if !r.served || r.run.Upgrade.Spec.Retry != f.Retry {
+		failover.Consent(f)
+		r.run.Status.HandledRetry = r.run.Upgrade.Spec.Retry
 		return nil
 	}
+	return r.question()
+}
+
+func (r recovery) question() *Verdict {
+	f := r.run.Status.Failover
 	v := waiting(v1alpha1.ReasonCommitsLost, "%s. %s has, or may have, commits that clients saw confirmed and %s lacks (databases: %s). Nothing is overwritten: bring the rows that you need from %s to %s; "+
 		"then change spec.retry, and %s is copied again", f.Message, r.follows, r.serves, some(f.Ahead), r.follows, r.serves, r.follows)
 	return &v
@@ -270,29 +276,10 @@ func (r recovery) compares(ctx context.Context, publisher, subscriber postgres.S
 		run.Status.Failover = nil
 		return nil, nil
 	}
-	if again := differAfter(run.Status); len(again) > 0 {
+	if again := failover.TakeDiffering(run.Status); len(again) > 0 {
 		return r.copiesAgain(again), nil
 	}
 	differ := waiting(v1alpha1.ReasonVerificationFailed, "%s, and %d differences were found: %s. Don't return to %s before they are fixed; compared again every %s",
 		f.Message, len(v.Mismatches), some(v.Mismatches), r.follows, verifyAgain)
 	return &differ, nil
-}
-
-// differAfter are the databases whose rows were found to differ after a failover, and that weren't copied again since. Their
-// comparison is over then.
-func differAfter(status *v1alpha1.PgUpgradeStatus) []string {
-	f, v := status.Failover, status.Verification
-	if f == nil || v == nil {
-		return nil
-	}
-	again := slices.DeleteFunc(slices.Clone(v.Differ), func(db string) bool { return slices.Contains(f.Copied, db) })
-	if len(again) > 0 {
-		f.CopyAgain = again
-		status.Verification, status.Comparing = nil, nil
-	}
-	return again
-}
-
-func identity(s v1alpha1.ServerIdentity) postgres.Identity {
-	return postgres.Identity{System: s.SystemIdentifier, Timeline: s.Timeline}
 }

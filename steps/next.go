@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -257,7 +258,7 @@ func afterRollback(status v1alpha1.PgUpgradeStatus, facts Facts, from, to string
 	case facts.Wanted != to && facts.Active == status.From:
 		return Decision{Workflow: Abort, Step: StopReplication, Reason: v1alpha1.ReasonAborting,
 			Message: fmt.Sprintf("Git asks for %s now; removing %s", facts.Wanted, status.To)}
-	case status.HandledRetry != facts.Retry && facts.rolledBack(status):
+	case status.HandledRetry != facts.Retry && facts.rolledBack(status) && !failover.HoldsRows(status): // which it may answer
 		return Decision{Workflow: Upgrade, Step: CatchUp, NewAttempt: true, Reason: v1alpha1.ReasonProgressing,
 			Message: fmt.Sprintf("spec.retry asks for another cutover to %s", status.To)}
 	}

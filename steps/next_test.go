@@ -31,6 +31,10 @@ func TestNextObeysGit(t *testing.T) {
 		s.Proposal = &v1alpha1.ProposalStatus{}
 		return s
 	}
+	holdsRows := func(s v1alpha1.PgUpgradeStatus) v1alpha1.PgUpgradeStatus {
+		s.Failover = &v1alpha1.FailoverStatus{Ahead: []string{"d"}}
+		return s
+	}
 	failed := func(f Facts) Facts { f.AnalysisFailed, f.RollbackReady = true, true; return f }
 	unready := func(f Facts) Facts { f.AnalysisFailed = true; return f }
 	gaveUp := func(f Facts) Facts { f.GaveUp = true; return f }
@@ -76,6 +80,7 @@ func TestNextObeysGit(t *testing.T) {
 		{"after a rollback nothing goes on by itself", at(RolledBack, AwaitDecision), facts("17", "orders-15", "orders-15"), RolledBack, AwaitDecision, false},
 		{"a revert of the revert soaks again", at(RolledBack, AwaitDecision), facts("17", "orders-17", "orders-17"), Upgrade, Soak, false},
 		{"a retry after a rollback cuts over again", at(RolledBack, AwaitDecision), retry(facts("17", "orders-15", "orders-15")), Upgrade, CatchUp, false},
+		{"unless it answers what becomes of rows that green alone has", holdsRows(at(RolledBack, AwaitDecision)), retry(facts("17", "orders-15", "orders-15")), RolledBack, AwaitDecision, false},
 		{"the bump is reverted after a rollback: green goes", at(RolledBack, AwaitDecision), facts("15", "orders-15", "orders-15"), Abort, StopReplication, false},
 		{"the revert of the revert and of the bump at once: the target first", at(RolledBack, AwaitDecision), facts("15", "orders-15", "orders-17"), Rollback, CommitRollback, false},
 		{"a revert of the revert beside a third version: Git has to agree with itself", at(RolledBack, AwaitDecision), facts("18", "orders-15", "orders-17"), RolledBack, AwaitDecision, false},

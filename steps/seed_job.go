@@ -161,7 +161,7 @@ func seedAgain(ctx context.Context, run *Run, began, copied bool) (*Verdict, err
 		run.Status.Servers = now
 		return nil, nil
 	}
-	v := act("the primary of %s was replaced: %s; its physical copy begins again", blue.Instance, identity(now[0]).Replaced(identity(run.Status.Servers[0])))
+	v := act("the primary of %s was replaced: %s; its physical copy begins again", blue.Instance, failover.IdentityOf(now[0]).Replaced(failover.IdentityOf(run.Status.Servers[0])))
 	v.Reason, v.Effect = v1alpha1.ReasonPrimaryReplaced, dropSeed // an event
 	return &v, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/analysis"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/gate"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -77,6 +78,9 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 		}
 		return soaking, nil
 	}
+	if v, err := lastCopy(ctx, run, recovering, failed); v != nil || err != nil {
+		return ptr.Deref(v, Verdict{}), err
+	}
 	if skew, err := clockSkew(ctx, run); skew != nil || err != nil {
 		return ptr.Deref(skew, Verdict{}), err
 	}
@@ -84,6 +88,33 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 		return ptr.Deref(closed, Verdict{}), err
 	}
 	return unlessReverted(ctx, run, done("soaked for %s%s", run.soak(), passedText(run.Status.Analysis)))
+}
+
+// lastCopy keeps the clock from ending a soak while the side that follows may be the only one that has some confirmed commits; nil if
+// it isn't. recovering and failed are what recovers returned.
+func lastCopy(ctx context.Context, run *Run, recovering *Verdict, failed error) (*Verdict, error) {
+	if failed != nil {
+		return nil, failed
+	}
+	serves, follows := run.Status.To, run.Status.From
+	v := recovering
+	switch {
+	case v != nil && run.Status.Failover == nil: // an address leads to a standby
+	case v != nil && failover.HoldsRows(*run.Status):
+	default:
+		green, err := run.green(ctx)
+		if err != nil {
+			return nil, err
+		}
+		replaced, err := failover.Unnoticed(ctx, run.Status.Servers, green)
+		if err != nil || !replaced {
+			return nil, err
+		}
+		v = ptr.To(waiting(v1alpha1.ReasonPrimaryReplaced, "the primary of %s was replaced, and may lack commits that %s has, which doesn't answer", serves, follows))
+	}
+	v.Message += fmt.Sprintf(". The soak would be over; commit spec.soak.finalizedVersion: %q to end it without them",
+		VersionOf(run.Upgrade.Name, run.Upgrade.Spec.Adopt, serves))
+	return v, nil
 }
 
 // soakingUntil says what a soak waits for.
@@ -258,43 +289,4 @@ func watchRollbackPath(ctx context.Context, run *Run) error {
 	}
 	_, err = showIdentities(ctx, run, green)
 	return err
-}
-
-// compareInTime compares rows of both sides in a soak, or after a rollback, as often as the spec says, and reports
-// differences; nil if there are none and no comparison is due. goesOn is the verdict meanwhile.
-func compareInTime(run *Run, follows string, goesOn Verdict) *Verdict {
-	every := run.Upgrade.Spec.Soak.CompareEvery
-	v := run.Status.Verification
-	if every == nil || every.Duration <= 0 || v == nil {
-		return nil
-	}
-	again := every.Duration
-	if len(v.Mismatches) > 0 {
-		again = min(again, verifyAgain)
-	}
-	since := run.Now().Sub(v.At.Time)
-	switch {
-	case since >= again || since < 0: // less than nothing: a clock was set back
-		goesOn.Message += "; comparing rows" + comparingText(run.Status.Comparing)
-		goesOn.RunNeeded, goesOn.Slow, goesOn.Effect, goesOn.RequeueAfter = true, true, compareSides, slowAgain
-		return &goesOn
-	case len(v.Mismatches) > 0:
-		differ := waiting(v1alpha1.ReasonVerificationFailed, "%d differences were found: %s. Don't return to %s before they are fixed; compared again every %s",
-			len(v.Mismatches), some(v.Mismatches), follows, again)
-		return &differ
-	}
-	return nil
-}
-
-// compareSides compares the side that serves with the one that follows.
-func compareSides(ctx context.Context, run *Run) error {
-	serves, follows := run.Status.To, run.Status.From
-	if run.active() == follows {
-		serves, follows = follows, serves
-	}
-	publisher, subscriber, err := run.pair(ctx, serves, follows)
-	if err != nil {
-		return err
-	}
-	return compareRows(ctx, run, publisher, subscriber)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/failover"
@@ -121,6 +122,7 @@ func TestTheWayBackGoesOnWhereStandbysHaveItsSlots(t *testing.T) {
 // TestCommitsThatOnlyTheWayBackHasAreNotOverwritten: a standby without them was promoted on the side that serves.
 func TestCommitsThatOnlyTheWayBackHasAreNotOverwritten(t *testing.T) {
 	p := soaking(t, 17, 15)
+	p.run.Upgrade.Spec.Retry = "for a switch, days ago"
 	standby := p.blue.Standby(t)
 	standby.Stop()
 	p.blue.Exec("d", "INSERT INTO first VALUES (2000)")
@@ -129,6 +131,34 @@ func TestCommitsThatOnlyTheWayBackHasAreNotOverwritten(t *testing.T) {
 	standby.Run()
 	standby.Promote()
 	p.blue = standby
+	since := p.run.Proxy.Status.ActiveSince
+	isOver := timestamp(since.Add(-48 * time.Hour))
+	p.run.Proxy.Status.ActiveSince = &isOver
+	goesOn := func(reason string) {
+		t.Helper()
+		v, err := soakDone(t.Context(), p.run)
+		if err != nil { // of a slot that is missing; others have it
+			var last *Verdict
+			last, err = lastCopy(t.Context(), p.run, nil, nil)
+			v = ptr.Deref(last, Verdict{Done: true})
+		}
+		if err != nil || v.Done || v.Reason != reason || !strings.Contains(v.Message, `commit spec.soak.finalizedVersion: "17" to end it`) {
+			t.Fatalf("the last copy of a row would be removed: %+v, %v", v, err)
+		}
+	}
+	p.green.Stop()
+	goesOn(v1alpha1.ReasonPrimaryReplaced)
+	p.green.Run()
+	p.recovers(v1alpha1.ReasonCommitsLost)
+	goesOn(v1alpha1.ReasonCommitsLost)
+	p.green.Stop()
+	goesOn(v1alpha1.ReasonCommitsLost)
+	p.green.Run()
+	p.run.Upgrade.Spec.Soak.FinalizedVersion = "17"
+	if v, err := soakDone(t.Context(), p.run); err != nil || !v.Done {
+		t.Errorf("people can't end it: %+v, %v", v, err)
+	}
+	p.run.Upgrade.Spec.Soak.FinalizedVersion, p.run.Proxy.Status.ActiveSince = "", since
 	for range 2 {
 		said := p.recovers(v1alpha1.ReasonCommitsLost)
 		if !told(said, p.green.Instance+" has, or may have, commits that clients saw confirmed and "+p.blue.Instance+" lacks (databases: d)", "spec.retry") {

@@ -28,4 +28,7 @@ type FailoverStatus struct {
 	// Ahead: databases in which the side that follows has commits that the new primary lacks.
 	// +optional
 	Ahead []string `json:"ahead,omitempty"`
+	// Retry is the value of spec.retry when ahead was set. Another one has these databases copied again.
+	// +optional
+	Retry string `json:"retry,omitempty"`
 }

@@ -20,7 +20,7 @@ func KnownServers(status v1alpha1.PgUpgradeStatus, p *v1alpha1.PgProxy) map[stri
 	known := map[string][]postgres.Identity{}
 	add := func(servers []v1alpha1.ServerIdentity) {
 		for _, s := range servers {
-			known[s.Instance] = append(known[s.Instance], postgres.Identity{System: s.SystemIdentifier, Timeline: s.Timeline})
+			known[s.Instance] = append(known[s.Instance], IdentityOf(s))
 		}
 	}
 	if v := status.Verification; v != nil && len(v.Mismatches) == 0 {
@@ -53,6 +53,11 @@ func began(status v1alpha1.PgUpgradeStatus) (first time.Time) {
 	return first
 }
 
+// IdentityOf a server in the status.
+func IdentityOf(s v1alpha1.ServerIdentity) postgres.Identity {
+	return postgres.Identity{System: s.SystemIdentifier, Timeline: s.Timeline}
+}
+
 // Identities of servers, for the status.
 func Identities(ctx context.Context, servers ...postgres.Server) ([]v1alpha1.ServerIdentity, error) {
 	var found []v1alpha1.ServerIdentity
@@ -74,6 +79,15 @@ func Replaced(ctx context.Context, known map[string][]postgres.Identity, acknowl
 		return "", err
 	}
 	return fmt.Sprintf("the primary of %s was replaced: %s", found[0].Instance, found[0].Why), nil
+}
+
+// Unnoticed says whether a server isn't the one that the status has for its instance.
+func Unnoticed(ctx context.Context, noticed []v1alpha1.ServerIdentity, s postgres.Server) (bool, error) {
+	now, err := Identities(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(noticed, func(was v1alpha1.ServerIdentity) bool { return was.Instance == s.Instance && was != now[0] }), nil
 }
 
 // Ahead are the databases in which subscriber has applied commits of former, publisher's primary before, that publisher lacks.
