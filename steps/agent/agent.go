@@ -146,6 +146,14 @@ func (a *agent) reload(t, left protocol.Target) error {
 	})
 }
 
+// lookUp has render lead to the present address of t's name. The caller holds mu.
+func (a *agent) lookUp(t protocol.Target) error {
+	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
+	defer cancel()
+	_, err := a.o.Driver.Moved(ctx, poolerTarget(t))
+	return err
+}
+
 // render gives the file that leads to t.
 func (a *agent) render(t protocol.Target) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(a.life, consoleTimeout)
@@ -221,7 +229,7 @@ func (a *agent) state() (protocol.PoolerState, error) {
 		UnixMillisecondsNow: time.Now().UnixMilli(),
 	}
 	err := a.on(func(ctx context.Context, c pooler.Session) (err error) {
-		if s.Paused, err = c.Paused(ctx); err != nil {
+		if _, s.Paused, err = c.Paused(ctx); err != nil {
 			return err
 		}
 		// it changes with a restart only, which ends the session

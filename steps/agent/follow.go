@@ -146,7 +146,7 @@ func (a *agent) followAddress(ctx context.Context) {
 	}
 	looking, cancel := context.WithTimeout(ctx, verifyInterval)
 	defer cancel()
-	if !a.o.Driver.Moved(looking, poolerTarget(target)) {
+	if moved, err := a.o.Driver.Moved(looking, poolerTarget(target)); err != nil || !moved {
 		return
 	}
 	a.mu.Lock()
@@ -174,7 +174,10 @@ func (a *agent) reconcile() {
 	}
 	left := a.target
 	var err error
-	if a.moved || !sameTarget(a.target, want) {
+	if !sameTarget(a.target, want) {
+		_ = a.lookUp(want) // what was known stays
+		err = a.writeFile(want)
+	} else if a.moved {
 		err = a.writeFile(want)
 	}
 	if err == nil {

@@ -79,7 +79,11 @@ func (a *agent) stage(r protocol.StageRequest) error {
 	case a.target.Host != r.From.Host || a.target.Port != r.From.Port:
 		return a.stale("the pooler leads to %s:%d, not to the old side", a.target.Host, a.target.Port)
 	}
-	content, err := a.render(r.To)
+	err := a.lookUp(r.To) // the flip waits for no DNS, and an address of days ago may be another server's by now
+	var content []byte
+	if err == nil {
+		content, err = a.render(r.To)
+	}
 	if err != nil {
 		return errInvalid(err.Error())
 	}
@@ -100,7 +104,7 @@ func (a *agent) warm(h *hold) error {
 		if err := c.Rehearse(ctx); err != nil {
 			return err
 		}
-		_, err := c.Paused(ctx)
+		_, _, err := c.Paused(ctx)
 		return err
 	})
 	var wrong *pooler.NotLedError
@@ -193,7 +197,7 @@ func (a *agent) pause(h *hold) (<-chan error, error) {
 	for {
 		var paused bool
 		err := a.on(func(ctx context.Context, c pooler.Session) (err error) {
-			paused, err = c.Paused(ctx)
+			paused, _, err = c.Paused(ctx)
 			return err
 		})
 		if err != nil || paused {
@@ -269,7 +273,7 @@ func (a *agent) pauseAgain(h *hold) <-chan error {
 	}
 	var paused bool
 	err := a.on(func(ctx context.Context, c pooler.Session) (err error) {
-		paused, err = c.Paused(ctx)
+		paused, _, err = c.Paused(ctx)
 		return err
 	})
 	if err != nil || paused {

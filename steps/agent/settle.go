@@ -194,7 +194,7 @@ func (a *agent) release(h *hold) error {
 	}
 	// a pause that the pooler was slow to begin may come after the resume
 	return a.on(func(ctx context.Context, c pooler.Session) error {
-		paused, err := c.Paused(ctx)
+		_, paused, err := c.Paused(ctx)
 		if err == nil && paused {
 			err = errors.New("the pooler is paused again")
 		}

@@ -10,7 +10,8 @@ import (
 )
 
 // Addresses resolves the names of instances for proxies that take addresses only. It remembers what it found, so that a
-// switch waits for no DNS, and stays with an address for as long as the name has it. Safe for concurrent use.
+// switch waits for no DNS, and stays with an address for as long as the name has it. Refresh it before a switch: the side that
+// doesn't serve may have moved long ago. Safe for concurrent use.
 type Addresses struct {
 	// Lookup is net.DefaultResolver's, unless a test has its own.
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)

@@ -41,8 +41,9 @@ type Driver interface {
 	// Render gives the file that the proxy's configuration includes: a proxy that starts leads where it says. An error
 	// says why the proxy can't be led to t, or that t's name could not be resolved, which is worth a retry.
 	Render(ctx context.Context, t Target) ([]byte, error)
-	// Moved says whether the addresses behind t's name changed since it was rendered. It may wait for DNS.
-	Moved(ctx context.Context, t Target) bool
+	// Moved looks t's name up again, so that Render has its present address, and says whether that changed since it was
+	// rendered. It may wait for DNS; after an error the address that was known stays.
+	Moved(ctx context.Context, t Target) (bool, error)
 	// Connect opens a session with the proxy that runs now.
 	Connect(ctx context.Context) (Session, error)
 }
@@ -59,8 +60,9 @@ type Session interface {
 	Pause(ctx context.Context) error
 	// Resume lets clients continue; it succeeds also if they are not held.
 	Resume(ctx context.Context) error
-	// Paused says whether clients are held.
-	Paused(ctx context.Context) (bool, error)
+	// Paused says whether all clients are held, or some: a proxy may have several ways in, and a command that failed leaves
+	// one closed.
+	Paused(ctx context.Context) (all, some bool, err error)
 	// Lead makes the proxy read the file that says t, and checks that new connections are led there, and none to left, which
 	// t replaces. While clients are held the check may be left to Resume. A *NotLedError says what is wrong.
 	Lead(ctx context.Context, t, left Target) error

@@ -111,14 +111,19 @@ defaults
 frontend postgres
     bind 127.0.0.1:%d
     default_backend gitover
+frontend reports
+    bind 127.0.0.1:%d
+    maxconn 70
+    default_backend gitover
 `
 
 func startHAProxy(s *stage) *proxy {
 	port := pg.ReservePort(s.t)
-	p := pg.NewProxy(s.t, "haproxy", map[string]string{"haproxy.cfg": fmt.Sprintf(haproxyConfig, port)},
+	p := pg.NewProxy(s.t, "haproxy", map[string]string{"haproxy.cfg": fmt.Sprintf(haproxyConfig, port, pg.ReservePort(s.t))},
 		"/usr/sbin/haproxy", "-W", "-db", "-f", "/mnt/haproxy.cfg", "-f", "/mnt/target.cfg")
 	file := filepath.Join(p.Dir, "target.cfg")
-	driver := &haproxy.Driver{Socket: haproxy.Socket(filepath.Join(p.Dir, "haproxy.sock")), Frontends: []string{"postgres"}, LimitsFile: file + ".limits"}
+	driver := &haproxy.Driver{Socket: haproxy.Socket(filepath.Join(p.Dir, "haproxy.sock")), Frontends: []string{"postgres", "reports"}, LimitsFile: file + ".limits"}
+	driver.Addresses.Lookup = s.lookup
 	a := pgpooler.Beside(s.t, s.options(), file, driver)
 	return s.running(p, a, port, driver)
 }
@@ -159,6 +164,7 @@ func startNginx(s *stage) *proxy {
 		"/usr/sbin/nginx", "-c", "/mnt/nginx.conf", "-e", "stderr", "-g", "daemon off;")
 	file := filepath.Join(p.Dir, "target.conf")
 	driver := &nginx.Driver{TargetFile: file, PIDFile: filepath.Join(p.Dir, "nginx.pid"), Status: pg.ReserveAddress(s.t)}
+	driver.Addresses.Lookup = s.lookup
 	a := pgpooler.Beside(s.t, s.options(), file, driver)
 	return s.running(p, a, port, driver)
 }

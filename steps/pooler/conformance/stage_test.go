@@ -1,7 +1,9 @@
 package conformance
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,6 +41,8 @@ type stage struct {
 	// service is set for that kind.
 	service serviceAccess
 	active  string
+	// lookup is DNS, unless it is nil.
+	lookup func(context.Context, string, string) ([]netip.Addr, error)
 	// quiet: a controller that died writes nothing into PgProxy any more.
 	quiet    atomic.Bool
 	switches int

@@ -47,9 +47,8 @@ func (d *Driver) Render(ctx context.Context, t pooler.Target) ([]byte, error) {
 }
 
 // Moved implements pooler.Driver.
-func (d *Driver) Moved(ctx context.Context, t pooler.Target) bool {
-	changed, err := d.Addresses.Refresh(ctx, t.Host)
-	return err == nil && changed
+func (d *Driver) Moved(ctx context.Context, t pooler.Target) (bool, error) {
+	return d.Addresses.Refresh(ctx, t.Host)
 }
 
 // Connect implements pooler.Driver. The runtime API has no sessions: each command is a connection of its own.
@@ -82,44 +81,49 @@ func (s *session) Pause(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	kept, none := s.remembered(), map[string]int{}
 	for frontend, limit := range limits {
-		if limit == 0 {
-			delete(limits, frontend)
+		none[frontend] = 0
+		if limit > 0 {
+			kept[frontend] = limit // one that is closed already keeps what is remembered of it
 		}
 	}
-	if err := s.remember(limits); err != nil {
+	if err := s.remember(kept); err != nil {
 		return err
 	}
-	return s.setLimits(ctx, func(string) int { return 0 })
+	return s.setLimits(ctx, none)
 }
 
-// Resume implements pooler.Session.
+// Resume implements pooler.Session: each frontend that is closed, since an earlier one may have failed halfway.
 func (s *session) Resume(ctx context.Context) error {
-	if paused, err := s.Paused(ctx); err != nil || !paused {
-		return err
-	}
-	kept := s.remembered()
-	most, err := s.most(ctx)
+	limits, err := s.limits(ctx)
 	if err != nil {
 		return err
 	}
-	return s.setLimits(ctx, func(frontend string) int {
-		if limit := kept[frontend]; limit > 0 {
-			return limit
+	kept := s.remembered()
+	for frontend, limit := range limits {
+		switch {
+		case limit > 0:
+			delete(limits, frontend)
+		case kept[frontend] > 0:
+			limits[frontend] = kept[frontend]
+		default:
+			if limits[frontend], err = s.most(ctx); err != nil {
+				return err
+			}
 		}
-		return most
-	})
+	}
+	return s.setLimits(ctx, limits)
 }
 
 // Paused implements pooler.Session.
-func (s *session) Paused(ctx context.Context) (bool, error) {
+func (s *session) Paused(ctx context.Context) (all, some bool, err error) {
 	limits, err := s.limits(ctx)
+	all = err == nil
 	for _, limit := range limits {
-		if limit > 0 {
-			return false, err
-		}
+		all, some = all && limit == 0, some || limit == 0
 	}
-	return err == nil, err
+	return all, some, err
 }
 
 // Lead implements pooler.Session. Connections to left end: left may be dead, and they would hang.
@@ -221,13 +225,14 @@ func (s *session) limits(ctx context.Context) (map[string]int, error) {
 	return limits, nil
 }
 
-func (s *session) setLimits(ctx context.Context, limit func(frontend string) int) error {
-	for _, frontend := range s.Frontends {
-		if _, err := s.Socket.Do(ctx, fmt.Sprintf("set maxconn frontend %s %d", frontend, limit(frontend))); err != nil {
-			return err
-		}
+// setLimits tries all frontends, also after one failed.
+func (s *session) setLimits(ctx context.Context, limits map[string]int) error {
+	var all error
+	for frontend, limit := range limits {
+		_, err := s.Socket.Do(ctx, fmt.Sprintf("set maxconn frontend %s %d", frontend, limit))
+		all = errors.Join(all, err)
 	}
-	return nil
+	return all
 }
 
 // most connections that HAProxy takes at all: the limit of a frontend that says none.

@@ -39,6 +39,9 @@ func (s Socket) Do(ctx context.Context, command string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: HAProxy's runtime API: %w", command, errors.Join(err, ctx.Err()))
 	}
+	if len(answer) == 0 { // a command that succeeded and says nothing is answered by an empty line
+		return "", fmt.Errorf("%s: HAProxy's runtime API ended the connection without an answer", command)
+	}
 	text := strings.TrimRight(string(answer), "\n")
 	for _, refusal := range []string{"Permission denied", "No such", "Unknown command", "Can't find", "Require", "Invalid"} {
 		if strings.HasPrefix(text, refusal) {

@@ -65,9 +65,8 @@ func mark(body string) string {
 }
 
 // Moved implements pooler.Driver.
-func (d *Driver) Moved(ctx context.Context, t pooler.Target) bool {
-	changed, err := d.Addresses.Refresh(ctx, t.Host)
-	return err == nil && changed
+func (d *Driver) Moved(ctx context.Context, t pooler.Target) (bool, error) {
+	return d.Addresses.Refresh(ctx, t.Host)
 }
 
 // Connect implements pooler.Driver. There is nothing to connect to but the process.
@@ -96,18 +95,14 @@ func (s *session) Rehearse(ctx context.Context) error {
 func (s *session) Pause(context.Context) error { return s.signalWorkers(syscall.SIGSTOP) }
 
 // Resume implements pooler.Session. If the file says another target than nginx serves, new workers take the connections that
-// wait before the old ones go on.
+// wait before the old ones go on: also if a worker that began in the hold isn't stopped, which has the former target.
 func (s *session) Resume(ctx context.Context) error {
-	paused, err := s.Paused(ctx)
-	if err != nil {
-		return err
-	}
 	content, err := os.ReadFile(s.TargetFile)
 	if err != nil {
 		return err
 	}
 	var failed error
-	if paused && !says(content, s.loaded) {
+	if !says(content, s.loaded) {
 		begun := time.Now()
 		if failed = s.reload(ctx); failed == nil {
 			time.Sleep(retireWait - min(retireWait, time.Since(begun)))
@@ -117,23 +112,22 @@ func (s *session) Resume(ctx context.Context) error {
 }
 
 // Paused implements pooler.Session.
-func (s *session) Paused(context.Context) (bool, error) {
+func (s *session) Paused(context.Context) (all, some bool, err error) {
 	master, err := s.master()
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
-	all, err := workers(master)
-	for _, state := range all {
-		if state != "T" {
-			return false, err
-		}
+	states, err := workers(master)
+	all = len(states) > 0
+	for _, state := range states {
+		all, some = all && state == "T", some || state == "T"
 	}
-	return len(all) > 0, err
+	return all, some, err
 }
 
 // Lead implements pooler.Session: while clients are held, Resume does it.
 func (s *session) Lead(ctx context.Context, _, _ pooler.Target) error {
-	if paused, err := s.Paused(ctx); err != nil || paused {
+	if paused, _, err := s.Paused(ctx); err != nil || paused {
 		return err
 	}
 	return s.reload(ctx)

@@ -16,7 +16,7 @@ func (Driver) Render(_ context.Context, t pooler.Target) ([]byte, error) {
 }
 
 // Moved implements pooler.Driver: PgBouncer resolves names by itself.
-func (Driver) Moved(context.Context, pooler.Target) bool { return false }
+func (Driver) Moved(context.Context, pooler.Target) (bool, error) { return false, nil }
 
 // Connect implements pooler.Driver.
 func (d Driver) Connect(ctx context.Context) (pooler.Session, error) {
@@ -40,6 +40,12 @@ func (s session) Pause(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// Paused implements pooler.Session: PgBouncer holds all or none.
+func (s session) Paused(ctx context.Context) (all, some bool, err error) {
+	paused, err := s.Console.Paused(ctx)
+	return paused, paused, err
 }
 
 // Lead implements pooler.Session.

@@ -70,8 +70,11 @@ func (s *Service) State(ctx context.Context) (protocol.PoolerState, error) {
 	return state, nil
 }
 
-// Stage implements switchover.Pooler: the new side must have an address.
+// Stage implements switchover.Pooler: the new side must have an address now.
 func (s *Service) Stage(ctx context.Context, request protocol.StageRequest) error {
+	if err := s.lookUp(ctx, request.To); err != nil {
+		return err
+	}
 	next, err := s.render(ctx, request.To)
 	if err != nil {
 		return err
@@ -116,14 +119,21 @@ func (s *Service) Abort(context.Context, string) error { return nil }
 // Follow makes the slice lead to a target, with the addresses that it has now. An instance that has none keeps the last
 // ones. A second call changes nothing.
 func (s *Service) Follow(ctx context.Context, target protocol.Target) error {
-	if _, ok := s.sibling(target.Host); !ok {
-		_, _ = s.Addresses.Refresh(ctx, target.Host) // what was known stays
-	}
+	_ = s.lookUp(ctx, target) // what was known stays
 	want, err := s.render(ctx, target)
 	if err != nil {
 		return err
 	}
 	return s.write(ctx, want)
+}
+
+// lookUp has render lead to the present address of a target's name. Endpoints of a Service are never remembered.
+func (s *Service) lookUp(ctx context.Context, target protocol.Target) error {
+	if _, ok := s.sibling(target.Host); ok {
+		return nil
+	}
+	_, err := s.Addresses.Refresh(ctx, target.Host)
+	return err
 }
 
 // slice that is there; nil if none is.
