@@ -55,7 +55,7 @@ func (r *UpgradeReconciler) observeProxy(ctx context.Context, upgrade *v1alpha1.
 		return err
 	}
 	s.facts.Active, s.facts.Target, s.facts.GaveUp, s.facts.RollbackReady = "", "", false, false
-	s.facts.AnalysisFailed = checks.Reverts(upgrade.Spec.Soak.Analysis, upgrade.Status.Analysis)
+	s.facts.AnalysisFailed = checks.Reverts(upgrade.Spec.Soak.Analysis, upgrade.Status.Analysis, r.Now())
 	if p := s.proxy; p != nil {
 		s.facts.Active, s.facts.Target = p.Status.Active, p.Spec.Target
 		s.facts.RollbackReady = steps.LosesNothing(upgrade.Status, p)

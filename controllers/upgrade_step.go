@@ -110,11 +110,13 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 		},
 		Secret: func(instance string) string { return access.SecretNameOf(upgrade, instance) },
 		ReadSecret: func(ctx context.Context, name string) (map[string][]byte, error) {
-			secret, err := access.SecretOf(ctx, r.Uncached, upgrade.Namespace, name)
-			if err != nil {
+			return r.secretData(ctx, upgrade, name)
+		},
+		CheckSecret: func(ctx context.Context, name string) (map[string][]byte, error) {
+			if err := access.MayReadSecret(ctx, r.Client, upgrade, s.kustomization, name); err != nil {
 				return nil, err
 			}
-			return secret.Data, nil
+			return r.secretData(ctx, upgrade, name)
 		},
 		Addresses:  r.AnalysisAddresses,
 		Poolers:    func(ctx context.Context) (pooler.Averages, error) { return r.Poolers(ctx, s.proxy) },
@@ -122,6 +124,15 @@ func (r *UpgradeReconciler) run(upgrade *v1alpha1.PgUpgrade, s *observed) *steps
 		BadHook:    outcome.BadHook,
 		Now:        r.Now, Workers: &r.workers,
 	}
+}
+
+// secretData of a Secret in the upgrade's namespace, read past the cache.
+func (r *UpgradeReconciler) secretData(ctx context.Context, upgrade *v1alpha1.PgUpgrade, name string) (map[string][]byte, error) {
+	secret, err := access.SecretOf(ctx, r.Uncached, upgrade.Namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	return secret.Data, nil
 }
 
 // live is the PgProxy as it is now, for a step that removes an instance: that step must be in

@@ -42,6 +42,8 @@ type Run struct {
 	Now    func() time.Time
 	// ReadSecret of the upgrade's namespace.
 	ReadSecret func(ctx context.Context, name string) (map[string][]byte, error)
+	// CheckSecret is ReadSecret of what whoever delivered the upgrade may read.
+	CheckSecret func(ctx context.Context, name string) (map[string][]byte, error)
 	// MayRunJobs is nil if whoever delivered the upgrade may create Jobs in its namespace.
 	MayRunJobs func(ctx context.Context) error
 	// BadHook says whether an error is a mistake in a hook, rather than a server that doesn't answer.

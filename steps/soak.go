@@ -49,7 +49,7 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	end := proxy.Status.ActiveSince.Add(run.soak())
 	soaking := analyzed(ctx, run, soakingUntil(run, version, end))
-	if Reverting(run.Upgrade, proxy) {
+	if Reverting(run.Upgrade, proxy, run.Now()) {
 		return soaking, nil
 	}
 	reason, words := analysis.Unsettled(spec.Analysis, run.Status.Analysis)
@@ -150,7 +150,7 @@ func analyzed(ctx context.Context, run *Run, soaking Verdict) Verdict {
 		}
 		analysis.Judge(spec, status.Analysis, results, run.Now())
 	}
-	if Reverting(run.Upgrade, run.Proxy) {
+	if Reverting(run.Upgrade, run.Proxy, run.Now()) {
 		v := waiting(CommitRollback, "%s; the cutover will be reverted", status.Analysis.Failure.Message)
 		v.RequeueAfter = time.Millisecond
 		return v
@@ -174,8 +174,8 @@ func untilRound(run *Run, most time.Duration) time.Duration {
 
 // Reverting says whether the analysis failed so that the cutover is reverted now: the spec wants that, people didn't refuse it, and a
 // revert loses nothing.
-func Reverting(upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) bool {
-	return analysis.Reverts(upgrade.Spec.Soak.Analysis, upgrade.Status.Analysis) && LosesNothing(upgrade.Status, proxy)
+func Reverting(upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy, now time.Time) bool {
+	return analysis.Reverts(upgrade.Spec.Soak.Analysis, upgrade.Status.Analysis, now) && LosesNothing(upgrade.Status, proxy)
 }
 
 // LosesNothing says whether a revert of the cutover loses nothing, as far as is known.
@@ -203,7 +203,7 @@ func (r *Run) sources() analysis.Sources {
 	from := analysis.Sources{
 		Namespace: r.Upgrade.Namespace, Upgrade: r.Upgrade.Name, Instance: r.Status.To,
 		Version: VersionOf(r.Upgrade.Name, r.Upgrade.Spec.Adopt, r.Status.To),
-		Server:  r.green, Former: r.blue, Poolers: r.Poolers, Secret: r.ReadSecret, Addresses: r.Addresses, ApplyErrors: r.applyErrors,
+		Server:  r.green, Former: r.blue, Poolers: r.Poolers, Secret: r.CheckSecret, Addresses: r.Addresses, ApplyErrors: r.applyErrors, Before: r.Status.Analysis.Checks,
 	}
 	if v := r.Status.Verification; v != nil && !v.At.Before(r.Proxy.Status.ActiveSince) {
 		from.Differences = ptr.To(len(v.Mismatches))

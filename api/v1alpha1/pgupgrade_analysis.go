@@ -99,12 +99,13 @@ type AnalysisCheck struct {
 	Pooler *PoolerCheck `json:"pooler,omitempty"`
 
 	// Rows counts the differences that the last comparison of rows found (spec.soak.compareEvery); none is good unless thresholdRange
-	// says otherwise. While there are any, RollbackReady is False, so that this check alerts and doesn't revert.
+	// says otherwise. This check alerts and never reverts.
 	// +optional
 	Rows *RowsCheck `json:"rows,omitempty"`
 
-	// Replication counts the errors with which the old instance failed to apply changes since this upgrade's cutover; none is good
-	// unless thresholdRange says otherwise. PostgreSQL counts them from version 15 on.
+	// Replication counts the errors with which the old instance failed to apply changes since the last round, in the first one since
+	// this upgrade's cutover; none is good unless thresholdRange says otherwise. PostgreSQL counts them from version 15 on. This check
+	// alerts and never reverts.
 	// +optional
 	Replication *ReplicationCheck `json:"replication,omitempty"`
 
@@ -140,11 +141,13 @@ type SQLCheck struct {
 	Query string `json:"query"`
 
 	// SecretRef names a Secret with username and password of a role that may read what the query needs, and no more. A superuser
-	// is refused.
+	// is refused. The account by which Flux applies this PgUpgrade has to be allowed to get it.
 	SecretRef SecretReference `json:"secretRef"`
 }
 
 // PrometheusCheck asks for one value.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.secretRef) || self.address.startsWith('https://')",message="prometheus.secretRef needs an address with https://: credentials are not sent over plain http"
 type PrometheusCheck struct {
 	// Address of the server, e.g. http://prometheus.monitoring:9090.
 	// +kubebuilder:validation:MaxLength=2048
@@ -157,12 +160,15 @@ type PrometheusCheck struct {
 	// +kubebuilder:validation:MaxLength=8192
 	Query string `json:"query"`
 
-	// SecretRef names a Secret with what the server asks for: token, or username and password; and ca.crt to trust.
+	// SecretRef names a Secret with what the server asks for by https: token, or username and password; and ca.crt to trust. The
+	// account by which Flux applies this PgUpgrade has to be allowed to get it.
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 }
 
 // HTTPCheck sends a GET request. Redirects are not followed: their own status counts.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.secretRef) || self.url.startsWith('https://')",message="http.secretRef needs a url with https://: credentials are not sent over plain http"
 type HTTPCheck struct {
 	// URL of the request. {namespace}, {upgrade}, {instance} and {version} are replaced by those of the instance that serves.
 	// +kubebuilder:validation:MaxLength=2048
@@ -173,7 +179,8 @@ type HTTPCheck struct {
 	// +optional
 	ExpectedStatus *StatusRange `json:"expectedStatus,omitempty"`
 
-	// SecretRef names a Secret with what the server asks for: token, or username and password; and ca.crt to trust.
+	// SecretRef names a Secret with what the server asks for by https: token, or username and password; and ca.crt to trust. The
+	// account by which Flux applies this PgUpgrade has to be allowed to get it.
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 }
@@ -270,6 +277,12 @@ type AnalysisCheckStatus struct {
 	// Message says why the result is unknown.
 	// +optional
 	Message string `json:"message,omitempty"`
+	// Definition is a digest of the check that was made; failures of another one don't count.
+	// +optional
+	Definition string `json:"definition,omitempty"`
+	// Counted is the last value of the counter whose growth is judged.
+	// +optional
+	Counted *int64 `json:"counted,omitempty"`
 }
 
 // AnalysisFailure is why the cutover is to be reverted.

@@ -57,6 +57,8 @@ func condition(upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy, now time.Ti
 	switch reason {
 	case "":
 		return is(metav1.ConditionTrue, v1alpha1.ReasonAnalysisPassed, "every check passed, in %d rounds so far", a.Passed)
+	case v1alpha1.ReasonAnalysisPending:
+		return is(metav1.ConditionUnknown, reason, "%s", message)
 	case v1alpha1.ReasonAnalysisFailed:
 		return is(metav1.ConditionFalse, v1alpha1.ReasonAnalysisFailing, "%s", message)
 	}
@@ -92,6 +94,8 @@ func follows(upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy) string {
 		return "Gitover reverts the cutover"
 	case upgrade.Spec.Soak.Analysis.OnFailure == v1alpha1.AnalysisAlert:
 		return "spec.soak.analysis.onFailure is Alert, so git revert of the cutover commit is up to you"
+	case analysis.Alerts(upgrade.Spec.Soak.Analysis, f.Check):
+		return "it tells of the way back, so it doesn't revert the cutover; see RollbackReady of the PgProxy"
 	case proxy == nil || conditions.IsTrue(proxy, v1alpha1.RollbackReadyCondition):
 		return "the cutover will be reverted"
 	}

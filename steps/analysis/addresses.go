@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -34,7 +35,7 @@ func (e *refusedAddressError) Error() string {
 }
 
 // metadata services of clouds that have an address outside of what is refused anyway
-var metadata = []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16")}
+var metadata = []netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16")}
 
 // permits says whether a check may connect to an address.
 func (a Addresses) permits(ip netip.Addr) bool {
@@ -47,12 +48,35 @@ func (a Addresses) permits(ip netip.Addr) bool {
 	if len(a.allowed) > 0 {
 		return false
 	}
-	for _, m := range metadata {
-		if ip == m {
-			return false
+	if inside, ok := embedded(ip); ok && refused(inside) {
+		return false
+	}
+	return !refused(ip)
+}
+
+// translated networks of IPv6, and the byte where each has the address in IPv4 that it leads to: IPv4-compatible, NAT64, NAT64 of
+// one's own, 6to4.
+var translated = map[netip.Prefix]int{
+	netip.MustParsePrefix("::/96"): 12, netip.MustParsePrefix("64:ff9b::/96"): 12, netip.MustParsePrefix("64:ff9b:1::/48"): 12, netip.MustParsePrefix("2002::/16"): 2,
+}
+
+// embedded is the address in IPv4 that one in IPv6 leads to, if it does.
+func embedded(ip netip.Addr) (netip.Addr, bool) {
+	for network, at := range translated {
+		if network.Contains(ip) {
+			b := ip.As16()
+			return netip.AddrFrom4([4]byte(b[at : at+4])), true
 		}
 	}
-	return !ip.IsLoopback() && !ip.IsUnspecified() && !ip.IsLinkLocalUnicast() && !ip.IsMulticast() && ip != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	return netip.Addr{}, false
+}
+
+// refused by default.
+func refused(ip netip.Addr) bool {
+	if slices.Contains(metadata, ip) {
+		return true
+	}
+	return ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 // control is for a net.Dialer: it judges the address that a name was resolved to, which is the one that is connected to.

@@ -31,7 +31,9 @@ type Sources struct {
 	Addresses Addresses
 	// Differences that the last comparison of rows found; nil: rows were not compared.
 	Differences *int
-	// ApplyErrors of the reverse replication, or why they aren't known.
+	// Before are the checks with their last results.
+	Before []v1alpha1.AnalysisCheckStatus
+	// ApplyErrors of the reverse replication so far, or why they aren't known.
 	ApplyErrors func(ctx context.Context) (int64, error)
 }
 
@@ -76,11 +78,7 @@ func measure(ctx context.Context, check *v1alpha1.AnalysisCheck, from Sources) R
 		}
 		return judged(float64(*from.Differences), orNone(check.ThresholdRange))
 	case check.Replication != nil:
-		errors, err := from.ApplyErrors(ctx)
-		if err != nil {
-			return unknown("%v", err)
-		}
-		return judged(float64(errors), orNone(check.ThresholdRange))
+		return from.replication(ctx, check)
 	}
 	return unknown("this version of Gitover doesn't know what the check asks for")
 }
@@ -106,6 +104,21 @@ func (s Sources) pooler(ctx context.Context, check *v1alpha1.AnalysisCheck) Resu
 		return judged(found.TransactionMilliseconds, check.ThresholdRange)
 	}
 	return judged(found.QueryMilliseconds, check.ThresholdRange)
+}
+
+// replication judges how many errors came since the last round: one that passed must not count in every round from then on.
+func (s Sources) replication(ctx context.Context, check *v1alpha1.AnalysisCheck) Result {
+	errors, err := s.ApplyErrors(ctx)
+	if err != nil {
+		return unknown("%v", err)
+	}
+	grown := errors
+	if before := find(s.Before, check.Name).Counted; before != nil && *before <= errors { // else it was reset
+		grown -= *before
+	}
+	r := judged(float64(grown), orNone(check.ThresholdRange))
+	r.Counted = &errors
+	return r
 }
 
 // orNone: nothing is good unless the spec says otherwise.

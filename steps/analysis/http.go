@@ -32,7 +32,7 @@ func (s Sources) http(ctx context.Context, check *v1alpha1.AnalysisCheck) Result
 	if err != nil {
 		return unknown("url: %v", err)
 	}
-	client, end, err := s.client(ctx, spec.SecretRef)
+	client, end, err := s.client(ctx, address, spec.SecretRef)
 	if err != nil {
 		return unknown("%v", err)
 	}
@@ -72,7 +72,7 @@ func addressOf(text string) (*url.URL, error) {
 }
 
 // client for one check, with what its Secret holds. end closes its connections.
-func (s Sources) client(ctx context.Context, ref *v1alpha1.SecretReference) (client *http.Client, end func(), err error) {
+func (s Sources) client(ctx context.Context, address *url.URL, ref *v1alpha1.SecretReference) (client *http.Client, end func(), err error) {
 	dialer := net.Dialer{Control: s.Addresses.control}
 	transport := &http.Transport{
 		// no proxy: the address that is judged has to be the one that is reached
@@ -80,6 +80,9 @@ func (s Sources) client(ctx context.Context, ref *v1alpha1.SecretReference) (cli
 		MaxResponseHeaderBytes: 64 << 10, DisableKeepAlives: true, TLSHandshakeTimeout: 10 * time.Second,
 	}
 	var through http.RoundTripper = transport
+	if ref != nil && address.Scheme != "https" {
+		return nil, nil, fmt.Errorf("what Secret %s holds is not sent over plain http; ask by https, or remove secretRef", ref.Name)
+	}
 	if ref != nil {
 		secret, err := s.Secret(ctx, ref.Name)
 		if err != nil {

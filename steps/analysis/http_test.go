@@ -98,6 +98,9 @@ func TestAnAnswerIsJudgedByItsStatus(t *testing.T) {
 	slow.HTTP.SecretRef, slow.Timeout = &v1alpha1.SecretReference{Name: "ca"}, &metav1.Duration{Duration: 100 * time.Millisecond}
 	from.one(t, slow).is(t, v1alpha1.CheckUnknown, "did not answer within 100ms")
 	from.one(t, get("http://u:secret@"+server.Listener.Addr().String())).is(t, v1alpha1.CheckUnknown, "put them into a Secret")
+	plain := get("http://" + server.Listener.Addr().String())
+	plain.HTTP.SecretRef = &v1alpha1.SecretReference{Name: "token"}
+	from.one(t, plain).is(t, v1alpha1.CheckUnknown, "not sent over plain http")
 	from.one(t, get("http://nowhere.invalid/")).is(t, v1alpha1.CheckUnknown, "could not be resolved")
 }
 
@@ -127,6 +130,7 @@ func TestNoCheckReachesWhatOnlyTheControllerReaches(t *testing.T) {
 	for ip, want := range map[string][2]bool{
 		"10.1.2.3": {true, true}, "10.2.0.1": {true, false}, "8.8.8.8": {true, false}, "169.254.169.254": {}, "fe80::1": {}, "fd00:ec2::254": {},
 		"::1": {}, "::ffff:169.254.169.254": {}, "224.0.0.1": {}, "::": {}, "100.100.100.200": {},
+		"64:ff9b::a9fe:a9fe": {}, "64:ff9b:1::7f00:1": {}, "2002:a9fe:a9fe::": {}, "::a9fe:a9fe": {}, "fd20:ce::254": {}, "64:ff9b::6464:64c8": {}, "64:ff9b::808:808": {true, false},
 	} {
 		a := netip.MustParseAddr(ip)
 		if got := [2]bool{Addresses{}.permits(a), only.permits(a)}; got != want {

@@ -2,6 +2,9 @@ package analysis
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -21,6 +24,8 @@ type Result struct {
 	Value, Wanted string
 	// Message says why the verdict is Unknown.
 	Message string
+	// Counted is the value of the counter of which Value is the growth; nil if the check reads none.
+	Counted *int64
 }
 
 // Begins is when the first round is due, for an instance that serves since then.
@@ -34,7 +39,7 @@ func Next(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus, since, n
 	if status == nil || status.LastRound == nil {
 		return wait
 	}
-	interval := ptr.Deref(spec.Interval, metav1.Duration{Duration: time.Minute}).Duration
+	interval := intervalOf(spec)
 	passed := now.Sub(status.LastRound.Time)
 	if passed < 0 { // a clock was set back
 		passed = interval
@@ -50,7 +55,12 @@ func Judge(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus, results
 	status.LastRound, status.Checks = &at, make([]v1alpha1.AnalysisCheckStatus, 0, len(results))
 	passed := true
 	for i, result := range results {
-		check := after(find(before, spec.Checks[i].Name), result, at)
+		known, definition := find(before, spec.Checks[i].Name), definitionOf(&spec.Checks[i])
+		if known.Definition != definition { // what failed was another check
+			known.Failures = 0
+		}
+		check := after(known, result, at)
+		check.Definition = definition
 		check.Name, check.Threshold = spec.Checks[i].Name, thresholdOf(spec, i)
 		status.Checks = append(status.Checks, check)
 		passed = passed && result.Verdict == v1alpha1.CheckPassed
@@ -58,7 +68,7 @@ func Judge(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus, results
 	if passed {
 		status.Passed++
 	}
-	status.Failure = failureAfter(status, at)
+	status.Failure = failureAfter(spec, status, at)
 }
 
 // after a result, the status of a check.
@@ -67,6 +77,9 @@ func after(check v1alpha1.AnalysisCheckStatus, result Result, at metav1.Time) v1
 		check.Verdict, check.Since = result.Verdict, at
 	}
 	check.Message = result.Message
+	if result.Counted != nil {
+		check.Counted = result.Counted
+	}
 	switch result.Verdict {
 	case v1alpha1.CheckPassed:
 		check.Failures = 0
@@ -79,24 +92,66 @@ func after(check v1alpha1.AnalysisCheckStatus, result Result, at metav1.Time) v1
 	return check
 }
 
-// failureAfter a round. Once a revert was decided, or people refused one, the failure stays as it is.
-func failureAfter(status *v1alpha1.AnalysisStatus, at metav1.Time) *v1alpha1.AnalysisFailure {
+// failureAfter a round: of the first check whose last result is one failure too many, if possible of one that may revert. Once a
+// revert was decided, or people refused one, the failure stays as it is.
+func failureAfter(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus, at metav1.Time) *v1alpha1.AnalysisFailure {
 	known := status.Failure
 	if known != nil && (known.DecidedAt != nil || known.Refused != "") {
 		return known
 	}
-	for _, c := range status.Checks {
-		if c.Failures < c.Threshold {
+	var failed *v1alpha1.AnalysisCheckStatus
+	for i := range status.Checks {
+		c := &status.Checks[i]
+		if c.Verdict != v1alpha1.CheckFailed || c.Failures < c.Threshold {
 			continue
 		}
-		since := at
-		if known != nil && known.Check == c.Name {
-			since = known.At
+		if failed == nil || Alerts(spec, failed.Name) && !Alerts(spec, c.Name) {
+			failed = c
 		}
-		return &v1alpha1.AnalysisFailure{Check: c.Name, Value: c.Value, Wanted: c.Wanted, Failures: c.Failures, At: since,
-			Message: fmt.Sprintf("check %s failed %d times in a row: it was %s last, wanted is %s", c.Name, c.Failures, c.Value, c.Wanted)}
+	}
+	if failed == nil {
+		return nil
+	}
+	since := at
+	if known != nil && known.Check == failed.Name {
+		since = known.At
+	}
+	return &v1alpha1.AnalysisFailure{Check: failed.Name, Value: failed.Value, Wanted: failed.Wanted, Failures: failed.Failures, At: since,
+		Message: fmt.Sprintf("check %s failed %d times in a row: it was %s last, wanted is %s", failed.Name, failed.Failures, failed.Value, failed.Wanted)}
+}
+
+// Alerts says whether a check never leads to a revert: it tells of the way back, not of the instance that serves.
+func Alerts(spec *v1alpha1.AnalysisSpec, name string) bool {
+	c := checkOf(spec, name)
+	return c != nil && (c.Rows != nil || c.Replication != nil)
+}
+
+// checkOf the spec with that name; nil if there's none.
+func checkOf(spec *v1alpha1.AnalysisSpec, name string) *v1alpha1.AnalysisCheck {
+	for i := range spec.Checks {
+		if spec.Checks[i].Name == name {
+			return &spec.Checks[i]
+		}
 	}
 	return nil
+}
+
+// definitionOf a check is a digest of what it measures and wants. How often it may fail is no part of it.
+func definitionOf(check *v1alpha1.AnalysisCheck) string {
+	c := *check
+	c.Threshold = 0
+	text, err := json.Marshal(c)
+	if err != nil { // it came as JSON
+		panic(err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// stillMeant says whether the last result of a check of that name is one of the check as the spec has it now.
+func stillMeant(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus, name string) bool {
+	c := checkOf(spec, name)
+	return c != nil && find(status.Checks, name).Definition == definitionOf(c)
 }
 
 func find(checks []v1alpha1.AnalysisCheckStatus, name string) v1alpha1.AnalysisCheckStatus {
@@ -112,9 +167,33 @@ func thresholdOf(spec *v1alpha1.AnalysisSpec, check int) int32 {
 	return cmp.Or(spec.Checks[check].Threshold, spec.Threshold, 3)
 }
 
-// Reverts says whether the analysis failed, and the spec wants the cutover reverted for that.
-func Reverts(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus) bool {
-	return spec != nil && spec.OnFailure != v1alpha1.AnalysisAlert && status != nil && status.Failure != nil && status.Failure.Refused == ""
+// Reverts says whether the analysis failed, and the spec wants the cutover reverted for that. Before that is decided the failure has to
+// be a fresh one: while nobody looked, what caused it may have been mended.
+func Reverts(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus, now time.Time) bool {
+	if spec == nil || spec.OnFailure == v1alpha1.AnalysisAlert || status == nil || status.Failure == nil {
+		return false
+	}
+	f := status.Failure
+	if f.Refused != "" || Alerts(spec, f.Check) || !stillMeant(spec, status, f.Check) {
+		return false
+	}
+	return f.DecidedAt != nil || fresh(spec, status, now)
+}
+
+// soonest is how old the last round may be in any case: it takes a moment until what it found is decided on.
+const soonest = 10 * time.Second
+
+// fresh says whether the last round is no older than one may be.
+func fresh(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus, now time.Time) bool {
+	if status.LastRound == nil {
+		return false
+	}
+	age := now.Sub(status.LastRound.Time)
+	return age >= 0 && age <= max(intervalOf(spec), soonest)
+}
+
+func intervalOf(spec *v1alpha1.AnalysisSpec) time.Duration {
+	return ptr.Deref(spec.Interval, metav1.Duration{Duration: time.Minute}).Duration
 }
 
 // Unsettled says why the soak must not end by itself: a check failed, or has no result. Empty: every check passed last.
@@ -124,6 +203,11 @@ func Unsettled(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus) (re
 	}
 	if status == nil || status.LastRound == nil {
 		return v1alpha1.ReasonAnalysisPending, "nothing was checked yet"
+	}
+	for i := range spec.Checks {
+		if name := spec.Checks[i].Name; !stillMeant(spec, status, name) {
+			return v1alpha1.ReasonAnalysisPending, fmt.Sprintf("check %s was not made yet as the spec has it now", name)
+		}
 	}
 	for _, c := range status.Checks {
 		switch c.Verdict {

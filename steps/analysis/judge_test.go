@@ -39,6 +39,8 @@ func TestFailuresCountInARow(t *testing.T) {
 		"not often enough":               {"PFF", false, 2},
 		"with one between that passes":   {"FFPFF", false, 2},
 		"with one between without":       {"FFUUF", true, 3},
+		"the last one without":           {"FFFU", false, 3},
+		"it fails on after that":         {"FFFUF", true, 4},
 		"never a result":                 {"UUUUUUUUUU", false, 0},
 		"it recovers after it failed":    {"FFFFP", false, 0},
 	} {
@@ -65,7 +67,7 @@ func TestWhatIsDecidedOrRefusedStands(t *testing.T) {
 	Judge(spec, status, []Result{good, bad}, noon.Add(time.Minute))
 	Judge(spec, status, []Result{bad, bad}, noon.Add(2*time.Minute))
 	f := status.Failure
-	if f == nil || f.Check != "a" || !Reverts(spec, status) {
+	if f == nil || f.Check != "a" || !Reverts(spec, status, noon.Add(2*time.Minute)) {
 		t.Fatalf("the first check in the spec: %+v", f)
 	}
 	f.DecidedAt = &metav1.Time{Time: noon}
@@ -75,7 +77,7 @@ func TestWhatIsDecidedOrRefusedStands(t *testing.T) {
 	}
 	f.DecidedAt, f.Refused = nil, "Ada reverted it"
 	Judge(spec, status, []Result{bad, good}, noon.Add(4*time.Minute))
-	if status.Failure != f || Reverts(spec, status) {
+	if status.Failure != f || Reverts(spec, status, noon.Add(4*time.Minute)) {
 		t.Errorf("%+v", status.Failure)
 	}
 	if reason, words := Unsettled(spec, status); reason != v1alpha1.ReasonAnalysisFailed || !strings.Contains(words, "check a failed") {
@@ -85,6 +87,89 @@ func TestWhatIsDecidedOrRefusedStands(t *testing.T) {
 	Judge(spec, status, []Result{good}, noon.Add(5*time.Minute))
 	if len(status.Checks) != 1 || status.Checks[0].Name != "b" {
 		t.Errorf("%+v", status.Checks)
+	}
+}
+
+// TestOnlyAFreshFailureOfTheCheckAsItIsReverts: what failed before a person mended it, or was another check, does not.
+func TestOnlyAFreshFailureOfTheCheckAsItIsReverts(t *testing.T) {
+	bad, good := judged(3, between("", "2")), judged(1, between("", "2"))
+	failed := func() (*v1alpha1.AnalysisSpec, *v1alpha1.AnalysisStatus) {
+		spec := &v1alpha1.AnalysisSpec{Threshold: 3, Checks: []v1alpha1.AnalysisCheck{get("https://a"), {Name: "b"}}}
+		status := &v1alpha1.AnalysisStatus{}
+		for range 3 {
+			Judge(spec, status, []Result{bad, good}, noon)
+		}
+		return spec, status
+	}
+	spec, status := failed()
+	for age, want := range map[time.Duration]bool{0: true, time.Minute: true, 61 * time.Second: false, time.Hour: false, -time.Second: false} {
+		if got := Reverts(spec, status, noon.Add(age)); got != want {
+			t.Errorf("%s after the last round: reverts %t", age, got)
+		}
+	}
+	status.Failure.DecidedAt = &metav1.Time{Time: noon}
+	if !Reverts(spec, status, noon.Add(time.Hour)) {
+		t.Error("what is decided is forgotten")
+	}
+	for name, change := range map[string]func(*v1alpha1.AnalysisSpec){
+		"another address": func(s *v1alpha1.AnalysisSpec) { s.Checks[0].HTTP = &v1alpha1.HTTPCheck{URL: "https://other"} },
+		"other values":    func(s *v1alpha1.AnalysisSpec) { s.Checks[0].ThresholdRange = between("", "5") },
+		"removed":         func(s *v1alpha1.AnalysisSpec) { s.Checks = s.Checks[1:] },
+	} {
+		spec, status := failed()
+		change(spec)
+		if Reverts(spec, status, noon) {
+			t.Errorf("%s: the old failure reverts", name)
+		}
+		if reason, _ := Unsettled(spec, status); name != "removed" && reason != v1alpha1.ReasonAnalysisPending {
+			t.Errorf("%s: %s", name, reason)
+		}
+		spec.Threshold = 2
+		results := []Result{bad, good}[2-len(spec.Checks):]
+		if Judge(spec, status, results, noon); status.Failure != nil {
+			t.Errorf("%s: failures of another check count: %+v", name, status.Failure)
+		}
+	}
+	spec, status = failed()
+	spec.Threshold, status.Failure = 1, nil
+	if Judge(spec, status, []Result{bad, good}, noon); status.Failure == nil || status.Checks[0].Failures != 4 {
+		t.Errorf("another threshold is the same check: %+v", status)
+	}
+}
+
+// TestTheWayBackAlertsAndNeverReverts: neither rows nor replication, nor do they hide a check that does.
+func TestTheWayBackAlertsAndNeverReverts(t *testing.T) {
+	rows, replication := v1alpha1.AnalysisCheck{Name: "rows", Rows: &v1alpha1.RowsCheck{}}, v1alpha1.AnalysisCheck{Name: "replication", Replication: &v1alpha1.ReplicationCheck{}}
+	spec := &v1alpha1.AnalysisSpec{Threshold: 1, Checks: []v1alpha1.AnalysisCheck{rows, replication, get("https://a")}}
+	status := &v1alpha1.AnalysisStatus{}
+	bad, good := judged(3, between("", "2")), judged(1, between("", "2"))
+	Judge(spec, status, []Result{bad, bad, good}, noon)
+	if f := status.Failure; f == nil || f.Check != "rows" || Reverts(spec, status, noon) {
+		t.Errorf("%+v", f)
+	}
+	Judge(spec, status, []Result{bad, bad, bad}, noon)
+	if f := status.Failure; f == nil || f.Check != "c" || !Reverts(spec, status, noon) {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestAnErrorOfReplicationCountsOnce: PostgreSQL's counter never shrinks by itself, and a restart of the other side counts as one.
+func TestAnErrorOfReplicationCountsOnce(t *testing.T) {
+	spec := &v1alpha1.AnalysisSpec{Threshold: 3, Checks: []v1alpha1.AnalysisCheck{{Name: "way-back", Replication: &v1alpha1.ReplicationCheck{}}}}
+	status := &v1alpha1.AnalysisStatus{}
+	for i, c := range []struct {
+		counted int64
+		verdict string
+		value   string
+	}{{0, v1alpha1.CheckPassed, "0"}, {1, v1alpha1.CheckFailed, "1"}, {1, v1alpha1.CheckPassed, "0"}, {1, v1alpha1.CheckPassed, "0"}, {4, v1alpha1.CheckFailed, "3"}, {2, v1alpha1.CheckFailed, "2"}, {2, v1alpha1.CheckPassed, "0"}} {
+		from := Sources{Before: status.Checks, ApplyErrors: func(context.Context) (int64, error) { return c.counted, nil }}
+		Judge(spec, status, Round(t.Context(), spec, from), noon.Add(time.Duration(i)*time.Minute))
+		if got := status.Checks[0]; got.Verdict != c.verdict || got.Value != c.value {
+			t.Errorf("round %d: %+v, want %s with %s", i, got, c.verdict, c.value)
+		}
+	}
+	if reason, words := Unsettled(spec, status); reason != "" {
+		t.Errorf("the soak doesn't end: %s", words)
 	}
 }
 

@@ -22,7 +22,7 @@ func (s Sources) prometheus(ctx context.Context, check *v1alpha1.AnalysisCheck) 
 	if err != nil {
 		return unknown("address: %v", err)
 	}
-	client, end, err := s.client(ctx, spec.SecretRef)
+	client, end, err := s.client(ctx, address, spec.SecretRef)
 	if err != nil {
 		return unknown("%v", err)
 	}

@@ -1,8 +1,10 @@
 package controllers
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +14,7 @@ import (
 	"github.com/gitover/gitover/controllers/access"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/agent/protocol"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -63,5 +66,38 @@ func TestEachInstanceIsAskedWithTheSecretThatItsOperatorMade(t *testing.T) {
 	w.must(r.rollbackPath(t.Context(), &proxyScope{proxy: p, upgrade: u}))
 	if reason, says := conditions.GetReason(p, v1alpha1.RollbackReadyCondition), conditions.GetMessage(p, v1alpha1.RollbackReadyCondition); reason != v1alpha1.ReasonSecretNotFound || !strings.Contains(says, "orders-15-pguser-postgres does not exist") {
 		t.Errorf("RollbackReady: %s: %s", reason, says)
+	}
+}
+
+// TestAnAuthorityIsFollowedByAnotherBeforeItEnds turns the clock forward.
+func TestAnAuthorityIsFollowedByAnotherBeforeItEnds(t *testing.T) {
+	p := &v1alpha1.PgProxy{}
+	p.Name, p.Namespace = "orders", "shop"
+	secret := &corev1.Secret{}
+	at := func(years int) *protocol.Authority {
+		t.Helper()
+		authority, err := authorityOf(secret, p, time.Now().AddDate(years, 0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return authority
+	}
+	first := at(0).Pair
+	if again := at(6).Pair; !bytes.Equal(again.Key, first.Key) || !bytes.Equal(again.Certificate, first.Certificate) {
+		t.Fatal("an authority that is good was replaced")
+	}
+	second := at(7).Pair
+	if bytes.Equal(second.Key, first.Key) || !bytes.HasSuffix(second.Certificate, first.Certificate) || bytes.Count(second.Certificate, []byte("BEGIN CERTIFICATE")) != 2 {
+		t.Fatalf("in its last third another takes over, and both are trusted:\n%s", second.Certificate)
+	}
+	issued, err := at(0).IssueClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := protocol.ClientTLS(secret.Data[keyAuthority], issued, p.Name, p.Namespace); err != nil {
+		t.Errorf("what the second one issues can't be used: %v", err)
+	}
+	if secret.Annotations[changed] == "" {
+		t.Error("the new authority would not be stored")
 	}
 }
