@@ -105,7 +105,7 @@ func TestPrometheusSeesAnUpgradeOnItsWay(t *testing.T) {
 		fmt.Sprintf(`gitover_upgrade_findings{%s,severity="warn"}`, of):                                                            4,
 		fmt.Sprintf(`gitover_upgrade_findings{%s,severity="block"}`, of):                                                           1,
 		fmt.Sprintf(`gitover_upgrade_findings{%s,severity="info"}`, of):                                                            0,
-	}, `step="CopyData"`)
+	}, fmt.Sprintf(`gitover_upgrade_step_start_timestamp_seconds{%s,step="CopyData"}`, of))
 	// deletion waits for servers that aren't there; others may take the finalizer off
 	w.must(w.Delete(t.Context(), u))
 	eventually(t, soon, func() bool {

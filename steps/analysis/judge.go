@@ -168,7 +168,7 @@ func thresholdOf(spec *v1alpha1.AnalysisSpec, check int) int32 {
 }
 
 // Reverts says whether the analysis failed, and the spec wants the cutover reverted for that. Before that is decided the failure has to
-// be a fresh one: while nobody looked, what caused it may have been mended.
+// be a fresh one: while the controller was away, its cause may have been fixed.
 func Reverts(spec *v1alpha1.AnalysisSpec, status *v1alpha1.AnalysisStatus, now time.Time) bool {
 	if spec == nil || spec.OnFailure == v1alpha1.AnalysisAlert || status == nil || status.Failure == nil {
 		return false
