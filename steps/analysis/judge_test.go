@@ -90,7 +90,7 @@ func TestWhatIsDecidedOrRefusedStands(t *testing.T) {
 	}
 }
 
-// TestOnlyAFreshFailureOfTheCheckAsItIsReverts: what failed before a person mended it, or was another check, does not.
+// TestOnlyAFreshFailureOfTheCheckAsItIsReverts: what failed before a person fixed it, or was another check, does not.
 func TestOnlyAFreshFailureOfTheCheckAsItIsReverts(t *testing.T) {
 	bad, good := judged(3, between("", "2")), judged(1, between("", "2"))
 	failed := func() (*v1alpha1.AnalysisSpec, *v1alpha1.AnalysisStatus) {

@@ -26,9 +26,11 @@ const (
 // server or opens a connection.
 func (r *run) criticalSection(parent context.Context) error {
 	r.result.HeldAt = time.Now()
-	ctx, cancel := context.WithTimeout(parent, r.in.Limits.heldForAtMost())
+	limited, cancel := context.WithTimeout(parent, r.in.Limits.heldForAtMost())
 	defer cancel()
-	defer r.guard(ctx)()
+	ctx, lost := context.WithCancelCause(limited)
+	defer lost(nil)
+	defer r.guard(ctx, lost)()
 	r.in.trace(PointHold)
 	if err := r.holdAndFence(ctx); err != nil {
 		return err
@@ -45,8 +47,9 @@ func (r *run) criticalSection(parent context.Context) error {
 	return r.resume(after)
 }
 
-// guard has the old side abort the switch by itself if this controller dies, where no agent does.
-func (r *run) guard(ctx context.Context) (end func()) {
+// guard has the old side abort the switch by itself if this controller dies, where no agent does. If it can't watch over the switch,
+// that doesn't go on: lost is called.
+func (r *run) guard(ctx context.Context, lost context.CancelCauseFunc) (end func()) {
 	if r.guardian == nil {
 		return func() {}
 	}
@@ -54,7 +57,9 @@ func (r *run) guard(ctx context.Context) (end func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = r.guardian.AbortAlone(ctx, r.in.ID, r.from, r.in.Limits.Hold-r.in.Limits.Margin) // what it did is in the register
+		if err := r.guardian.AbortAlone(ctx, r.in.ID, r.from, r.in.Limits.Hold-r.in.Limits.Margin); err != nil { // what it did is in the register
+			lost(err)
+		}
 	}()
 	return func() { cancel(); <-ended }
 }

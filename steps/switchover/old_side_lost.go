@@ -11,11 +11,15 @@ import (
 
 // OpenWithoutDecision opens the new side of an undecided switch whose old side is lost for good: only the old side's
 // register knows the decision and has the key. Call it only when a human gave up the old side in Git. An error says why the new
-// side stays closed: the old side answers after all, a pooler doesn't answer or has released clients to the old side, or the new
+// side stays closed: the old side answers after all, no agent watched over the switch, a pooler doesn't answer or has released clients to the old side, or the new
 // side hadn't recorded that it has every row. Call Recover afterwards. Retry-safe.
 func OpenWithoutDecision(ctx context.Context, in Input) error {
 	if err := lost(ctx, in.From); err != nil {
 		return err
+	}
+	if in.Alone {
+		return fmt.Errorf("%s is not opened: without an agent %s may have undone the switch by itself, and taken writes before it was lost; "+
+			"restore %s, or see \"The old side is lost in a switch\" in docs/operations.md", in.To.Instance, in.From.Instance, in.From.Instance)
 	}
 	for _, p := range in.Poolers {
 		state, err := p.State(ctx)

@@ -142,6 +142,11 @@ func TestAnOldSideThatIsLostWithTheDecisionIsDoneWithout(t *testing.T) {
 			if state, _, err := switchover.Recover(t.Context(), in); state != switchover.StateUnknown || !errors.As(err, &undecided) {
 				t.Fatalf("%s, %v", state, err)
 			}
+			alone := in
+			alone.Alone, alone.Poolers = true, nil
+			if err := switchover.OpenWithoutDecision(t.Context(), alone); err == nil || !strings.Contains(err.Error(), "may have undone the switch by itself") {
+				t.Fatalf("opened although the old side may have taken writes: %v", err)
+			}
 			err := switchover.OpenWithoutDecision(t.Context(), in)
 			if !c.ready {
 				if err == nil || !strings.Contains(err.Error(), "is not opened: pooler pooler-") {

@@ -127,11 +127,7 @@ func SwitchSession(ctx context.Context, s postgres.Server, database, nonce strin
 	if err != nil {
 		return nil, err
 	}
-	_, err = conn.Exec(ctx, `SELECT set_config('application_name', $1, false),
-		set_config('synchronous_commit', 'on', false), set_config('statement_timeout', '0', false),
-		set_config('lock_timeout', '0', false), set_config('default_transaction_read_only', 'off', false),
-		set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false)`,
-		switchSessionName(nonce))
+	_, err = conn.Exec(ctx, query("switch_session"), switchSessionName(nonce))
 	if err != nil {
 		_ = conn.Close(ctx)
 		return nil, fmt.Errorf("prepare a session on %s: %w", s.Instance, err)
