@@ -103,9 +103,8 @@ func (s *session) Resume(ctx context.Context) error {
 	}
 	var failed error
 	if !says(content, s.loaded) {
-		begun := time.Now()
 		if failed = s.reload(ctx); failed == nil {
-			time.Sleep(retireWait - min(retireWait, time.Since(begun)))
+			time.Sleep(retireWait) // from when the new workers were there
 		}
 	}
 	return errors.Join(failed, s.signalWorkers(syscall.SIGCONT))
