@@ -145,7 +145,8 @@ func (r *ProxyReconciler) reconcile(ctx context.Context, p *v1alpha1.PgProxy, pa
 		o.Changed = pace.SpecChanged(looking)
 		return o
 	}
-	// a switch waits or the proxy is suspended: the serving side must still let applications in
+	// a switch waits or the proxy is suspended: the other side must stay fenced, and the serving side must still let applications in
+	r.staysFenced(ctx, x)
 	if o := r.closed(ctx, x); o != nil {
 		return *o
 	}

@@ -152,6 +152,16 @@ func TestASideThatFollowsAndLetsApplicationsInIsFencedAgain(t *testing.T) {
 	if !open() {
 		t.Error("a switch leads there, and it was closed")
 	}
+
+	w.must(w.Get(t.Context(), client.ObjectKeyFromObject(p), stored))
+	stored.Status.Switch, stored.Status.Active = nil, "orders-17"
+	w.must(w.Status().Update(t.Context(), stored))
+	stored.Spec.Target, stored.Spec.Suspend = "orders-15", true
+	w.must(w.Update(t.Context(), stored))
+	w.createWithStatus(u)
+	if o := r.reconcile(t.Context(), stored, patch.NewSerialPatcher(stored, w.Client)); o.Reason != v1alpha1.ReasonSuspended || open() {
+		t.Errorf("a switch back is wanted, and waits: %+v, open is %t", o, open())
+	}
 }
 
 // rollbackPath is a server that serves and one that follows.
