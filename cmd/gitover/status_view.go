@@ -131,8 +131,12 @@ func (v *statusView) kinds() []watched {
 	return kinds
 }
 
-// lookAgain after a look that failed, since a change that came meanwhile may not come again.
-const lookAgain = time.Second
+const (
+	// lookAgain after a look that failed, since a change that came meanwhile may not come again.
+	lookAgain = time.Second
+	// quietLook is how long watches may tell of nothing before a look asks the cluster: a connection may be lost without a word.
+	quietLook = 20 * time.Second
+)
 
 // follow shows what changes, until it is over.
 func (v *statusView) follow(ctx context.Context) error {
@@ -157,6 +161,7 @@ func (v *statusView) follow(ctx context.Context) error {
 	}
 	notice := ""
 	v.remember(reports)
+	last := time.Now()
 	for looked := true; ; {
 		for _, k := range v.kinds() {
 			if err := w.watch(ctx, k); err != nil {
@@ -169,9 +174,9 @@ func (v *statusView) follow(ctx context.Context) error {
 		if done, err := v.reached(reports); done || err != nil && notice == "" {
 			return err
 		}
-		var again <-chan time.Time
+		wait := quietLook
 		if notice != "" {
-			again = time.After(lookAgain)
+			wait = lookAgain
 		}
 		select {
 		case <-ctx.Done():
@@ -183,11 +188,12 @@ func (v *statusView) follow(ctx context.Context) error {
 		case <-second:
 			looked = false
 			continue
-		case <-again:
+		case <-time.After(time.Until(last.Add(wait))):
 		case <-w.changed:
 			w.settle(ctx)
 		}
 		fresh, err := v.look(ctx)
+		last = time.Now()
 		switch {
 		case err == nil:
 			reports, notice, looked = fresh, "", true
