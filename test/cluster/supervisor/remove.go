@@ -32,6 +32,9 @@ func (o Owner) Alive() bool {
 // Register records that this machine's stage is the one whose PID 1 is pid.
 func Register(pid int, l layout.Layout) error {
 	start, err := startTime(pid)
+	for patience := time.Now().Add(time.Second); err != nil && time.Now().Before(patience); start, err = startTime(pid) {
+		time.Sleep(10 * time.Millisecond) // it looks dead for a moment while it executes its program
+	}
 	if err != nil {
 		return fmt.Errorf("the node ended at once; see %s: %w", filepath.Join(l.Logs(), "node.log"), err)
 	}
