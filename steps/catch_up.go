@@ -32,13 +32,13 @@ func catchUpDone(ctx context.Context, run *Run) (Verdict, error) {
 		if v, err := leftBehind(ctx, run, blue); v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
 		}
-		verdict := done("lag %s", HumanBytes(behind.Bytes))
+		verdict := done("lag %s", postgres.HumanBytes(behind.Bytes))
 		if !GivesIdentities(run.Upgrade) {
 			return verdict, nil
 		}
 		return alsoSaid(verdict)(showIdentities(ctx, run, blue))
 	}
-	return waiting(CatchUp, "lag %s, limit %s for %s", HumanBytes(behind.Bytes), HumanBytes(run.lagLimit()), run.lagStableFor()), nil
+	return waiting(CatchUp, "lag %s, limit %s for %s", postgres.HumanBytes(behind.Bytes), postgres.HumanBytes(run.lagLimit()), run.lagStableFor()), nil
 }
 
 // leftBehind names what was added after the preflight and would make the guard refuse the

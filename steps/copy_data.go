@@ -89,7 +89,7 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 	if v, err := unreplicatedTables(ctx, run, blue, green); v != nil || err != nil {
 		return ptr.Deref(v, Verdict{}), err
 	}
-	return done("%d tables, %s", sum.TablesTotal, HumanBytes(sum.BytesTotal)), nil
+	return done("%d tables, %s", sum.TablesTotal, postgres.HumanBytes(sum.BytesTotal)), nil
 }
 
 func copyDataRun(ctx context.Context, run *Run) error {
@@ -212,8 +212,8 @@ func showCopied(run *Run, step string, c *v1alpha1.CopyStatus) {
 }
 
 func progressText(c *v1alpha1.CopyStatus) string {
-	text := fmt.Sprintf("%s of %s, %d of %d tables, %s/s", HumanBytes(c.BytesCopied), HumanBytes(c.BytesTotal),
-		c.TablesCopied, c.TablesTotal, HumanBytes(c.BytesPerSecond))
+	text := fmt.Sprintf("%s of %s, %d of %d tables, %s/s", postgres.HumanBytes(c.BytesCopied), postgres.HumanBytes(c.BytesTotal),
+		c.TablesCopied, c.TablesTotal, postgres.HumanBytes(c.BytesPerSecond))
 	if c.IndexesTotal > 0 {
 		text += fmt.Sprintf(", %d of %d indexes", c.IndexesBuilt, c.IndexesTotal)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/copy"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/parallel"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -75,7 +76,7 @@ func copyingParallel(ctx context.Context, run *Run, blue, green postgres.Server)
 		// below zero with "unreserved": the next checkpoint drops it
 		if safe := d.Slot.SafeWALBytes; d.Slot.WALStatus == "unreserved" || safe >= 0 && d.Slot.Exists && safe < d.Slot.RetainedBytes/retainedRisk {
 			return ptr.To(waiting(v1alpha1.ReasonRetainedWAL, "%s writes another %s, and it drops WAL that the copy of database %q needs (max_slot_wal_keep_size), which then begins again: raise that setting, or spec.copy's workers or bytesPerSecond; %s",
-				blue.Instance, HumanBytes(max(safe, 0)), d.Name, progressText(run.Status.Copy))), nil
+				blue.Instance, postgres.HumanBytes(max(safe, 0)), d.Name, progressText(run.Status.Copy))), nil
 		}
 		if full := retained(run, blue.Instance, green.Instance, d.Name, d.Slot, "revert the version"); full != nil {
 			full.Message += "; " + progressText(run.Status.Copy)
@@ -206,13 +207,7 @@ func beginAgain(ctx context.Context, run *Run, databases []string) error {
 			return err
 		}
 		all := databases[:i+1]
-		run.Note(func(s *v1alpha1.PgUpgradeStatus) {
-			for _, db := range all {
-				if s.Failover != nil && !slices.Contains(s.Failover.Copied, db) {
-					s.Failover.Copied = append(s.Failover.Copied, db)
-				}
-			}
-		})
+		run.Note(func(s *v1alpha1.PgUpgradeStatus) { failover.NoteCopied(s.Failover, all) })
 	}
 	return nil
 }

@@ -92,11 +92,7 @@ func (r recovery) look(ctx context.Context) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, db := range run.Status.Failover.CopyAgain {
-		if !slices.Contains(lost, db) {
-			lost = append(lost, db)
-		}
-	}
+	lost = failover.With(lost, run.Status.Failover.CopyAgain)
 	switch {
 	case len(lost)+len(begin) > 0:
 		return r.restores(ctx, lost, begin)
@@ -112,8 +108,7 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 	status := r.run.Status
 	for _, id := range now {
 		if id.Timeline == 0 {
-			v := waiting(v1alpha1.ReasonPrimaryReplaced, "the address of %s leads to a standby; waiting until one is promoted", id.Instance)
-			return &v, nil
+			return ptr.To(awaitsPromotion(id.Instance)), nil
 		}
 		k := slices.IndexFunc(status.Servers, func(s v1alpha1.ServerIdentity) bool { return s.Instance == id.Instance })
 		if k < 0 {
@@ -147,6 +142,11 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 		return &v, nil
 	}
 	return nil, nil
+}
+
+// awaitsPromotion while an instance's address leads to a standby, as for a moment during a failover.
+func awaitsPromotion(instance string) Verdict {
+	return waiting(v1alpha1.ReasonPrimaryReplaced, "the address of %s leads to a standby; waiting until one is promoted", instance)
 }
 
 // onlyThere adds databases in which only the side that follows has some commits: the serving side lost them with its former primary,
@@ -220,17 +220,7 @@ func (r recovery) copyAgain(ctx context.Context, run *Run) error {
 		}
 		copied = append(copied, db)
 		all := slices.Clone(copied)
-		run.Note(func(s *v1alpha1.PgUpgradeStatus) {
-			if s.Failover == nil {
-				return
-			}
-			s.Failover.CopyAgain = slices.DeleteFunc(slices.Clone(s.Failover.CopyAgain), func(db string) bool { return slices.Contains(all, db) })
-			for _, db := range all {
-				if !slices.Contains(s.Failover.Copied, db) {
-					s.Failover.Copied = append(s.Failover.Copied, db)
-				}
-			}
-		})
+		run.Note(func(s *v1alpha1.PgUpgradeStatus) { failover.NoteCopied(s.Failover, all) })
 	}
 	return nil
 }

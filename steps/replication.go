@@ -70,7 +70,7 @@ func retained(run *Run, publisher, subscriber, db string, slot replication.Slot,
 	}
 	v := waiting(v1alpha1.ReasonRetainedWAL,
 		"%s keeps %s of WAL for %s (database %q), more than spec.limits.retainedWAL (%s); find what holds %s up, raise the limit, or %s, which frees the WAL",
-		publisher, HumanBytes(slot.RetainedBytes), subscriber, db, HumanBytes(limit), subscriber, wayOut)
+		publisher, postgres.HumanBytes(slot.RetainedBytes), subscriber, db, postgres.HumanBytes(limit), subscriber, wayOut)
 	return &v
 }
 
@@ -107,7 +107,7 @@ func backlog(ctx context.Context, run *Run, publisher postgres.Server, subscribe
 // showLag fills status.lag and keeps since when it has been under the limit.
 func showLag(run *Run, b replication.Backlog, limit int64) {
 	now := timestamp(run.Now())
-	next := &v1alpha1.LagStatus{Bytes: b.Bytes, DelayMilliseconds: b.DelayMilliseconds, At: now, Display: HumanBytes(b.Bytes)}
+	next := &v1alpha1.LagStatus{Bytes: b.Bytes, DelayMilliseconds: b.DelayMilliseconds, At: now, Display: postgres.HumanBytes(b.Bytes)}
 	if b.Bytes <= limit {
 		next.UnderLimitSince = &now
 		// a clock that was set back must not put this time into the future

@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -217,20 +216,4 @@ func startedAt(status *v1alpha1.PgUpgradeStatus, step string) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// HumanBytes is a size as people read it, in powers of 1024.
-func HumanBytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, suffix := float64(n), ""
-	for _, s := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
-		value /= unit
-		if suffix = s; value < unit {
-			break
-		}
-	}
-	return fmt.Sprintf("%.1f %s", value, suffix)
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/postgres/transfer"
@@ -198,8 +199,8 @@ func seedProgress(ctx context.Context, run *Run, trouble string) (Verdict, error
 		return v, nil
 	}
 	showCopied(run, Seed, &v1alpha1.CopyStatus{BytesTotal: max(p.Total, p.Copied), BytesCopied: p.Copied})
-	return waiting(Seed, "copied %s of %s of the data directory of %s, %s/s", HumanBytes(p.Copied), HumanBytes(p.Total), run.Status.From,
-		HumanBytes(run.Status.Copy.BytesPerSecond)), nil
+	return waiting(Seed, "copied %s of %s of the data directory of %s, %s/s", postgres.HumanBytes(p.Copied), postgres.HumanBytes(p.Total), run.Status.From,
+		postgres.HumanBytes(run.Status.Copy.BytesPerSecond)), nil
 }
 
 // claimSeeded claims a green that holds this run's physical copy: its databases are closed, and get their limits back later.

@@ -9,6 +9,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/failover"
@@ -142,8 +143,7 @@ func seedAgain(ctx context.Context, run *Run, began, copied bool) (*Verdict, err
 	case err != nil:
 		return nil, err
 	case now[0].Timeline == 0:
-		v := waiting(v1alpha1.ReasonPrimaryReplaced, "the address of %s leads to a standby; waiting until one is promoted", blue.Instance)
-		return &v, nil
+		return ptr.To(awaitsPromotion(blue.Instance)), nil
 	case !began || len(run.Status.Servers) == 0: // slots that are missing are made
 		run.Status.Servers = now
 		return nil, nil

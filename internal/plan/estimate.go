@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 const (
@@ -82,11 +83,11 @@ func (p *Plan) estimate(r Request, before, after []Volume) {
 	p.Disk = d
 	if s.KeptWAL >= 0 && d.WALBytes > s.KeptWAL {
 		p.note("The copy keeps about %s of WAL, more than max_slot_wal_keep_size (%s) lets it: raise that, or copy when less is written. A slot that is cut off means that the database is copied again.",
-			steps.HumanBytes(d.WALBytes), steps.HumanBytes(s.KeptWAL))
+			postgres.HumanBytes(d.WALBytes), postgres.HumanBytes(s.KeptWAL))
 	}
 	if len(after) == 1 && after[0].Bytes < d.NewBytes {
 		p.note("Volume %s of %s requests %s, less than the %s that the data needs: request more in the base, or by spec.instance.patches.",
-			after[0].Name, p.To, steps.HumanBytes(after[0].Bytes), steps.HumanBytes(d.NewBytes))
+			after[0].Name, p.To, postgres.HumanBytes(after[0].Bytes), postgres.HumanBytes(d.NewBytes))
 	}
 	if s.WALRate == 0 {
 		p.note("How much WAL is written isn't known: PostgreSQL counts it from 14 on.")

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/gitover/gitover/internal/findings"
-	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // Outputs by name.
@@ -51,12 +51,12 @@ func (p *Plan) facts() (facts []fact) {
 		facts = append(facts, fact{about, fmt.Sprintf(format, args...)})
 	}
 	if c := p.Copy; c != nil {
-		add("copy", "%s in about %s at %s/s (%s); indexes, statistics and verification come on top", steps.HumanBytes(c.Bytes), seconds(c.Seconds),
-			steps.HumanBytes(c.BytesPerSecond), c.RateFrom)
+		add("copy", "%s in about %s at %s/s (%s); indexes, statistics and verification come on top", postgres.HumanBytes(c.Bytes), seconds(c.Seconds),
+			postgres.HumanBytes(c.BytesPerSecond), c.RateFrom)
 	}
 	for _, d := range p.Databases {
-		add("database "+d.Name, "%d tables, %s, indexes %s; the largest table is %s, %s, which one worker copies", d.Tables, steps.HumanBytes(d.TableBytes),
-			steps.HumanBytes(d.IndexBytes), d.Largest, steps.HumanBytes(d.LargestBytes))
+		add("database "+d.Name, "%d tables, %s, indexes %s; the largest table is %s, %s, which one worker copies", d.Tables, postgres.HumanBytes(d.TableBytes),
+			postgres.HumanBytes(d.IndexBytes), d.Largest, postgres.HumanBytes(d.LargestBytes))
 		if d.Tables == 0 {
 			facts[len(facts)-1].says = "no tables"
 		}
@@ -70,7 +70,7 @@ func (p *Plan) facts() (facts []fact) {
 	}
 	if d := p.Disk; d != nil {
 		add("disk of "+p.From, "%s%s", d.walText(), volumesText(d.OldVolumes))
-		add("disk of "+p.To, "%s for tables, indexes and WAL%s", steps.HumanBytes(d.NewBytes), volumesText(d.NewVolumes))
+		add("disk of "+p.To, "%s for tables, indexes and WAL%s", postgres.HumanBytes(d.NewBytes), volumesText(d.NewVolumes))
 	}
 	add("stall", "%.0f ms (%s); at most %s, by spec.switch.holdLimit", p.Stall.Milliseconds, p.Stall.From, time.Duration(p.Stall.LimitSeconds*float64(time.Second)))
 	return facts
@@ -79,19 +79,19 @@ func (p *Plan) facts() (facts []fact) {
 func (d *Disk) walText() string {
 	limit := "no limit: a stopped copy can fill the disk"
 	if d.WALLimit >= 0 {
-		limit = "max_slot_wal_keep_size " + steps.HumanBytes(d.WALLimit)
+		limit = "max_slot_wal_keep_size " + postgres.HumanBytes(d.WALLimit)
 	}
 	if d.WALBytesPerSecond == 0 {
 		return "the WAL that is written during the copy; " + limit
 	}
 	return fmt.Sprintf("about %s of WAL kept during the copy (%s/s on average since the statistics were reset); %s",
-		steps.HumanBytes(d.WALBytes), steps.HumanBytes(d.WALBytesPerSecond), limit)
+		postgres.HumanBytes(d.WALBytes), postgres.HumanBytes(d.WALBytesPerSecond), limit)
 }
 
 func volumesText(volumes []Volume) string {
 	var text []string
 	for _, v := range volumes {
-		text = append(text, fmt.Sprintf("%s requests %s", v.Name, steps.HumanBytes(v.Bytes)))
+		text = append(text, fmt.Sprintf("%s requests %s", v.Name, postgres.HumanBytes(v.Bytes)))
 	}
 	if len(text) == 0 {
 		return ""

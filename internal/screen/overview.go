@@ -8,6 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // table of cells. The last column takes what room is left; a bound cuts it.
@@ -65,7 +66,7 @@ func (p pen) row(r *Report, wide bool) []string {
 		done = fmt.Sprintf("%d/%d", max(0, at), len(steps.Workflows[steps.Upgrade]))
 	}
 	if r.Lag != nil && r.Workflow != "" {
-		lag = steps.HumanBytes(r.Lag.Bytes)
+		lag = postgres.HumanBytes(r.Lag.Bytes)
 	}
 	if r.Rollback.Ready {
 		back = "ready"
@@ -99,7 +100,7 @@ func Line(r Report, o Options) string {
 		what = append(what, c.Percent)
 	}
 	if r.Lag != nil && r.Workflow != "" {
-		what = append(what, "lag "+steps.HumanBytes(r.Lag.Bytes))
+		what = append(what, "lag "+postgres.HumanBytes(r.Lag.Bytes))
 	}
 	if r.Safe.Level != Yes {
 		what = append(what, levels[r.Safe.Level].word+": "+r.Safe.Why)

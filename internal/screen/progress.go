@@ -10,6 +10,7 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // barWidth of a bar beside words.
@@ -26,14 +27,14 @@ func (p pen) copying(r *Report) []string {
 		tables = "of the data directory"
 	}
 	if !copies(r.Step) {
-		return []string{fmt.Sprintf("%s, %s at %s/s", steps.HumanBytes(c.BytesCopied), tables, steps.HumanBytes(c.BytesPerSecond))}
+		return []string{fmt.Sprintf("%s, %s at %s/s", postgres.HumanBytes(c.BytesCopied), tables, postgres.HumanBytes(c.BytesPerSecond))}
 	}
 	part := 0.0
 	if c.BytesTotal > 0 {
 		part = float64(c.BytesCopied) / float64(c.BytesTotal)
 	}
-	line := fmt.Sprintf("%s %3.0f%%  %s/s%s", p.bar(part, barWidth), 100*part, steps.HumanBytes(c.BytesPerSecond), p.eta(c.ETA))
-	more := fmt.Sprintf("%s of %s, %s", steps.HumanBytes(c.BytesCopied), steps.HumanBytes(c.BytesTotal), tables)
+	line := fmt.Sprintf("%s %3.0f%%  %s/s%s", p.bar(part, barWidth), 100*part, postgres.HumanBytes(c.BytesPerSecond), p.eta(c.ETA))
+	more := fmt.Sprintf("%s of %s, %s", postgres.HumanBytes(c.BytesCopied), postgres.HumanBytes(c.BytesTotal), tables)
 	if c.Failures > 0 {
 		more += fmt.Sprintf("; failed %d times and was repeated", c.Failures)
 	}
@@ -72,12 +73,12 @@ func (p pen) lag(r *Report) []string {
 	}
 	i, limit := good, ""
 	if r.LagLimit > 0 {
-		limit = ", limit " + steps.HumanBytes(r.LagLimit)
+		limit = ", limit " + postgres.HumanBytes(r.LagLimit)
 		if l.Bytes > r.LagLimit {
 			i = warn
 		}
 	}
-	line := p.in(i, steps.HumanBytes(l.Bytes)) + limit + " at " + p.clock(l.At.Time)
+	line := p.in(i, postgres.HumanBytes(l.Bytes)) + limit + " at " + p.clock(l.At.Time)
 	if since := l.UnderLimitSince; since != nil && l.Bytes <= r.LagLimit {
 		line += ", below it for " + took(p.Now.Sub(since.Time))
 	}

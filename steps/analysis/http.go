@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	clienttransport "k8s.io/client-go/transport"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 )
 
@@ -108,24 +110,13 @@ func authorized(transport *http.Transport, secret map[string][]byte, name string
 	token, user, password := string(secret["token"]), string(secret["username"]), string(secret["password"])
 	switch {
 	case token != "":
-		return withHeader{transport, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }}, nil
+		return clienttransport.NewBearerAuthRoundTripper(token, transport), nil
 	case user != "":
-		return withHeader{transport, func(r *http.Request) { r.SetBasicAuth(user, password) }}, nil
+		return clienttransport.NewBasicAuthRoundTripper(user, password, transport), nil
 	case len(secret["ca.crt"]) == 0:
 		return nil, fmt.Errorf("none of the keys token, username and ca.crt is in Secret %s", name)
 	}
 	return transport, nil
-}
-
-type withHeader struct {
-	through http.RoundTripper
-	set     func(*http.Request)
-}
-
-func (w withHeader) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	w.set(r)
-	return w.through.RoundTrip(r)
 }
 
 // reasonOf an error of a request, without what was answered.

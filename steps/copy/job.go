@@ -118,21 +118,24 @@ func Job(r Request) *batchv1.Job {
 }
 
 func pod(r Request) corev1.PodSpec {
-	spec := unprivileged(corev1.Container{
+	spec := Unprivileged(corev1.Container{
 		Name:    "schema",
 		Image:   r.Image,
 		Command: []string{"/bin/sh", "-c", Verbatim(Script)},
-		Env:     verbatimAll(environment(r)),
+		Env:     VerbatimAll(environment(r)),
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
 			corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("64Mi"),
 		}},
-	})
+	}, scratch)
 	spec.ImagePullSecrets, spec.NodeSelector, spec.Tolerations = r.ImagePullSecrets, r.NodeSelector, r.Tolerations
 	return spec
 }
 
-// unprivileged is a pod without rights in the cluster or on its node, for one container, which may write to /tmp only.
-func unprivileged(c corev1.Container) corev1.PodSpec {
+// scratch is how much a Job of this package may write to /tmp.
+const scratch = "1Gi"
+
+// Unprivileged is a pod without rights in the cluster or on its node, for one container, which may write to /tmp only: so much, as a quantity.
+func Unprivileged(c corev1.Container, scratch string) corev1.PodSpec {
 	c.TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
 	c.VolumeMounts = []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}}
 	c.SecurityContext = &corev1.SecurityContext{
@@ -149,7 +152,7 @@ func unprivileged(c corev1.Container) corev1.PodSpec {
 		},
 		Volumes: []corev1.Volume{{
 			Name:         "tmp",
-			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr(resource.MustParse("1Gi"))}},
+			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr(resource.MustParse(scratch))}},
 		}},
 		Containers: []corev1.Container{c},
 	}
@@ -214,7 +217,8 @@ func (s Side) Environment(prefix, database string) []corev1.EnvVar {
 // called "$(BLUE_PGPASSWORD)".
 func Verbatim(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 
-func verbatimAll(env []corev1.EnvVar) []corev1.EnvVar {
+// VerbatimAll escapes every variable in place.
+func VerbatimAll(env []corev1.EnvVar) []corev1.EnvVar {
 	for i := range env {
 		env[i].Value = Verbatim(env[i].Value)
 	}

@@ -98,7 +98,7 @@ func TablesJob(r TablesRequest) *batchv1.Job {
 					Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{cannot},
 				}},
 			}},
-			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: r.Labels}, Spec: unprivileged(c)},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: r.Labels}, Spec: Unprivileged(c, scratch)},
 		},
 	}
 }

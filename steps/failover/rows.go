@@ -12,12 +12,21 @@ func Ask(f *v1alpha1.FailoverStatus, databases []string, retry string) {
 	if len(databases) == 0 {
 		return
 	}
-	f.Ahead, f.Retry = with(f.Ahead, databases), retry
+	f.Ahead, f.Retry = With(f.Ahead, databases), retry
 }
 
 // Consent has what was asked about copied again, too.
 func Consent(f *v1alpha1.FailoverStatus) {
-	f.CopyAgain, f.Ahead, f.Retry = with(f.CopyAgain, f.Ahead), nil, ""
+	f.CopyAgain, f.Ahead, f.Retry = With(f.CopyAgain, f.Ahead), nil, ""
+}
+
+// NoteCopied notes that databases were copied again; nothing if the failover is recovered from.
+func NoteCopied(f *v1alpha1.FailoverStatus, databases []string) {
+	if f == nil {
+		return
+	}
+	f.CopyAgain = slices.DeleteFunc(slices.Clone(f.CopyAgain), func(db string) bool { return slices.Contains(databases, db) })
+	f.Copied = With(f.Copied, databases)
 }
 
 // HoldsRows says whether the side that follows may be the only one that has some commits, about which people were asked.
@@ -40,8 +49,8 @@ func TakeDiffering(status *v1alpha1.PgUpgradeStatus) []string {
 	return again
 }
 
-// with more names, each of them once.
-func with(names, more []string) []string {
+// With more names, each of them once.
+func With(names, more []string) []string {
 	all := slices.Clone(names)
 	for _, name := range more {
 		if !slices.Contains(all, name) {

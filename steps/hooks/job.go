@@ -48,9 +48,6 @@ const keep = 7 * 24 * time.Hour
 // grace is what a Job has beyond the hook's timeout, to end by itself.
 const grace = 30 * time.Second
 
-// runAs is the unprivileged user of the pod; it needs no account in the image.
-const runAs int64 = 65532
-
 // Timeout of a hook; the API server fills the default.
 func Timeout(h v1alpha1.HookSpec) time.Duration {
 	return ptr.Deref(h.Timeout, metav1.Duration{Duration: 5 * time.Minute}).Duration
@@ -147,34 +144,15 @@ func sqlJob(r Request) batchv1.JobSpec {
 		corev1.EnvVar{Name: "GITOVER_SQL", Value: string(r.Content)},
 		corev1.EnvVar{Name: "GITOVER_READ_ONLY", Value: readOnly},
 		corev1.EnvVar{Name: "GITOVER_TIMEOUT", Value: strconv.Itoa(max(1, int(timeout.Seconds())))})
-	env = append(env, r.Side.Environment("", r.Hook.SQL.Database)...)
-	for i := range env {
-		env[i].Value = copy.Verbatim(env[i].Value)
-	}
+	env = copy.VerbatimAll(append(env, r.Side.Environment("", r.Hook.SQL.Database)...))
 	return batchv1.JobSpec{
 		BackoffLimit:          ptr.To(int32(0)),
 		ActiveDeadlineSeconds: &deadline,
-		Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
-			RestartPolicy: corev1.RestartPolicyNever, AutomountServiceAccountToken: ptr.To(false), EnableServiceLinks: ptr.To(false),
-			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(runAs), RunAsGroup: ptr.To(runAs), FSGroup: ptr.To(runAs),
-				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-			},
-			Volumes: []corev1.Volume{{
-				Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr.To(resource.MustParse("64Mi"))}},
+		Template: corev1.PodTemplateSpec{Spec: copy.Unprivileged(corev1.Container{
+			Name: "hook", Image: r.Image, Command: []string{"/bin/sh", "-c", copy.Verbatim(Script)}, Env: env,
+			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
+				corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi"),
 			}},
-			Containers: []corev1.Container{{
-				Name: "hook", Image: r.Image, Command: []string{"/bin/sh", "-c", copy.Verbatim(Script)}, Env: env,
-				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
-					corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi"),
-				}},
-				TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-				VolumeMounts:             []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}},
-				SecurityContext: &corev1.SecurityContext{
-					AllowPrivilegeEscalation: ptr.To(false), ReadOnlyRootFilesystem: ptr.To(true),
-					RunAsNonRoot: ptr.To(true), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-				},
-			}},
-		}},
+		}, "64Mi")},
 	}
 }

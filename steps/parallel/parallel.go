@@ -157,12 +157,7 @@ func (c Copy) Forget(ctx context.Context, database string) error {
 	if err != nil && !errors.Is(err, tablecopy.ErrNoCopy) {
 		return err
 	}
-	for _, s := range []postgres.Server{c.Blue, c.Green} {
-		if err := replication.EnsureMarker(ctx, s, database); err != nil {
-			return err
-		}
-	}
-	return replication.CreatePublication(ctx, c.Blue, database, c.Names)
+	return replication.PublishAgain(ctx, c.Blue, c.Green, database, c.Names)
 }
 
 // Follow has a database that is copied subscribe, each table from the position at which it was copied; success if it does already.

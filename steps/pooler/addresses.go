@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 )
 
@@ -39,6 +40,21 @@ func (a *Addresses) Of(ctx context.Context, host string) (netip.Addr, error) {
 	defer a.mu.Unlock()
 	return a.known[host], nil
 }
+
+// At is the address and port of a target that a proxy can be led to.
+func (a *Addresses) At(ctx context.Context, t Target) (string, error) {
+	if err := t.Check(); err != nil {
+		return "", err
+	}
+	address, err := a.Of(ctx, t.Host)
+	if err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(address.String(), strconv.Itoa(t.Port)), nil
+}
+
+// Moved is that of a Driver which has these addresses.
+func (a *Addresses) Moved(ctx context.Context, t Target) (bool, error) { return a.Refresh(ctx, t.Host) }
 
 // Refresh looks a name up again, and says whether its address changed. After an error what was known stays.
 func (a *Addresses) Refresh(ctx context.Context, host string) (changed bool, err error) {

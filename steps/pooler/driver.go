@@ -74,6 +74,22 @@ type Session interface {
 	Clients(ctx context.Context) ([]Client, error)
 }
 
+// Connectionless is what all sessions have in common with a proxy that passes connections on, and that is led without a connection that
+// stays: a hold waits for no client, and who waits isn't known, since the proxy has not seen them yet.
+type Connectionless struct{}
+
+// Close implements Session.
+func (Connectionless) Close(context.Context) {}
+
+// Alive implements Session.
+func (Connectionless) Alive() bool { return true }
+
+// Load implements Session.
+func (Connectionless) Load(context.Context) (Load, error) { return Load{}, nil }
+
+// Clients implements Session.
+func (Connectionless) Clients(context.Context) ([]Client, error) { return nil, nil }
+
 // Load is how clients are served.
 type Load struct {
 	// Waiting clients, and the seconds that the oldest has waited.

@@ -123,7 +123,7 @@ func startHAProxy(s *stage) *proxy {
 		"/usr/sbin/haproxy", "-W", "-db", "-f", "/mnt/haproxy.cfg", "-f", "/mnt/target.cfg")
 	file := filepath.Join(p.Dir, "target.cfg")
 	driver := &haproxy.Driver{Socket: haproxy.Socket(filepath.Join(p.Dir, "haproxy.sock")), Frontends: []string{"postgres", "reports"}, LimitsFile: file + ".limits"}
-	driver.Addresses.Lookup = s.lookup
+	driver.Lookup = s.lookup
 	a := pgpooler.Beside(s.t, s.options(), file, driver)
 	return s.running(p, a, port, driver)
 }
@@ -164,7 +164,7 @@ func startNginx(s *stage) *proxy {
 		"/usr/sbin/nginx", "-c", "/mnt/nginx.conf", "-e", "stderr", "-g", "daemon off;")
 	file := filepath.Join(p.Dir, "target.conf")
 	driver := &nginx.Driver{TargetFile: file, PIDFile: filepath.Join(p.Dir, "nginx.pid"), Status: pg.ReserveAddress(s.t)}
-	driver.Addresses.Lookup = s.lookup
+	driver.Lookup = s.lookup
 	a := pgpooler.Beside(s.t, s.options(), file, driver)
 	return s.running(p, a, port, driver)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -30,25 +29,16 @@ type Driver struct {
 	Frontends []string
 	// LimitsFile remembers what a hold replaces. It lies beside the target file.
 	LimitsFile string
-	Addresses  pooler.Addresses
+	pooler.Addresses
 }
 
 // Render implements pooler.Driver.
 func (d *Driver) Render(ctx context.Context, t pooler.Target) ([]byte, error) {
-	if err := t.Check(); err != nil {
-		return nil, err
-	}
-	address, err := d.Addresses.Of(ctx, t.Host)
+	at, err := d.At(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	at := net.JoinHostPort(address.String(), strconv.Itoa(t.Port))
 	return fmt.Appendf(nil, "# Written by gitover-agent. Changes made by hand are lost.\nbackend %s\n    mode tcp\n    server %s %s\n", Backend, Server, at), nil
-}
-
-// Moved implements pooler.Driver.
-func (d *Driver) Moved(ctx context.Context, t pooler.Target) (bool, error) {
-	return d.Addresses.Refresh(ctx, t.Host)
 }
 
 // Connect implements pooler.Driver. The runtime API has no sessions: each command is a connection of its own.
@@ -58,13 +48,10 @@ func (d *Driver) Connect(ctx context.Context) (pooler.Session, error) {
 	return s, err
 }
 
-type session struct{ *Driver }
-
-// Close implements pooler.Session.
-func (*session) Close(context.Context) {}
-
-// Alive implements pooler.Session.
-func (*session) Alive() bool { return true }
+type session struct {
+	*Driver
+	pooler.Connectionless
+}
 
 // Rehearse implements pooler.Session: a command that needs the right to change something, and the backend.
 func (s *session) Rehearse(ctx context.Context) error {
@@ -128,7 +115,7 @@ func (s *session) Paused(ctx context.Context) (all, some bool, err error) {
 
 // Lead implements pooler.Session. Connections to left end: left may be dead, and they would hang.
 func (s *session) Lead(ctx context.Context, t, left pooler.Target) error {
-	address, err := s.Addresses.Of(ctx, t.Host)
+	address, err := s.Of(ctx, t.Host)
 	if err != nil {
 		return err
 	}
@@ -170,17 +157,11 @@ func (s *session) awaitServer(ctx context.Context, address, port string) (map[st
 	}
 }
 
-// Load implements pooler.Session. Who waits isn't known: HAProxy has not seen them yet.
-func (*session) Load(context.Context) (pooler.Load, error) { return pooler.Load{}, nil }
-
 // About implements pooler.Session.
 func (s *session) About(ctx context.Context) (pooler.About, error) {
 	info, err := s.info(ctx)
 	return pooler.About{Version: "HAProxy " + info["Version"]}, err
 }
-
-// Clients implements pooler.Session: a hold waits for none.
-func (*session) Clients(context.Context) ([]pooler.Client, error) { return nil, nil }
 
 // server is where HAProxy leads now.
 func (s *session) server(ctx context.Context) (map[string]string, error) {

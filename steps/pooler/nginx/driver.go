@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -36,8 +35,8 @@ type Driver struct {
 	// TargetFile is what the stream block includes, PIDFile nginx's own.
 	TargetFile, PIDFile string
 	// Status is a free port of the loopback address, host:port, at which nginx says what it serves.
-	Status    string
-	Addresses pooler.Addresses
+	Status string
+	pooler.Addresses
 
 	// loaded is the mark of what nginx was seen to serve, and rehearsed when it last read its configuration.
 	loaded    string
@@ -46,14 +45,10 @@ type Driver struct {
 
 // Render implements pooler.Driver.
 func (d *Driver) Render(ctx context.Context, t pooler.Target) ([]byte, error) {
-	if err := t.Check(); err != nil {
-		return nil, err
-	}
-	address, err := d.Addresses.Of(ctx, t.Host)
+	at, err := d.At(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	at := net.JoinHostPort(address.String(), strconv.Itoa(t.Port))
 	body := fmt.Sprintf("upstream %s {\n    server %s;\n}\n", Upstream, at)
 	return fmt.Appendf(nil, "# Written by gitover-agent. Changes made by hand are lost.\n%sserver {\n    listen %s;\n    return \"%s $nginx_version\";\n}\n", body, d.Status, mark(body)), nil
 }
@@ -64,24 +59,16 @@ func mark(body string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Moved implements pooler.Driver.
-func (d *Driver) Moved(ctx context.Context, t pooler.Target) (bool, error) {
-	return d.Addresses.Refresh(ctx, t.Host)
-}
-
 // Connect implements pooler.Driver. There is nothing to connect to but the process.
 func (d *Driver) Connect(context.Context) (pooler.Session, error) {
 	_, err := d.master()
-	return &session{d}, err
+	return &session{Driver: d}, err
 }
 
-type session struct{ *Driver }
-
-// Close implements pooler.Session.
-func (*session) Close(context.Context) {}
-
-// Alive implements pooler.Session.
-func (*session) Alive() bool { return true }
+type session struct {
+	*Driver
+	pooler.Connectionless
+}
 
 // Rehearse implements pooler.Session: nginx reads its whole configuration again, with the target that it has.
 func (s *session) Rehearse(ctx context.Context) error {
@@ -132,9 +119,6 @@ func (s *session) Lead(ctx context.Context, _, _ pooler.Target) error {
 	return s.reload(ctx)
 }
 
-// Load implements pooler.Session: a hold waits for nothing.
-func (*session) Load(context.Context) (pooler.Load, error) { return pooler.Load{}, nil }
-
 // About implements pooler.Session. Workers that are stopped say nothing.
 func (s *session) About(ctx context.Context) (pooler.About, error) {
 	_, version, err := s.serves(ctx)
@@ -143,9 +127,6 @@ func (s *session) About(ctx context.Context) (pooler.About, error) {
 	}
 	return pooler.About{Version: "nginx " + version}, nil
 }
-
-// Clients implements pooler.Session: a hold waits for none.
-func (*session) Clients(context.Context) ([]pooler.Client, error) { return nil, nil }
 
 func (s *session) signalWorkers(signal syscall.Signal) error {
 	master, err := s.master()

@@ -45,14 +45,5 @@ func Again(ctx context.Context, s postgres.Server, databases []string, serves fu
 	if err := r.conn.QueryRow(ctx, "SELECT gitover.shut_again($1, $2)", databases, turn).Scan(&shut); err != nil || !shut {
 		return r.failed("fence again", err)
 	}
-	sessions, err := postgres.ApplicationSessions(ctx, r.conn, databases)
-	if err != nil {
-		return r.failed("fence again", err)
-	}
-	for _, session := range sessions {
-		if _, err := r.conn.Exec(ctx, "SELECT pg_terminate_backend($1)", session.PID); err != nil {
-			return r.failed("fence again", err)
-		}
-	}
-	return nil
+	return r.failed("fence again", r.terminateApplications(ctx, databases))
 }

@@ -70,13 +70,18 @@ func FenceStandby(ctx context.Context, s postgres.Server, databases []string) er
 	if _, err := r.conn.Exec(ctx, "SELECT gitover.shut($1, false)", databases); err != nil {
 		return r.failed("fence", err)
 	}
+	return r.failed("fence", r.terminateApplications(ctx, databases))
+}
+
+// terminateApplications ends the sessions that applications have behind the fence.
+func (r *Register) terminateApplications(ctx context.Context, databases []string) error {
 	sessions, err := postgres.ApplicationSessions(ctx, r.conn, databases)
 	if err != nil {
-		return r.failed("fence", err)
+		return err
 	}
 	for _, session := range sessions {
 		if _, err := r.conn.Exec(ctx, "SELECT pg_terminate_backend($1)", session.PID); err != nil {
-			return r.failed("fence", err)
+			return err
 		}
 	}
 	return nil

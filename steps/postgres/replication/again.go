@@ -54,18 +54,24 @@ func CopyAgain(ctx context.Context, publisher, subscriber postgres.Server, datab
 	if err := DropSlot(ctx, publisher, n.Slot(database, subscriber.Instance)); err != nil {
 		return err
 	}
-	for _, s := range []postgres.Server{publisher, subscriber} {
-		if err := EnsureMarker(ctx, s, database); err != nil {
-			return err
-		}
-	}
-	if err := CreatePublication(ctx, publisher, database, n); err != nil {
+	if err := PublishAgain(ctx, publisher, subscriber, database, n); err != nil {
 		return err
 	}
 	if err := CreateSlot(ctx, publisher, database, n, subscriber.Instance); err != nil {
 		return err
 	}
 	return CreateSubscription(ctx, subscriber, SubscribeOptions{Publisher: publisher, Database: database, Names: n, CopyData: true})
+}
+
+// PublishAgain ensures what a publication of a database needs on both sides, after what was there was dropped. A second call finds the
+// first one's work.
+func PublishAgain(ctx context.Context, publisher, subscriber postgres.Server, database string, n postgres.Names) error {
+	for _, s := range []postgres.Server{publisher, subscriber} {
+		if err := EnsureMarker(ctx, s, database); err != nil {
+			return err
+		}
+	}
+	return CreatePublication(ctx, publisher, database, n)
 }
 
 // AheadOf says whether subscriber has applied commits of a database that publisher lacks: publisher's history left the timeline

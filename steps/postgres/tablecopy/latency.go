@@ -66,7 +66,7 @@ func (c *considerate) describe(source string) string {
 	if c.limit == 0 {
 		return ""
 	}
-	return fmt.Sprintf("commits on %s took more than %s, so it reads %s/s at most", source, c.most, humanBytes(c.limit))
+	return fmt.Sprintf("commits on %s took more than %s, so it reads %s/s at most", source, c.most, postgres.HumanBytes(c.limit))
 }
 
 // probe how long a commit on the source takes, and adapt. What can't be measured changes nothing.

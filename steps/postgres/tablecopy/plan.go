@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 const (
@@ -119,7 +121,7 @@ func describePlan(p planned) (lines []string) {
 				continue
 			}
 			seen[t.table] = true
-			line := t.Name + ": " + humanBytes(t.Bytes) + ", " + t.format()
+			line := t.Name + ": " + postgres.HumanBytes(t.Bytes) + ", " + t.format()
 			if t.Text != "" {
 				line += " (" + t.Text + ")"
 			}

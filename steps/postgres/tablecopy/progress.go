@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/gitover/gitover/steps/postgres"
 )
 
 // Progress of a copy at a moment. Bytes are those of the source's disk.
@@ -32,12 +34,12 @@ type Progress struct {
 
 // String is one line.
 func (p Progress) String() string {
-	line := fmt.Sprintf("%s of %s, %d of %d tables, %d rows", humanBytes(p.BytesCopied), humanBytes(p.Bytes), p.TablesCopied, p.Tables, p.Rows)
+	line := fmt.Sprintf("%s of %s, %d of %d tables, %d rows", postgres.HumanBytes(p.BytesCopied), postgres.HumanBytes(p.Bytes), p.TablesCopied, p.Tables, p.Rows)
 	if p.Indexes > 0 {
 		line += fmt.Sprintf(", %d of %d indexes", p.IndexesBuilt, p.Indexes)
 	}
 	if p.BytesPerSecond > 0 {
-		line += ", " + humanBytes(p.BytesPerSecond) + "/s"
+		line += ", " + postgres.HumanBytes(p.BytesPerSecond) + "/s"
 	}
 	if p.SecondsLeft > 0 {
 		line += ", " + (time.Duration(p.SecondsLeft) * time.Second).String() + " left"
@@ -211,20 +213,4 @@ func (g *gauge) progress() Progress {
 		p.SecondsLeft = int64(left.Seconds() + 0.5)
 	}
 	return p
-}
-
-// humanBytes is a size as people read it, in powers of 1024.
-func humanBytes(n int64) string {
-	const unit = 1024
-	value, suffix := float64(n), "B"
-	for _, s := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
-		if value < unit {
-			break
-		}
-		value, suffix = value/unit, s
-	}
-	if suffix == "B" {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", value, suffix)
 }
