@@ -271,18 +271,3 @@ func (w *soaking) says(reason string, words ...string) {
 	}
 	says(w.T, c.Message, words...)
 }
-
-// told: an event of that reason was sent; what came before it is forgotten.
-func (w *soaking) told(reason string) {
-	w.Helper()
-	for {
-		select {
-		case e := <-w.recorder.Events:
-			if strings.Contains(e, reason) {
-				return
-			}
-		default:
-			w.Fatalf("no event says %s", reason)
-		}
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -205,6 +206,21 @@ func eventually(t *testing.T, within time.Duration, is func() bool, words func()
 	for end := time.Now().Add(within); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("not within %s: %s", within, words())
+		}
+	}
+}
+
+// told: an event of that reason was sent; what came before it is forgotten.
+func (w *team) told(reason string) {
+	w.Helper()
+	for {
+		select {
+		case e := <-w.recorder.Events:
+			if strings.Contains(e, reason) {
+				return
+			}
+		default:
+			w.Fatalf("no event says %s", reason)
 		}
 	}
 }

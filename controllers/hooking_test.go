@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,23 +133,7 @@ func (w *hooking) onlyJob() *batchv1.Job {
 // kubelet runs the Job's container in its image, and gives pod and Job their end.
 func (w *hooking) kubelet(job *batchv1.Job) {
 	w.Helper()
-	c := job.Spec.Template.Spec.Containers[0]
-	major, err := strconv.Atoi(strings.TrimPrefix(c.Image, "postgres:"))
-	w.must(err)
-	var env []string
-	for _, e := range c.Env {
-		value := strings.ReplaceAll(e.Value, "$$", "$")
-		if e.ValueFrom != nil {
-			var secret corev1.Secret
-			w.must(w.Get(w.Context(), client.ObjectKey{Namespace: w.namespace, Name: e.ValueFrom.SecretKeyRef.Name}, &secret))
-			value = string(secret.Data[e.ValueFrom.SecretKeyRef.Key])
-		}
-		if e.Name != "HOME" && e.Name != "TMPDIR" {
-			env = append(env, e.Name+"="+value)
-		}
-	}
-	script := strings.ReplaceAll(c.Command[len(c.Command)-1], "$$", "$")
-	out, err := w.volume.Container(w.Context(), major, env, script).CombinedOutput()
+	out, err := w.container(job.Spec.Template.Spec.Containers[0])
 	w.prints(job, string(out))
 	if err != nil {
 		w.ended(job, batchv1.JobFailed, batchv1.JobFailureTarget, batchv1.JobReasonBackoffLimitExceeded)

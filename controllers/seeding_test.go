@@ -178,29 +178,35 @@ func (w *seeding) runs(job *batchv1.Job) {
 	w.Helper()
 	pod := job.Spec.Template.Spec
 	for _, c := range append(pod.InitContainers, pod.Containers...) {
-		major, err := strconv.Atoi(strings.TrimPrefix(c.Image, "postgres:"))
-		w.must(err)
-		var env []string
-		for _, e := range c.Env {
-			value := strings.ReplaceAll(e.Value, "$$", "$")
-			if e.ValueFrom != nil {
-				var secret corev1.Secret
-				w.must(w.Get(w.Context(), client.ObjectKey{Namespace: w.namespace, Name: e.ValueFrom.SecretKeyRef.Name}, &secret))
-				value = string(secret.Data[e.ValueFrom.SecretKeyRef.Key])
-			}
-			switch e.Name {
-			case "HOME", "TMPDIR":
-				continue
-			case "GITOVER_TOOLS":
-				value = pg.Mounted + "/tools"
-			}
-			env = append(env, e.Name+"="+value)
-		}
-		out, err := w.volume.Container(w.Context(), major, env, strings.ReplaceAll(c.Command[2], "$$", "$")).CombinedOutput()
-		if err != nil {
+		if out, err := w.container(c); err != nil {
 			w.Fatalf("container %s: %v\n%s", c.Name, err, out)
 		}
 	}
+}
+
+// container runs one of a Job's pod in its image, with what its variables and Secrets say.
+func (w *seeding) container(c corev1.Container) (out []byte, err error) {
+	w.Helper()
+	major, err := strconv.Atoi(strings.TrimPrefix(c.Image, "postgres:"))
+	w.must(err)
+	var env []string
+	for _, e := range c.Env {
+		value := strings.ReplaceAll(e.Value, "$$", "$")
+		if e.ValueFrom != nil {
+			var secret corev1.Secret
+			w.must(w.Get(w.Context(), client.ObjectKey{Namespace: w.namespace, Name: e.ValueFrom.SecretKeyRef.Name}, &secret))
+			value = string(secret.Data[e.ValueFrom.SecretKeyRef.Key])
+		}
+		switch e.Name {
+		case "HOME", "TMPDIR":
+			continue
+		case "GITOVER_TOOLS":
+			value = pg.Mounted + "/tools"
+		}
+		env = append(env, e.Name+"="+value)
+	}
+	script := strings.ReplaceAll(c.Command[len(c.Command)-1], "$$", "$")
+	return w.volume.Container(w.Context(), major, env, script).CombinedOutput()
 }
 
 func (w *seeding) claims() []corev1.PersistentVolumeClaim {
@@ -240,22 +246,6 @@ func (w *seeding) jobs() int {
 	var jobs batchv1.JobList
 	w.must(w.List(w.Context(), &jobs, client.InNamespace(w.namespace)))
 	return len(jobs.Items)
-}
-
-// told: an event of that reason was sent.
-func (w *seeding) told(reason string) {
-	w.Helper()
-	for {
-		select {
-		case e := <-w.recorder.Events:
-			if strings.Contains(e, reason) {
-				return
-			}
-		default:
-			w.Errorf("no event says %s", reason)
-			return
-		}
-	}
 }
 
 // stuckPod is the pod of a Job whose image can't be pulled.

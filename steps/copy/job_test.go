@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -51,11 +52,16 @@ func TestTheJobIsWhatTheGoldenFileSays(t *testing.T) {
 			job.Spec.Template.Spec.Containers[0].Env[i].Value = "(extensions.sql)"
 		}
 	}
+	isGolden(t, job, "testdata/job.yaml")
+}
+
+// isGolden compares a Job with a file.
+func isGolden(t *testing.T, job *batchv1.Job, golden string) {
+	t.Helper()
 	got, err := yaml.Marshal(job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/job.yaml"
 	if *update {
 		if err := os.WriteFile(golden, got, 0o644); err != nil {
 			t.Fatal(err)

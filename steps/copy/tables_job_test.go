@@ -1,11 +1,8 @@
 package copy_test
 
 import (
-	"os"
 	"strings"
 	"testing"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/gitover/gitover/steps/copy"
 )
@@ -21,21 +18,5 @@ func TestTheJobThatCopiesTablesIsWhatTheGoldenFileSays(t *testing.T) {
 			t.Errorf("Kubernetes would replace a variable in %q, or it shows a certificate", arg)
 		}
 	}
-	got, err := yaml.Marshal(job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const golden = "testdata/tables_job.yaml"
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("differs from %s (go test -update writes it):\n%s", golden, got)
-	}
+	isGolden(t, job, "testdata/tables_job.yaml")
 }

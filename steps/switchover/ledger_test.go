@@ -17,9 +17,7 @@ func (s *stage) ledgerSchema(server *pg.Server, db string) {
 	conn, err := server.Connect(s.t.Context(), db)
 	must(s.t, err)
 	defer conn.Close(context.Background())
-	must(s.t, ledger.Install(s.t.Context(), conn))
-	_, err = conn.Exec(s.t.Context(), `GRANT USAGE ON SCHEMA ledger TO app; GRANT ALL ON ALL TABLES IN SCHEMA ledger TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA ledger TO app;`)
-	must(s.t, err)
+	must(s.t, ledger.InstallFor(s.t.Context(), conn, "app"))
 }
 
 // ledgerTraffic is clients that write through all poolers, as a Service spreads them.

@@ -128,7 +128,7 @@ func newStageOf(t *testing.T, authority *certs.Authority, starts ...start) *stag
 			Publisher: blue.Server, Database: db, Names: s.names, // rows are the same
 		}))
 	}
-	s.issueCertificates()
+	s.authority, s.client = pgpooler.Certificates(t)
 	s.say(nil)
 	for i := range poolers {
 		s.poolers = append(s.poolers, s.newPooler(fmt.Sprintf("pooler-%d", i)))
@@ -152,14 +152,6 @@ func (s *stage) prepareServer(server *pg.Server) {
 	for range 2 {
 		must(s.t, fence.EnsureRegister(s.t.Context(), server.Server, agentRole, agentPassword))
 	}
-}
-
-func (s *stage) issueCertificates() {
-	var err error
-	s.authority, err = protocol.NewAuthority(pgpooler.Proxy, pgpooler.Namespace)
-	must(s.t, err)
-	s.client, err = s.authority.IssueClient()
-	must(s.t, err)
 }
 
 func (s *stage) other() *pg.Server {

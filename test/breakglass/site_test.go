@@ -86,19 +86,15 @@ func (s *site) furnish(server *pg.Server) {
 		server.Exec("", "CREATE DATABASE "+db)
 		conn, err := server.Connect(s.t.Context(), db)
 		must(s.t, err)
-		must(s.t, ledger.Install(s.t.Context(), conn))
+		must(s.t, ledger.InstallFor(s.t.Context(), conn, "app"))
 		conn.Close(s.t.Context())
-		server.Exec(db, `GRANT USAGE ON SCHEMA ledger TO app; GRANT ALL ON ALL TABLES IN SCHEMA ledger TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA ledger TO app;
-			CREATE TABLE keyless (a int NOT NULL); CREATE SEQUENCE never; CREATE SEQUENCE "odd "" name"; SELECT setval('"odd "" name"', 41)`)
+		server.Exec(db, `CREATE TABLE keyless (a int NOT NULL); CREATE SEQUENCE never; CREATE SEQUENCE "odd "" name"; SELECT setval('"odd "" name"', 41)`)
 	}
 	pg.Prepare(s.t, server)
 }
 
 func (s *site) startPooler() {
-	authority, err := protocol.NewAuthority(pgpooler.Proxy, pgpooler.Namespace)
-	must(s.t, err)
-	client, err := authority.IssueClient()
-	must(s.t, err)
+	authority, client := pgpooler.Certificates(s.t)
 	config, err := protocol.ClientTLS(authority.Pair.Certificate, client, pgpooler.Proxy, pgpooler.Namespace)
 	must(s.t, err)
 	s.pooler = pgpooler.Start(s.t, pgpooler.Options{

@@ -16,11 +16,8 @@ import (
 // startPooler puts a pooler with its agent before the active server.
 func (j *journey) startPooler() {
 	j.t.Helper()
-	var err error
-	j.authority, err = protocol.NewAuthority(pgpooler.Proxy, pgpooler.Namespace)
-	must(j.t, err)
-	pair, err := j.authority.IssueClient()
-	must(j.t, err)
+	var pair protocol.KeyPair
+	j.authority, pair = pgpooler.Certificates(j.t)
 	config, err := protocol.ClientTLS(j.authority.Pair.Certificate, pair, pgpooler.Proxy, pgpooler.Namespace)
 	must(j.t, err)
 	j.say(nil)

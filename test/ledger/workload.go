@@ -81,6 +81,16 @@ func Install(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+// InstallFor is Install for a role that writes; it lacks the rights of who owns the tables.
+func InstallFor(ctx context.Context, conn *pgx.Conn, role string) error {
+	if err := Install(ctx, conn); err != nil {
+		return err
+	}
+	name := pgx.Identifier{role}.Sanitize()
+	_, err := conn.Exec(ctx, fmt.Sprintf("GRANT USAGE ON SCHEMA ledger TO %[1]s; GRANT ALL ON ALL TABLES IN SCHEMA ledger TO %[1]s; GRANT ALL ON ALL SEQUENCES IN SCHEMA ledger TO %[1]s", name))
+	return err
+}
+
 // Run writes until ctx is done. Each client finishes its transaction, so that nothing is
 // left unknown by the end itself. It returns an error if the record is full.
 func (w *Workload) Run(ctx context.Context) error {

@@ -18,6 +18,20 @@ const (
 	Namespace = "shop"
 )
 
+// Certificates of the PgProxy: the authority that agents trust, and the controller's pair.
+func Certificates(t testing.TB) (*protocol.Authority, protocol.KeyPair) {
+	t.Helper()
+	authority, err := protocol.NewAuthority(Proxy, Namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := authority.IssueClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority, client
+}
+
 // Options of a pooler.
 type Options struct {
 	Name string

@@ -59,11 +59,7 @@ func TestASideThatMovedInTheSoakIsFoundByARollback(t *testing.T) {
 			blue, green := protocol.Target{Instance: "orders-15", Host: "blue", Port: port}, protocol.Target{Instance: "orders-17", Host: "green", Port: port}
 
 			s := &stage{t: t, kind: k, source: pgpooler.NewSource(), lookup: found.lookup}
-			var err error
-			s.authority, err = protocol.NewAuthority(pgpooler.Proxy, pgpooler.Namespace)
-			must(t, err)
-			s.client, err = s.authority.IssueClient()
-			must(t, err)
+			s.authority, s.client = pgpooler.Certificates(t)
 			s.source.Set(agent.Active{Target: blue})
 			s.proxy = k.start(s)
 			led := func(want string) {

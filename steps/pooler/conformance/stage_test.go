@@ -77,11 +77,7 @@ func newStage(t *testing.T, k kind) *stage {
 		must(t, replication.GiveIdentitiesToBoth(t.Context(), blue.Server, green.Server, db, s.names))
 		pg.Subscribe(t, blue, green, s.names, db, false)
 	}
-	var err error
-	s.authority, err = protocol.NewAuthority(pgpooler.Proxy, pgpooler.Namespace)
-	must(t, err)
-	s.client, err = s.authority.IssueClient()
-	must(t, err)
+	s.authority, s.client = pgpooler.Certificates(t)
 	s.say(nil)
 	s.proxy = k.start(s)
 	s.say(nil)
@@ -96,9 +92,8 @@ func (s *stage) furnish(server *pg.Server) {
 		server.Exec("", "CREATE DATABASE "+db)
 		conn, err := server.Connect(s.t.Context(), db)
 		must(s.t, err)
-		must(s.t, ledger.Install(s.t.Context(), conn))
+		must(s.t, ledger.InstallFor(s.t.Context(), conn, "app"))
 		must(s.t, conn.Close(s.t.Context()))
-		server.Exec(db, `GRANT USAGE ON SCHEMA ledger TO app; GRANT ALL ON ALL TABLES IN SCHEMA ledger TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA ledger TO app`)
 	}
 	pg.Prepare(s.t, server)
 }

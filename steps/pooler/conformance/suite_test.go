@@ -42,33 +42,26 @@ func TestASwitchLosesNoRowThroughAnyDriver(t *testing.T) {
 
 // The proxy's process dies in the middle of a switch, and starts again.
 func TestAProxyThatDiesInASwitchLosesNoRow(t *testing.T) {
-	forEachKind(t, func(t *testing.T, k kind) {
-		if k.alone {
-			t.Skip("it has no process")
-		}
-		s := newStage(t, k)
-		traffic := s.startTraffic()
-		for _, point := range pg.Every(3, 1, []switchover.Point{
-			switchover.PointHold, switchover.PointFence, switchover.PointMove, switchover.PointReady, switchover.PointDecide, switchover.PointResume,
-		}) {
-			s.disturbed(traffic, point, func() { s.proxy.kill(); s.proxy.run() })
-		}
-		traffic.balances()
-	})
+	dies(t, "it has no process", func(s *stage) { s.proxy.kill(); s.proxy.run() })
 }
 
 // The agent dies in the middle of a switch, and starts again.
 func TestAnAgentThatDiesInASwitchLosesNoRow(t *testing.T) {
+	dies(t, "it has no agent", func(s *stage) { s.proxy.agent.StopAgent(); s.proxy.agent.StartAgent() })
+}
+
+// dies: something of each kind dies at each point of a switch, and starts again. What is led by the controller alone has none of it.
+func dies(t *testing.T, aloneLacks string, happen func(*stage)) {
 	forEachKind(t, func(t *testing.T, k kind) {
 		if k.alone {
-			t.Skip("it has no agent")
+			t.Skip(aloneLacks)
 		}
 		s := newStage(t, k)
 		traffic := s.startTraffic()
 		for _, point := range pg.Every(3, 1, []switchover.Point{
 			switchover.PointHold, switchover.PointFence, switchover.PointMove, switchover.PointReady, switchover.PointDecide, switchover.PointResume,
 		}) {
-			s.disturbed(traffic, point, func() { s.proxy.agent.StopAgent(); s.proxy.agent.StartAgent() })
+			s.disturbed(traffic, point, func() { happen(s) })
 		}
 		traffic.balances()
 	})
