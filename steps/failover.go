@@ -92,6 +92,10 @@ func (r recovery) look(ctx context.Context) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
+	failover.AskSuspected(run.Status.Failover, lost, run.Upgrade.Spec.Retry)
+	if v := r.asks(); v != nil {
+		return v, nil
+	}
 	lost = failover.With(lost, run.Status.Failover.CopyAgain)
 	switch {
 	case len(lost)+len(begin) > 0:
@@ -121,19 +125,19 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 		was, is := failover.IdentityOf(status.Servers[k]), failover.IdentityOf(id)
 		f := v1alpha1.FailoverStatus{Instance: id.Instance, At: timestamp(r.run.Now()), Message: fmt.Sprintf("the primary of %s was replaced: %s", id.Instance, is.Replaced(was))}
 		if earlier := status.Failover; earlier != nil {
-			f.CopyAgain, f.Ahead, f.Retry = earlier.CopyAgain, earlier.Ahead, earlier.Retry
-		}
-		if r.served {
-			if err := r.onlyThere(ctx, publisher, subscriber, was, &f); err != nil {
-				return nil, err
-			}
+			f.CopyAgain, f.Suspected, f.Ahead, f.Retry = earlier.CopyAgain, earlier.Suspected, earlier.Ahead, earlier.Retry
 		}
 		severed, begin, err := r.severed(ctx, publisher, subscriber)
 		if err != nil {
 			return nil, err
 		}
+		if r.served {
+			if err := r.onlyThere(ctx, publisher, subscriber, was, severed, &f); err != nil {
+				return nil, err
+			}
+		}
 		status.Servers[k] = id
-		if len(severed)+len(begin)+len(f.CopyAgain)+len(f.Ahead) == 0 && slices.Contains(r.run.Upgrade.Spec.Acknowledge, switchover.ReplacedPrimary) {
+		if len(severed)+len(begin)+len(f.CopyAgain)+len(f.Suspected)+len(f.Ahead) == 0 && slices.Contains(r.run.Upgrade.Spec.Acknowledge, switchover.ReplacedPrimary) {
 			continue
 		}
 		status.Failover, status.Verification, status.Comparing = &f, nil, nil
@@ -150,12 +154,14 @@ func awaitsPromotion(instance string) Verdict {
 }
 
 // onlyThere adds databases in which only the side that follows has some commits: the serving side lost them with its former primary,
-// or the side that follows forgot, with its own, that it was left, and let applications in.
-func (r recovery) onlyThere(ctx context.Context, publisher, subscriber postgres.Server, was postgres.Identity, f *v1alpha1.FailoverStatus) error {
+// or the side that follows forgot, with its own, that it was left, and let applications in. Where replication isn't severed, what
+// follows may have come from the new primary, too.
+func (r recovery) onlyThere(ctx context.Context, publisher, subscriber postgres.Server, was postgres.Identity, severed []string, f *v1alpha1.FailoverStatus) error {
 	var found []string
 	var err error
 	if f.Instance == r.serves {
 		found, err = failover.Ahead(ctx, publisher, subscriber, r.run.Status.Databases, was, r.run.Names())
+		found = failover.Suspect(f, found, severed)
 	} else if found, err = failover.WasOpen(ctx, subscriber, r.run.Status.Databases, r.run.Proxy); len(found) > 0 {
 		f.Message += "; it had forgotten that it was left, and let applications in"
 	}
@@ -178,8 +184,13 @@ func (r recovery) asks() *Verdict {
 	return r.question()
 }
 
+// question to people, or what is waited for before it is one.
 func (r recovery) question() *Verdict {
 	f := r.run.Status.Failover
+	if len(f.Ahead) == 0 {
+		return ptr.To(waiting(v1alpha1.ReasonPrimaryReplaced, "%s. %s may have commits that clients saw confirmed and %s lacks (databases: %s); rows are compared once both answer",
+			f.Message, r.follows, r.serves, some(f.Suspected)))
+	}
 	v := waiting(v1alpha1.ReasonCommitsLost, "%s. %s has, or may have, commits that clients saw confirmed and %s lacks (databases: %s). Nothing is overwritten: bring the rows that you need from %s to %s; "+
 		"then change spec.retry, and %s is copied again", f.Message, r.follows, r.serves, some(f.Ahead), r.follows, r.serves, r.follows)
 	return &v
@@ -248,7 +259,7 @@ func (r recovery) compares(ctx context.Context, publisher, subscriber postgres.S
 			return &v, nil
 		}
 	}
-	if slices.Contains(run.Upgrade.Spec.Acknowledge, switchover.ReplacedPrimary) {
+	if slices.Contains(run.Upgrade.Spec.Acknowledge, switchover.ReplacedPrimary) && len(f.Suspected) == 0 {
 		run.Status.Failover = nil
 		return nil, nil
 	}
@@ -266,7 +277,11 @@ func (r recovery) compares(ctx context.Context, publisher, subscriber postgres.S
 		run.Status.Failover = nil
 		return nil, nil
 	}
-	if again := failover.TakeDiffering(run.Status); len(again) > 0 {
+	again := failover.TakeDiffering(run.Status, run.Upgrade.Spec.Retry)
+	switch {
+	case len(f.Ahead) > 0:
+		return r.question(), nil
+	case len(again) > 0:
 		return r.copiesAgain(again), nil
 	}
 	differ := waiting(v1alpha1.ReasonVerificationFailed, "%s, and %d differences were found: %s. Don't return to %s before they are fixed; compared again every %s",

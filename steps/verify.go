@@ -53,7 +53,7 @@ func verifyDone(ctx context.Context, run *Run) (Verdict, error) {
 		return compare, nil
 	case why != "":
 		return slowly("%s", why), nil
-	case len(failover.TakeDiffering(run.Status)) > 0:
+	case len(failover.TakeDiffering(run.Status, run.Upgrade.Spec.Retry)) > 0:
 		return Verdict{ReturnTo: CopyData, Message: fmt.Sprintf("%s, and rows differ; copying them again", run.Status.Failover.Message)}, nil
 	case len(v.Mismatches) > 0:
 		return waiting(v1alpha1.ReasonVerificationFailed,

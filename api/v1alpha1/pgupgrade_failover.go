@@ -25,6 +25,10 @@ type FailoverStatus struct {
 	// Copied: databases whose rows have been copied again.
 	// +optional
 	Copied []string `json:"copied,omitempty"`
+	// Suspected: databases in which the side that follows may have commits that the new primary lacks. Replication continues there, so
+	// rows are compared to find out.
+	// +optional
+	Suspected []string `json:"suspected,omitempty"`
 	// Ahead: databases in which the side that follows has commits that the new primary lacks.
 	// +optional
 	Ahead []string `json:"ahead,omitempty"`

@@ -486,6 +486,11 @@ func (in *FailoverStatus) DeepCopyInto(out *FailoverStatus) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Suspected != nil {
+		in, out := &in.Suspected, &out.Suspected
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Ahead != nil {
 		in, out := &in.Ahead, &out.Ahead
 		*out = make([]string, len(*in))

@@ -1,0 +1,119 @@
+package steps
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/switchover"
+)
+
+// TestCommitsThatAreLostThoughTheSlotIsThereAreNotOverwritten: subscribers got what the standby that was promoted lacks.
+func TestCommitsThatAreLostThoughTheSlotIsThereAreNotOverwritten(t *testing.T) {
+	p := soaking(t, 17, 15)
+	p.run.Upgrade.Spec.Acknowledge = []string{switchover.ReplacedPrimary}
+	standby := p.blue.StandbyWithSlots(t)
+	standby.HasSlots(p.blue)
+	p.blue.Exec("", "ALTER SYSTEM RESET synchronized_standby_slots")
+	p.blue.Exec("", "SELECT pg_reload_conf()")
+	standby.Stop()
+	p.blue.Exec("d", "INSERT INTO first VALUES (2000)")
+	p.arrives("SELECT count(*) FROM first WHERE id = 2000", "1")
+	p.blue.Kill()
+	standby.Run()
+	standby.Promote()
+	p.blue = standby
+	p.blue.Exec("d", "INSERT INTO first VALUES (1002)")
+	said := p.recovers(v1alpha1.ReasonCommitsLost)
+	if !told(said, "comparing rows", p.green.Instance+" has, or may have, commits that clients saw confirmed and "+p.blue.Instance+" lacks (databases: d)") || told(said, "copied again, since") {
+		t.Errorf("%q", said)
+	}
+	if n := p.green.Query("d", "SELECT count(*) FROM first WHERE id = 2000"); n != "1" {
+		t.Fatal("the last copy of a row was overwritten")
+	}
+	p.blue.Exec("d", "INSERT INTO first VALUES (2000)") // people bring it back
+	p.run.Upgrade.Spec.Retry = "1"
+	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+}
+
+// TestASlotThatIsGoneWhileRowsAreComparedDoesNotHaveSuspectedRowsOverwritten: then nothing tells any more.
+func TestASlotThatIsGoneWhileRowsAreComparedDoesNotHaveSuspectedRowsOverwritten(t *testing.T) {
+	p := soaking(t, 17, 15)
+	p.run.Status.Failover = &v1alpha1.FailoverStatus{Instance: p.blue.Instance, Message: "replaced", Suspected: []string{"d"}}
+	p.green.Stop()
+	p.says(Soak, v1alpha1.ReasonPrimaryReplaced, "may have commits")
+	p.green.Run()
+	if err := replication.DropSubscription(t.Context(), p.green.Server, "d", p.run.Names().Subscription("d", p.green.Instance)); err != nil {
+		t.Fatal(err)
+	}
+	p.recovers(v1alpha1.ReasonCommitsLost)
+	p.run.Upgrade.Spec.Retry = "1"
+	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+}
+
+// TestCommitsThatOnlyTheWayBackHasAreNotOverwritten: a standby without them was promoted on the side that serves.
+func TestCommitsThatOnlyTheWayBackHasAreNotOverwritten(t *testing.T) {
+	p := soaking(t, 17, 15)
+	p.run.Upgrade.Spec.Retry = "for a switch, days ago"
+	standby := p.blue.Standby(t)
+	standby.Stop()
+	p.blue.Exec("d", "INSERT INTO first VALUES (2000)")
+	p.arrives("SELECT count(*) FROM first WHERE id = 2000", "1")
+	p.blue.Kill()
+	standby.Run()
+	standby.Promote()
+	p.blue = standby
+	since := p.run.Proxy.Status.ActiveSince
+	isOver := timestamp(since.Add(-48 * time.Hour))
+	p.run.Proxy.Status.ActiveSince = &isOver
+	goesOn := func(reason string) {
+		t.Helper()
+		v, err := soakDone(t.Context(), p.run)
+		if err != nil { // of a slot that is missing; others have it
+			var last *Verdict
+			last, err = lastCopy(t.Context(), p.run, nil, nil)
+			v = ptr.Deref(last, Verdict{Done: true})
+		}
+		if err != nil || v.Done || v.Reason != reason || !strings.Contains(v.Message, `commit spec.soak.finalizedVersion: "17" to end it`) {
+			t.Fatalf("the last copy of a row would be removed: %+v, %v", v, err)
+		}
+	}
+	p.green.Stop()
+	goesOn(v1alpha1.ReasonPrimaryReplaced)
+	p.green.Run()
+	p.recovers(v1alpha1.ReasonCommitsLost)
+	goesOn(v1alpha1.ReasonCommitsLost)
+	p.green.Stop()
+	goesOn(v1alpha1.ReasonCommitsLost)
+	p.green.Run()
+	p.run.Upgrade.Spec.Soak.FinalizedVersion = "17"
+	if v, err := soakDone(t.Context(), p.run); err != nil || !v.Done {
+		t.Errorf("people can't end it: %+v, %v", v, err)
+	}
+	p.run.Upgrade.Spec.Soak.FinalizedVersion, p.run.Proxy.Status.ActiveSince = "", since
+	for range 2 {
+		said := p.recovers(v1alpha1.ReasonCommitsLost)
+		if !told(said, p.green.Instance+" has, or may have, commits that clients saw confirmed and "+p.blue.Instance+" lacks (databases: d)", "spec.retry") {
+			t.Errorf("%q", said)
+		}
+	}
+	if n := p.green.Query("d", "SELECT count(*) FROM first WHERE id = 2000"); n != "1" {
+		t.Fatal("the last copy of a row was overwritten")
+	}
+	p.blue.Exec("d", "INSERT INTO first VALUES (2000)") // people bring it back
+	p.run.Upgrade.Spec.Retry = "1"
+	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+}
