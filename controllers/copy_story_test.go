@@ -16,6 +16,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/cluster"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/disk"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/test/pg"
 )
@@ -129,6 +130,46 @@ func TestAParallelCopyKeepsThePaceOfTheSpec(t *testing.T) {
 	w.u.Spec.Copy.Paused, w.u.Spec.Copy.BytesPerSecond = nil, nil
 	w.goes("the cutover's commit", func() bool { return w.git.commits[steps.CommitCutover] })
 	w.same()
+}
+
+// TestAParallelCopyWaitsBeforeItFillsItsVolume, and goes on by itself once there is room.
+func TestAParallelCopyWaitsBeforeItFillsItsVolume(t *testing.T) {
+	w := aCopy(t, 15, 17)
+	w.goes("the copy is at work", w.halfway)
+	kept, err := disk.UsedBy(t.Context(), w.green.Server)
+	w.must(err)
+	claim := w.onVolume("orders-17", kept.Data+kept.WAL+10<<20)
+	w.goes("it waits", func() bool {
+		o := w.look()
+		return o.Reason == v1alpha1.ReasonDiskLow && strings.Contains(o.Message, "the copy waits: orders-17 has ") && strings.Contains(o.Message, "free on volume "+claim.Name)
+	})
+	w.goes("it is told", func() bool {
+		return w.green.Query("d", "SELECT paused FROM gitover.copy_run") == "no room: the volume "+claim.Name+" is nearly full"
+	})
+	claim.Status.Capacity[corev1.ResourceStorage] = resource.MustParse("100Gi")
+	w.must(w.Status().Update(t.Context(), claim))
+	w.u.Spec.Copy.BytesPerSecond = nil
+	w.goes("the cutover's commit", func() bool { return w.git.commits[steps.CommitCutover] })
+	w.same()
+}
+
+// onVolume has a pod of an instance, with a claim of so many bytes.
+func (w *copying) onVolume(instance string, bytes int64) *corev1.PersistentVolumeClaim {
+	w.Helper()
+	meta := metav1.ObjectMeta{Namespace: w.namespace, Name: "data-" + instance + "-0", Labels: map[string]string{v1alpha1.UpgradeLabel: "orders", v1alpha1.InstanceLabel: instance}}
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: meta}
+	size := corev1.ResourceList{corev1.ResourceStorage: *resource.NewQuantity(bytes, resource.BinarySI)}
+	claim.Spec.AccessModes, claim.Spec.Resources.Requests = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, size
+	claim.Status.Phase, claim.Status.Capacity = corev1.ClaimBound, size.DeepCopy()
+	w.createWithStatus(claim)
+	pod := &corev1.Pod{ObjectMeta: *meta.DeepCopy()}
+	pod.Spec = w.statefulSet(instance[strings.Index(instance, "-")+1:]).Spec.Template.Spec
+	pod.Spec.ServiceAccountName = ""
+	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{Name: pod.Spec.Containers[0].VolumeMounts[0].Name,
+		VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name}}})
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	w.createWithStatus(pod)
+	return claim
 }
 
 // TestAPgUpgradeThatIsDeletedDuringAParallelCopyEndsItsJobFirst, which uses what is removed then.

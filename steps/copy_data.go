@@ -3,11 +3,13 @@ package steps
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/disk"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/steps/postgres/replication"
@@ -81,6 +83,9 @@ func copyDataDone(ctx context.Context, run *Run) (Verdict, error) {
 			return waiting(v1alpha1.ReasonReplicationBroken, "%s; %s", progressText(run.Status.Copy), failuresText(run, failed)), nil
 		}
 		if v, err := stoppedWorker(ctx, run, blue, green); v != nil || err != nil {
+			return ptr.Deref(v, Verdict{}), err
+		}
+		if v, err := lowDisk(ctx, run, blue, &green, CopyData); v != nil || err != nil {
 			return ptr.Deref(v, Verdict{}), err
 		}
 		return waiting(CopyData, "%s", progressText(run.Status.Copy)), nil
@@ -209,6 +214,46 @@ func showCopied(run *Run, step string, c *v1alpha1.CopyStatus) {
 		c.ETA = &eta
 	}
 	run.Status.Copy = c
+}
+
+// lowDisk says, of a copy that Gitover doesn't pace, that what is to come doesn't fit on green's volume (nil: the copy sees that itself), or that blue's WAL
+// fills blue's before step has ended. Nil if neither, or if it isn't known.
+func lowDisk(ctx context.Context, run *Run, blue postgres.Server, green *postgres.Server, step string) (*Verdict, error) {
+	c := run.Status.Copy
+	if c == nil || slices.Contains(run.Upgrade.Spec.Acknowledge, preflight.SmallVolume) {
+		return nil, nil
+	}
+	left := 0.0
+	if c.ETA != nil {
+		left = c.ETA.Sub(run.Now()).Seconds()
+	}
+	here, kept, err := roomsOf(ctx, run, blue)
+	if err != nil {
+		return nil, err
+	}
+	if why := here.WAL.Fills(run.retained, run.Now().Sub(startedAt(run.Status, step)).Seconds(), left); why != "" {
+		return ptr.To(waiting(v1alpha1.ReasonDiskLow, "%s; %s has %s, before the copy ends: enlarge it, or revert the version, which frees the WAL", progressText(c), blue.Instance, why)), nil
+	}
+	if green == nil {
+		return nil, nil
+	}
+	there, copied, err := roomsOf(ctx, run, *green)
+	if err != nil {
+		return nil, err
+	}
+	if why := there.TooSmall(kept.Data - copied.Data); why != "" {
+		return ptr.To(waiting(v1alpha1.ReasonDiskLow, "%s; %s has %s: enlarge it before it is full", progressText(c), green.Instance, why)), nil
+	}
+	return nil, nil
+}
+
+func roomsOf(ctx context.Context, run *Run, s postgres.Server) (disk.Rooms, disk.Used, error) {
+	w, err := run.Cluster.Workload(ctx, s.Instance)
+	if err != nil || len(w.Volumes) == 0 {
+		return disk.Rooms{}, disk.Used{}, err
+	}
+	used, err := disk.UsedBy(ctx, s)
+	return disk.RoomsOf(w.Volumes, used), used, err
 }
 
 func progressText(c *v1alpha1.CopyStatus) string {

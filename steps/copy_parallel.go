@@ -15,6 +15,7 @@ import (
 	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/parallel"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/steps/postgres/tablecopy"
@@ -56,8 +57,12 @@ func copyingParallel(ctx context.Context, run *Run, blue, green postgres.Server)
 		return nil, err
 	}
 	showParallel(run, sum)
+	room, err := roomToCopy(ctx, run, all)
+	if err != nil {
+		return nil, err
+	}
 	v := &Verdict{}
-	if *v, err = copyNext(ctx, run, c, all); v.RunNeeded || err != nil {
+	if *v, err = copyNext(ctx, run, c, all, room.Pace); v.RunNeeded || err != nil {
 		return v, err
 	}
 	if v.Reason != "" || sum.Trying != "" || sum.Failed != "" && failedLately(run) {
@@ -83,14 +88,30 @@ func copyingParallel(ctx context.Context, run *Run, blue, green postgres.Server)
 			return full, nil
 		}
 	}
-	return ptr.To(copyGoesOn(run, sum)), nil
+	return ptr.To(copyGoesOn(run, sum, room)), nil
+}
+
+// roomToCopy is the pace that the spec and the volumes of both sides allow. Volumes count only if the finding of small_volume isn't acknowledged.
+func roomToCopy(ctx context.Context, run *Run, all []parallel.Database) (parallel.Room, error) {
+	if slices.Contains(run.Upgrade.Spec.Acknowledge, preflight.SmallVolume) {
+		return parallel.Room{Pace: run.pace()}, nil
+	}
+	blue, err := run.Cluster.Workload(ctx, run.Status.From)
+	if err != nil {
+		return parallel.Room{}, err
+	}
+	green, err := run.Cluster.Workload(ctx, run.Status.To)
+	if err != nil {
+		return parallel.Room{}, err
+	}
+	return parallel.RoomFor(run.pace(), all, blue.Volumes, green.Volumes), nil
 }
 
 // retainedRisk: a slot is at risk once a tenth of what it keeps, or less, may still be written.
 const retainedRisk = 10
 
 // copyNext is what to do next for databases; neither act nor reason: only to wait.
-func copyNext(ctx context.Context, run *Run, c parallel.Copy, all []parallel.Database) (Verdict, error) {
+func copyNext(ctx context.Context, run *Run, c parallel.Copy, all []parallel.Database, pace tablecopy.Pace) (Verdict, error) {
 	if earlier, err := c.Earlier(ctx); earlier != "" || err != nil {
 		v := act("ending an earlier attempt")
 		v.Effect = func(ctx context.Context, run *Run) error { return run.Cluster.DeleteJob(ctx, earlier) }
@@ -109,9 +130,9 @@ func copyNext(ctx context.Context, run *Run, c parallel.Copy, all []parallel.Dat
 			v.Effect = func(ctx context.Context, _ *Run) error { return c.Follow(ctx, d.Name) }
 			return orDrifted(ctx, run, c, d.Name, v)
 		case d.Subscribed || d.Found && d.Job.Failed:
-		case d.Running() && d.Recorded && d.Record.Pace != run.pace():
+		case d.Running() && d.Recorded && d.Record.Pace != pace:
 			v.Message = "giving the copy its pace"
-			v.Effect = func(ctx context.Context, run *Run) error { return tablecopy.SetPace(ctx, c.Green, d.Name, run.pace()) }
+			v.Effect = func(ctx context.Context, _ *Run) error { return tablecopy.SetPace(ctx, c.Green, d.Name, pace) }
 			return v, nil
 		case d.Found && d.Job.Succeeded: // green has lost what the Job did
 			v.Message = fmt.Sprintf("copying database %q again", d.Name)
@@ -234,9 +255,12 @@ func showParallel(run *Run, s parallel.Sum) {
 }
 
 // copyGoesOn while Jobs are at work.
-func copyGoesOn(run *Run, s parallel.Sum) Verdict {
+func copyGoesOn(run *Run, s parallel.Sum, room parallel.Room) Verdict {
 	text := progressText(run.Status.Copy)
+	blue := room.Blue.Fills(run.Status.RetainedBytes, run.Now().Sub(startedAt(run.Status, CopyData)).Seconds(), s.Left.Seconds())
 	switch {
+	case room.NoRoom():
+		return waiting(v1alpha1.ReasonDiskLow, "%s; the copy waits: %s has %s. Enlarge it, and the copy goes on; %s keeps its WAL meanwhile", text, run.Status.To, room.Green, run.Status.From)
 	case run.pace().Paused != "":
 		return waiting(v1alpha1.ReasonCopyPaused, "%s; paused: %s. %s keeps its WAL meanwhile", text, run.pace().Paused, run.Status.From)
 	case s.Failed != "" && failedLately(run):
@@ -244,6 +268,13 @@ func copyGoesOn(run *Run, s parallel.Sum) Verdict {
 	case s.Trying != "" || s.Trouble != "" || s.Silent != "":
 		return waiting(v1alpha1.ReasonCopyInterrupted, "%s; %s", text, cmp.Or(s.Trying, s.Trouble, s.Silent))
 	}
+	switch {
+	case room.TooSmall != "":
+		return waiting(v1alpha1.ReasonDiskLow, "%s; %s has %s: enlarge it before the copy has to wait%s", text, run.Status.To, room.TooSmall, room.Slowed())
+	case blue != "":
+		return waiting(v1alpha1.ReasonDiskLow, "%s; %s has %s, before the copy ends: enlarge it, raise spec.copy's workers or bytesPerSecond, or revert the version, which frees the WAL", text, run.Status.From, blue)
+	}
+	text += room.Slowed()
 	if s.Slowed != "" {
 		text += "; " + s.Slowed
 	}

@@ -3,15 +3,18 @@ package steps
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/disk"
 	"github.com/gitover/gitover/steps/gate"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
 	"github.com/gitover/gitover/steps/postgres/transfer"
+	"github.com/gitover/gitover/steps/seed"
 )
 
 // preflightDone looks for everything that would break the upgrade, reports all findings in one
@@ -43,11 +46,15 @@ func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
+	volumes, err := volumeFindings(ctx, run, blue)
+	if err != nil {
+		return Verdict{}, err
+	}
 	hooks, err := hookFindings(ctx, run, blue)
 	if err != nil {
 		return Verdict{}, err
 	}
-	findings = slices.Concat(findings, how, GateFindings(run.Upgrade.Spec), hooks)
+	findings = slices.Concat(findings, how, volumes, GateFindings(run.Upgrade.Spec), hooks)
 	if verdict := judge(run, findings); !verdict.Done {
 		return verdict, nil
 	}
@@ -55,6 +62,23 @@ func preflightDone(ctx context.Context, run *Run) (Verdict, error) {
 		return gateClosed(v1alpha1.ReasonFrozen, "%d findings, none blocks; nothing is begun while %s", len(findings), frozen), nil
 	}
 	return done("%d findings, none blocks", len(findings)), nil
+}
+
+// volumeFindings of both sides: of green what its manifests ask for, if they can be known beforehand.
+func volumeFindings(ctx context.Context, run *Run, blue postgres.Server) ([]preflight.Finding, error) {
+	kept, err := disk.UsedBy(ctx, blue)
+	if err != nil {
+		return nil, err
+	}
+	workload, err := run.Cluster.Workload(ctx, blue.Instance)
+	if err != nil {
+		return nil, err
+	}
+	set, err := run.Git.StatefulSet(ctx)
+	if err != nil && !errors.Is(err, seed.ErrUnsuitable) {
+		return nil, err
+	}
+	return preflight.Volumes(workload.Volumes, disk.Requested(set), kept, RequestOf(run.Upgrade, run.version(run.Status.To), run.Status.Databases)), nil
 }
 
 // GateFindings are the windows and freezes that can't be understood.

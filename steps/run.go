@@ -14,6 +14,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/analysis"
 	"github.com/gitover/gitover/steps/copy"
+	"github.com/gitover/gitover/steps/disk"
 	"github.com/gitover/gitover/steps/hooks"
 	"github.com/gitover/gitover/steps/pooler"
 	"github.com/gitover/gitover/steps/postgres"
@@ -116,6 +117,8 @@ type Workload struct {
 	Unread string
 	// Image of the database container, for schema Jobs.
 	Image string
+	// Volumes that its pods mount for data and WAL, as far as claims with the instance's label tell.
+	Volumes []disk.Volume
 }
 
 // JobState of a Job.

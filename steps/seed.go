@@ -199,6 +199,9 @@ func seedProgress(ctx context.Context, run *Run, trouble string) (Verdict, error
 		return v, nil
 	}
 	showCopied(run, Seed, &v1alpha1.CopyStatus{BytesTotal: max(p.Total, p.Copied), BytesCopied: p.Copied})
+	if v, err := lowDisk(ctx, run, blue, nil, Seed); v != nil || err != nil {
+		return ptr.Deref(v, Verdict{}), err
+	}
 	return waiting(Seed, "copied %s of %s of the data directory of %s, %s/s", postgres.HumanBytes(p.Copied), postgres.HumanBytes(p.Total), run.Status.From,
 		postgres.HumanBytes(run.Status.Copy.BytesPerSecond)), nil
 }

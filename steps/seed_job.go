@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/disk"
 	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/preflight"
@@ -42,13 +43,17 @@ func seedJob(ctx context.Context, run *Run) (*batchv1.Job, *corev1.PersistentVol
 	if err != nil {
 		return nil, nil, err
 	}
+	kept, err := disk.UsedBy(ctx, blue)
+	if err != nil {
+		return nil, nil, err
+	}
 	job, err := seed.Job(seed.Request{
 		Namespace: run.Upgrade.Namespace,
 		Owner:     run.owner(), Labels: run.labels(),
 		UpgradeUID: string(run.Upgrade.UID), Attempt: int(run.Status.Attempt),
 		Input: seed.Input{
 			Run: run.Status.Run, Databases: run.Status.Databases, Blue: blue, BlueMajor: run.version(run.Status.From),
-			Application: run.Names().Prefix(), Jobs: 2,
+			Application: run.Names().Prefix(), Jobs: 2, Needed: kept.Data,
 		},
 		Password: run.side(blue).Password, BlueImage: workload.Image, Plan: plan,
 	})

@@ -124,6 +124,8 @@ const (
 	ReasonInstanceNotFresh = "InstanceNotFresh"
 	// ReasonDiskFull: a PostgreSQL server has no room left.
 	ReasonDiskFull = "DiskFull"
+	// ReasonDiskLow: a volume will be full before the copy ends, as far as its claim tells, or the copy waits for room.
+	ReasonDiskLow = "DiskLow"
 	// ReasonSchemaDrift: the two sides' schemas differ.
 	ReasonSchemaDrift = "SchemaDrift"
 	// ReasonReplicaIdentity: an event only. Gitover gives tables a replica identity, or their former one back, or leaves one

@@ -41,6 +41,11 @@ func (c *Port) Workload(ctx context.Context, instance string) (steps.Workload, e
 	if err := w.noteOwners(ctx); err != nil {
 		return steps.Workload{}, err
 	}
+	volumes, err := c.volumesOf(ctx, instance, alive)
+	if err != nil {
+		return steps.Workload{}, err
+	}
+	w.Volumes = volumes
 	if !w.Ready {
 		w.Message += podTrouble(pods.Items)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // endanger are reasons by which what serves may come to harm if they stay.
-var endanger = []string{v1alpha1.ReasonRetainedWAL, v1alpha1.ReasonDiskFull}
+var endanger = []string{v1alpha1.ReasonRetainedWAL, v1alpha1.ReasonDiskFull, v1alpha1.ReasonDiskLow}
 
 // inTheWay are reasons of a PgProxy by which clients may not reach what serves.
 var inTheWay = []string{v1alpha1.ReasonNoPoolers, v1alpha1.ReasonPoolerUnreachable, v1alpha1.ReasonPoolerRefused, v1alpha1.ReasonServerUnreachable,

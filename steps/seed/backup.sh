@@ -23,10 +23,32 @@ sockets=$(mktemp -d)
 case ${BLUE_PGSSLMODE:-prefer} in verify-*) ;; *) [ -z "${BLUE_PGPASSWORD:-}" ] || export PGREQUIREAUTH=scram-sha-256 ;; esac
 if [ -n "${BLUE_CA:-}" ]; then printf '%s\n' "$BLUE_CA" >"$sockets/blue.crt"; export PGSSLROOTCERT="$sockets/blue.crt"; fi
 
+# What the file system has, in KiB: available, or as a whole. It may have less than its claim says.
+available() { df -Pk "$work" | sed -n '2s/.* \([0-9][0-9]*\)  *[0-9]*%.*/\1/p'; }
+whole() { df -Pk "$work" | sed -n '2s/^.* \([0-9][0-9]*\)  *[0-9][0-9]*  *[0-9][0-9]*  *[0-9]*%.*/\1/p'; }
+noroom() {
+  left=$(available)
+  rm -rf "$work"
+  printf 'gitover-seed: not possible: the volume has %s MiB free%s, and the data of blue is %s MiB, beside its WAL: enlarge it\n' "$((left / 1024))" "$1" "$((needed / 1024))" >&2
+  exit 3
+}
+needed=$((${GITOVER_NEEDED:-0} / 1024)) reserve=$(($(whole) / 50))
+[ "$(available)" -gt "$((needed + reserve))" ] || noroom ''
+
 say "phase Backup"
 PGHOST=$BLUE_PGHOST PGPORT=$BLUE_PGPORT PGUSER=$BLUE_PGUSER PGPASSWORD=${BLUE_PGPASSWORD-} PGSSLMODE=${BLUE_PGSSLMODE:-prefer} \
   PGAPPNAME=$GITOVER_APPLICATION PGCONNECT_TIMEOUT=15 \
-  pg_basebackup -D "$old" -X stream -c fast --no-manifest --no-sync --no-password || fail "pg_basebackup of $BLUE_PGHOST"
+  pg_basebackup -D "$old" -X stream -c fast --no-manifest --no-sync --no-password &
+backup=$!
+# It ends before it fills the volume.
+(while kill -0 "$backup" && sleep 1; do
+  if [ "$(available)" -le "$reserve" ]; then : >"$work/noroom" && kill -9 "$backup"; fi
+done) >/dev/null 2>&1 </dev/null &
+watcher=$!
+wait "$backup" && copied=yes || copied=no
+kill "$watcher" 2>/dev/null || true
+[ ! -e "$work/noroom" ] || noroom ' left'
+[ "$copied" = yes ] || fail "pg_basebackup of $BLUE_PGHOST"
 unset BLUE_PGPASSWORD PGREQUIREAUTH
 
 # The copy is never reached from outside, loads nothing, archives nothing, and consumes no slot of blue's own subscriptions. Nothing

@@ -3,7 +3,9 @@ package seed_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -83,5 +85,20 @@ func TestASeedNeverTouchesAVolumeThatHoldsSomething(t *testing.T) {
 	}
 	if text, err := os.ReadFile(c.volume.Path("data/mine")); err != nil || string(text) != "precious" {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// TestASeedThatDoesNotFitSaysSoBeforeItBegins, by what the file system has, and leaves nothing.
+func TestASeedThatDoesNotFitSaysSoBeforeItBegins(t *testing.T) {
+	blue := pg.Start(t, 15, blueSettings)
+	c := newCopier(t, blue, 17)
+	env := append([]string{seed.PasswordVariable + "=" + string(blue.Password)}, c.env...)
+	out, err := c.volume.Container(t.Context(), blue.Major, append(env, "GITOVER_NEEDED=9000000000000000"), seed.BackupScript).CombinedOutput()
+	var ended *exec.ExitError
+	if !errors.As(err, &ended) || ended.ExitCode() != 3 || !strings.Contains(string(out), "MiB free, and the data of blue is") || strings.Contains(string(out), "phase") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if left, err := os.ReadDir(c.volume.Path(".gitover-seed")); err == nil {
+		t.Errorf("left: %v", left)
 	}
 }

@@ -38,6 +38,8 @@ type Input struct {
 	// Data is green's data directory in the containers; Work and Tools are directories for the scripts, Work on the same file
 	// system as Data, and Tools shared by both containers.
 	Data, Work, Tools string
+	// Needed are the bytes of blue's data directory without WAL; 0 if that isn't known.
+	Needed int64
 	// Jobs is how many databases and files pg_upgrade does at a time.
 	Jobs int
 }
@@ -58,6 +60,7 @@ func (i Input) Environment() ([]Variable, error) {
 		{"PGDATA", i.Data}, {"GITOVER_WORK", i.Work}, {"GITOVER_TOOLS", i.Tools}, {"GITOVER_RUN", i.Run},
 		{"GITOVER_KEEP", string(keep)}, {"GITOVER_MAINTENANCE", cmp.Or(i.Blue.MaintenanceDatabase, "postgres")}, {"GITOVER_APPLICATION", i.Application},
 		{"GITOVER_BLUE_MAJOR", strconv.Itoa(i.BlueMajor)}, {"GITOVER_JOBS", strconv.Itoa(max(1, i.Jobs))},
+		{"GITOVER_NEEDED", strconv.FormatInt(i.Needed, 10)},
 		{"GITOVER_DETACH_SQL", query("detach")}, {"GITOVER_WHOLE_SQL", query("whole")}, {"GITOVER_MARK_SQL", query("mark")},
 		{"GITOVER_UNNUMBER_SQL", query("unnumber")},
 		{"GITOVER_COLLATIONS_SQL", query("collations")}, {"GITOVER_REORDER_SQL", query("reorder")},

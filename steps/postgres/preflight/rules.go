@@ -225,6 +225,16 @@ var rules = []rule{
 		Why: "As far as the server can tell, {object} can be copied and upgraded by pg_upgrade, faster than table by table.",
 		Fix: "Choose it by spec.copy.method: Auto or Physical."},
 
+	{Name: "small_volume", Severity: Block, At: tried,
+		Why: "The data doesn't fit on the new instance's volume: {object} {detail}.",
+		Fix: "Request more in the base. If the copy is smaller, since the old tables are bloated, or nothing limits that volume, acknowledge this; no copy waits for room then."},
+	{Name: "tight_volume", Severity: Warn, At: tried,
+		Why: "The new instance's volume has little room beside the data: {object} {detail}.",
+		Fix: "Request more in the base."},
+	{Name: "blue_volume", Severity: Warn, At: tried,
+		Why: "The old instance keeps all WAL while data is copied, and has {detail}.",
+		Fix: "Enlarge the volume, or set max_slot_wal_keep_size so that WAL can't fill it."},
+
 	// Green, and the pair.
 	{Name: "green_version", Severity: Block, At: onGreen, Firm: true,
 		Why: "The new instance is {object}, {detail}.",

@@ -147,6 +147,9 @@ func (b *builder) copied(batch []part) {
 func (b *builder) add(j job) {
 	run := j.run
 	j.run = func(ctx context.Context, w *worker) error {
+		if err := b.pace.room(ctx); err != nil {
+			return err
+		}
 		return b.progress.timed(building, j.cost, func() error { return run(ctx, w) })
 	}
 	b.queue.add(j)

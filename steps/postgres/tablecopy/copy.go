@@ -72,6 +72,8 @@ type copier struct {
 	stop     context.CancelCauseFunc
 	queue    *queue
 	builder  *builder
+	// measureAt is when the disks are looked at next.
+	measureAt time.Time
 	// before are tables that an earlier run has copied.
 	before []part
 

@@ -2,6 +2,7 @@ package tablecopy
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"golang.org/x/time/rate"
@@ -82,6 +83,24 @@ func (p *pacer) sinceLast() int64 {
 	passed := p.passed
 	p.passed = 0
 	return passed
+}
+
+// NoRoom begins the reason of a pause in which indexes aren't begun either, since the target's disk is nearly full.
+const NoRoom = "no room: "
+
+// room waits until the target has some, as far as a controller says.
+func (p *pacer) room(ctx context.Context) error {
+	for {
+		why, changed := p.paused()
+		if !strings.HasPrefix(why, NoRoom) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // wait until so many bytes may be sent.

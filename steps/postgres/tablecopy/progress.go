@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gitover/gitover/steps/disk"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -28,8 +29,16 @@ type Progress struct {
 	SecondsLeft int64 `json:"secondsLeft"`
 	// Slowed says why the copy reads less than it might; empty if it doesn't.
 	Slowed string `json:"slowed,omitempty"`
+	// Disks says what both servers keep on theirs, once that was measured (Options.Supervised).
+	Disks *Disks `json:"disks,omitempty"`
 	// Problem is the last that was met and is being tried again; empty once work goes on.
 	Problem string `json:"problem,omitempty"`
+}
+
+// Disks of the source and of the target.
+type Disks struct {
+	Source disk.Used `json:"source"`
+	Target disk.Used `json:"target"`
 }
 
 // String is one line.

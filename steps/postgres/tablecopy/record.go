@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/gitover/gitover/steps/disk"
 	"github.com/gitover/gitover/steps/postgres"
 )
 
@@ -18,6 +20,9 @@ type Pace struct {
 	// Paused says why no rows are copied; empty: they are.
 	Paused string
 }
+
+// NoRoom says whether it pauses for want of room on the target's disk.
+func (p Pace) NoRoom() bool { return strings.HasPrefix(p.Paused, NoRoom) }
 
 // Record is what the target says of a copy to those who don't run it.
 type Record struct {
@@ -96,4 +101,23 @@ func (c *copier) report(ctx context.Context, p Progress) {
 	if err == nil {
 		c.pace.set(pace)
 	}
+}
+
+// measureEvery so long what both servers keep on their disks is looked at, but for no more than a fiftieth of the time: it is a look at every file.
+const measureEvery, measureShare = 3 * time.Second, 50
+
+// measureDisks of both sides. What can't be measured stays as it was.
+func (c *copier) measureDisks(ctx context.Context) {
+	begun := time.Now()
+	looking, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var d Disks
+	var err error
+	if d.Source, err = disk.UsedBy(looking, c.From); err == nil {
+		d.Target, err = disk.UsedBy(looking, c.To)
+	}
+	if err == nil {
+		c.progress.change(func(p *Progress) { p.Disks = &d })
+	}
+	c.measureAt = time.Now().Add(max(measureEvery, measureShare*time.Since(begun)))
 }

@@ -151,6 +151,7 @@ func (c *copier) tell(ctx context.Context, done <-chan struct{}) {
 		}
 	}
 	if c.Supervised { // at once, so that people see what there is to do
+		c.measureDisks(ctx)
 		c.report(ctx, c.progress.progress())
 	}
 	tick := time.NewTicker(time.Second)
@@ -158,6 +159,9 @@ func (c *copier) tell(ctx context.Context, done <-chan struct{}) {
 	for n := 1; ; n++ {
 		if c.Supervised && n%slotLooks == 0 {
 			c.watchSlot(ctx)
+		}
+		if c.Supervised && !time.Now().Before(c.measureAt) {
+			c.measureDisks(ctx)
 		}
 		select {
 		case <-done:
