@@ -197,7 +197,7 @@ func (r *ProxyReconciler) activate(x *proxyScope, instance string) error {
 	}
 	if p.Status.Active != instance {
 		now := apiTime(r.Now())
-		p.Status.Active, p.Status.ActiveSince = instance, &now
+		p.Status.Active, p.Status.ActiveSince, p.Status.FencedAgain = instance, &now, nil
 	}
 	p.Status.Endpoint = &endpoint
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/controllers/outcome"
 	"github.com/gitover/gitover/steps"
+	"github.com/gitover/gitover/steps/failover"
 )
 
 // instanceBeingRemoved is the outcome of a proxy whose target is the instance that upgrade
@@ -58,10 +59,15 @@ func (r *ProxyReconciler) removalStarted(ctx context.Context, x *proxyScope) *ou
 // recovering is the outcome of a proxy whose sides may not hold the same rows since a failover; nil if there was none. The
 // PgUpgrade controller stores that before it copies anything again, and then looks for a claim.
 func recovering(p *v1alpha1.PgProxy, upgrade *v1alpha1.PgUpgrade) *outcome.Outcome {
-	f := upgrade.Status.Failover
-	if f == nil {
+	var why string
+	switch f, again := upgrade.Status.Failover, failover.Opened(upgrade.Status, p); {
+	case again != nil:
+		why = again.Instance + " let applications in, and was fenced again"
+	case f != nil:
+		why = f.Message
+	default:
 		return nil
 	}
 	return &outcome.Outcome{Reason: v1alpha1.ReasonSwitchWaiting, RequeueAfter: outcome.RetrySoon,
-		Message: fmt.Sprintf("%s serves; the switch to %s waits until both sides hold the same rows again: %s", p.Status.Active, p.Spec.Target, f.Message)}
+		Message: fmt.Sprintf("%s serves; the switch to %s waits until both sides hold the same rows again: %s", p.Status.Active, p.Spec.Target, why)}
 }

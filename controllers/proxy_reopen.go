@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -133,7 +135,9 @@ func (r *ProxyReconciler) fenceAgain(ctx context.Context, x *proxyScope, followe
 	if err != nil {
 		return err
 	}
-	p.Status.FencedAgain = &now[0]
+	if failover.Opened(x.upgrade.Status, p) == nil { // the last time was noted
+		p.Status.FencedAgain = &v1alpha1.FencedAgainStatus{ServerIdentity: now[0], At: metav1.NewMicroTime(r.Now().Truncate(time.Microsecond))}
+	}
 	if err := persist(ctx, x.patcher, p); err != nil {
 		return err
 	}

@@ -57,6 +57,11 @@ func (r *ProxyReconciler) rollbackPath(ctx context.Context, x *proxyScope) error
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonRollbackUnavailable, "no other instance follows %s", p.Status.Active)
 		return nil
 	}
+	if again := failover.Opened(s, p); again != nil {
+		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonPrimaryReplaced,
+			"%s let applications in, though %s serves, and is fenced again; rows are compared before a revert counts", again.Instance, p.Status.Active)
+		return nil
+	}
 	if f := s.Failover; f != nil {
 		conditions.MarkFalse(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonPrimaryReplaced, "%s; %s is brought up to date, and rows are compared", f.Message, other)
 		return nil

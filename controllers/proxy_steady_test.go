@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fluxcd/pkg/runtime/conditions"
 	"github.com/fluxcd/pkg/runtime/patch"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -116,6 +117,9 @@ func TestASideThatFollowsAndLetsApplicationsInIsFencedAgain(t *testing.T) {
 		p.Status.Active = "orders-17"
 		w.must(persist(t.Context(), x.patcher, p))
 		r.staysFenced(t.Context(), x)
+		if p.Status.FencedAgain != nil {
+			w.must(r.rollbackPath(t.Context(), x))
+		}
 	}
 	open := func() bool {
 		t.Helper()
@@ -144,8 +148,31 @@ func TestASideThatFollowsAndLetsApplicationsInIsFencedAgain(t *testing.T) {
 	default:
 		t.Error("nothing was said")
 	}
+	way := conditions.Get(p, v1alpha1.RollbackReadyCondition)
+	if way == nil || way.Status != metav1.ConditionFalse || !strings.Contains(way.Message, "orders-15 let applications in, though orders-17 serves, and is fenced again; rows are compared") {
+		t.Errorf("%+v", way)
+	}
+	if o := recovering(p, u); o == nil || !strings.Contains(o.Message, "orders-15 let applications in") {
+		t.Errorf("a switch would begin: %+v", o)
+	}
+	first := stored.Status.FencedAgain.At
+	for _, noted := range []bool{false, true} {
+		if noted {
+			u.Status.FencedAgain = p.Status.FencedAgain.DeepCopy()
+		}
+		b.follower.Exec("", "ALTER DATABASE d CONNECTION LIMIT -1")
+		look()
+		if again := p.Status.FencedAgain.At.After(first.Time); again != noted || open() {
+			t.Errorf("the first time was noted: %t; this is another time: %t; it is open: %t", noted, again, open())
+		}
+	}
+	u.Status.FencedAgain = p.Status.FencedAgain.DeepCopy()
+	if o := recovering(p, u); o != nil {
+		t.Errorf("it was noted: %+v", o)
+	}
 
 	b.follower.Exec("", "ALTER DATABASE d CONNECTION LIMIT -1")
+	w.must(w.Get(t.Context(), client.ObjectKeyFromObject(p), stored))
 	stored.Status.Switch = &v1alpha1.SwitchStatus{ID: "s", From: "orders-17", To: "orders-15", StartedAt: metav1.Now()}
 	w.must(w.Status().Update(t.Context(), stored))
 	look()

@@ -11,6 +11,7 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/switchover"
 )
@@ -68,6 +69,9 @@ func (r recovery) look(ctx context.Context) (*Verdict, error) {
 	if run.switching() {
 		return nil, nil
 	}
+	if r.served && failover.NoteOpened(run.Status, run.Proxy, timestamp(run.Now())) {
+		return r.announced(), nil
+	}
 	publisher, subscriber, err := run.pair(ctx, r.serves, r.follows)
 	if err != nil {
 		return nil, err
@@ -123,10 +127,8 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 			continue
 		}
 		was, is := failover.IdentityOf(status.Servers[k]), failover.IdentityOf(id)
-		f := v1alpha1.FailoverStatus{Instance: id.Instance, At: timestamp(r.run.Now()), Message: fmt.Sprintf("the primary of %s was replaced: %s", id.Instance, is.Replaced(was))}
-		if earlier := status.Failover; earlier != nil {
-			f.CopyAgain, f.Suspected, f.Ahead, f.Retry = earlier.CopyAgain, earlier.Suspected, earlier.Ahead, earlier.Retry
-		}
+		f := failover.After(status.Failover, id.Instance, timestamp(r.run.Now()))
+		f.Message = fmt.Sprintf("the primary of %s was replaced: %s", id.Instance, is.Replaced(was))
 		severed, begin, err := r.severed(ctx, publisher, subscriber)
 		if err != nil {
 			return nil, err
@@ -141,11 +143,16 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 			continue
 		}
 		status.Failover, status.Verification, status.Comparing = &f, nil, nil
-		v := waiting(v1alpha1.ReasonPrimaryReplaced, "%s", f.Message)
-		v.RequeueAfter = moment
-		return &v, nil
+		return r.announced(), nil
 	}
 	return nil, nil
+}
+
+// announced is the verdict about what was just noted.
+func (r recovery) announced() *Verdict {
+	v := waiting(v1alpha1.ReasonPrimaryReplaced, "%s", r.run.Status.Failover.Message)
+	v.RequeueAfter = moment
+	return &v
 }
 
 // awaitsPromotion while an instance's address leads to a standby, as for a moment during a failover.
@@ -162,7 +169,7 @@ func (r recovery) onlyThere(ctx context.Context, publisher, subscriber postgres.
 	if f.Instance == r.serves {
 		found, err = failover.Ahead(ctx, publisher, subscriber, r.run.Status.Databases, was, r.run.Names())
 		found = failover.Suspect(f, found, severed)
-	} else if found, err = failover.WasOpen(ctx, subscriber, r.run.Status.Databases, r.run.Proxy); len(found) > 0 {
+	} else if found, err = fence.OpenDatabases(ctx, subscriber, r.run.Status.Databases); len(found) > 0 {
 		f.Message += "; it had forgotten that it was left, and let applications in"
 	}
 	failover.Ask(f, found, r.run.Upgrade.Spec.Retry)
@@ -209,7 +216,8 @@ func (r recovery) copiesAgain(lost []string) *Verdict {
 	return &v
 }
 
-// copyAgain has databases copied again, unless a switch has begun. A second run begins again with those that weren't noted.
+// copyAgain has databases copied again, unless a switch has begun or applications were let in meanwhile. A second run begins again with
+// those that weren't noted.
 func (r recovery) copyAgain(ctx context.Context, run *Run) error {
 	publisher, subscriber, err := run.pair(ctx, r.serves, r.follows)
 	if err != nil {
@@ -218,12 +226,8 @@ func (r recovery) copyAgain(ctx context.Context, run *Run) error {
 	var copied []string
 	for _, db := range slices.Clone(run.Status.Failover.CopyAgain) {
 		if run.FreshProxy != nil {
-			proxy, err := run.FreshProxy(ctx)
-			if err != nil {
+			if err := failover.Undisturbed(ctx, *run.Status, subscriber, r.served, run.FreshProxy); err != nil {
 				return err
-			}
-			if proxy != nil && proxy.Status.Switch != nil {
-				return fmt.Errorf("a switch to %s has begun", proxy.Status.Switch.To)
 			}
 		}
 		if err := replication.CopyAgain(ctx, publisher, subscriber, db, run.Names()); err != nil {
@@ -243,6 +247,12 @@ const beginsWithin = time.Minute
 func (r recovery) compares(ctx context.Context, publisher, subscriber postgres.Server) (*Verdict, error) {
 	run := r.run
 	f := run.Status.Failover
+	if r.served { // what is written there while rows are compared isn't seen
+		if open, err := fence.OpenDatabases(ctx, subscriber, run.Status.Databases); err != nil || len(open) > 0 {
+			return ptr.To(waiting(v1alpha1.ReasonPrimaryReplaced, "%s. %s lets applications in (databases: %s); rows are compared once the PgProxy's controller has fenced it",
+				f.Message, r.follows, some(open))), err
+		}
+	}
 	for _, db := range run.Status.Databases {
 		state, err := replication.SubscriptionState(ctx, subscriber, db, run.Names().Subscription(db, r.follows))
 		if err != nil {

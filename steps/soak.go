@@ -180,7 +180,7 @@ func Reverting(upgrade *v1alpha1.PgUpgrade, proxy *v1alpha1.PgProxy, now time.Ti
 
 // LosesNothing says whether a revert of the cutover loses nothing, as far as is known.
 func LosesNothing(status v1alpha1.PgUpgradeStatus, proxy *v1alpha1.PgProxy) bool {
-	return conditions.IsTrue(proxy, v1alpha1.RollbackReadyCondition) && status.Failover == nil
+	return conditions.IsTrue(proxy, v1alpha1.RollbackReadyCondition) && status.Failover == nil && failover.Opened(status, proxy) == nil
 }
 
 // RevertDecided says whether the status holds the decision to revert the cutover because the analysis failed.

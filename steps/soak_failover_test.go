@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres"
@@ -133,14 +135,10 @@ func TestWhatWasWrittenOnAWayBackThatForgotItsFenceIsNotOverwritten(t *testing.T
 		p.green.Exec("d", "INSERT INTO first VALUES (3000)")
 		if fencedAgain {
 			p.green.Exec("", "ALTER DATABASE d CONNECTION LIMIT 0")
-			now, err := failover.Identities(t.Context(), p.green.Server)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.run.Proxy.Status.FencedAgain = &now[0]
+			p.fencedAgain()
 		}
 		said := p.recovers(v1alpha1.ReasonCommitsLost)
-		if !told(said, "it had forgotten that it was left, and let applications in", p.green.Instance+" has, or may have, commits", "spec.retry") {
+		if !told(said, "let applications in", p.green.Instance+" has, or may have, commits", "spec.retry") {
 			t.Errorf("%q", said)
 		}
 		p.green.Exec("", "ALTER DATABASE d CONNECTION LIMIT 0")
@@ -151,6 +149,68 @@ func TestWhatWasWrittenOnAWayBackThatForgotItsFenceIsNotOverwritten(t *testing.T
 			t.Errorf("%s rows that the serving side doesn't have", n)
 		}
 	}
+}
+
+// fencedAgain is what the PgProxy's controller says before it fences the side that follows again.
+func (p *pair) fencedAgain() {
+	p.t.Helper()
+	now, err := failover.Identities(p.t.Context(), p.green.Server)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.run.Proxy.Status.FencedAgain = &v1alpha1.FencedAgainStatus{ServerIdentity: now[0], At: metav1.NowMicro()}
+}
+
+// TestRowsAreComparedWhenPeopleHadOpenedTheSideThatFollows, each time that it was fenced again and only then: what applications wrote there
+// is asked about, and nothing is if they wrote nothing.
+func TestRowsAreComparedWhenPeopleHadOpenedTheSideThatFollows(t *testing.T) {
+	p := soaking(t, 17, 15)
+	open, shut := "ALTER DATABASE d CONNECTION LIMIT -1", "ALTER DATABASE d CONNECTION LIMIT 0"
+	p.green.Exec("", open)
+	p.fencedAgain()
+	v, err := soakDone(t.Context(), p.run)
+	if err != nil || v.Reason != v1alpha1.ReasonPrimaryReplaced || LosesNothing(*p.run.Status, p.run.Proxy) {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if v, err = soakDone(t.Context(), p.run); err != nil || !strings.Contains(v.Message, "rows are compared once") || v.Effect != nil {
+		t.Fatalf("rows are compared while applications can write: %+v, %v", v, err)
+	}
+	p.green.Exec("", shut)
+	if said := p.recovers(""); !told(said, "comparing rows") || told(said, "copied again") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+	if said := p.recovers(""); len(said) > 0 { // also after a restart: all that is known is in the status
+		t.Errorf("it was noted before: %q", said)
+	}
+
+	p.green.Exec("d", "INSERT INTO first VALUES (3000)")
+	p.fencedAgain()
+	said := p.recovers(v1alpha1.ReasonCommitsLost)
+	if !told(said, "let applications in, though "+p.blue.Instance+" serves", "comparing rows", p.green.Instance+" has, or may have, commits", "spec.retry") {
+		t.Errorf("%q", said)
+	}
+	p.run.FreshProxy = func(context.Context) (*v1alpha1.PgProxy, error) {
+		p.green.Exec("d", "INSERT INTO first VALUES (3001)")
+		p.fencedAgain() // between the consent and the copy
+		return p.run.Proxy, nil
+	}
+	p.run.Upgrade.Spec.Retry = "1"
+	v, err = soakDone(t.Context(), p.run)
+	if err != nil || v.Effect == nil {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if err := v.Effect(t.Context(), p.run); err == nil || !strings.Contains(err.Error(), "let applications in a moment ago") {
+		t.Errorf("%v", err)
+	}
+	p.run.FreshProxy = func(context.Context) (*v1alpha1.PgProxy, error) { return p.run.Proxy, nil }
+	p.recovers(v1alpha1.ReasonCommitsLost)
+	if n := p.green.Query("d", "SELECT count(*) FROM first WHERE id > 2999"); n != "2" {
+		t.Errorf("%s of 2 rows are left", n)
+	}
+	p.run.Upgrade.Spec.Retry = "2"
+	p.recovers("")
+	p.equal()
 }
 
 // TestRowsThatTheWayBackLosesWithItsPrimaryAreCopiedAgain, and what a standby lacks that is older than its subscription.

@@ -135,7 +135,8 @@ const (
 	ReasonReplicationBroken = "ReplicationBroken"
 	// ReasonSlotLost: the publisher threw away WAL that the other side still needed.
 	ReasonSlotLost = "SlotLost"
-	// ReasonPrimaryReplaced: a standby took a primary's place; what was lost with it is copied again, and rows are compared.
+	// ReasonPrimaryReplaced: a standby took a primary's place, or the side that follows let applications in; what was lost is copied again, and
+	// rows are compared.
 	ReasonPrimaryReplaced = "PrimaryReplaced"
 	// ReasonCommitsLost: after a failover only the side that follows has some commits that clients saw confirmed.
 	ReasonCommitsLost = "CommitsLost"

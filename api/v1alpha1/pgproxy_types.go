@@ -143,9 +143,9 @@ type PgProxyStatus struct {
 	// +optional
 	Waiting *WaitingStatus `json:"waiting,omitempty"`
 
-	// FencedAgain is the primary that took the place of one that had been left, let applications in, and was fenced again.
+	// FencedAgain is the side that follows, if it let applications in and was fenced again. Absent after the next switch.
 	// +optional
-	FencedAgain *ServerIdentity `json:"fencedAgain,omitempty"`
+	FencedAgain *FencedAgainStatus `json:"fencedAgain,omitempty"`
 
 	// Poolers that are ready, of all that match the selector.
 	// +optional

@@ -11,11 +11,19 @@ type ServerIdentity struct {
 	Timeline int64 `json:"timeline"`
 }
 
+// FencedAgainStatus is a side that follows which let applications in, and was fenced again: a standby took its primary's place that
+// had not replayed the fence, or people opened it.
+type FencedAgainStatus struct {
+	ServerIdentity `json:",inline"`
+	// At is when it was found open.
+	At metav1.MicroTime `json:"at"`
+}
+
 // FailoverStatus is a primary that was replaced in the middle of an upgrade, and what is done about it.
 type FailoverStatus struct {
-	// Instance whose primary was replaced.
+	// Instance whose primary was replaced, or which let applications in though it follows.
 	Instance string `json:"instance"`
-	// Message says by what.
+	// Message says what happened.
 	Message string `json:"message"`
 	// At is when it was noticed.
 	At metav1.Time `json:"at"`

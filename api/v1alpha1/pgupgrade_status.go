@@ -115,6 +115,10 @@ type PgUpgradeStatus struct {
 	// +optional
 	Servers []ServerIdentity `json:"servers,omitempty"`
 
+	// FencedAgain is the PgProxy's status.fencedAgain that was noticed last: rows were compared since, or status.failover says that they will be.
+	// +optional
+	FencedAgain *FencedAgainStatus `json:"fencedAgain,omitempty"`
+
 	// Failover of a primary that Gitover is recovering from; absent once both sides are known to hold the same rows again. No switch
 	// begins meanwhile.
 	// +optional

@@ -3,8 +3,19 @@ package failover
 import (
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gitover/gitover/api/v1alpha1"
 )
+
+// After is what is to be done about a new failover, with what is still to be done about an earlier one, if there was any.
+func After(earlier *v1alpha1.FailoverStatus, instance string, at metav1.Time) v1alpha1.FailoverStatus {
+	f := v1alpha1.FailoverStatus{Instance: instance, At: at}
+	if earlier != nil {
+		f.CopyAgain, f.Suspected, f.Ahead, f.Retry = earlier.CopyAgain, earlier.Suspected, earlier.Ahead, earlier.Retry
+	}
+	return f
+}
 
 // Ask notes databases in which only the side that follows has some commits, and which value of spec.retry, the present one, is no
 // answer.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres"
-	"github.com/gitover/gitover/steps/postgres/fence"
 	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/switchover"
 )
@@ -103,18 +102,4 @@ func Ahead(ctx context.Context, publisher, subscriber postgres.Server, databases
 		}
 	}
 	return found, nil
-}
-
-// WasOpen are the databases in which a server that doesn't serve lets applications in, or did until the PgProxy's controller fenced
-// it again. Reads only.
-func WasOpen(ctx context.Context, s postgres.Server, databases []string, p *v1alpha1.PgProxy) ([]string, error) {
-	open, err := fence.OpenDatabases(ctx, s, databases)
-	if err != nil || len(open) > 0 || p == nil || p.Status.FencedAgain == nil {
-		return open, err
-	}
-	now, err := Identities(ctx, s)
-	if err != nil || now[0] != *p.Status.FencedAgain {
-		return nil, err
-	}
-	return databases, nil
 }
