@@ -25,6 +25,8 @@ func (s *Stage) AddCloudNativePG(ctx context.Context) error {
 	if s.pid == 0 {
 		return ErrNotRunning
 	}
+	s.adding.Lock()
+	defer s.adding.Unlock()
 	made := image.Binary{
 		Name: cloudNativePG.name, Program: filepath.Join(s.layout.Bin(), "manager"), Links: []string{"operator/manager_" + runtime.GOARCH},
 		Ref: image.Ref{Image: cloudNativePGImage},

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gitover/gitover/test/cluster/image"
 	"github.com/gitover/gitover/test/cluster/layout"
@@ -38,7 +39,8 @@ type Stage struct {
 	network layout.Network
 	images  image.Builder
 	report  *progress.Reporter
-	pid     int // of the node's PID 1; 0 when it isn't running
+	pid     int        // of the node's PID 1; 0 when it isn't running
+	adding  sync.Mutex // what several stories ask for at once is compiled and loaded once
 }
 
 // ErrNotRunning means that no stage of this checkout runs: `make cluster` starts one.

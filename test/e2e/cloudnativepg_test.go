@@ -7,14 +7,10 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/test/e2e/testenv"
 	"github.com/gitover/gitover/test/ledger"
 	"github.com/gitover/gitover/test/pg"
@@ -108,48 +104,4 @@ func TestACloudNativePGClusterIsUpgradedRolledBackAndKept(t *testing.T) {
 	s.cleanOn("orders-17")
 	s.same(before, "orders-17")
 	s.lostNothing("orders-17", 3)
-}
-
-// failOver deletes the primary's pod, so that the operator promotes the standby, and returns when.
-func (s *story) failOver(name string) time.Time {
-	s.t.Helper()
-	c, err := s.cluster(s.t.Context(), name)
-	s.must(err)
-	primary, _, _ := unstructured.NestedString(c.Object, "status", "currentPrimary")
-	at := time.Now()
-	s.must(s.app.Client.Delete(s.t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: s.app.Namespace, Name: primary}}, client.GracePeriodSeconds(0)))
-	s.t.Logf("pod %s, the primary of %s, is deleted", primary, name)
-	return at
-}
-
-// A failover of either side in the soak: the way back is lost, and made again by itself; then a revert leads back, with every row.
-func TestAFailoverOfACloudNativePGClusterInTheSoakCostsNoWayBack(t *testing.T) {
-	pg.Long(t)
-	t.Parallel()
-	s := operated(t, "promoted")
-	before := s.fingerprint("orders-15")
-	s.merge("17")
-	s.awaitSoak("orders-17")
-	for _, instance := range []string{"orders-17", "orders-15"} {
-		s.awaitRollbackPath()
-		at := s.failOver(instance)
-		s.must(s.app.AwaitProxy(t.Context(), time.Minute, "RollbackReady is False", func(p *v1alpha1.PgProxy) bool {
-			return meta.IsStatusConditionFalse(p.Status.Conditions, v1alpha1.RollbackReadyCondition)
-		}))
-		lost := meta.FindStatusCondition(s.proxy().Status.Conditions, v1alpha1.RollbackReadyCondition)
-		if took := time.Since(at); took > 10*time.Second { // 5 s on a machine that does nothing else
-			t.Errorf("RollbackReady of %s was True for %v after the failover", instance, took)
-		}
-		t.Logf("%s: RollbackReady is False %v after the failover: %s", instance, time.Since(at).Round(100*time.Millisecond), lost.Message)
-		s.must(s.app.AwaitUpgrade(t.Context(), 5*time.Minute, "the failover is noticed", func(u *v1alpha1.PgUpgrade) bool {
-			return u.Status.Failover != nil && u.Status.Failover.Instance == instance
-		}))
-		s.must(s.app.AwaitUpgrade(t.Context(), 5*time.Minute, "it is recovered from", func(u *v1alpha1.PgUpgrade) bool { return u.Status.Failover == nil }))
-		s.awaitRollbackPath()
-		t.Logf("%s: RollbackReady is True again %v after the failover", instance, time.Since(at).Round(100*time.Millisecond))
-		s.awaitCluster(instance, 3*time.Minute)
-	}
-	s.revert(s.newest("CommitCutover"))
-	s.awaitRolledBack("orders-15")
-	s.same(before, "orders-15")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,10 +44,14 @@ func (a *App) connect(ctx context.Context, service, database, user, password str
 		return nil, err
 	}
 	conn, err := dial(ctx, address, 5432, database, user, password)
-	if err != nil && service != Endpoint {
-		a.addresses.Delete(service) // an instance that comes back has another one
+	if err == nil || service == Endpoint {
+		return conn, err
 	}
-	return conn, err
+	a.addresses.Delete(service) // an instance that comes back has another one
+	if fresh, lookup := a.Address(ctx, service); lookup != nil || fresh == address {
+		return nil, err
+	}
+	return a.connect(ctx, strings.TrimSuffix(service, a.serviceSuffix), database, user, password)
 }
 
 func dial(ctx context.Context, address string, port uint16, database, user, password string) (*pgx.Conn, error) {
