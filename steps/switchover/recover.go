@@ -176,7 +176,7 @@ func (r *run) dropRollbackPath() {
 	if r.to == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	_ = r.to.DropUnreadSlots(ctx, r.in.ID, r.in.rollbackPath(), r.in.Databases)
 }

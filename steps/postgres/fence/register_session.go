@@ -206,11 +206,23 @@ func (r *Register) IncomingSwitch(ctx context.Context, id string) (IncomingSwitc
 
 // DropUnreadSlots drops the slots of a rollback path that was prepared for an undone switch to this
 // server. It keeps slots that have a reader, and all slots while this server serves databases or another
-// switch leads here.
+// switch leads here. It waits up to two seconds for a session that was canceled while it made a slot.
 func (r *Register) DropUnreadSlots(ctx context.Context, id string, slots, databases []string) error {
-	_, err := r.conn.Exec(ctx, query("drop_unread_slots"), slots, id, databases)
+	ctx, cancel := context.WithTimeout(ctx, canceledEnd)
+	defer cancel()
+	err := postgres.WaitUntil(ctx, 20*time.Millisecond, func() (bool, error) {
+		var held bool
+		err := r.conn.QueryRow(ctx, query("drop_unread_slots"), slots, id, databases).Scan(&held, nil)
+		if postgres.InUse(err) { // since it was looked at
+			return false, nil
+		}
+		return !held, err
+	})
 	return r.failed("drop the slots of an undone switch", err)
 }
+
+// canceledEnd is how long a canceled session gets to let go of a slot.
+const canceledEnd = 2 * time.Second
 
 // Warm makes the server parse and plan the queries of a stall, by calls that name no switch
 // and so do nothing.
