@@ -31,6 +31,8 @@ const (
 	WithMembershipOptions = 16
 	// WithRunAsOwner lets a subscription apply changes as its owner, which older ones always do.
 	WithRunAsOwner = 16
+	// WithAnalyzeOnly collects statistics of a partitioned table without those of its partitions.
+	WithAnalyzeOnly = 18
 	// WithRequireAuth lets a connection refuse authentication methods that reveal its password.
 	WithRequireAuth = 16
 )

@@ -25,6 +25,9 @@ type Index struct {
 	Parent                     string
 	Clustered, ReplicaIdentity bool
 	Statistics                 []string
+	// Bytes on the source. Collated: it compares texts, which takes longer.
+	Bytes    int64
+	Collated bool
 }
 
 // Read the indexes of a session's database. Reads only.

@@ -15,8 +15,6 @@ import (
 const (
 	// mostMaintenanceMemory that a session gets unless a person asks for more.
 	mostMaintenanceMemory = 1 << 30
-	// indexShare: building an index takes the time of copying its table's rows, divided by this.
-	indexShare = 2
 	// rebuilds of what a crash of the target took back, or another session made.
 	rebuilds = 3
 )
@@ -28,6 +26,7 @@ type builder struct {
 	all     []indexes.Index
 	keys    []indexes.ForeignKey
 	memory  int64
+	version int
 	// mixed: tables are of several moments, so that foreign keys may not hold until a subscription has caught up.
 	mixed bool
 	// unvalidated is what is left to do for foreign keys.
@@ -51,6 +50,9 @@ func (c *copier) openBuilder(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", c.From.Instance, err)
 	}
 	err = postgres.WithSession(ctx, c.To, c.ToDatabase, func(conn *connection) (err error) {
+		if b.version, err = postgres.VersionOf(ctx, conn); err != nil {
+			return err
+		}
 		if err = conn.QueryRow(ctx, query("maintenance_memory"), c.Jobs, mostMaintenanceMemory).Scan(&b.memory); err == nil {
 			b.there, err = indexes.ReadExisting(ctx, conn)
 		}
@@ -62,31 +64,7 @@ func (c *copier) openBuilder(ctx context.Context) error {
 	if c.MaintenanceMemory > 0 {
 		b.memory = c.MaintenanceMemory
 	}
-	sizes := map[uint32]int64{}
-	for _, t := range c.tables {
-		sizes[t.Source] = max(t.Bytes, 1)
-	}
-	for _, i := range b.all {
-		if i.Partitioned || sizes[i.TableOID] == 0 {
-			continue
-		}
-		b.byTable[i.TableOID] = append(b.byTable[i.TableOID], i)
-		if i.Create(b.there) != "" {
-			c.progress.now.Indexes++
-			c.progress.indexWork += sizes[i.TableOID] / indexShare
-			if sizes[i.TableOID] >= indexes.SmallTable {
-				c.progress.left.indexes[i.OID] = &pieceOfWork{cost: sizes[i.TableOID] / indexShare}
-			}
-		}
-	}
-	for i := range c.tables {
-		c.progress.left.kinds[building].work += b.costOf(&c.tables[i])
-	}
-	for _, k := range b.keys {
-		if k.Validate(b.there) != "" {
-			c.progress.left.kinds[building].work += b.keyCost(k)
-		}
-	}
+	b.count()
 	c.builder = b
 	return nil
 }
@@ -132,11 +110,11 @@ func (b *builder) copied(batch []part) {
 					statements = append(append(statements, i.Create(there)), i.Finish(there)...)
 				}
 			}
-			return append(statements, analyze(small))
+			return append(statements, b.analyze(small))
 		})
 		for _, t := range small {
 			for _, i := range b.byTable[t.Source] {
-				b.built(i, t.Bytes)
+				b.built(i, t)
 			}
 		}
 		return err
@@ -155,11 +133,16 @@ func (b *builder) add(j job) {
 	b.queue.add(j)
 }
 
-// analyze collects statistics of tables.
-func analyze(tables []*table) string {
+// analyze collects statistics of tables, but of those whose parents' bring them.
+func (b *builder) analyze(tables []*table) string {
 	var names []string
 	for _, t := range tables {
-		names = append(names, t.Name)
+		if !b.analyzedWithParent(t) {
+			names = append(names, t.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
 	}
 	return "ANALYZE " + strings.Join(names, ", ")
 }
@@ -179,13 +162,14 @@ func (b *builder) large(t *table) {
 				piece.ready = true
 			}
 		})
-		b.add(job{cost: t.Bytes / indexShare, run: func(ctx context.Context, w *worker) error {
+		b.add(job{cost: indexCost(t, i), run: func(ctx context.Context, w *worker) error {
 			idle := b.Jobs - b.queue.busy()
+			b.progress.building(i)
 			err := b.make(ctx, w, idle, func(there indexes.Existing) []string { return []string{i.Create(there)} })
 			if err != nil {
 				return err
 			}
-			b.built(i, t.Bytes)
+			b.built(i, t)
 			if b.lastOf(i) {
 				b.finish(t)
 			}
@@ -206,18 +190,18 @@ func (b *builder) lastOf(i indexes.Index) bool {
 
 // finish a large table whose indexes are built.
 func (b *builder) finish(t *table) {
-	b.add(job{cost: finishCost(t), run: func(ctx context.Context, w *worker) error {
+	b.add(job{cost: b.finishCost(t), run: func(ctx context.Context, w *worker) error {
 		return b.make(ctx, w, 0, func(there indexes.Existing) (statements []string) {
 			for _, i := range b.byTable[t.Source] {
 				statements = append(append(statements, i.Create(there)), i.Finish(there)...)
 			}
-			return append(statements, analyze([]*table{t}))
+			return append(statements, b.analyze([]*table{t}))
 		})
 	}})
 }
 
 // built counts an index that this run had to make.
-func (b *builder) built(i indexes.Index, bytes int64) {
+func (b *builder) built(i indexes.Index, t *table) {
 	if i.Create(b.existing()) == "" {
 		return
 	}
@@ -225,8 +209,8 @@ func (b *builder) built(i indexes.Index, bytes int64) {
 	defer b.progress.mu.Unlock()
 	delete(b.progress.left.indexes, i.OID)
 	b.progress.now.IndexesBuilt = min(b.progress.now.IndexesBuilt+1, b.progress.now.Indexes)
-	b.progress.indexDone = min(b.progress.indexDone+max(bytes, 1)/indexShare, b.progress.indexWork)
-	b.progress.indexOpen = max(b.progress.indexOpen-bytes/indexShare, 0)
+	b.progress.indexDone = min(b.progress.indexDone+indexCost(t, i), b.progress.indexWork)
+	b.progress.indexOpen = max(b.progress.indexOpen-indexCost(t, i), 0)
 }
 
 // watch how far the indexes under way are. What can't be read is left as it was.
@@ -249,10 +233,16 @@ func (b *builder) watch(ctx context.Context) {
 	}
 	open := int64(0)
 	for _, f := range found {
-		for _, t := range b.tables {
-			if t.Target == f.Relation {
-				open += int64(f.Share * float64(t.Bytes/indexShare))
+		for i := range b.tables {
+			t := &b.tables[i]
+			if t.Target != f.Relation {
+				continue
 			}
+			all := int64(0) // which of them it is isn't shown before it is there
+			for _, i := range b.byTable[t.Source] {
+				all += indexCost(t, i)
+			}
+			open += int64(f.Share * float64(all) / float64(max(len(b.byTable[t.Source]), 1)))
 		}
 	}
 	b.progress.mu.Lock()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitover/gitover/steps/postgres/schema"
 	"github.com/gitover/gitover/steps/postgres/tablecopy"
+	"github.com/gitover/gitover/steps/postgres/transfer"
 	"github.com/gitover/gitover/test/pg"
 )
 
@@ -64,6 +65,12 @@ func TestIndexesAndForeignKeysAreBuiltAsTablesFinish(t *testing.T) {
 			}
 			if n := green.Query(database, "SELECT count(*) FROM pg_class c WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND NOT EXISTS (SELECT FROM pg_statistic s WHERE s.starelid = c.oid) AND relname NOT IN ('regions_eu_1')"); n != "0" {
 				t.Errorf("%s tables have no statistics", n)
+			}
+			if n := green.Query(database, "SELECT count(*) FROM pg_class c WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace AND NOT relispartition AND NOT EXISTS (SELECT FROM pg_statistic s WHERE s.starelid = c.oid AND s.stainherit)"); n != "0" {
+				t.Errorf("%s partitioned tables have no statistics", n)
+			}
+			if done, missing, err := transfer.Analyzed(t.Context(), green.Server, database); !done || err != nil {
+				t.Errorf("%d tables would be analyzed again, %v", missing, err)
 			}
 		})
 	}

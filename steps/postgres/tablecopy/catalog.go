@@ -24,6 +24,7 @@ type described struct {
 	Texts          []string
 	Referenced     bool
 	Extension      bool
+	Partition      bool
 	// left: it isn't to be copied.
 	left bool
 }
@@ -47,9 +48,17 @@ type table struct {
 	Emptied bool
 	// Extension: an extension of the target may have filled it.
 	Extension bool
+	// Partition of a table of the target.
+	Partition bool
 	// Left: its rows aren't copied, only its indexes are built.
 	Left bool
 }
+
+// heap is how many bytes are read for an index or for statistics: not those of TOAST.
+func (t table) heap() int64 { return min(t.Pages*pageSize, t.Bytes) }
+
+// pageSize of nearly all servers.
+const pageSize = 8 << 10
 
 func (t table) columns() string { return strings.Join(t.Columns, ", ") }
 
@@ -67,7 +76,7 @@ func describe(ctx context.Context, conn *pgx.Conn) ([]described, error) {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d described, err error) {
-		err = row.Scan(&d.OID, &d.Schema, &d.Name, &d.Bytes, &d.Pages, &d.File, &d.Heap, &d.Columns, &d.Types, &d.Texts, &d.Referenced, &d.Extension)
+		err = row.Scan(&d.OID, &d.Schema, &d.Name, &d.Bytes, &d.Pages, &d.File, &d.Heap, &d.Columns, &d.Types, &d.Texts, &d.Referenced, &d.Extension, &d.Partition)
 		return d, err
 	})
 }
@@ -121,7 +130,7 @@ func pair(source, target []described, patterns []string) ([]table, error) {
 // match a table with its like on the target.
 func match(s, d described) (table, error) {
 	t := table{Source: s.OID, Target: d.OID, Name: s.quoted(), Columns: s.Columns, Bytes: s.Bytes, Pages: s.Pages, File: s.File, Heap: s.Heap,
-		Emptied: !d.Referenced, Extension: d.Extension, Left: s.left}
+		Emptied: !d.Referenced, Extension: d.Extension, Partition: d.Partition, Left: s.left}
 	for i, column := range s.Columns {
 		at := slices.Index(d.Columns, column)
 		switch {

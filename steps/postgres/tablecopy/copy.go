@@ -34,8 +34,9 @@ type Options struct {
 	Indexes bool
 	// MaintenanceMemory in bytes for building an index, of which there may be as many as Jobs; 0 for a share of the target's shared buffers.
 	MaintenanceMemory int64
-	// Progress, if not nil, hears of the progress now and then, and at the end.
+	// Progress, if not nil, hears of the progress so often, each second if that is zero, and at the end.
 	Progress func(Progress)
+	Every    time.Duration
 	// Explain, if not nil, hears how each table travels, and why, before the first one does.
 	Explain func(lines []string)
 	// Publication of the source whose tables are copied; all if empty. Of others only the indexes are built.

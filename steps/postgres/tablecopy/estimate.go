@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitover/gitover/steps/postgres"
 	"github.com/gitover/gitover/steps/postgres/indexes"
 )
 
@@ -27,6 +28,9 @@ type estimator struct {
 		busy time.Duration
 	}
 	open map[*span]bool
+	// last is the work of kind building that one session does at the end, after everything else; it began at lastBegan, if it has.
+	last      int64
+	lastBegan time.Time
 	// indexes of large tables that aren't built, by their OIDs: one takes one worker, however many are idle.
 	indexes map[uint32]*pieceOfWork
 }
@@ -35,6 +39,8 @@ type estimator struct {
 type pieceOfWork struct {
 	cost  int64
 	ready bool
+	// began: a worker builds it since then, if one does.
+	began time.Time
 }
 
 // span is the time in which a worker does some work.
@@ -66,15 +72,19 @@ func (e *estimator) end(s *span, done bool) {
 // firstGuess of what other kinds take, as a share of a kind's work: that much of it is taken to have been done already, at the pace of the others.
 const firstGuess = 0.05
 
-// left is the time until all is done; false while nothing is known. halfDone is the work of open spans, by kind, that is behind them.
-func (e *estimator) left(halfDone [kinds]int64) (time.Duration, bool) {
+// left is the time until all is done; false while nothing is known. halfCopied is the work of open spans of copying that is behind them. How far an index is that
+// is being built isn't known while its rows are sorted: what is built counts, and what takes longer than that says it should.
+func (e *estimator) left(halfCopied int64) (time.Duration, bool) {
 	var busy, done [kinds]float64
-	var allBusy, allDone, seconds float64
+	var allBusy, allDone float64
 	for k := range e.kinds {
-		busy[k], done[k] = e.kinds[k].busy.Seconds(), float64(min(e.kinds[k].done+halfDone[k], e.kinds[k].work))
+		busy[k], done[k] = e.kinds[k].busy.Seconds(), float64(e.kinds[k].done)
 	}
+	done[copying] = float64(min(e.kinds[copying].done+halfCopied, e.kinds[copying].work))
 	for s := range e.open {
-		busy[s.kind] += time.Since(s.began).Seconds()
+		if s.kind == copying {
+			busy[copying] += time.Since(s.began).Seconds()
+		}
 	}
 	for k := range e.kinds {
 		allBusy, allDone = allBusy+busy[k], allDone+done[k]
@@ -82,35 +92,48 @@ func (e *estimator) left(halfDone [kinds]int64) (time.Duration, bool) {
 	if allDone <= 0 {
 		return 0, false
 	}
-	var pace, each [kinds]float64
-	for k := range e.kinds {
-		work := float64(e.kinds[k].work)
-		guess := max(firstGuess*work, 1)
-		pace[k] = (busy[k] + guess*allBusy/allDone) / (done[k] + guess)
-		each[k] = (work - done[k]) * pace[k]
-		seconds += each[k]
+	pace := func(k kind, busy, done float64) float64 {
+		guess := max(firstGuess*float64(e.kinds[k].work), 1)
+		return (busy + guess*allBusy/allDone) / (done + guess)
 	}
-	jobs := float64(max(e.jobs, 1))
-	seconds = max(seconds/jobs, e.longest(each[copying]/jobs, pace[building], float64(halfDone[building])))
+	build := pace(building, busy[building], done[building])
+	late, lateWork, open := 0.0, 0.0, 0.0
+	for s := range e.open {
+		if took := time.Since(s.began).Seconds(); s.kind == building && took > float64(s.cost)*build {
+			late, lateWork = late+took, lateWork+float64(s.cost)
+		}
+	}
+	build = pace(building, busy[building]+late, done[building]+lateWork)
+	seconds := (float64(e.kinds[copying].work) - done[copying]) * pace(copying, busy[copying], done[copying])
+	copied := seconds / float64(max(e.jobs, 1))
+	for s := range e.open {
+		if s.kind == building {
+			open += float64(s.cost)
+			seconds += remaining(float64(s.cost)*build, s.began)
+		}
+	}
+	seconds += max(float64(e.kinds[building].work)-done[building]-open, 0) * build
+	last := float64(e.last) * build
+	if !e.lastBegan.IsZero() {
+		last = remaining(last, e.lastBegan)
+	}
+	seconds = max(seconds/float64(max(e.jobs, 1)), e.longest(copied, build)) + last
 	return time.Duration(seconds * float64(time.Second)), true
 }
 
-// longest of the indexes that are left, in seconds, if its table is copied after so many; of the only one that is being built a part is done.
-func (e *estimator) longest(copied, pace, halfDone float64) (seconds float64) {
-	building, alone := 0, halfDone
-	for s := range e.open {
-		if s.kind != copying {
-			building++
-		}
-	}
-	if building > 1 {
-		alone = 0
-	}
+// remaining seconds of what should take so many and began then: if it takes longer, the end is near.
+func remaining(takes float64, began time.Time) float64 {
+	return max(takes-time.Since(began).Seconds(), takes/20)
+}
+
+// longest of the indexes that are left, in seconds, if its table is copied after so many.
+func (e *estimator) longest(copied, pace float64) (seconds float64) {
 	for _, i := range e.indexes {
 		takes := float64(i.cost) * pace
-		if i.ready {
-			takes -= alone * pace
-		} else {
+		switch {
+		case !i.began.IsZero():
+			takes = remaining(takes, i.began)
+		case !i.ready:
 			takes += copied
 		}
 		seconds = max(seconds, takes)
@@ -118,24 +141,85 @@ func (e *estimator) longest(copied, pace, halfDone float64) (seconds float64) {
 	return seconds
 }
 
-// costOf building all indexes of a table, and of its statistics.
-func (b *builder) costOf(t *table) int64 {
-	each := t.Bytes / indexShare
-	if t.Bytes < indexes.SmallTable {
-		return tableCost + each*int64(len(b.byTable[t.Source]))
+// count what is to be built.
+func (b *builder) count() {
+	tables := map[uint32]*table{}
+	for i := range b.tables {
+		tables[b.tables[i].Source] = &b.tables[i]
 	}
-	return each*int64(len(b.byTable[t.Source])) + finishCost(t)
+	g := b.progress
+	for _, i := range b.all {
+		t := tables[i.TableOID]
+		if i.Partitioned || t == nil {
+			continue
+		}
+		b.byTable[i.TableOID] = append(b.byTable[i.TableOID], i)
+		if i.Create(b.there) != "" {
+			g.now.Indexes++
+			g.indexWork += indexCost(t, i)
+			if t.Bytes >= indexes.SmallTable {
+				g.left.indexes[i.OID] = &pieceOfWork{cost: indexCost(t, i)}
+			}
+		}
+	}
+	for i := range b.tables {
+		g.left.kinds[building].work += b.costOf(&b.tables[i])
+		if b.analyzedWithParent(&b.tables[i]) {
+			g.left.last += statisticsCost(&b.tables[i])
+		}
+	}
+	for _, k := range b.keys {
+		if k.Validate(b.there) != "" {
+			g.left.kinds[building].work += b.keyCost(k)
+		}
+	}
 }
 
-// finishCost of a large table: constraints, and statistics by a sample of its pages.
-func finishCost(t *table) int64 { return min(t.Bytes/indexShare/10, 32<<20) }
+// analyzedWithParent: ANALYZE of a partitioned table, at the end, does the same to its partitions, from 14 on and before 18.
+func (b *builder) analyzedWithParent(t *table) bool {
+	return t.Partition && len(b.Tables) == 0 && b.version >= 14 && b.version < postgres.WithAnalyzeOnly
+}
+
+// costOf building all indexes of a table, and of its statistics.
+func (b *builder) costOf(t *table) (cost int64) {
+	for _, i := range b.byTable[t.Source] {
+		cost += indexCost(t, i)
+	}
+	if t.Bytes < indexes.SmallTable {
+		cost += tableCost
+	}
+	return cost + b.finishCost(t)
+}
+
+// indexCost is what building an index takes, as bytes that are copied in that time: reading the table, and sorting and writing what the index holds.
+func indexCost(t *table, i indexes.Index) int64 {
+	sorted := i.Bytes * 3 / 5
+	if i.Collated {
+		sorted = i.Bytes * 2
+	}
+	return max(t.heap()/8+sorted, 1)
+}
+
+// finishCost of a table: its statistics, unless they come with those of the table that it is a partition of.
+func (b *builder) finishCost(t *table) int64 {
+	if b.analyzedWithParent(t) {
+		return 0
+	}
+	return statisticsCost(t)
+}
+
+// statisticsCost is that of ANALYZE: a sample of 30,000 rows, from as many pages, is read, and sorted by each column.
+func statisticsCost(t *table) int64 {
+	const sample, column = 30_000 * pageSize, 1 << 20
+	return min(t.heap(), sample)/8 + int64(len(t.Columns))*min(column, t.heap()/8)
+}
 
 // keyCost of looking at each row, as a share of copying it.
 func (b *builder) keyCost(k indexes.ForeignKey) int64 {
 	plain := func(name string) string { return strings.ReplaceAll(name, `"`, "") } // one is quoted where it need not be
 	for i := range b.tables {
 		if plain(b.tables[i].Name) == plain(k.Table) {
-			return b.tables[i].Bytes / 4
+			return b.tables[i].heap() / 4
 		}
 	}
 	return 0

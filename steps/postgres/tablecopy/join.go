@@ -76,12 +76,10 @@ func (b *builder) join(ctx context.Context, w *worker) error {
 	}
 	if b.mixed {
 		b.unvalidated = b.left()
-		return transfer.Analyze(ctx, b.To, b.ToDatabase)
-	}
-	if err := b.validate(ctx); err != nil {
+	} else if err := b.validate(ctx); err != nil {
 		return err
 	}
-	return transfer.Analyze(ctx, b.To, b.ToDatabase)
+	return b.progress.timedLast(func() error { return transfer.Analyze(ctx, b.To, b.ToDatabase) })
 }
 
 // left are statements that foreign keys need.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitover/gitover/steps/disk"
 	"github.com/gitover/gitover/steps/postgres"
+	"github.com/gitover/gitover/steps/postgres/indexes"
 )
 
 // Progress of a copy at a moment. Bytes are those of the source's disk.
@@ -27,6 +28,8 @@ type Progress struct {
 	WorkDone int64 `json:"workDone"`
 	// SecondsLeft until all is done; negative while that isn't known.
 	SecondsLeft int64 `json:"secondsLeft"`
+	// Left is the same, not rounded; zero while that isn't known.
+	Left time.Duration `json:"-"`
 	// Slowed says why the copy reads less than it might; empty if it doesn't.
 	Slowed string `json:"slowed,omitempty"`
 	// Disks says what both servers keep on theirs, once that was measured (Options.Supervised).
@@ -164,6 +167,27 @@ func (g *gauge) timed(k kind, cost int64, do func() error) error {
 	return err
 }
 
+// building: a worker begins an index.
+func (g *gauge) building(i indexes.Index) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if piece := g.left.indexes[i.OID]; piece != nil {
+		piece.began = time.Now()
+	}
+}
+
+// timedLast has the time count that the last work takes, once everything else is done.
+func (g *gauge) timedLast(do func() error) error {
+	g.mu.Lock()
+	g.left.lastBegan = time.Now()
+	g.mu.Unlock()
+	err := do()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left.last = 0
+	return err
+}
+
 // again: parts that were done have to be copied once more.
 func (g *gauge) again(bytes int64) {
 	g.mu.Lock()
@@ -201,11 +225,11 @@ func (g *gauge) progress() Progress {
 	if g.sent > 0 && g.size > 0 {
 		ratio = float64(g.size) / float64(g.sent)
 	}
-	half := [kinds]int64{building: g.indexOpen}
+	halfCopied := int64(0)
 	for m := range g.open {
 		sent := min(int64(float64(m.sent)*ratio), m.size)
 		p.BytesCopied += sent
-		half[copying] += sent
+		halfCopied += sent
 	}
 	elapsed := time.Since(g.began).Seconds()
 	if elapsed > 0 {
@@ -214,12 +238,12 @@ func (g *gauge) progress() Progress {
 	p.SecondsLeft = -1
 	p.WorkDone, p.Work = p.BytesCopied+min(g.indexDone+g.indexOpen, g.indexWork), p.Bytes+g.indexWork
 	done, all := p.WorkDone-g.before, p.Work-g.before
-	left, known := g.left.left(half)
+	left, known := g.left.left(halfCopied)
 	switch {
-	case all <= done:
+	case all <= done && g.left.last == 0 && len(g.left.open) == 0:
 		p.SecondsLeft = 0
 	case known && elapsed > 1:
-		p.SecondsLeft = int64(left.Seconds() + 0.5)
+		p.SecondsLeft, p.Left = int64(left.Seconds()+0.5), left
 	}
 	return p
 }

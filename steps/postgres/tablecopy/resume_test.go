@@ -140,6 +140,44 @@ func awaitCaughtUp(t *testing.T, blue, green *pg.Server, slot string) {
 	}
 }
 
+// TestAWorkerThatIsCutInTheMiddleOfABatchCopiesNoTableTwice: what the batch had written is gone with its transaction.
+func TestAWorkerThatIsCutInTheMiddleOfABatchCopiesNoTableTwice(t *testing.T) {
+	blue, green := bare(t, 15, 17, stock)
+	holder, err := green.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(context.Background()) }()
+	if _, err := holder.Exec(t.Context(), "BEGIN; LOCK TABLE small30 IN SHARE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := tablecopy.Copy(t.Context(), options(blue, green)); ended <- err }()
+	const waiting = "FROM pg_locks WHERE relation = 'small30'::regclass AND NOT granted"
+	await := func(what, query string) {
+		t.Helper()
+		for n := 0; green.Query(database, query) != "1"; n++ {
+			if err := postgres.Pause(t.Context(), 50*time.Millisecond); err != nil || n > 1200 {
+				t.Fatal(what, err)
+			}
+		}
+	}
+	for range 2 { // each attempt has begun with the batch's first tables
+		await("no batch waits in its middle", "SELECT count(*) "+waiting)
+		if n := green.Query(database, "SELECT (SELECT count(*) FROM gitover.copy_part WHERE relation = 'small30'::regclass AND done) + (SELECT count(*) FROM small30)"); n != "0" {
+			t.Fatal("half a batch is done")
+		}
+		await("its session isn't cut", "SELECT count(pg_terminate_backend(pid, 10000)) "+waiting)
+	}
+	if _, err := holder.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	sameRows(t, blue, green)
+}
+
 func TestWithoutASlotALostSnapshotBeginsAgainFromEmptyTables(t *testing.T) {
 	blue, green := bare(t, 15, 17, stock)
 	o := options(blue, green)

@@ -1,6 +1,7 @@
 package tablecopy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -154,7 +155,7 @@ func (c *copier) tell(ctx context.Context, done <-chan struct{}) {
 		c.measureDisks(ctx)
 		c.report(ctx, c.progress.progress())
 	}
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(cmp.Or(c.Every, time.Second))
 	defer tick.Stop()
 	for n := 1; ; n++ {
 		if c.Supervised && n%slotLooks == 0 {

@@ -47,6 +47,9 @@ func copyRows(b *testing.B, blue, green *pg.Server, indexes bool) {
 	if err := cmd.Run(); err != nil {
 		b.Fatalf("%v\n%s", err, errs.String())
 	}
+	if os.Getenv("VERBOSE") != "" {
+		b.Log(errs.String())
+	}
 	lastCopy = copied{seconds: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
 	for line := range strings.Lines(said.String()) {
 		var at, total float64
@@ -73,9 +76,14 @@ func (o order) run() error {
 	}
 	begun := time.Now()
 	_, err := tablecopy.Copy(context.Background(), tablecopy.Options{From: server(o.From, o.FromPort), To: server(o.To, o.ToPort), FromDatabase: database, ToDatabase: database,
-		Jobs: o.Jobs, Indexes: o.Indexes, Progress: func(p tablecopy.Progress) {
+		Jobs: o.Jobs, Indexes: o.Indexes, Every: 100 * time.Millisecond, Progress: func(p tablecopy.Progress) {
 			at := time.Since(begun).Seconds()
-			fmt.Println(at, at+float64(p.SecondsLeft))
+			if p.Left > 0 || p.SecondsLeft == 0 {
+				fmt.Println(at, at+p.Left.Seconds())
+			}
+			if os.Getenv("VERBOSE") != "" {
+				fmt.Fprintf(os.Stderr, "%.1f s: %.1f s as a whole; %s\n", at, at+p.Left.Seconds(), p)
+			}
 		}})
 	return err
 }
@@ -104,7 +112,21 @@ type copied struct {
 
 var lastCopy copied
 
-// worst estimate of the whole time after its first third, in percent.
+// off says by how many percent the estimate of the whole time was wrong at a share of it; negative: too short.
+func (c copied) off(share float64) (percent float64) {
+	if len(c.at) == 0 {
+		return math.NaN()
+	}
+	took := c.at[len(c.at)-1]
+	for i, at := range c.at {
+		if at >= share*took {
+			return 100 * (c.total[i] - took) / took
+		}
+	}
+	return math.NaN()
+}
+
+// worst estimate after the first third, in percent, too long or too short.
 func (c copied) worst() (percent float64) {
 	if len(c.at) == 0 {
 		return 0
@@ -170,6 +192,8 @@ func directory(b *testing.B, s *pg.Server, do func(dir string)) {
 
 // preData makes the tables alone.
 func preData(b *testing.B, blue, green *pg.Server) {
+	begun := time.Now()
+	defer func() { b.Logf("tables alone: %.2f s", time.Since(begun).Seconds()) }()
 	dump := pg.Output(b, green.Major, nil, pg.Environ(blue.Server, database), "pg_dump", "--section=pre-data")
 	pg.Output(b, green.Major, strings.NewReader(dump), pg.Environ(green.Server, database), "psql", "-qX1", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null")
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gitover/gitover/test/bench/report"
 	"github.com/gitover/gitover/test/pg"
 )
@@ -72,6 +74,7 @@ func measure(b *testing.B, r *report.Report, s shape, from, to int) {
 		green.Exec("", "DROP DATABASE IF EXISTS "+database+" WITH (FORCE)")
 		green.Exec("", "CREATE DATABASE "+database)
 		green.Exec("", "CHECKPOINT")
+		unix.Sync() // what the last one left to write, and its files to remove, are nobody else's time
 		begun := time.Now()
 		c.run(b, blue, green)
 		took := time.Since(begun).Seconds()
@@ -101,6 +104,9 @@ func measure(b *testing.B, r *report.Report, s shape, from, to int) {
 	r.Add(name, "gitover", "s", took)
 	if by != "" {
 		r.Against(name, "logical", "MiB/s", mebibytes/took, by, mebibytes/fastest)
+	}
+	for share, what := range map[float64]string{1. / 3: "a third", 1. / 2: "a half", 2. / 3: "two thirds"} {
+		r.Add(name, "estimate of the time of the copy after "+what+" of it: off by", "%", lastCopy.off(share))
 	}
 	r.Add(name, "worst estimate of the time of the copy, after its first third", "%", lastCopy.worst())
 	r.Against(name, "processor time of Gitover", "s", lastCopy.seconds, "that of both servers", after-before)
@@ -161,15 +167,23 @@ func load(b *testing.B, blue *pg.Server) (stop func()) {
 // used processor seconds of both servers, sessions that have ended included.
 func used(b *testing.B, servers ...*pg.Server) (seconds float64) {
 	for _, s := range servers {
+		conn, err := s.Connect(b.Context(), "") // which is there as long as its process is looked at
+		if err != nil {
+			b.Fatal(err)
+		}
+		var pid string
+		if err := conn.QueryRow(b.Context(), "SELECT pg_backend_pid()::text").Scan(&pid); err != nil {
+			b.Fatal(err)
+		}
 		// the parent of a session is the server's first process, which counts those that have ended
-		stat := fields(b, s.Query("", "SELECT pg_backend_pid()"))
-		for _, ticks := range fields(b, stat[3])[13:17] {
+		for _, ticks := range fields(b, fields(b, pid)[3])[13:17] {
 			n, err := strconv.ParseFloat(ticks, 64)
 			if err != nil {
 				b.Fatal(err)
 			}
 			seconds += n / 100
 		}
+		_ = conn.Close(b.Context())
 	}
 	return seconds
 }

@@ -1,10 +1,10 @@
 -- Indexes of tables and partitioned tables, parents before children: OID, and that of the table; the table, the index, and its name with its schema, quoted;
 -- whether the table is partitioned, the definition (empty where that of the constraint does for a small table), the constraint's OID, name, kind
 -- and definition, how it is deferred; the partitioned table's index that it belongs to; whether it is the one to cluster by, or the
--- replica identity; statements for statistics targets of its columns. Not those of extensions' tables, nor any that isn't valid.
+-- replica identity; statements for statistics targets of its columns; its size in bytes, and whether it compares by a collation. Not those of extensions' tables, nor any that isn't valid.
 -- $1: Gitover's own schema, left out; $2: bytes from which on a table isn't small. Reads only.
 WITH RECURSIVE indexes AS MATERIALIZED (
-  SELECT i.indexrelid, i.indrelid, i.indisclustered, i.indisreplident, c.relkind, c.relname, n.nspname, t.relname AS tablename
+  SELECT i.indexrelid, i.indrelid, i.indisclustered, i.indisreplident, i.indcollation, c.relkind, c.relname, n.nspname, t.relname AS tablename
   FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class t ON t.oid = i.indrelid JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
   JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
   WHERE t.relkind IN ('r', 'p') AND t.relpersistence <> 't' AND i.indisvalid AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1)
@@ -24,7 +24,8 @@ SELECT i.indexrelid, i.indrelid, format('%I.%I', i.nspname, i.tablename), pg_cat
                  JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace WHERE h.inhrelid = i.indexrelid), ''),
        i.indisclustered, i.indisreplident,
        ARRAY(SELECT format('ALTER INDEX %I.%I ALTER COLUMN %s SET STATISTICS %s', i.nspname, i.relname, a.attnum, a.attstattarget)
-             FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0 ORDER BY a.attnum)
+             FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0 ORDER BY a.attnum),
+       CASE WHEN i.relkind = 'i' THEN pg_catalog.pg_relation_size(i.indexrelid) ELSE 0 END, EXISTS (SELECT FROM pg_catalog.unnest(i.indcollation) AS l(c) WHERE l.c <> 0)
 FROM indexes i JOIN tree USING (indexrelid)
 LEFT JOIN LATERAL (
   SELECT c.oid, c.conname, c.contype, c.condeferrable, c.condeferred, (SELECT conperiod FROM pg_catalog.pg_constraint p WHERE p.oid = c.oid) AS period -- from 18 on

@@ -1,13 +1,14 @@
 -- Tables with rows of their own, the largest first: OID, schema, name; bytes with TOAST, pages of the heap, the file that holds it, and
 -- whether rows are found by page (heap); the columns that COPY carries, quoted, and their types; those whose binary form isn't the same on
--- every server, with their types; whether another table refers to it by a foreign key, and whether it belongs to an extension.
+-- every server, with their types; whether another table refers to it by a foreign key, whether it belongs to an extension, and whether it is a
+-- partition.
 -- $1: Gitover's own schema, left out. Reads only.
 --
 -- Binary form: built-in types whose send and receive functions haven't changed since 13, enums (a label), and domains and ranges of
 -- such. Arrays and rows name the types of what they hold by OID, which only built-in types have in common; names of catalogs (regclass)
 -- are OIDs, too, and what an extension's type sends may change with its version.
 WITH RECURSIVE tables AS MATERIALIZED (
-  SELECT c.oid, n.nspname, c.relname, c.relpages, c.reltoastrelid, c.relfilenode, c.relam
+  SELECT c.oid, n.nspname, c.relname, c.relpages, c.reltoastrelid, c.relfilenode, c.relam, c.relispartition
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema', $1)
 ), columns AS MATERIALIZED (
@@ -41,7 +42,8 @@ SELECT t.oid, t.nspname::text, t.relname::text, pg_catalog.pg_relation_size(t.oi
        coalesce((SELECT m.amname FROM pg_catalog.pg_am m WHERE m.oid = t.relam) = 'heap', false),
        coalesce(c.names, '{}'), coalesce(c.types, '{}'), coalesce(c.texts, '{}'),
        EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.confrelid = t.oid AND k.contype = 'f'),
-       EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e')
+       EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = t.oid AND e.deptype = 'e'),
+       t.relispartition
 FROM tables t LEFT JOIN (
   SELECT attrelid, array_agg(pg_catalog.quote_ident(attname) ORDER BY attnum) AS names, array_agg(type ORDER BY attnum) AS types,
          array_agg(pg_catalog.quote_ident(attname) || ' ' || type ORDER BY attnum) FILTER (WHERE atttypid IN (SELECT type FROM other)) AS texts
