@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -152,4 +154,41 @@ func carry(near net.Conn, address string) {
 	_, _ = io.Copy(near, far)
 	_ = near.Close()
 	<-ended
+}
+
+// TestASwitchToAnotherAddressFamilyIsRefusedBeforeAnythingIsHeld, on a real API server: a slice keeps its address type.
+func TestASwitchToAnotherAddressFamilyIsRefusedBeforeAnythingIsHeld(t *testing.T) {
+	if api == nil {
+		t.Skip("needs an API server: GITOVER_INTEGRATION=1")
+	}
+	admin, err := client.New(api, client.Options{Scheme: scheme.Scheme})
+	must(t, err)
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "team-"}}
+	must(t, admin.Create(t.Context(), namespace))
+	for _, name := range []string{"db", "both"} {
+		must(t, admin.Create(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: name},
+			Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "postgres", Port: 5432}}}}))
+	}
+	for kind, address := range map[discoveryv1.AddressType]string{discoveryv1.AddressTypeIPv6: "2001:db8::18", discoveryv1.AddressTypeIPv4: "192.0.2.18"} {
+		must(t, admin.Create(t.Context(), &discoveryv1.EndpointSlice{
+			ObjectMeta:  metav1.ObjectMeta{Namespace: namespace.Name, GenerateName: "both-", Labels: map[string]string{discoveryv1.LabelServiceName: "both"}},
+			AddressType: kind, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{address}}}, Ports: []discoveryv1.EndpointPort{{Port: ptr.To(int32(5432))}}}))
+	}
+	lookup := func(_ context.Context, _, host string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr(map[string]string{"four": elsewhere, "six": "2001:db8::17"}[host])}, nil
+	}
+	leads := &service.Service{Reader: admin, Writer: admin, Namespace: namespace.Name, Service: "db", Proxy: pgpooler.Proxy, Addresses: &pooler.Addresses{Lookup: lookup}}
+	to := func(instance, host string) protocol.StageRequest {
+		return protocol.StageRequest{SwitchID: instance, To: protocol.Target{Instance: instance, Host: host, Port: 5432}}
+	}
+	must(t, leads.Follow(t.Context(), to("orders-15", "four").To))
+	var conflict *service.ConflictError
+	if err := leads.Stage(t.Context(), to("orders-17", "six")); !errors.As(err, &conflict) || !strings.Contains(err.Error(), "orders-17 has only IPv6 addresses") {
+		t.Errorf("%v", err)
+	}
+	must(t, leads.Stage(t.Context(), to("orders-18", "both."+namespace.Name+".svc")))
+	must(t, leads.Resume(t.Context(), "orders-18"))
+	if state, err := leads.State(t.Context()); err != nil || !state.Verified || state.Target.Instance != "orders-18" {
+		t.Errorf("%+v, %v", state, err)
+	}
 }

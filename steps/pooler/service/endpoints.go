@@ -13,10 +13,10 @@ import (
 )
 
 // endpoints of an instance: the ready ones of its Service, since kube-proxy leads to no other Service's address; else the
-// address of its name.
-func (s *Service) endpoints(ctx context.Context, target protocol.Target) (addresses []string, port int32, family discoveryv1.AddressType, err error) {
+// address of its name. Of a Service with addresses of several families, those of the preferred one.
+func (s *Service) endpoints(ctx context.Context, target protocol.Target, prefer discoveryv1.AddressType) (addresses []string, port int32, family discoveryv1.AddressType, err error) {
 	if name, ok := s.sibling(target.Host); ok {
-		return s.endpointsOf(ctx, name)
+		return s.endpointsOf(ctx, name, prefer)
 	}
 	address, err := s.Addresses.Of(ctx, target.Host)
 	if err != nil {
@@ -45,13 +45,13 @@ func (s *Service) slicesOf(ctx context.Context, service string) ([]discoveryv1.E
 }
 
 // endpointsOf a Service of the namespace.
-func (s *Service) endpointsOf(ctx context.Context, service string) (addresses []string, port int32, family discoveryv1.AddressType, err error) {
+func (s *Service) endpointsOf(ctx context.Context, service string, prefer discoveryv1.AddressType) (addresses []string, port int32, family discoveryv1.AddressType, err error) {
 	all, err := s.slicesOf(ctx, service)
 	if err != nil {
 		return nil, 0, "", err
 	}
 	for _, slice := range all {
-		if slice.AddressType != discoveryv1.AddressTypeIPv4 && family != "" {
+		if slice.AddressType != prefer && family != "" {
 			continue
 		}
 		var found []string

@@ -70,7 +70,7 @@ func (s *Service) State(ctx context.Context) (protocol.PoolerState, error) {
 	return state, nil
 }
 
-// Stage implements switchover.Pooler: the new side must have an address now.
+// Stage implements switchover.Pooler: the new side must have an address now, of the family that the slice has.
 func (s *Service) Stage(ctx context.Context, request protocol.StageRequest) error {
 	if err := s.lookUp(ctx, request.To); err != nil {
 		return err
@@ -195,8 +195,19 @@ func (s *Service) render(ctx context.Context, target protocol.Target) (*discover
 	if err != nil {
 		return nil, err
 	}
-	addresses, port, family, err := s.endpoints(ctx, target)
+	have, err := s.slice(ctx)
 	if err != nil {
+		return nil, err
+	}
+	prefer := discoveryv1.AddressTypeIPv4
+	if have != nil {
+		prefer = have.AddressType
+	}
+	addresses, port, family, err := s.endpoints(ctx, target, prefer)
+	if err != nil {
+		return nil, err
+	}
+	if err := fits(service, have, target, family); err != nil {
 		return nil, err
 	}
 	slice := &discoveryv1.EndpointSlice{
@@ -215,6 +226,20 @@ func (s *Service) render(ctx context.Context, target protocol.Target) (*discover
 		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{address}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)}})
 	}
 	return slice, nil
+}
+
+// fits says whether the Service can lead to addresses of a family: kube-proxy heeds no others than the Service's own, and a slice keeps its
+// address type.
+func fits(service *corev1.Service, have *discoveryv1.EndpointSlice, target protocol.Target, family discoveryv1.AddressType) error {
+	if families := service.Spec.IPFamilies; len(families) > 0 && !slices.Contains(families, corev1.IPFamily(family)) {
+		return &ConflictError{fmt.Sprintf("%s has only %s addresses, and Service %s leads to none of those (ipFamilies %v); give %s an address of that family, or the Service ipFamilyPolicy: PreferDualStack",
+			target.Instance, family, service.Name, families, target.Instance)}
+	}
+	if have != nil && have.AddressType != family {
+		return &ConflictError{fmt.Sprintf("%s has only %s addresses, and EndpointSlice %s holds %s ones, which Kubernetes lets no one change; give %s an %s address, too",
+			target.Instance, family, have.Name, have.AddressType, target.Instance, have.AddressType)}
+	}
+	return nil
 }
 
 // ours is the Service, if it is one that Gitover can lead.
