@@ -149,8 +149,12 @@ func TestAServerThatSomebodyUsesIsNotClaimedAndNotClosed(t *testing.T) {
 		t.Errorf("applications may open %s connections", limit)
 	}
 	// such as the tables that an operator's image makes in the database postgres
-	must(t, fence.Claim(t.Context(), s.Server, "run", []string{"d"}))
+	s.Exec("", "CREATE DATABASE moves")
+	must(t, fence.Claim(t.Context(), s.Server, "run", []string{"d", `"it's{$do$"`}))
 	if claimed, err := fence.Claimed(t.Context(), s.Server, "run"); err != nil || !claimed {
 		t.Errorf("tables of a database that is left out are in the way: %t, %v", claimed, err)
+	}
+	if limits := s.Query("", "SELECT string_agg(datname || ' ' || datconnlimit, ', ' ORDER BY 1) FROM pg_database WHERE datname IN ('d', 'moves')"); limits != "d -1, moves 0" {
+		t.Errorf("nothing opens a database again that the upgrade leaves out: %s", limits)
 	}
 }

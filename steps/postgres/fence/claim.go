@@ -35,7 +35,7 @@ func Claimed(ctx context.Context, s postgres.Server, run string) (bool, error) {
 	return claimed, nil
 }
 
-// Claim takes a fresh server as green: it fences every database that the image created, creates Gitover's
+// Claim takes a fresh server as green: it fences every database that the image created, but those that the upgrade leaves out, creates Gitover's
 // own database, and writes the run's name into it. A server with user tables is refused with ErrNotFresh,
 // since an upgrade never overwrites data, and isn't fenced; databases that the upgrade leaves out may hold some, as an operator's do.
 // A second call finishes what the first began.
@@ -43,7 +43,7 @@ func Claim(ctx context.Context, s postgres.Server, run string, leftOut []string)
 	if err := refuseAnyTables(ctx, s, leftOut); err != nil {
 		return err
 	}
-	if err := fenceFresh(ctx, s); err != nil {
+	if err := fenceFresh(ctx, s, leftOut); err != nil {
 		return err
 	}
 	// tables that were created between the check and the fence
@@ -80,10 +80,13 @@ func refuseAnyTables(ctx context.Context, s postgres.Server, leftOut []string) e
 	return nil
 }
 
-// fenceFresh closes every database but the maintenance ones, in one statement that does nothing on a server
+// fenceFresh closes every database but the maintenance ones and those left out, in one statement that does nothing on a server
 // that has been claimed: a controller that was paused since then must not close a server that serves by now.
-func fenceFresh(ctx context.Context, s postgres.Server) error {
+func fenceFresh(ctx context.Context, s postgres.Server, leftOut []string) error {
 	err := postgres.WithSession(ctx, s, "", func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, query("leave_out"), append([]string{}, leftOut...)); err != nil {
+			return err
+		}
 		_, err := conn.Exec(ctx, fmt.Sprintf(query("fence_fresh"), postgres.Literal(postgres.MaintenanceDatabase), postgres.Literal(s.MaintenanceDatabase)))
 		return err
 	})
