@@ -149,7 +149,7 @@ func (w *soaking) look() (o outcome.Outcome) {
 	w.Helper()
 	w.must(w.Get(w.Context(), client.ObjectKeyFromObject(w.u), w.u))
 	patcher := patch.NewSerialPatcher(w.u, w.Client)
-	seen := &observed{kustomization: w.flux, facts: steps.Facts{Name: "orders", Wanted: "17", Retry: w.u.Spec.Retry}}
+	seen := &observed{kustomization: w.flux, facts: steps.Facts{Name: "orders", Wanted: w.u.Spec.Version, Retry: w.u.Spec.Retry}}
 	w.must(w.r.observeProxy(w.Context(), w.u, seen))
 	w.p = seen.proxy
 	o = w.r.runWorkflow(w.Context(), w.u, seen, patcher)

@@ -112,6 +112,17 @@ func TestAPersonWhoRevertsTheRevertBeforeFluxAppliesItIsObeyed(t *testing.T) {
 	if n := len(w.log()); n != 4 {
 		t.Errorf("%d commits: %q", n, w.log())
 	}
+
+	w.change(func(s *v1alpha1.PgUpgradeSpec) { s.Version = "15" }) // a newer instruction, which the earlier revert doesn't carry out
+	w.until("traffic is to return", w.at(steps.Rollback, steps.AwaitRollback))
+	if n := len(w.log()); n != 5 {
+		t.Errorf("%d commits: %q", n, w.log())
+	}
+	w.personReverts()
+	w.fluxApplies()
+	if o := w.round(); o.Reason != v1alpha1.ReasonConflictingSpec || !strings.Contains(o.Message, "make spec.version and the PgProxy's spec.target agree") {
+		t.Errorf("%+v", o)
+	}
 }
 
 // TestAnUnknownResultNeverReverts: neither a role that lost its rights, nor a server that doesn't answer, nor a value that is none.

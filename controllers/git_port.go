@@ -56,8 +56,11 @@ func (g *gitPort) unique(step string) map[string]string {
 	if attempted(step) {
 		u["Gitover-Attempt"] = fmt.Sprint(g.upgrade.Status.Attempt)
 	}
-	if status := g.upgrade.Status; step == steps.CommitRollback && steps.RevertDecided(status) && status.Analysis.Round > 0 {
-		u["Gitover-Analysis"] = fmt.Sprint(status.Analysis.Round) // people refused an earlier one, and asked for another
+	if step == steps.CommitRollback {
+		u["Gitover-Workflow"] = g.upgrade.Status.Workflow // people may revert Gitover's revert, and the version later
+	}
+	if round := steps.RevertRound(g.upgrade.Status, step); round > 0 {
+		u["Gitover-Analysis"] = fmt.Sprint(round)
 	}
 	return u
 }
@@ -239,7 +242,7 @@ func (g *gitPort) Commit(ctx context.Context, step string, evidence steps.Eviden
 // trailers of a commit: what makes it unique, the evidence, and the sign-off where it is asked for.
 func (g *gitPort) trailers(unique map[string]string, evidence steps.Evidence, committer gitops.Person) []gitops.Trailer {
 	trailers := make([]gitops.Trailer, 0, len(unique)+len(evidence)+1)
-	for _, key := range []string{"Gitover-Upgrade", "Gitover-Run", "Gitover-Step", "Gitover-Attempt", "Gitover-Analysis"} {
+	for _, key := range []string{"Gitover-Upgrade", "Gitover-Run", "Gitover-Step", "Gitover-Attempt", "Gitover-Workflow", "Gitover-Analysis"} {
 		if value, ok := unique[key]; ok {
 			trailers = append(trailers, gitops.Trailer{Key: key, Value: value})
 		}

@@ -53,9 +53,11 @@ func (g *gitPort) pending(step string) *v1alpha1.ProposalStatus {
 
 // byContent is the commit that an earlier look found by a step's content; empty if there's none.
 func (g *gitPort) byContent(step string) string {
-	for i := len(g.upgrade.Status.Commits) - 1; i >= 0; i-- {
-		c := g.upgrade.Status.Commits[i]
-		if c.Step == step && c.Attempt > 0 && (!attempted(step) || c.Attempt == g.upgrade.Status.Attempt) {
+	status := g.upgrade.Status
+	for i := len(status.Commits) - 1; i >= 0; i-- {
+		c := status.Commits[i]
+		again := step == steps.CommitRollback && (c.Workflow != status.Workflow || c.Round != steps.RevertRound(status, step))
+		if c.Step == step && c.Attempt > 0 && (!attempted(step) || c.Attempt == status.Attempt) && !again {
 			return c.SHA
 		}
 	}

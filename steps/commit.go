@@ -62,7 +62,7 @@ func commitRun(step string) func(context.Context, *Run) error {
 func record(status *v1alpha1.PgUpgradeStatus, step string, state CommitState) {
 	entry := v1alpha1.CommitStatus{Commit: *state.Commit, Step: step}
 	if state.ByContent {
-		entry.Attempt = status.Attempt
+		entry.Attempt, entry.Workflow, entry.Round = status.Attempt, status.Workflow, RevertRound(*status, step)
 	}
 	for i := range status.Commits {
 		if c := status.Commits[i]; c.SHA == entry.SHA && (c.Step == step || !state.ByContent) {

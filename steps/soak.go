@@ -183,10 +183,18 @@ func LosesNothing(status v1alpha1.PgUpgradeStatus, proxy *v1alpha1.PgProxy) bool
 	return conditions.IsTrue(proxy, v1alpha1.RollbackReadyCondition) && status.Failover == nil && failover.Opened(status, proxy) == nil
 }
 
-// RevertDecided says whether the status holds the decision to revert the cutover because the analysis failed.
+// RevertDecided says whether the cutover is being reverted because the analysis failed.
 func RevertDecided(status v1alpha1.PgUpgradeStatus) bool {
 	a := status.Analysis
-	return a != nil && a.Failure != nil && a.Failure.DecidedAt != nil
+	return status.Workflow == RevertCutover && a != nil && a.Failure != nil && a.Failure.DecidedAt != nil
+}
+
+// RevertRound counts the reverts that people refused before the one that a step commits for the analysis; 0 if it commits none.
+func RevertRound(status v1alpha1.PgUpgradeStatus, step string) int32 {
+	if step != CommitRollback || !RevertDecided(status) {
+		return 0
+	}
+	return status.Analysis.Round
 }
 
 // refuseRevert notes that people refused the revert of an analysis that failed: their word stands until spec.retry changes.

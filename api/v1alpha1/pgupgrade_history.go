@@ -12,6 +12,12 @@ type CommitStatus struct {
 	// Attempt that it belongs to, of a commit that is known by its content alone: Gitover's own was squashed, or people wrote it.
 	// +optional
 	Attempt int32 `json:"attempt,omitempty"`
+	// Workflow that such a commit was made in.
+	// +optional
+	Workflow string `json:"workflow,omitempty"`
+	// Round of the analysis that had such a commit made; 0 for the first one.
+	// +optional
+	Round int32 `json:"round,omitempty"`
 	// AppliedAt is when Flux was seen to have applied it.
 	// +optional
 	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`
