@@ -2,12 +2,16 @@ package seed_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gitover/gitover/steps/seed"
 	"github.com/gitover/gitover/test/pg"
@@ -100,5 +104,38 @@ func TestASeedThatDoesNotFitSaysSoBeforeItBegins(t *testing.T) {
 	}
 	if left, err := os.ReadDir(c.volume.Path(".gitover-seed")); err == nil {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestASeedEndsBeforeItFillsItsVolume, and empties it: something else writes there, too.
+func TestASeedEndsBeforeItFillsItsVolume(t *testing.T) {
+	blue := pg.Start(t, 15, blueSettings)
+	c := newCopier(t, blue, 17)
+	must(t, unix.Mount("tmpfs", c.volume.Path(""), "tmpfs", 0, "size=400m"))
+	t.Cleanup(func() { must(t, unix.Unmount(c.volume.Path(""), unix.MNT_DETACH)) })
+	must(t, os.Chmod(c.volume.Path(""), 0o777))
+	env := append([]string{seed.PasswordVariable + "=" + string(blue.Password)}, c.env...)
+	cmd := c.volume.Container(t.Context(), blue.Major, env, seed.BackupScript)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	must(t, cmd.Start())
+	stopped := 0
+	for n := 0; stopped == 0; n++ {
+		pid, _ := strconv.Atoi(blue.Query("", "SELECT coalesce(max(pid), 0) FROM pg_stat_progress_basebackup"))
+		if pid > 0 && unix.Kill(pid, unix.SIGSTOP) == nil {
+			stopped = pid
+		}
+		if n > 5000 {
+			t.Fatal("no backup")
+		}
+	}
+	defer func() { _ = unix.Kill(stopped, unix.SIGCONT) }()
+	must(t, os.WriteFile(c.volume.Path("other"), make([]byte, 396<<20), 0o600))
+	var ended *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != 3 || !strings.Contains(said.String(), "MiB free left, and the data of blue is") {
+		t.Errorf("%v: %s", err, said.String())
+	}
+	if left, err := os.ReadDir(c.volume.Path("")); err != nil || len(left) != 1 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }

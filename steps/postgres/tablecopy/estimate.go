@@ -210,8 +210,8 @@ func (b *builder) finishCost(t *table) int64 {
 
 // statisticsCost is that of ANALYZE: a sample of 30,000 rows, from as many pages, is read, and sorted by each column.
 func statisticsCost(t *table) int64 {
-	const sample, column = 30_000 * pageSize, 1 << 20
-	return min(t.heap(), sample)/8 + int64(len(t.Columns))*min(column, t.heap()/8)
+	const sample, column = 30_000 * pageSize, 512 << 10
+	return min(t.heap(), sample)/8 + int64(len(t.Columns))*min(column, t.heap()/16)
 }
 
 // keyCost of looking at each row, as a share of copying it.
