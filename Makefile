@@ -24,7 +24,7 @@ CHAOS   := ./test/e2e/faults ./test/e2e/matrix
 DURATION ?= 20m
 SEED     ?= 0
 FLEETS   ?= 2
-# Of `make bench-switch`: of its first case.
+# Of `make bench-switch`: of its first case; of `make bench-growth`: of each shape.
 SWITCHES ?= 20
 
 .DEFAULT_GOAL := help
@@ -144,6 +144,10 @@ bench-servers: images ## check, comparison, sequences, verification beside Postg
 .PHONY: bench-switch
 bench-switch: ## switches forth and back beside other ways, on the running stage: SWITCHES=20
 	$(GO) run ./test/bench/switches -switches $(SWITCHES)
+
+.PHONY: bench-growth
+bench-growth: ## how a switch grows with databases, sequences, tables and poolers, on the running stage: SWITCHES=20
+	$(GO) run ./test/bench/switches -growth -switches $(SWITCHES)
 
 .PHONY: bench-git
 bench-git: ## a repository of 50,000 files and 100,000 commits, beside the git command

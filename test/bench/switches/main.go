@@ -21,7 +21,9 @@ import (
 type options struct {
 	switches, first, scale int
 	pause                  time.Duration
-	keep                   bool
+	keep, growth           bool
+	// shapes are the numbers of those to measure; all if empty.
+	shapes string
 }
 
 func main() {
@@ -31,6 +33,8 @@ func main() {
 	flag.IntVar(&o.scale, "scale", 10, "pgbench's scale: 15 MiB each")
 	flag.DurationVar(&o.pause, "pause", 11*time.Second, "undisturbed time before each switch")
 	flag.BoolVar(&o.keep, "keep", os.Getenv("KEEP") == "1", "leave the database up afterwards (KEEP=1)")
+	flag.BoolVar(&o.growth, "growth", false, "measure how a switch grows with databases, sequences, tables and poolers instead")
+	flag.StringVar(&o.shapes, "shapes", "", "with -growth: the numbers of the shapes to measure, by commas; all if empty")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := measure(ctx, o)
@@ -54,6 +58,9 @@ func measure(ctx context.Context, o options) error {
 	}
 	if err := w.Install(ctx); err != nil {
 		return err
+	}
+	if o.growth {
+		return growth(ctx, o, w)
 	}
 	clone, err := os.MkdirTemp("", "gitover-bench-")
 	if err != nil {
