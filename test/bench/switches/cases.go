@@ -69,6 +69,11 @@ const (
 	p99Before  = "p99 in the 10 s before"
 	p99After   = "p99 in the 10 s after"
 	aroundHold = 10 * time.Second
+	// ready is from the end of the hold until the other side follows, as the status tells it.
+	ready = "RollbackReady after the hold"
+	// throughput that clients have again, in percent.
+	throughput = "transactions in the 2 s after the hold, of those in 2 s before"
+	backWithin = 2 * time.Second
 )
 
 func (r result) add(name string, d time.Duration) {
@@ -122,13 +127,17 @@ func (b *bench) switchOnce(ctx context.Context, c scenario, clients *testenv.Ben
 		return err
 	}
 	b.moves++
+	if err := b.app.AwaitRollbackPath(ctx, 2*time.Minute); err != nil {
+		return err
+	}
+	followed := time.Now()
 	if err := ended(); err != nil {
 		return err
 	}
 	if err := sleep(ctx, aroundHold+2*time.Second); err != nil { // pgbench's log comes in blocks
 		return err
 	}
-	return b.note(ctx, clients, r, begun, number)
+	return b.note(ctx, clients, r, begun, followed, number)
 }
 
 // leaveIdle opens a transaction through the poolers, as somebody does who went for lunch. The function waits for its end.
@@ -156,7 +165,7 @@ func (b *bench) leaveIdle(ctx context.Context) (func() error, error) {
 }
 
 // note the newest switch, and the attempts before it, in which clients were held, too.
-func (b *bench) note(ctx context.Context, clients *testenv.Bench, r result, begun time.Time, number int) error {
+func (b *bench) note(ctx context.Context, clients *testenv.Bench, r result, begun, followed time.Time, number int) error {
 	proxy, err := b.app.Proxy(ctx)
 	if err != nil {
 		return err
@@ -187,12 +196,27 @@ func (b *bench) note(ctx context.Context, clients *testenv.Bench, r result, begu
 	r.add(held, until.Sub(from))
 	r.add(p99Before, p99(spans, from.Add(-aroundHold), from))
 	r.add(p99After, p99(spans, until.Add(time.Second), until.Add(aroundHold)))
+	r.add(ready, followed.Sub(until))
+	if before := endedBetween(spans, from.Add(-aroundHold), from); before > 0 {
+		share := float64(endedBetween(spans, until, until.Add(backWithin))) / float64(before) * float64(aroundHold/backWithin)
+		r.samples[throughput] = append(r.samples[throughput], 100*share)
+	}
 	for name, microseconds := range record.Parts {
 		r.add(name, time.Duration(microseconds)*time.Microsecond)
 	}
 	fmt.Printf("%3d  %s → %s  worst %4.0f ms  stall %4.0f ms  held %4.0f ms  after %d attempts that let clients go\n", number, record.From, record.To,
 		felt.Worst.Seconds()*1000, felt.Length().Seconds()*1000, until.Sub(from).Seconds()*1000, attempts)
 	return nil
+}
+
+// endedBetween counts the transactions that ended between two times.
+func endedBetween(spans []ledger.Span, from, until time.Time) (n int) {
+	for _, s := range spans {
+		if s.End.After(from) && s.End.Before(until) {
+			n++
+		}
+	}
+	return n
 }
 
 // p99 of the transactions that ran from one time to another.

@@ -140,7 +140,7 @@ func writeGrowth(names []string, results []result) error {
 	first := results[0]
 	for i, c := range results {
 		what := fmt.Sprintf("%s: %d switches", names[i], c.switches)
-		for _, name := range append([]string{stall, worst, held}, allParts...) {
+		for _, name := range append([]string{stall, worst, held, ready}, allParts...) {
 			r.Against(what, name+", median", "ms", median(c.samples[name]), names[0], median(first.samples[name]))
 		}
 		r.Against(what, stall+", most", "ms", slices.Max(c.samples[stall]), names[0], slices.Max(first.samples[stall]))

@@ -37,6 +37,8 @@ func writeReport(results []result, paused []float64, dump float64) error {
 		for _, name := range allParts {
 			r.Add(what, name+", median", "ms", median(c.samples[name]))
 		}
+		r.Add(what, ready+", median", "ms", median(c.samples[ready]))
+		r.Add(what, throughput+", least", "%", least(c.samples[throughput]))
 		r.Add(what, "transactions that failed", "", float64(c.summary.Failed))
 	}
 	r.Against("the same database", "clients' stall, median, of the first case", "ms", median(results[0].samples[stall]), dumpName, dump)
@@ -53,11 +55,19 @@ func median(values []float64) float64 {
 	return slices.Sorted(slices.Values(values))[len(values)/2]
 }
 
+func least(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return slices.Min(values)
+}
+
 // summarize the cases in a few lines: medians in milliseconds.
 func summarize(results []result) {
 	for _, c := range results {
 		fmt.Printf("\n%s: %d switches, median and most in ms\n", c.scenario, c.switches)
-		for _, name := range append([]string{stall, worst, held, p99Before, p99After}, allParts...) {
+		fmt.Printf("  %s: at least %.0f %%\n", throughput, least(c.samples[throughput]))
+		for _, name := range append([]string{stall, worst, held, p99Before, p99After, ready}, allParts...) {
 			if values := c.samples[name]; len(values) > 0 {
 				fmt.Printf("  %-28s %6.0f %6.0f\n", name, median(values), slices.Max(values))
 			}
