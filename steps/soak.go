@@ -41,7 +41,7 @@ func soakDone(ctx context.Context, run *Run) (Verdict, error) {
 	}
 	if recovering == nil && failed == nil {
 		if err := watchRollbackPath(ctx, run); err != nil {
-			return Verdict{}, err
+			return slotsDropped(ctx, run, run.Status.To, run.Status.From, err)
 		}
 	}
 	if proxy.Status.ActiveSince == nil {

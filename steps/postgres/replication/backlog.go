@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -19,14 +20,17 @@ type Backlog struct {
 	DelayMilliseconds *int64
 }
 
-// BacklogOf slots of one publisher, with one query, whatever database they belong to. A slot that isn't there is an error.
+// ErrSlotMissing: a slot isn't there, or has no confirmed position.
+var ErrSlotMissing = errors.New("missing, or without a confirmed position")
+
+// BacklogOf slots of one publisher, with one query, whatever database they belong to. A slot that isn't there is ErrSlotMissing.
 func BacklogOf(ctx context.Context, publisher postgres.Server, slots []string) (b Backlog, err error) {
 	known := 0
 	err = postgres.WithSession(ctx, publisher, "", func(conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, query("backlog"), slots).Scan(&known, &b.Bytes, &b.RetainedBytes, &b.DelayMilliseconds)
 	})
 	if err == nil && known < len(slots) {
-		err = fmt.Errorf("%d of them are missing or have no confirmed position", len(slots)-known)
+		err = fmt.Errorf("%d of them: %w", len(slots)-known, ErrSlotMissing)
 	}
 	if err != nil {
 		return Backlog{}, fmt.Errorf("backlog of replication slots %q of %s: %w", slots, publisher.Instance, err)
