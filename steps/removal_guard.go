@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
+	"github.com/gitover/gitover/steps/failover"
 	"github.com/gitover/gitover/steps/postgres/replication"
+	"github.com/gitover/gitover/steps/switchover"
 )
 
 // removing are the steps that remove what an instance needs to serve again: its replication,
@@ -67,7 +70,7 @@ func guardRemoval(s Step) Step {
 	return s
 }
 
-// removalBlocked is nil if the instance that stays serves, Git wants nothing else, and no switch is
+// removalBlocked is nil if the instance that stays serves, has what the other one has, Git wants nothing else, and no switch is
 // in progress.
 func removalBlocked(ctx context.Context, run *Run) (*Verdict, error) {
 	leaves, stays := removedAndKept(*run.Status)
@@ -82,7 +85,7 @@ func removalBlocked(ctx context.Context, run *Run) (*Verdict, error) {
 	case proxy.Status.Switch != nil:
 		v = waiting(v1alpha1.ReasonSwitching, "a switch to %s is in progress; %s is not removed before it has ended", proxy.Status.Switch.To, leaves)
 	case proxy.Spec.Target == stays && proxy.Status.Active == stays:
-		return nil, nil
+		return holdsLastCopy(ctx, run, proxy)
 	case proxy.Spec.Target == stays:
 		v = waiting(v1alpha1.ReasonSwitching, "%s is not removed before %s serves: %s", leaves, stays, cmp.Or(conditions.GetMessage(proxy, v1alpha1.ReadyCondition), "the switch is beginning"))
 	case run.Status.Step == StopReverse:
@@ -91,6 +94,51 @@ func removalBlocked(ctx context.Context, run *Run) (*Verdict, error) {
 		v = conflictingSpec(run, proxy)
 	}
 	return &v, err
+}
+
+// holdsLastCopy: the primary of the instance that stays was replaced since its rows were last known to be complete, and the one that leaves has
+// served, so it may be the only one that has some confirmed commits. A soak compares rows if the rollback path is still there;
+// otherwise people decide, by a new value of spec.retry. Nil if there is nothing to decide.
+func holdsLastCopy(ctx context.Context, run *Run, proxy *v1alpha1.PgProxy) (*Verdict, error) {
+	status := run.Status
+	leaves, stays := removedAndKept(*status)
+	k := slices.IndexFunc(status.Servers, func(s v1alpha1.ServerIdentity) bool { return s.Instance == stays })
+	if k < 0 || !failover.Served(*status, proxy, leaves) || slices.Contains(run.Upgrade.Spec.Acknowledge, switchover.ReplacedPrimary) {
+		return nil, nil
+	}
+	server, err := run.Server(ctx, stays)
+	if err != nil {
+		return nil, err
+	}
+	now, err := failover.Identities(ctx, server)
+	switch {
+	case err != nil:
+		return nil, err
+	case now[0].Timeline == 0:
+		return ptr.To(awaitsPromotion(stays)), nil
+	case now[0] == status.Servers[k]:
+		return nil, nil
+	}
+	if status.Step == StopReverse {
+		if open, err := rollbackOpen(ctx, run); err != nil || open {
+			v := waiting(v1alpha1.ReasonPrimaryReplaced, "the primary of %s was replaced before the rollback path ended; the soak continues until rows were compared", stays)
+			v.ReturnTo = Soak
+			return &v, err
+		}
+	}
+	f := status.Failover
+	if f == nil || f.Instance != stays {
+		f = ptr.To(failover.After(f, stays, timestamp(run.Now())))
+		f.Message = fmt.Sprintf("the primary of %s was replaced: %s", stays, failover.IdentityOf(now[0]).Replaced(failover.IdentityOf(status.Servers[k])))
+		failover.Ask(f, status.Databases, run.Upgrade.Spec.Retry)
+		status.Failover = f
+	}
+	if run.Upgrade.Spec.Retry != f.Retry {
+		status.Servers[k], status.Failover, status.HandledRetry = now[0], nil, run.Upgrade.Spec.Retry
+		return nil, nil
+	}
+	return ptr.To(waiting(v1alpha1.ReasonCommitsLost, "%s. %s, which is being removed, may have commits that clients saw confirmed and %s lacks. Nothing more is removed: bring the rows that you need from %s to %s; "+
+		"then change spec.retry, and the removal goes on", f.Message, leaves, stays, leaves, stays)), nil
 }
 
 // revertedInTime: the revert came between the end of the soak and StopReverse's effect. It

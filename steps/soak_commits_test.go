@@ -1,10 +1,12 @@
 package steps
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/gitover/gitover/api/v1alpha1"
@@ -41,6 +43,59 @@ func TestCommitsThatAreLostThoughTheSlotIsThereAreNotOverwritten(t *testing.T) {
 		t.Errorf("%q", said)
 	}
 	p.equal()
+}
+
+// TestALastCopyIsNotRemovedWhenThePrimaryThatStaysIsReplacedAfterTheSoak: while the rollback path is there, the soak compares rows; then people decide.
+func TestALastCopyIsNotRemovedWhenThePrimaryThatStaysIsReplacedAfterTheSoak(t *testing.T) {
+	p := soaking(t, 17, 15)
+	p.run.FreshProxy = func(context.Context) (*v1alpha1.PgProxy, error) { return p.run.Proxy, nil }
+	blocked := func(step string) Verdict {
+		t.Helper()
+		p.run.Status.Step = step
+		v, err := removalBlocked(t.Context(), p.run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ptr.Deref(v, Verdict{})
+	}
+	for _, step := range []string{StopReverse, CommitFinalize, AwaitPruned} {
+		if v := blocked(step); v.Message != "" {
+			t.Errorf("%s: nothing was replaced: %+v", step, v)
+		}
+	}
+	standby := p.blue.StandbyWithSlots(t)
+	standby.HasSlots(p.blue)
+	p.failsOver(&p.blue, standby)
+	if v := blocked(StopReverse); v.ReturnTo != Soak || v.Reason != v1alpha1.ReasonPrimaryReplaced {
+		t.Errorf("the soak could compare rows: %+v", v)
+	}
+	if v := blocked(CommitFinalize); v.Reason != v1alpha1.ReasonCommitsLost || !strings.Contains(v.Message, p.green.Instance+", which is being removed, may have commits") {
+		t.Fatalf("%+v", v)
+	}
+	if v := blocked(AwaitPruned); v.Reason != v1alpha1.ReasonCommitsLost || p.run.Status.Failover == nil {
+		t.Fatalf("%+v", v)
+	}
+	p.run.Upgrade.Spec.Retry = "rows were looked at"
+	if v := blocked(AwaitPruned); v.Message != "" || p.run.Status.Failover != nil || p.run.Status.HandledRetry != "rows were looked at" {
+		t.Errorf("people's word: %+v, %+v", v, p.run.Status.Failover)
+	}
+	if v := blocked(CommitFinalize); v.Message != "" {
+		t.Errorf("asked again: %+v", v)
+	}
+
+	for i := range p.run.Status.Servers { // as if that failover were noticed only now
+		if s := &p.run.Status.Servers[i]; s.Instance == p.blue.Instance {
+			s.Timeline--
+		}
+	}
+	p.run.Status.Workflow, p.run.Status.From, p.run.Status.To = Abort, p.blue.Instance, p.green.Instance
+	if v := blocked(StopReplication); v.Message != "" {
+		t.Errorf("%s, which never served, isn't removed: %+v", p.green.Instance, v)
+	}
+	p.run.Proxy.Status.Switches = []v1alpha1.SwitchRecord{{From: p.green.Instance, To: p.blue.Instance, Outcome: "Switched", FinishedAt: metav1.NewMicroTime(p.run.Now())}}
+	if v := blocked(StopReplication); v.Reason != v1alpha1.ReasonCommitsLost {
+		t.Errorf("the last copy would be removed after a rollback: %+v", v)
+	}
 }
 
 // TestASlotThatIsGoneWhileRowsAreComparedDoesNotHaveSuspectedRowsOverwritten: then nothing tells any more.

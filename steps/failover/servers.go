@@ -42,6 +42,13 @@ func KnownServers(status v1alpha1.PgUpgradeStatus, p *v1alpha1.PgProxy) map[stri
 	return known
 }
 
+// Served says whether an instance has served in the run: a switch led to or from it since the run began, or it is the one that the upgrade leaves.
+func Served(status v1alpha1.PgUpgradeStatus, p *v1alpha1.PgProxy, instance string) bool {
+	return instance == status.From || slices.ContainsFunc(p.Status.Switches, func(s v1alpha1.SwitchRecord) bool {
+		return s.Outcome == "Switched" && (s.From == instance || s.To == instance) && !s.FinishedAt.Time.Before(began(status))
+	})
+}
+
 // began is when the run's first step began; zero while unknown.
 func began(status v1alpha1.PgUpgradeStatus) (first time.Time) {
 	for _, s := range status.Steps {
