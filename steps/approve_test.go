@@ -93,3 +93,14 @@ func TestAnApprovalIsBoundToWhatWasApproved(t *testing.T) {
 		t.Errorf("an automatic gate is closed: %+v", closed)
 	}
 }
+
+// TestAPullRequestThatWaitsForLongIsAskedForSeldom: its server isn't ours, and people take days.
+func TestAPullRequestThatWaitsForLongIsAskedForSeldom(t *testing.T) {
+	for age, want := range map[time.Duration]time.Duration{
+		-time.Hour: slowLook, 0: slowLook, 2 * time.Minute: slowLook, 10 * time.Minute: time.Minute, 24 * time.Hour: 2 * time.Minute,
+	} {
+		if got := mergeLook(age); got != want {
+			t.Errorf("%v after %v, want %v", got, age, want)
+		}
+	}
+}

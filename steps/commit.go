@@ -248,8 +248,14 @@ func proposed(ctx context.Context, run *Run, step string, p Proposal) (Verdict, 
 		}
 	}
 	v := waiting(v1alpha1.ReasonWaitingForMerge, "%s", text)
-	v.RequeueAfter = slowLook
+	v.RequeueAfter = mergeLook(run.Now().Sub(status.Proposal.ProposedAt.Time))
 	return v, nil
+}
+
+// mergeLook is how long until a pull request is asked for again that is this old: a tenth of it, within bounds. A merge is noticed
+// before, since the source has a new revision.
+func mergeLook(age time.Duration) time.Duration {
+	return min(max(age/10, slowLook), 2*time.Minute)
 }
 
 // otherwise is what people can do about a refused commit, beside having it proposed again.
