@@ -15,6 +15,8 @@ import (
 
 // scenario is what goes on while switches are made.
 type scenario struct {
+	// shape of the database, if it isn't the stage's own.
+	shape   string
 	clients int
 	// rate in transactions per second, 0: as many as they can.
 	rate     float64
@@ -34,6 +36,9 @@ func (s scenario) String() string {
 		rate = fmt.Sprintf("%.0f/s", s.rate)
 	}
 	text := fmt.Sprintf("%d clients, %s, %s", s.clients, rate, s.protocol)
+	if s.shape != "" {
+		text = s.shape + ", " + text
+	}
 	if s.idle {
 		text += fmt.Sprintf(", a transaction is idle for %s", idleFor)
 	}
@@ -71,9 +76,9 @@ const (
 	aroundHold = 10 * time.Second
 	// ready is from the end of the hold until the other side follows, as the status tells it.
 	ready = "RollbackReady after the hold"
-	// throughput that clients have again, in percent.
-	throughput = "transactions in the 2 s after the hold, of those in 2 s before"
-	backWithin = 2 * time.Second
+	// back is from the end of the hold until clients have nine tenths of the throughput of the time before, in one of these intervals.
+	back     = "throughput is back after"
+	interval = 100 * time.Millisecond
 )
 
 func (r result) add(name string, d time.Duration) {
@@ -197,16 +202,24 @@ func (b *bench) note(ctx context.Context, clients *testenv.Bench, r result, begu
 	r.add(p99Before, p99(spans, from.Add(-aroundHold), from))
 	r.add(p99After, p99(spans, until.Add(time.Second), until.Add(aroundHold)))
 	r.add(ready, followed.Sub(until))
-	if before := endedBetween(spans, from.Add(-aroundHold), from); before > 0 {
-		share := float64(endedBetween(spans, until, until.Add(backWithin))) / float64(before) * float64(aroundHold/backWithin)
-		r.samples[throughput] = append(r.samples[throughput], 100*share)
-	}
+	r.add(back, throughputBack(spans, from, until))
 	for name, microseconds := range record.Parts {
 		r.add(name, time.Duration(microseconds)*time.Microsecond)
 	}
 	fmt.Printf("%3d  %s → %s  worst %4.0f ms  stall %4.0f ms  held %4.0f ms  after %d attempts that let clients go\n", number, record.From, record.To,
 		felt.Worst.Seconds()*1000, felt.Length().Seconds()*1000, until.Sub(from).Seconds()*1000, attempts)
 	return nil
+}
+
+// throughputBack after a hold; all of the time after it, if clients never have as much again.
+func throughputBack(spans []ledger.Span, from, until time.Time) time.Duration {
+	enough := 0.9 * float64(endedBetween(spans, from.Add(-aroundHold), from)) / float64(aroundHold/interval)
+	for after := time.Duration(0); after < aroundHold; after += interval {
+		if float64(endedBetween(spans, until.Add(after), until.Add(after+interval))) >= enough {
+			return after
+		}
+	}
+	return aroundHold
 }
 
 // endedBetween counts the transactions that ended between two times.

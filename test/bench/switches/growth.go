@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gitover/gitover/test/bench/report"
 	"github.com/gitover/gitover/test/e2e/testenv"
+	"github.com/gitover/gitover/test/ledger"
 )
 
 // shape is what a database has beside pgbench's tables, and what leads to it.
@@ -21,13 +22,15 @@ type shape struct {
 	// sequences and tables, without rows, in the first database.
 	sequences, tables int
 	poolers           int
+	// saturated: also with as many transactions as clients can.
+	saturated bool
 }
 
 // shapes to compare: each but the first has more of one thing.
 func shapes() []shape {
 	return []shape{
 		{name: "2 databases, 10 sequences, 100 tables, 2 poolers", sequences: 10, tables: 100, poolers: 2},
-		{name: "1,000 sequences and 1,000 tables", sequences: 1000, tables: 1000, poolers: 2},
+		{name: "1,000 sequences and 1,000 tables", sequences: 1000, tables: 1000, poolers: 2, saturated: true},
 		{name: "10,000 sequences", sequences: 10_000, tables: 100, poolers: 2},
 		{name: "5,000 tables", sequences: 10, tables: 5000, poolers: 2},
 		{name: "10 databases", databases: 8, sequences: 10, tables: 100, poolers: 2},
@@ -83,67 +86,106 @@ func (b *bench) grow(ctx context.Context, s shape, instance string) error {
 // growth measures how the parts of a switch grow with what a database has: a database of its own for each shape, and the same clients.
 // It writes .cache/bench/switch-growth.json.
 func growth(ctx context.Context, o options, w *testenv.Environment) error {
+	begun := report.New("switch-growth", ".") // of this commit, whatever is checked out in the end
+	chosen, err := chosenShapes(o.shapes)
+	if err != nil {
+		return err
+	}
 	var results []result
-	var names []string
 	var troubles []error
-	for i, s := range shapes() {
-		if o.shapes != "" && !slices.Contains(strings.Split(o.shapes, ","), fmt.Sprint(i)) {
-			continue
-		}
-		fmt.Printf("\nshape %d: %s\n", i, s.name)
+	for _, s := range chosen {
+		fmt.Printf("\n%s\n", s.name)
 		r, err := measureShape(ctx, o, w, s)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", s.name, err)
 			fmt.Println(err)
 			troubles = append(troubles, err) // the others say something, too
-			continue
 		}
-		results, names = append(results, r), append(names, s.name)
+		results = append(results, r...)
 	}
 	if len(results) == 0 {
 		return errors.Join(troubles...)
 	}
-	return errors.Join(append(troubles, writeGrowth(names, results))...)
+	return errors.Join(append(troubles, writeGrowth(begun, results))...)
 }
 
-func measureShape(ctx context.Context, o options, w *testenv.Environment, s shape) (_ result, err error) {
+// chosenShapes by their numbers, from 0: the first, to which the others are compared, and these; all if none is named.
+func chosenShapes(numbers string) ([]shape, error) {
+	all := shapes()
+	if numbers == "" {
+		return all, nil
+	}
+	chosen := all[:1:1]
+	for number := range strings.SplitSeq(numbers, ",") {
+		i, err := strconv.Atoi(number)
+		if err != nil || i < 0 || i >= len(all) {
+			return nil, fmt.Errorf("-shapes: %q is none of 0 to %d", number, len(all)-1)
+		}
+		if i > 0 {
+			chosen = append(chosen, all[i])
+		}
+	}
+	return chosen, nil
+}
+
+func measureShape(ctx context.Context, o options, w *testenv.Environment, s shape) (results []result, err error) {
 	clone, err := os.MkdirTemp("", "gitover-bench-")
 	if err != nil {
-		return result{}, err
+		return nil, err
 	}
 	defer os.RemoveAll(clone)
 	app, err := w.CreateApp(ctx, testenv.AppOptions{Namespace: namespace, Clone: clone, Change: s.change})
 	if err != nil {
-		return result{}, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, app.Abandon(context.WithoutCancel(ctx))) }()
 	b := &bench{options: o, app: app}
 	if err := b.found(ctx); err != nil {
-		return result{}, err
+		return nil, err
 	}
 	if err := b.grow(ctx, s, "orders-15"); err != nil {
-		return result{}, err
+		return nil, err
 	}
 	if err := b.upgrade(ctx); err != nil {
-		return result{}, err
+		return nil, err
 	}
-	r, err := b.measure(ctx, scenario{clients: 16, rate: 300, protocol: "prepared", switches: o.switches})
-	if err == nil {
+	traffic, err := app.StartTraffic(ctx, ledger.Config{Clients: 2, Rate: 10})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = traffic.Stop() }() // its books are opened below, if all goes well
+	for _, rate := range s.rates() {
+		r, err := b.measure(ctx, scenario{shape: s.name, clients: 16, rate: rate, protocol: "prepared", switches: o.switches})
+		if err != nil {
+			return results, err
+		}
 		summarize([]result{r})
+		results = append(results, r)
 	}
-	return r, err
+	books, err := traffic.Check(ctx, b.serving, b.moves)
+	if _, failed, cut := traffic.Count(); err == nil && (failed+cut > 0 || !books.OK()) {
+		err = fmt.Errorf("clients saw errors or rows are wrong: %v %v", traffic.Errors(3), books.Problems)
+	}
+	return results, err
+}
+
+// rates of transactions to measure with: 300 in a second, and as many as the clients can.
+func (s shape) rates() []float64 {
+	if s.saturated {
+		return []float64{300, 0}
+	}
+	return []float64{300}
 }
 
 // writeGrowth of all shapes beside the first.
-func writeGrowth(names []string, results []result) error {
-	r := report.New("switch-growth", ".")
+func writeGrowth(r *report.Report, results []result) error {
 	first := results[0]
-	for i, c := range results {
-		what := fmt.Sprintf("%s: %d switches", names[i], c.switches)
-		for _, name := range append([]string{stall, worst, held, ready}, allParts...) {
-			r.Against(what, name+", median", "ms", median(c.samples[name]), names[0], median(first.samples[name]))
+	for _, c := range results {
+		what := fmt.Sprintf("%s: %d switches", c.scenario, c.switches)
+		for _, name := range append([]string{stall, worst, held, back, ready}, allParts...) {
+			r.Against(what, name+", median", "ms", median(c.samples[name]), first.shape, median(first.samples[name]))
 		}
-		r.Against(what, stall+", most", "ms", slices.Max(c.samples[stall]), names[0], slices.Max(first.samples[stall]))
+		r.Against(what, stall+", most", "ms", most(c.samples[stall]), first.shape, most(first.samples[stall]))
 		r.Add(what, "transactions that failed", "", float64(c.summary.Failed))
 	}
 	return r.Write(".", os.Stdout)

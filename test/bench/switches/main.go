@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"time"
 
+	"github.com/gitover/gitover/test/bench/report"
 	"github.com/gitover/gitover/test/cluster"
 	"github.com/gitover/gitover/test/e2e/fleet"
 	"github.com/gitover/gitover/test/e2e/testenv"
@@ -62,6 +63,7 @@ func measure(ctx context.Context, o options) error {
 	if o.growth {
 		return growth(ctx, o, w)
 	}
+	begun := report.New("switch", ".") // of this commit, whatever is checked out in the end
 	clone, err := os.MkdirTemp("", "gitover-bench-")
 	if err != nil {
 		return err
@@ -71,7 +73,7 @@ func measure(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{options: o, app: app}
+	b := &bench{options: o, app: app, report: begun}
 	err = b.run(ctx)
 	if o.keep {
 		return err
@@ -82,6 +84,7 @@ func measure(ctx context.Context, o options) error {
 type bench struct {
 	options options
 	app     *testenv.App
+	report  *report.Report
 	// last commit that moved traffic; reverting it moves it back.
 	last string
 	// serving now.
@@ -137,7 +140,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := writeReport(results, naive, dump); err != nil {
+	if err := writeReport(b.report, results, naive, dump); err != nil {
 		return err
 	}
 	if failed+cut > 0 || !books.OK() {

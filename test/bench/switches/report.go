@@ -21,8 +21,7 @@ var (
 )
 
 // writeReport of all cases, beside the alternatives.
-func writeReport(results []result, paused []float64, dump float64) error {
-	r := report.New("switch", ".")
+func writeReport(r *report.Report, results []result, paused []float64, dump float64) error {
 	slices.Sort(paused)
 	for _, c := range results {
 		what := fmt.Sprintf("%s: %d switches", c.scenario, c.switches)
@@ -38,7 +37,7 @@ func writeReport(results []result, paused []float64, dump float64) error {
 			r.Add(what, name+", median", "ms", median(c.samples[name]))
 		}
 		r.Add(what, ready+", median", "ms", median(c.samples[ready]))
-		r.Add(what, throughput+", least", "%", least(c.samples[throughput]))
+		r.Add(what, back+", most", "ms", most(c.samples[back]))
 		r.Add(what, "transactions that failed", "", float64(c.summary.Failed))
 	}
 	r.Against("the same database", "clients' stall, median, of the first case", "ms", median(results[0].samples[stall]), dumpName, dump)
@@ -52,22 +51,22 @@ func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}
-	return slices.Sorted(slices.Values(values))[len(values)/2]
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-func least(values []float64) float64 {
+func most(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}
-	return slices.Min(values)
+	return slices.Max(values)
 }
 
 // summarize the cases in a few lines: medians in milliseconds.
 func summarize(results []result) {
 	for _, c := range results {
 		fmt.Printf("\n%s: %d switches, median and most in ms\n", c.scenario, c.switches)
-		fmt.Printf("  %s: at least %.0f %%\n", throughput, least(c.samples[throughput]))
-		for _, name := range append([]string{stall, worst, held, p99Before, p99After, ready}, allParts...) {
+		for _, name := range append([]string{stall, worst, held, p99Before, p99After, back, ready}, allParts...) {
 			if values := c.samples[name]; len(values) > 0 {
 				fmt.Printf("  %-28s %6.0f %6.0f\n", name, median(values), slices.Max(values))
 			}
