@@ -41,6 +41,8 @@ type soaking struct {
 	repository  *gitops.Repository
 	work        string
 	blue, green *pg.Server
+	// leader is the instance that the other one follows.
+	leader string
 	// pushes is called before a commit is pushed, and pushed after it.
 	pushes, pushed func()
 }
@@ -92,18 +94,35 @@ func (w *soaking) fleetOfFlux() {
 // replicates has blue follow green.
 func (w *soaking) replicates() {
 	w.Helper()
-	names := postgres.Names{UID: string(w.u.UID)}
 	for _, s := range []*pg.Server{w.blue, w.green} {
 		s.Exec("", "CREATE DATABASE d")
 		s.Exec("d", "CREATE TABLE orders (id int PRIMARY KEY, failed bool NOT NULL DEFAULT false)")
 		w.must(replication.EnsureMarker(w.Context(), s.Server, "d"))
 	}
 	w.green.Exec("d", "CREATE ROLE "+watcher+" LOGIN PASSWORD "+postgres.Literal(pg.Password)+"; GRANT SELECT ON orders TO "+watcher)
-	w.must(replication.CreatePublication(w.Context(), w.green.Server, "d", names))
-	w.must(replication.CreateSlot(w.Context(), w.green.Server, "d", names, "orders-15"))
-	blue := w.blue.Server
-	blue.Instance = "orders-15"
-	w.must(replication.CreateSubscription(w.Context(), blue, replication.SubscribeOptions{Publisher: w.green.Server, Database: "d", Names: names}))
+	w.follow("orders-15", "orders-17")
+}
+
+// server of an instance.
+func (w *soaking) server(instance string) postgres.Server {
+	s := w.blue.Server
+	if instance == "orders-17" {
+		s = w.green.Server
+	}
+	s.Instance = instance
+	return s
+}
+
+// follow has one instance follow another, from now on.
+func (w *soaking) follow(follower, leader string) {
+	w.Helper()
+	publisher, subscriber, names := w.server(leader), w.server(follower), postgres.Names{UID: string(w.u.UID)}
+	w.must(replication.DropSubscription(w.Context(), publisher, "d", names.Subscription("d", leader)))
+	w.must(replication.DropSlot(w.Context(), subscriber, names.Slot("d", leader)))
+	w.must(replication.CreatePublication(w.Context(), publisher, "d", names))
+	w.must(replication.CreateSlot(w.Context(), publisher, "d", names, follower))
+	w.must(replication.CreateSubscription(w.Context(), subscriber, replication.SubscribeOptions{Publisher: publisher, Database: "d", Names: names}))
+	w.leader = leader
 }
 
 // restart the controller: it knows what the API server, Git and PostgreSQL know.
@@ -112,16 +131,9 @@ func (w *soaking) restart() {
 	addresses, err := analysis.AddressesOf([]string{"127.0.0.0/8"})
 	w.must(err)
 	w.r = &UpgradeReconciler{Client: w.Client, Uncached: w.Client, Recorder: w.recorder, AnalysisAddresses: addresses,
-		Now:   func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
-		fleet: func(u *v1alpha1.PgUpgrade) steps.Git { w.u = u; return w.git() },
-		server: func(instance string) postgres.Server {
-			s := w.blue.Server
-			if instance == "orders-17" {
-				s = w.green.Server
-			}
-			s.Instance = instance
-			return s
-		}}
+		Now:    func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
+		fleet:  func(u *v1alpha1.PgUpgrade) steps.Git { w.u = u; return w.git() },
+		server: w.server}
 	w.r.background.wake = make(chan event.TypedGenericEvent[*v1alpha1.PgUpgrade])
 	w.Cleanup(w.r.background.stop)
 	w.must(w.Get(w.Context(), client.ObjectKeyFromObject(w.u), w.u))
@@ -239,6 +251,9 @@ func (w *soaking) fluxApplies() {
 func (w *soaking) trafficMoves() {
 	w.Helper()
 	now := metav1.NewTime(w.r.Now().Truncate(time.Second))
+	if w.p.Spec.Target != w.leader {
+		w.follow(w.leader, w.p.Spec.Target)
+	}
 	w.proxy(func(p *v1alpha1.PgProxy) {
 		p.Status.Active, p.Status.ActiveSince = p.Spec.Target, &now
 		conditions.MarkTrue(p, v1alpha1.RollbackReadyCondition, v1alpha1.ReasonReplicating, "the other side follows")

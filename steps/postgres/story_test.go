@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -237,7 +238,7 @@ func theBacklogIsTold(t *testing.T, blue *pg.Server, slot string, follow func(bo
 	}
 	follow(true)
 	eventually(t, "it has caught up", func() bool { b := look(); return b.DelayMilliseconds != nil && b.Bytes < before.Bytes+1_000_000 })
-	if _, err := replication.BacklogOf(t.Context(), blue.Server, []string{slot, "gitover_none"}); err == nil || !strings.Contains(err.Error(), "1 of them are missing") {
+	if _, err := replication.BacklogOf(t.Context(), blue.Server, []string{slot, "gitover_none"}); !errors.Is(err, replication.ErrSlotMissing) || !strings.Contains(err.Error(), "1 of them: missing") {
 		t.Errorf("of a slot that isn't there: %v", err)
 	}
 }
