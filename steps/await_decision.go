@@ -51,6 +51,15 @@ func slotsDropped(ctx context.Context, run *Run, serves, follows string, why err
 	if dropped = append(dropped, others...); err != nil || len(dropped) == 0 {
 		return Verdict{}, errors.Join(why, err)
 	}
+	if run.FreshProxy != nil { // a switch that began since the look did drops slots, too; it is in the status until another side serves
+		proxy, err := run.FreshProxy(ctx)
+		if err != nil {
+			return Verdict{}, errors.Join(why, err)
+		}
+		if proxy == nil || proxy.Status.Switch != nil || proxy.Status.Active != serves {
+			return waiting(v1alpha1.ReasonSwitching, "waiting for the switch in progress"), nil
+		}
+	}
 	f := failover.After(nil, serves, timestamp(run.Now()))
 	f.Message = fmt.Sprintf("replication slots on %s were dropped (databases: %s)", serves, some(dropped))
 	run.Status.Failover, run.Status.Verification, run.Status.Comparing = &f, nil, nil

@@ -172,3 +172,36 @@ func TestCommitsThatOnlyTheWayBackHasAreNotOverwritten(t *testing.T) {
 	}
 	p.equal()
 }
+
+// TestASlotOfTheWayBackThatPeopleDropIsMadeAgain, in the soak and while Gitover waits for a decision: the side that follows is copied again.
+func TestASlotOfTheWayBackThatPeopleDropIsMadeAgain(t *testing.T) {
+	p := soaking(t, 17, 15)
+	dropped := func() {
+		t.Helper()
+		name := p.run.Names().Slot("d", p.green.Instance)
+		p.blue.Exec("", "SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE active")
+		if err := replication.DropSlot(t.Context(), p.blue.Server, name); err != nil {
+			t.Fatal(err)
+		}
+		p.blue.Exec("d", "DELETE FROM first WHERE id < 10")
+	}
+	dropped()
+	p.run.FreshProxy = func(context.Context) (*v1alpha1.PgProxy, error) {
+		return aProxy(p.blue.Instance, p.green.Instance, p.green.Instance), nil
+	}
+	if v, err := soakDone(t.Context(), p.run); err != nil || v.Reason != v1alpha1.ReasonSwitching || p.run.Status.Failover != nil {
+		t.Errorf("a switch that began during the look drops slots, too: %+v, %v", v, err)
+	}
+	p.run.FreshProxy = nil
+	if said := p.recovers(""); !told(said, "replication slots on "+p.blue.Instance+" were dropped (databases: d)", p.green.Instance+" is copied again", "comparing rows") {
+		t.Errorf("%q", said)
+	}
+	p.equal()
+
+	p.run.Status.Workflow, p.run.Status.Step, p.run.Status.From, p.run.Status.To = RolledBack, AwaitDecision, p.blue.Instance, p.green.Instance
+	dropped()
+	v, err := awaitDecisionDone(t.Context(), p.run)
+	if err != nil || v.Reason != v1alpha1.ReasonSlotLost || p.run.Status.Failover == nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
