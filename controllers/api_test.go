@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
@@ -221,6 +222,38 @@ func (w *team) told(reason string) {
 			}
 		default:
 			w.Fatalf("no event says %s", reason)
+		}
+	}
+}
+
+// TestAnotherControllersObjectsAreLeftAlone, also when something that they own leads to them.
+func TestAnotherControllersObjectsAreLeftAlone(t *testing.T) {
+	w := aTeam(t)
+	own, err := labels.Parse("!gitover.dev/controller")
+	w.must(err)
+	u, p := w.upgrade("orders"), &v1alpha1.PgProxy{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "orders"}}
+	p.Spec.UpgradeRef.Name, p.Spec.Target = "orders", "orders-15"
+	p.Spec.Pooler.Selector = metav1.LabelSelector{MatchLabels: map[string]string{"app": "pooler"}}
+	for _, object := range []client.Object{u, p} {
+		object.SetLabels(map[string]string{"gitover.dev/controller": "another"})
+		w.create(object)
+	}
+	request := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(u)}
+	for _, r := range []interface {
+		Reconcile(context.Context, ctrl.Request) (ctrl.Result, error)
+	}{
+		&UpgradeReconciler{Client: w.Client, Uncached: w.Client, Recorder: w.recorder, Now: time.Now, Selector: own},
+		&ProxyReconciler{Client: w.Client, Uncached: w.Client, Recorder: w.recorder, Now: time.Now, Selector: own},
+	} {
+		if result, err := r.Reconcile(t.Context(), request); err != nil || result != (ctrl.Result{}) {
+			t.Errorf("%T: %+v, %v", r, result, err)
+		}
+	}
+	for _, object := range []client.Object{u, p} {
+		before := object.GetResourceVersion()
+		w.must(w.Get(t.Context(), request.NamespacedName, object))
+		if object.GetResourceVersion() != before {
+			t.Errorf("%T was written to", object)
 		}
 	}
 }

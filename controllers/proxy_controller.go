@@ -8,6 +8,7 @@ import (
 	"github.com/fluxcd/pkg/runtime/patch"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	kerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/tools/record"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -32,6 +33,8 @@ type ProxyReconciler struct {
 	// Uncached reads Secrets, which the cache must not hold.
 	Uncached client.Reader
 	Recorder record.EventRecorder
+	// Selector of the PgProxies to work for; nil for all.
+	Selector labels.Selector
 	// Tracer may be nil.
 	Tracer *tracing.Tracer
 	// Fleet knows what Git says of a target.
@@ -73,6 +76,10 @@ func (r *ProxyReconciler) Reconcile(ctx context.Context, request ctrl.Request) (
 	if err := r.Uncached.Get(ctx, request.NamespacedName, p); err != nil {
 		r.retries.Forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !selects(r.Selector, p) { // another controller's, which a PgUpgrade or a Job led to
+		r.retries.Forget(request.NamespacedName)
+		return ctrl.Result{}, nil
 	}
 	leave, ok := r.slow.Enter(request.NamespacedName, switchWanted(p), r.Now)
 	if !ok {

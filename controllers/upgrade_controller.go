@@ -8,6 +8,7 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	"github.com/fluxcd/pkg/runtime/patch"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	kerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/kubernetes"
@@ -52,6 +53,8 @@ type UpgradeReconciler struct {
 	Uncached client.Reader
 	Pods     kubernetes.Interface
 	Recorder record.EventRecorder
+	// Selector of the PgUpgrades to work for; nil for all. A cache that it narrows isn't enough: a Job names its owner whatever labels that has.
+	Selector labels.Selector
 	// Tracer may be nil.
 	Tracer *tracing.Tracer
 	// CloneDirectory holds the clones of fleet repositories.
@@ -81,6 +84,11 @@ type UpgradeReconciler struct {
 	background background
 }
 
+// selects says whether a controller works for an object.
+func selects(s labels.Selector, object client.Object) bool {
+	return s == nil || s.Matches(labels.Set(object.GetLabels()))
+}
+
 // Reconcile looks at one PgUpgrade and takes it as far as is possible now.
 func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
 	leave, ok := r.slow.Enter(request.NamespacedName, false, r.Now)
@@ -97,6 +105,10 @@ func (r *UpgradeReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 		return ctrl.Result{}, r.background.end(ctx, upgrade, "")
 	} else if err != nil {
 		return ctrl.Result{}, err
+	}
+	if !selects(r.Selector, upgrade) { // another controller's
+		r.retries.Forget(request.NamespacedName)
+		return ctrl.Result{}, r.background.end(ctx, upgrade, "")
 	}
 	patcher := patch.NewSerialPatcher(upgrade, r.Client)
 	defer func() {

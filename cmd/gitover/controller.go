@@ -103,7 +103,8 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 		// Secrets are read one by one, when needed: no cache holds them
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 	}
-	if err := narrow(&options.Cache, f.selector); err != nil {
+	selected, err := narrow(&options.Cache, f.selector)
+	if err != nil {
 		return err
 	}
 	if f.namespace != "" {
@@ -140,14 +141,14 @@ func runController(cmd *cobra.Command, f controllerFlags) error {
 	}
 	upgrades := &controllers.UpgradeReconciler{
 		Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Pods: pods, Recorder: recorder, Tracer: tracer,
-		CloneDirectory: f.clones, NoCrossNamespaceRefs: f.noCrossNamespaceRefs, AnalysisAddresses: reachable, Now: time.Now,
+		CloneDirectory: f.clones, NoCrossNamespaceRefs: f.noCrossNamespaceRefs, Selector: selected, AnalysisAddresses: reachable, Now: time.Now,
 		Self: own.Self{Image: f.copyImage, Namespace: os.Getenv("POD_NAMESPACE"), Pod: identity},
 	}
 	if err := upgrades.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgUpgrade: %w", err)
 	}
 	proxies := &controllers.ProxyReconciler{Client: manager.GetClient(), Uncached: manager.GetAPIReader(), Recorder: recorder, Tracer: tracer, Fleet: upgrades,
-		Identity: identity, Elected: f.leaderElect, Now: time.Now}
+		Identity: identity, Elected: f.leaderElect, Selector: selected, Now: time.Now}
 	upgrades.Poolers = proxies.Averages
 	if err := proxies.SetupWithManager(manager, f.concurrent); err != nil {
 		return fmt.Errorf("set up PgProxy: %w", err)
@@ -194,23 +195,22 @@ func traceTo(ctx context.Context, manager ctrl.Manager, log logr.Logger, address
 }
 
 // narrow the cache to objects of instances, since a cluster has many other pods, and to
-// our own objects with the labels that the selector asks for.
-func narrow(options *cache.Options, selector string) error {
+// our own objects with the labels that the selector asks for, which it returns.
+func narrow(options *cache.Options, selector string) (selected labels.Selector, err error) {
 	instances, err := labels.Parse(v1alpha1.UpgradeLabel)
 	if err != nil {
-		return fmt.Errorf("label selector: %w", err)
+		return nil, fmt.Errorf("label selector: %w", err)
 	}
-	own, err := labels.Parse(selector)
-	if err != nil {
-		return fmt.Errorf("--watch-label-selector: %w", err)
+	if selected, err = labels.Parse(selector); err != nil {
+		return nil, fmt.Errorf("--watch-label-selector: %w", err)
 	}
 	options.ByObject = map[client.Object]cache.ByObject{}
 	for _, object := range []client.Object{&corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &appsv1.StatefulSet{}, &appsv1.Deployment{}, &batchv1.Job{}} {
 		options.ByObject[object] = cache.ByObject{Label: instances}
 	}
 	for _, object := range []client.Object{&v1alpha1.PgUpgrade{}, &v1alpha1.PgProxy{}} {
-		options.ByObject[object] = cache.ByObject{Label: own}
+		options.ByObject[object] = cache.ByObject{Label: selected}
 	}
 	options.DefaultTransform = cache.TransformStripManagedFields()
-	return nil
+	return selected, nil
 }
