@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -126,15 +125,15 @@ func (r recovery) noticed(ctx context.Context, publisher, subscriber postgres.Se
 		if status.Servers[k] == id {
 			continue
 		}
-		was, is := failover.IdentityOf(status.Servers[k]), failover.IdentityOf(id)
+		was := status.Servers[k]
 		f := failover.After(status.Failover, id.Instance, timestamp(r.run.Now()))
-		f.Message = fmt.Sprintf("the primary of %s was replaced: %s", id.Instance, is.Replaced(was))
+		f.Message = failover.ReplacedBy(was, id)
 		severed, begin, err := r.severed(ctx, publisher, subscriber)
 		if err != nil {
 			return nil, err
 		}
 		if r.served {
-			if err := r.onlyThere(ctx, publisher, subscriber, was, severed, &f); err != nil {
+			if err := r.onlyThere(ctx, publisher, subscriber, failover.IdentityOf(was), severed, &f); err != nil {
 				return nil, err
 			}
 		}

@@ -129,7 +129,7 @@ func holdsLastCopy(ctx context.Context, run *Run, proxy *v1alpha1.PgProxy) (*Ver
 	f := status.Failover
 	if f == nil || f.Instance != stays {
 		f = ptr.To(failover.After(f, stays, timestamp(run.Now())))
-		f.Message = fmt.Sprintf("the primary of %s was replaced: %s", stays, failover.IdentityOf(now[0]).Replaced(failover.IdentityOf(status.Servers[k])))
+		f.Message = failover.ReplacedBy(status.Servers[k], now[0])
 		failover.Ask(f, status.Databases, run.Upgrade.Spec.Retry)
 		status.Failover = f
 	}

@@ -12,7 +12,40 @@ import (
 	"github.com/gitover/gitover/api/v1alpha1"
 	"github.com/gitover/gitover/steps/postgres/replication"
 	"github.com/gitover/gitover/steps/switchover"
+	"github.com/gitover/gitover/test/pg"
 )
+
+// losesCommit has a standby take the place of the side that serves that lacks row 2000, which the other side has.
+func (p *pair) losesCommit(standby *pg.Server) {
+	p.t.Helper()
+	standby.Stop()
+	p.blue.Exec("d", "INSERT INTO first VALUES (2000)")
+	p.arrives("SELECT count(*) FROM first WHERE id = 2000", "1")
+	p.blue.Kill()
+	standby.Run()
+	standby.Promote()
+	p.blue = standby
+}
+
+// peopleBringItBack: row 2000, which wasn't overwritten, and consent to another copy.
+func (p *pair) peopleBringItBack() {
+	p.t.Helper()
+	if n := p.green.Query("d", "SELECT count(*) FROM first WHERE id = 2000"); n != "1" {
+		p.t.Fatal("the last copy of a row was overwritten")
+	}
+	p.blue.Exec("d", "INSERT INTO first VALUES (2000)")
+	p.consents()
+}
+
+// consents to what was asked: the side that follows is copied again.
+func (p *pair) consents() {
+	p.t.Helper()
+	p.run.Upgrade.Spec.Retry = "1"
+	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
+		p.t.Errorf("%q", said)
+	}
+	p.equal()
+}
 
 // TestCommitsThatAreLostThoughTheSlotIsThereAreNotOverwritten: subscribers got what the standby that was promoted lacks.
 func TestCommitsThatAreLostThoughTheSlotIsThereAreNotOverwritten(t *testing.T) {
@@ -22,27 +55,13 @@ func TestCommitsThatAreLostThoughTheSlotIsThereAreNotOverwritten(t *testing.T) {
 	standby.HasSlots(p.blue)
 	p.blue.Exec("", "ALTER SYSTEM RESET synchronized_standby_slots")
 	p.blue.Exec("", "SELECT pg_reload_conf()")
-	standby.Stop()
-	p.blue.Exec("d", "INSERT INTO first VALUES (2000)")
-	p.arrives("SELECT count(*) FROM first WHERE id = 2000", "1")
-	p.blue.Kill()
-	standby.Run()
-	standby.Promote()
-	p.blue = standby
+	p.losesCommit(standby)
 	p.blue.Exec("d", "INSERT INTO first VALUES (1002)")
 	said := p.recovers(v1alpha1.ReasonCommitsLost)
 	if !told(said, "comparing rows", p.green.Instance+" has, or may have, commits that clients saw confirmed and "+p.blue.Instance+" lacks (databases: d)") || told(said, "copied again, since") {
 		t.Errorf("%q", said)
 	}
-	if n := p.green.Query("d", "SELECT count(*) FROM first WHERE id = 2000"); n != "1" {
-		t.Fatal("the last copy of a row was overwritten")
-	}
-	p.blue.Exec("d", "INSERT INTO first VALUES (2000)") // people bring it back
-	p.run.Upgrade.Spec.Retry = "1"
-	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
-		t.Errorf("%q", said)
-	}
-	p.equal()
+	p.peopleBringItBack()
 }
 
 // TestALastCopyIsNotRemovedWhenThePrimaryThatStaysIsReplacedAfterTheSoak: while the rollback path is there, the soak compares rows; then people decide.
@@ -109,11 +128,7 @@ func TestASlotThatIsGoneWhileRowsAreComparedDoesNotHaveSuspectedRowsOverwritten(
 		t.Fatal(err)
 	}
 	p.recovers(v1alpha1.ReasonCommitsLost)
-	p.run.Upgrade.Spec.Retry = "1"
-	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
-		t.Errorf("%q", said)
-	}
-	p.equal()
+	p.consents()
 }
 
 // TestCommitsThatOnlyTheWayBackHasAreNotOverwritten: a standby without them was promoted on the side that serves.
@@ -121,13 +136,7 @@ func TestCommitsThatOnlyTheWayBackHasAreNotOverwritten(t *testing.T) {
 	p := soaking(t, 17, 15)
 	p.run.Upgrade.Spec.Retry = "for a switch, days ago"
 	standby := p.blue.Standby(t)
-	standby.Stop()
-	p.blue.Exec("d", "INSERT INTO first VALUES (2000)")
-	p.arrives("SELECT count(*) FROM first WHERE id = 2000", "1")
-	p.blue.Kill()
-	standby.Run()
-	standby.Promote()
-	p.blue = standby
+	p.losesCommit(standby)
 	since := p.run.Proxy.Status.ActiveSince
 	isOver := timestamp(since.Add(-48 * time.Hour))
 	p.run.Proxy.Status.ActiveSince = &isOver
@@ -162,15 +171,7 @@ func TestCommitsThatOnlyTheWayBackHasAreNotOverwritten(t *testing.T) {
 			t.Errorf("%q", said)
 		}
 	}
-	if n := p.green.Query("d", "SELECT count(*) FROM first WHERE id = 2000"); n != "1" {
-		t.Fatal("the last copy of a row was overwritten")
-	}
-	p.blue.Exec("d", "INSERT INTO first VALUES (2000)") // people bring it back
-	p.run.Upgrade.Spec.Retry = "1"
-	if said := p.recovers(""); !told(said, p.green.Instance+" is copied again") {
-		t.Errorf("%q", said)
-	}
-	p.equal()
+	p.peopleBringItBack()
 }
 
 // TestASlotOfTheWayBackThatPeopleDropIsMadeAgain, in the soak and while Gitover waits for a decision: the side that follows is copied again.

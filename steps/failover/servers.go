@@ -84,7 +84,16 @@ func Replaced(ctx context.Context, known map[string][]postgres.Identity, acknowl
 	if len(found) == 0 {
 		return "", err
 	}
-	return fmt.Sprintf("the primary of %s was replaced: %s", found[0].Instance, found[0].Why), nil
+	return replacedText(found[0].Instance, found[0].Why), nil
+}
+
+// ReplacedBy says that a primary is another one than it was.
+func ReplacedBy(was, is v1alpha1.ServerIdentity) string {
+	return replacedText(is.Instance, IdentityOf(is).Replaced(IdentityOf(was)))
+}
+
+func replacedText(instance, why string) string {
+	return fmt.Sprintf("the primary of %s was replaced: %s", instance, why)
 }
 
 // Unnoticed says whether a server isn't the one that the status has for its instance.

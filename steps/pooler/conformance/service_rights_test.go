@@ -17,8 +17,8 @@ import (
 	"github.com/gitover/gitover/test/pgpooler"
 )
 
-// plain is a Service in a namespace of its own, as the component lets the controller lead it.
-func plain(t *testing.T, change func(*corev1.Service)) (client.Client, serviceAccess) {
+// aTeam is a namespace of a test's own on the API server, and its administrator.
+func aTeam(t *testing.T) (client.Client, *corev1.Namespace) {
 	t.Helper()
 	if api == nil {
 		t.Skip("needs an API server: GITOVER_INTEGRATION=1")
@@ -27,6 +27,13 @@ func plain(t *testing.T, change func(*corev1.Service)) (client.Client, serviceAc
 	must(t, err)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "team-"}}
 	must(t, admin.Create(t.Context(), namespace))
+	return admin, namespace
+}
+
+// plain is a Service in a namespace of its own, as the component lets the controller lead it.
+func plain(t *testing.T, change func(*corev1.Service)) (client.Client, serviceAccess) {
+	t.Helper()
+	admin, namespace := aTeam(t)
 	grant(t, admin, namespace.Name)
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "db"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "postgres", Port: 5432}}}}
 	if change != nil {

@@ -158,13 +158,7 @@ func carry(near net.Conn, address string) {
 
 // TestASwitchToAnotherAddressFamilyIsRefusedBeforeAnythingIsHeld, on a real API server: a slice keeps its address type.
 func TestASwitchToAnotherAddressFamilyIsRefusedBeforeAnythingIsHeld(t *testing.T) {
-	if api == nil {
-		t.Skip("needs an API server: GITOVER_INTEGRATION=1")
-	}
-	admin, err := client.New(api, client.Options{Scheme: scheme.Scheme})
-	must(t, err)
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "team-"}}
-	must(t, admin.Create(t.Context(), namespace))
+	admin, namespace := aTeam(t)
 	for _, name := range []string{"db", "both"} {
 		must(t, admin.Create(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: name},
 			Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "postgres", Port: 5432}}}}))

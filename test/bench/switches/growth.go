@@ -129,17 +129,15 @@ func chosenShapes(numbers string) ([]shape, error) {
 }
 
 func measureShape(ctx context.Context, o options, w *testenv.Environment, s shape) (results []result, err error) {
-	clone, err := os.MkdirTemp("", "gitover-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(clone)
-	app, err := w.CreateApp(ctx, testenv.AppOptions{Namespace: namespace, Clone: clone, Change: s.change})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, app.Abandon(context.WithoutCancel(ctx))) }()
-	b := &bench{options: o, app: app}
+	o.keep = false // the next shape's database has the same name
+	err = withDatabase(ctx, o, w, s.change, func(b *bench) (err error) {
+		results, err = b.measureShape(ctx, s)
+		return err
+	})
+	return results, err
+}
+
+func (b *bench) measureShape(ctx context.Context, s shape) (results []result, err error) {
 	if err := b.found(ctx); err != nil {
 		return nil, err
 	}
@@ -149,13 +147,13 @@ func measureShape(ctx context.Context, o options, w *testenv.Environment, s shap
 	if err := b.upgrade(ctx); err != nil {
 		return nil, err
 	}
-	traffic, err := app.StartTraffic(ctx, ledger.Config{Clients: 2, Rate: 10})
+	traffic, err := b.app.StartTraffic(ctx, ledger.Config{Clients: 2, Rate: 10})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = traffic.Stop() }() // its books are opened below, if all goes well
 	for _, rate := range s.rates() {
-		r, err := b.measure(ctx, scenario{shape: s.name, clients: 16, rate: rate, protocol: "prepared", switches: o.switches})
+		r, err := b.measure(ctx, scenario{shape: s.name, clients: 16, rate: rate, protocol: "prepared", switches: b.options.switches})
 		if err != nil {
 			return results, err
 		}
@@ -163,10 +161,10 @@ func measureShape(ctx context.Context, o options, w *testenv.Environment, s shap
 		results = append(results, r)
 	}
 	books, err := traffic.Check(ctx, b.serving, b.moves)
-	if _, failed, cut := traffic.Count(); err == nil && (failed+cut > 0 || !books.OK()) {
-		err = fmt.Errorf("clients saw errors or rows are wrong: %v %v", traffic.Errors(3), books.Problems)
+	if err != nil {
+		return results, err
 	}
-	return results, err
+	return results, wrong(traffic, books)
 }
 
 // rates of transactions to measure with: 300 in a second, and as many as the clients can.

@@ -64,21 +64,36 @@ func measure(ctx context.Context, o options) error {
 		return growth(ctx, o, w)
 	}
 	begun := report.New("switch", ".") // of this commit, whatever is checked out in the end
+	return withDatabase(ctx, o, w, nil, func(b *bench) error {
+		b.report = begun
+		return b.run(ctx)
+	})
+}
+
+// withDatabase of its own, whose files are changed on their way into the repository, something is done. It is removed unless it is to be kept.
+func withDatabase(ctx context.Context, o options, w *testenv.Environment, change func(file, content string) string, do func(*bench) error) error {
 	clone, err := os.MkdirTemp("", "gitover-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(clone)
-	app, err := w.CreateApp(ctx, testenv.AppOptions{Namespace: namespace, Clone: clone})
+	app, err := w.CreateApp(ctx, testenv.AppOptions{Namespace: namespace, Clone: clone, Change: change})
 	if err != nil {
 		return err
 	}
-	b := &bench{options: o, app: app, report: begun}
-	err = b.run(ctx)
+	err = do(&bench{options: o, app: app})
 	if o.keep {
 		return err
 	}
 	return errors.Join(err, app.Abandon(context.WithoutCancel(ctx)))
+}
+
+// wrong is what clients saw, and what the ledger lacks or has too often; nil if nothing is.
+func wrong(traffic *testenv.Traffic, books ledger.Report) error {
+	if _, failed, cut := traffic.Count(); failed+cut > 0 || !books.OK() {
+		return fmt.Errorf("clients saw errors or rows are wrong: %v %v", traffic.Errors(3), books.Problems)
+	}
+	return nil
 }
 
 type bench struct {
@@ -143,10 +158,7 @@ func (b *bench) run(ctx context.Context) error {
 	if err := writeReport(b.report, results, naive, dump); err != nil {
 		return err
 	}
-	if failed+cut > 0 || !books.OK() {
-		troubles = append(troubles, fmt.Errorf("clients saw errors or rows are wrong: %v %v", traffic.Errors(3), books.Problems))
-	}
-	return errors.Join(troubles...)
+	return errors.Join(append(troubles, wrong(traffic, books))...)
 }
 
 // found the database on 15.
